@@ -1,0 +1,97 @@
+"""Who answers: the live service or any url that speaks the Messages API. The rehearsal endpoint has the same face."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+from urllib.parse import urlsplit
+
+from campaign_lab.brief import origin_of
+from campaign_lab.errors import EndpointError
+from campaign_lab.store.rows import CacheRow
+
+KEY_VARIABLE = "ANTHROPIC_API_KEY"
+URL_KEY_VARIABLE = "CAMPAIGN_LAB_API_KEY"
+
+
+class Endpoint(Protocol):
+    """What a turn needs of whoever answers."""
+
+    @property
+    def name(self) -> str:
+        """Its name in keys: ``rehearsal-N``, ``anthropic``, or a url's origin."""
+
+    @property
+    def rehearsal(self) -> bool:
+        """Does it answer without a model?"""
+
+    def start(self) -> None:
+        """Makes it ready to answer; called before every attempt, does nothing the second time. Raises EndpointError."""
+
+    def begin(self, attempt_id: str, cached: Sequence[CacheRow]) -> None:
+        """An attempt is about to start; ``cached`` is what the turns before it wrote to the rehearsal cache."""
+
+    def env(self) -> Mapping[str, str]:
+        """The CLI's variables that lead to it."""
+
+    def end(self, attempt_id: str) -> Sequence[CacheRow]:
+        """The attempt is over: what it wrote to the rehearsal cache."""
+
+    def close(self) -> None:
+        """Gives back what it holds."""
+
+
+@dataclass(frozen=True)
+class RemoteEndpoint:
+    """The live service, or a url. Its key is read from the environment when a turn starts, and never stored."""
+
+    name: str
+    base_url: str
+    key_variable: str
+    key_needed: bool
+    rehearsal: bool = False
+
+    def start(self) -> None:
+        """Raises EndpointError when the key is needed and missing."""
+        if self.key_needed and not os.environ.get(self.key_variable):
+            raise EndpointError(
+                self.name, f"the environment variable {self.key_variable} holds no key; set it, or use rehearsal"
+            )
+
+    def begin(self, attempt_id: str, cached: Sequence[CacheRow]) -> None:
+        """Nothing to prepare: the service keeps its own cache."""
+
+    def env(self) -> Mapping[str, str]:
+        """Address and key. A proxy of the host is not used for loopback."""
+        key = os.environ.get(self.key_variable) or "none"
+        local = (
+            {"NO_PROXY": "127.0.0.1,localhost"}
+            if urlsplit(self.base_url).hostname in ("127.0.0.1", "localhost")
+            else {}
+        )
+        return {"ANTHROPIC_BASE_URL": self.base_url, "ANTHROPIC_API_KEY": key, **local}
+
+    def end(self, attempt_id: str) -> Sequence[CacheRow]:
+        """Nothing was kept here."""
+        return ()
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+
+def remote_endpoint(given: str) -> RemoteEndpoint:
+    """The endpoint for ``anthropic`` or a url. Raises EndpointError for anything else."""
+    if given == "anthropic":
+        return RemoteEndpoint("anthropic", "https://api.anthropic.com", KEY_VARIABLE, key_needed=True)
+    try:
+        parts = urlsplit(given)
+        known = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        known = False
+    if not known:
+        raise EndpointError(given, "it is unknown; give rehearsal, anthropic, or a url that speaks the Messages API")
+    if "@" in parts.netloc:  # the name is stored and shown
+        raise EndpointError(f"{parts.scheme}://{parts.hostname}", f"its url holds a password; set {URL_KEY_VARIABLE} instead")
+    return RemoteEndpoint(origin_of(given), given.rstrip("/"), URL_KEY_VARIABLE, key_needed=False)

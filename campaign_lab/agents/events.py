@@ -1,0 +1,207 @@
+"""Progress of a running turn as typed events, and the board that folds them into one line an agent.
+
+The command line and the panels show the same board, so they cannot disagree.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+AgentState = Literal["waiting", "reading", "thinking", "saving", "done", "failed"]
+
+
+@dataclass(frozen=True)
+class TurnStarted:
+    """The endpoint is about to be asked. ``agents`` are the names that the phase needs."""
+
+    phase: str
+    agents: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Queued:
+    """Another run is making this very turn; its result will be replayed. ``user`` is who runs it."""
+
+    user: str
+
+
+@dataclass(frozen=True)
+class AgentStarted:
+    """A subagent began. ``call`` tells two agents of one name apart; ``label`` is the main agent's name for the job."""
+
+    call: str
+    agent: str
+    label: str
+
+
+@dataclass(frozen=True)
+class PageAsked:
+    """An agent asked for a page."""
+
+    call: str
+    url: str
+
+
+@dataclass(frozen=True)
+class PageRead:
+    """A page came back, or its refusal did."""
+
+    call: str
+    ok: bool
+
+
+@dataclass(frozen=True)
+class RecordsHandedIn:
+    """An agent, or the main agent (empty ``call``), is handing in records."""
+
+    call: str
+    kind: str
+
+
+@dataclass(frozen=True)
+class TokensBooked:
+    """A response ended. ``tokens`` are those of this response, in and out; ``cost_usd`` is None where the price is unknown."""
+
+    call: str
+    tokens: int
+    cost_usd: float | None
+
+
+@dataclass(frozen=True)
+class AgentEnded:
+    """A subagent reported or failed."""
+
+    call: str
+    ok: bool
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Retrying:
+    """The endpoint could not answer and is asked again in ``wait_s`` seconds."""
+
+    attempt: int
+    of: int
+    wait_s: float
+    reason: str
+
+
+@dataclass(frozen=True)
+class TurnEnded:
+    """The turn is stored (``ok``), or it failed for ``reason``."""
+
+    ok: bool
+    reason: str = ""
+
+
+Event = (
+    TurnStarted
+    | Queued
+    | AgentStarted
+    | PageAsked
+    | PageRead
+    | RecordsHandedIn
+    | TokensBooked
+    | AgentEnded
+    | Retrying
+    | TurnEnded
+)
+OnEvent = Callable[[Event], None]
+
+
+@dataclass(frozen=True)
+class AgentLine:
+    """What is known of one agent. Pages are counted as answered and asked for; tokens in and out are summed."""
+
+    agent: str
+    label: str = ""
+    state: AgentState = "waiting"
+    pages_read: int = 0
+    pages_asked: int = 0
+    pages_refused: int = 0
+    tokens: int = 0
+    cost_usd: float = 0.0
+    reason: str = ""
+
+    @property
+    def ended(self) -> bool:
+        """Has the agent reported or failed?"""
+        return self.state in ("done", "failed")
+
+    def words(self) -> str:
+        """The state as a person reads it, such as: reading page 2 of 5."""
+        if self.state == "reading":
+            return f"reading page {min(self.pages_read + 1, self.pages_asked)} of {self.pages_asked}"
+        if self.state == "done":
+            return f"done, {self.pages_read - self.pages_refused} pages read" if self.pages_asked else "done"
+        return f"failed: {self.reason}" if self.state == "failed" else self.state
+
+
+@dataclass(frozen=True)
+class Board:
+    """The state of a turn: one line an agent, keyed by call. Immutable; ``after`` gives the next one."""
+
+    phase: str = ""
+    lines: dict[str, AgentLine] = field(default_factory=dict)
+    main_tokens: int = 0
+    main_cost_usd: float = 0.0
+    note: str = ""
+    ended: bool = False
+
+    @property
+    def tokens(self) -> int:
+        """Tokens of all finished responses so far."""
+        return self.main_tokens + sum(line.tokens for line in self.lines.values())
+
+    @property
+    def cost_usd(self) -> float:
+        """US dollars of all finished responses with a known price so far."""
+        return self.main_cost_usd + sum(line.cost_usd for line in self.lines.values())
+
+    def after(self, event: Event) -> Board:
+        """The board once the event has happened."""
+        match event:
+            case TurnStarted(phase, agents):
+                return Board(phase, {f"?{name}": AgentLine(name) for name in agents})
+            case AgentStarted(call, agent, label):
+                lines = {key: line for key, line in self.lines.items() if key != f"?{agent}"}
+                return replace(self, lines={**lines, call: AgentLine(agent, label, "thinking")}, note="")
+            case Retrying(attempt, of, wait_s, reason):
+                return replace(self, note=f"{reason}; asking again in {wait_s:.0f} s ({attempt} of {of})")
+            case Queued(user):
+                return replace(self, note=f"{user} is running this turn already; waiting for its result")
+            case TurnEnded(ok, reason):
+                return replace(self, ended=True, note="" if ok else reason)
+            case TokensBooked("", tokens, cost):
+                return replace(
+                    self, main_tokens=self.main_tokens + tokens, main_cost_usd=self.main_cost_usd + (cost or 0), note=""
+                )
+            case _:
+                line = self.lines.get(event.call)
+                late = line is not None and line.ended and not isinstance(event, TokensBooked)  # brings nobody back
+                return (
+                    self
+                    if line is None or late
+                    else replace(self, lines={**self.lines, event.call: _line_after(line, event)})
+                )
+
+
+def _line_after(line: AgentLine, event: Event) -> AgentLine:
+    """One agent's line once an event of its own has happened."""
+    match event:
+        case PageAsked():
+            return replace(line, state="reading", pages_asked=line.pages_asked + 1)
+        case PageRead(_, ok):
+            read = line.pages_read + 1
+            state: AgentState = "thinking" if read >= line.pages_asked else "reading"
+            return replace(line, state=state, pages_read=read, pages_refused=line.pages_refused + (not ok))
+        case RecordsHandedIn():
+            return replace(line, state="saving")
+        case TokensBooked(_, tokens, cost):
+            return replace(line, tokens=line.tokens + tokens, cost_usd=line.cost_usd + (cost or 0))
+        case AgentEnded(_, ok, reason):
+            return replace(line, state="done" if ok else "failed", reason=reason)
+        case _:
+            return line

@@ -1,0 +1,176 @@
+"""The intake of one turn: validates what ``save_records`` hands in, tells the model what to mend, and keeps the result."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import re
+from collections import Counter
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from pydantic import ValidationError
+
+from campaign_lab import checks
+from campaign_lab.agents.phases import Phase
+from campaign_lab.records import CopyVariant, Record, slug, with_support
+
+MENDS = 2
+"""How often a model may mend what it handed in; then it is kept as it is, marked."""
+
+
+@dataclass(frozen=True)
+class Kept:
+    """A record as a turn keeps it. ``record`` is None when it is degraded: then only ``body``, its raw text, is there."""
+
+    kind: str
+    record_id: str
+    label: str
+    record: Record | None
+    body: str
+    problems: tuple[str, ...] = ()
+    angle: str = ""
+
+    @property
+    def degraded(self) -> bool:
+        """Was it kept although it could not be validated?"""
+        return self.record is None
+
+
+class Intake:
+    """Collects the records of one turn. ``texts`` gives the stored pages' text by url at the time of the call.
+
+    ``brand`` are names that claims may use without a quote; ``angles`` the names that a copy variant may belong to.
+    """
+
+    def __init__(
+        self,
+        phase: Phase,
+        texts: Callable[[], Mapping[str, str]],
+        *,
+        brand: Collection[str] = (),
+        angles: Sequence[str] = (),
+    ) -> None:
+        self._phase = phase
+        self._texts = texts
+        self._brand = tuple(brand)
+        self._angles = tuple(angles)
+        self._tries: Counter[tuple[str, str]] = Counter()
+        self._kept: dict[tuple[str, str], Kept] = {}
+        self.missing: list[str] = []
+
+    def hand_in(self, kind: str, records: Sequence[Any], missing: Sequence[str] = ()) -> dict[str, Any]:
+        """Keeps what is good, and answers the model with what is wrong. ``missing`` is what it looked for in vain.
+
+        The answer is JSON-ready: ``saved`` ids, ``problems`` (index, label, what is wrong) and what to do ``next``.
+        """
+        if self._phase.record_type(kind) is None:
+            kinds = ", ".join(record.kind for record in self._phase.makes)
+            return _answer([], [{"problem": f"kind {kind!r} is not asked for in this phase; it takes {kinds}"}])
+        self.missing += [line for line in map(str, missing) if line not in self.missing]
+        examined = [self._examine(kind, _unwrapped(raw)) for raw in records]
+        self._tries.update({_group(kept) for kept in examined if kept.problems})
+        saved: list[str] = []
+        problems: list[dict[str, Any]] = []
+        for index, kept in enumerate(examined):
+            if kept.problems and self._tries[_group(kept)] <= MENDS:
+                problems += [{"record": index, "label": kept.label, "problem": line} for line in kept.problems]
+            else:
+                saved.append(self._keep(kept))
+        return _answer(saved, problems)
+
+    def results(self) -> tuple[Kept, ...]:
+        """What was kept, in an order that does not depend on which agent was first: kind, angle, then as handed in."""
+        kinds = [record.kind for record in self._phase.makes]
+        order = {name: place for place, name in enumerate(self._angles)}
+
+        def place(kept: Kept) -> tuple[int, int]:
+            return kinds.index(kept.kind), order.get(kept.angle, len(order))
+
+        return _numbered(sorted(self._kept.values(), key=place))
+
+    def _examine(self, kind: str, raw: Any) -> Kept:
+        model = self._phase.record_type(kind)
+        assert model is not None
+        try:
+            record = model.model_validate_json(json.dumps(raw))
+        except ValidationError as error:
+            lines = tuple(
+                f"{'.'.join(map(str, item['loc'])) or 'record'}: {item['msg']}" for item in error.errors()[:12]
+            )
+            return Kept(kind, "", _label_of(raw), None, _json(raw), lines, angle=_text(raw, "angle"))
+        texts = self._texts()
+        record = with_support(record, checks.support(record, texts))
+        found = checks.problems(record, texts, self._names(record))
+        problems = [f"{each.field}: {each.message}: {each.value[:200]!r}" for each in found if each.severity != "info"]
+        if isinstance(record, CopyVariant) and self._angles and record.angle not in self._angles:
+            problems.append(
+                f"angle: {record.angle!r} is not an angle of this campaign; it has {', '.join(self._angles)}"
+            )
+        body = record.model_dump_json()
+        return Kept(kind, "", record.label(), record, body, tuple(dict.fromkeys(problems)), angle=_text(raw, "angle"))
+
+    def _names(self, record: Record) -> tuple[str, ...]:
+        """Names that need no quote: the brand's, and the one that the record itself is about."""
+        return (*self._brand, *([str(record.name)] if hasattr(record, "name") else []))
+
+    def _keep(self, kept: Kept) -> str:
+        """A record handed in again under its label replaces the earlier one. Returns its id."""
+        name = f"{kept.angle} {kept.label}".strip()
+        self._kept[kept.kind, name] = kept
+        return slug(name)
+
+
+def _numbered(kept: Sequence[Kept]) -> tuple[Kept, ...]:
+    """The records with their ids: the slug of the label; a copy variant is its angle's slug and a number."""
+    counts: Counter[str] = Counter()
+    taken: set[str] = set()
+    result: list[Kept] = []
+    for each in kept:
+        if each.angle:
+            counts[each.angle] += 1
+            record_id = f"{slug(each.angle)}-v{counts[each.angle]}"
+        else:
+            record_id = slug(each.label) or each.kind
+        names = (record_id if n == 1 else f"{record_id}-{n}" for n in itertools.count(1))
+        result.append(replace(each, record_id=next(name for name in names if name not in taken)))
+        taken.add(result[-1].record_id)
+    return tuple(result)
+
+
+def _answer(saved: list[str], problems: list[dict[str, Any]]) -> dict[str, Any]:
+    answer: dict[str, Any] = {"saved": saved, "problems": problems}
+    if problems:
+        answer["next"] = "Mend the records with problems and hand in only them again."
+    return answer
+
+
+def _unwrapped(raw: Any) -> Any:
+    """Models sometimes send an object as its JSON text: read it once."""
+    if isinstance(raw, str):
+        try:
+            return json.loads(raw)
+        except json.JSONDecodeError:
+            return raw
+    return raw
+
+
+def _group(kept: Kept) -> tuple[str, str]:
+    """What a try is counted for: one angle's texts, or one named record. Agents in parallel have a count each."""
+    return kept.kind, kept.angle or kept.label
+
+
+def _label_of(raw: Any) -> str:
+    return _text(raw, "headline") or _text(raw, "name") or "record"
+
+
+def _text(raw: Any, name: str) -> str:
+    value = raw.get(name) if isinstance(raw, dict) else None
+    return value.encode("utf-8", "replace").decode()[:80] if isinstance(value, str) else ""
+
+
+def _json(raw: Any) -> str:
+    """JSON text that the lab file takes: readable, but with half an emoji (a lone surrogate) kept as an escape."""
+    text = json.dumps(raw, ensure_ascii=False, sort_keys=True)
+    return json.dumps(raw, sort_keys=True) if re.search("[\ud800-\udfff]", text) else text

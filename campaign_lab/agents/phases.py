@@ -1,0 +1,156 @@
+"""Phases: what is asked of the model, by which agents, and which records come back. Prompts are Markdown files."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from functools import cache
+from importlib import resources
+from string import Template
+from typing import Any
+
+from campaign_lab.brief import Brief
+from campaign_lab.records import (
+    Angle,
+    BrandProfile,
+    CompetitorProfile,
+    CopyVariant,
+    CustomerInsight,
+    Record,
+)
+
+FETCH_PAGE = "mcp__lab__fetch_page"
+SAVE_RECORDS = "mcp__lab__save_records"
+TOOLS = ("Agent", FETCH_PAGE, SAVE_RECORDS)
+"""Every phase and fork sees the same tools: a change would lose the prompt cache."""
+
+PAGES_AN_AGENT = 6
+"""How many pages one agent may read."""
+
+
+@dataclass(frozen=True)
+class Agent:
+    """A specialist that the main agent can start. It sees its own prompt and what the main agent writes to it."""
+
+    name: str
+    description: str
+    prompt: str
+    tools: tuple[str, ...]
+    model: str = "inherit"
+    max_turns: int = 16
+
+
+@dataclass(frozen=True)
+class Phase:
+    """A step of a campaign: a prompt with ``$task`` (and ``$schema``) in it, agents, and the records it must hand in.
+
+    ``shows`` are the brief's fields that the prompt shows, ``needs`` the record kinds that must exist before it,
+    ``arguments`` its own arguments with their defaults: all of them are part of the message.
+    """
+
+    name: str
+    prompt: str
+    makes: tuple[type[Record], ...]
+    agents: tuple[Agent, ...] = ()
+    needs: tuple[str, ...] = ()
+    shows: tuple[str, ...] = ()
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+
+    def message(self, brief: Brief, *, steer: str = "", arguments: Mapping[str, Any] | None = None) -> str:
+        """The user message as sent. Raises TypeError for an argument that the phase does not have."""
+        given = dict(arguments or {})
+        unknown = sorted(set(given) - set(self.arguments))
+        if unknown:
+            known = ", ".join(self.arguments) or "none"
+            raise TypeError(f"The phase {self.name!r} has no argument {unknown[0]!r}. Its arguments: {known}.")
+        fields = brief.model_dump(mode="json")
+        task = {name: fields[name] for name in self.shows}
+        task |= {"agents": [agent.name for agent in self.agents], **self.arguments, **given}
+        text = Template(self.prompt).safe_substitute(task=_json(task), schema=_schemas(self.makes))
+        return f"{text}\n## Steer\n\n{steer}\n" if steer else text
+
+    def fingerprint(self) -> dict[str, Any]:
+        """What a turn of this phase depends on beside its message (design section 2), as JSON-ready data."""
+        return {
+            "system": system_prompt(),
+            "tools": list(TOOLS),
+            "thinking": "disabled",
+            "agents": [asdict(agent) | {"description": ""} for agent in self.agents],
+            "records": {record.kind: record.revision for record in self.makes},
+        }
+
+    def record_type(self, kind: str) -> type[Record] | None:
+        """The class of the records of this kind, if the phase makes them."""
+        return next((record for record in self.makes if record.kind == kind), None)
+
+
+def system_prompt() -> str:
+    """The one system prompt of all phases and forks."""
+    return _prompt("system")
+
+
+def _specialist(name: str, description: str, makes: type[Record], *, reads: bool = True) -> Agent:
+    prompt = Template(_prompt(name)).safe_substitute(pages=PAGES_AN_AGENT, schema=_schemas((makes,)))
+    tools = (FETCH_PAGE, SAVE_RECORDS) if reads else (SAVE_RECORDS,)
+    return Agent(name, description, prompt, tools)
+
+
+@cache
+def builtin_phases() -> dict[str, Phase]:
+    """Research, strategy and copy, by name."""
+    facts = ("url", "campaign", "objective", "market", "language", "audience")
+    research = Phase(
+        name="research",
+        prompt=_prompt("research"),
+        makes=(BrandProfile, CustomerInsight, CompetitorProfile),
+        agents=(
+            _specialist("brand-intelligence-analyst", "Reads the brand's own site", BrandProfile),
+            _specialist("customer-psychology-specialist", "Finds what moves the customers", CustomerInsight),
+            _specialist("competitive-intelligence-specialist", "Reads the rivals' sites", CompetitorProfile),
+        ),
+        shows=(*facts, "competitors"),
+    )
+    strategy = Phase(
+        name="strategy",
+        prompt=_prompt("strategy"),
+        makes=(Angle,),
+        needs=("brand_profile",),
+        shows=(*facts, "placements", "special_ad_categories", "advertiser_role"),
+        arguments={"count": 5},
+    )
+    copy = Phase(
+        name="copy",
+        prompt=_prompt("copy"),
+        makes=(CopyVariant,),
+        agents=(_specialist("copy-creator", "Writes the texts for one angle", CopyVariant, reads=False),),
+        needs=("angle",),
+        shows=("campaign", "objective", "market", "language"),
+        arguments={"angles": [], "variants": 2},
+    )
+    return {phase.name: phase for phase in (research, strategy, copy)}
+
+
+def all_agents(phase: Phase) -> tuple[Agent, ...]:
+    """The agents that the main agent is told of: always the built-in ones, to keep the prompt, then the phase's own."""
+    known = {agent.name: agent for each in builtin_phases().values() for agent in each.agents}
+    return tuple((known | {agent.name: agent for agent in phase.agents}).values())
+
+
+def _prompt(name: str) -> str:
+    return resources.files("campaign_lab.agents").joinpath("prompts", f"{name}.md").read_text(encoding="utf-8")
+
+
+def _schemas(makes: Sequence[type[Record]]) -> str:
+    """The JSON schemas that the model reads, without the titles that only repeat the names."""
+    return "\n".join(json.dumps(_untitled(record.model_json_schema()), ensure_ascii=False) for record in makes)
+
+
+def _untitled(schema: Any) -> Any:
+    if isinstance(schema, dict):
+        return {k: _untitled(v) for k, v in schema.items() if not (k == "title" and isinstance(v, str))}
+    return [_untitled(item) for item in schema] if isinstance(schema, list) else schema
+
+
+def _json(task: Mapping[str, Any]) -> str:
+    return json.dumps(task, ensure_ascii=False, indent=1)

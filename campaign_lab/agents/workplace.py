@@ -1,0 +1,68 @@
+"""Where the CLI runs: throw-away folders of ours and an environment without anything of the user's."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import stat
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+HOST_PREFIXES = ("CLAUDE", "ANTHROPIC_", "OTEL_", "VERTEX_", "AWS_BEARER_TOKEN_BEDROCK")
+HOST_NAMES = (
+    "MAX_THINKING_TOKENS", "MAX_MCP_OUTPUT_TOKENS", "MAX_STRUCTURED_OUTPUT_RETRIES", "DISABLE_PROMPT_CACHING",
+    "DISABLE_PROMPT_CACHING_HAIKU", "DISABLE_PROMPT_CACHING_SONNET", "DISABLE_PROMPT_CACHING_OPUS",
+    "ENABLE_PROMPT_CACHING_1H", "API_TIMEOUT_MS", "MCP_TIMEOUT", "MCP_TOOL_TIMEOUT", "BASH_ENV", "NODE_OPTIONS",
+    "BUN_OPTIONS", "BUN_INSPECT", "USE_BUILTIN_RIPGREP",
+)  # fmt: skip
+PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy")
+
+OURS = {
+    "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1",  # also stops a billed title request
+    "CLAUDE_CODE_DISABLE_BACKGROUND_TASKS": "1",  # subagents answer as tool results
+    "CLAUDE_AGENT_SDK_DISABLE_BUILTIN_AGENTS": "1",
+    "CLAUDE_CODE_FORK_SUBAGENT": "0",
+    "CLAUDE_CODE_ATTRIBUTION_HEADER": "0",  # it varies with the first prompt, and would break the cached prefix
+    "CLAUDE_CODE_PROMPT_CACHE_TTL": "1h",
+    "CLAUDE_CODE_MAX_RETRIES": "3",
+    "CLAUDE_BYTE_STREAM_IDLE_TIMEOUT_MS": "60000",
+    "API_TIMEOUT_MS": "300000",
+}
+
+
+@contextmanager
+def workplace() -> Iterator[tuple[Path, dict[str, str]]]:
+    """Yields the working folder and the folder variables for one run of the CLI; the run's own folder is removed after.
+
+    The working folder is the same for all runs of a user, because the CLI tells the model its path: another path would
+    add a reminder to the conversation.
+    """
+    base = Path(tempfile.gettempdir()) / f"campaign-lab-{os.getuid()}"
+    here = _own_folder(base) / "work"
+    _own_folder(here)
+    scratch = Path(tempfile.mkdtemp(prefix="run-", dir=base))
+    try:
+        yield here, {"CLAUDE_CONFIG_DIR": str(scratch / "config"), "CLAUDE_CODE_TMPDIR": str(scratch)}
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+def environment(endpoint: Mapping[str, str], folders: Mapping[str, str]) -> dict[str, str]:
+    """The variables for the CLI. Everything of the host that could steer it is emptied, then ours are set."""
+    emptied = {
+        name: ""
+        for name in (*os.environ, *HOST_NAMES)
+        if name.startswith(HOST_PREFIXES) or name in HOST_NAMES or (name in PROXIES and "NO_PROXY" in endpoint)
+    }
+    return {**emptied, **OURS, **folders, **endpoint}
+
+
+def _own_folder(path: Path) -> Path:
+    """The folder, made for this user alone. Raises PermissionError when somebody else made it first."""
+    path.mkdir(mode=0o700, exist_ok=True)
+    found = path.lstat()
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid():
+        raise PermissionError(f"{path} belongs to somebody else; remove it or set TMPDIR to a folder of your own")
+    return path

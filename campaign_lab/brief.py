@@ -1,0 +1,278 @@
+"""The brief: what to advertise, for whom. Frozen, and checked as a whole before anything is sent.
+
+A site may be a web address, a folder of saved pages or one saved page. A folder becomes a made-up address
+(``https://<folder name>.example/``, reserved by RFC 2606), so that prompts, keys and records never hold a path.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+import os
+import re
+import tomllib
+from html import escape
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self, get_args
+from urllib.parse import urlsplit
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, field_validator, model_validator
+
+from campaign_lab.errors import BriefError
+
+Objective = Literal[
+    "OUTCOME_AWARENESS", "OUTCOME_TRAFFIC", "OUTCOME_ENGAGEMENT", "OUTCOME_LEADS", "OUTCOME_APP_PROMOTION",
+    "OUTCOME_SALES",
+]  # fmt: skip
+SpecialAdCategory = Literal[
+    "HOUSING", "EMPLOYMENT", "CREDIT", "FINANCIAL_PRODUCTS_SERVICES", "ISSUES_ELECTIONS_POLITICS",
+    "ONLINE_GAMBLING_AND_GAMING",
+]  # fmt: skip
+AdvertiserRole = Literal["brokerage", "agent", "lender", "insurer", "publisher", "employer", "operator", "candidate"]
+
+REGULATED_MARKETS = {
+    "CA": {"CREDIT", "FINANCIAL_PRODUCTS_SERVICES", "HOUSING", "ISSUES_ELECTIONS_POLITICS"},
+    "US": set(get_args(SpecialAdCategory)),
+    "GB": {"CREDIT", "FINANCIAL_PRODUCTS_SERVICES", "ISSUES_ELECTIONS_POLITICS", "ONLINE_GAMBLING_AND_GAMING"},
+    "AU": {"CREDIT", "FINANCIAL_PRODUCTS_SERVICES", "ISSUES_ELECTIONS_POLITICS", "ONLINE_GAMBLING_AND_GAMING"},
+}
+"""Where the law asks who speaks (licence lines, disclosures), by ISO 3166 country: Meta special ad categories."""
+
+Short = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=120)]
+Long = Annotated[str, StringConstraints(strip_whitespace=True, max_length=1_000)]
+
+PAGE_ENDINGS = (".html", ".htm", ".xhtml")
+"""Files that may stand for a site."""
+
+EXPECTED = {
+    "url": "a web address (https://…), or a folder or .html file that exists",
+    "competitors": "a list of at most 10 web addresses, folders or .html files",
+    "objective": "one of " + ", ".join(get_args(Objective)),
+    "market": "an ISO 3166 code such as CA or CA-ON",
+    "language": "a BCP 47 tag such as en or fr-CA",
+    "special_ad_categories": "a list of " + ", ".join(get_args(SpecialAdCategory)),
+    "advertiser_role": "one of " + ", ".join(get_args(AdvertiserRole)),
+    "budget": "an amount of at least 0 in the account's currency",
+    "placements": "a list of placement names",
+    "campaign": "a name of 1 to 120 characters",
+    "audience": "a text of at most 1000 characters",
+    "allow_private_addresses": "true or false",
+}
+
+
+class Brief(BaseModel):
+    """What to advertise, for whom. ``Brief(url="https://…", campaign="…")``, ``Brief.load("brief.toml")``.
+
+    Raises BriefError that names each wrong field, its value and what is allowed.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+    url: str
+    """The brand's site: a web address, a folder of saved pages, or one saved page."""
+    campaign: Short = ""
+    """The campaign's name; the site's host when not given."""
+    objective: Objective = "OUTCOME_TRAFFIC"
+    """Meta's outcome-driven objective (ODAX)."""
+    market: Annotated[str, StringConstraints(pattern=r"^[A-Z]{2}(-[A-Z0-9]{1,3})?$")] = "CA"
+    """Country, or country and subdivision, as an ISO 3166 code."""
+    language: Annotated[str, StringConstraints(pattern=r"^[a-z]{2,3}(-[A-Za-z0-9]{2,8})*$")] = "en"
+    """Language of the copy, as a BCP 47 tag."""
+    audience: Long = ""
+    """Whom to reach, in the strategist's words."""
+    competitors: Annotated[tuple[str, ...], Field(max_length=10)] = ()
+    """The rivals' sites, written like ``url``."""
+    special_ad_categories: tuple[SpecialAdCategory, ...] = ()
+    """Meta's special ad categories that apply."""
+    advertiser_role: AdvertiserRole | None = None
+    """Who speaks in the advertisement. Needed where the market regulates the category."""
+    budget: Annotated[float, Field(ge=0)] | None = None
+    """Money for media, in the account's currency. No prompt shows it."""
+    placements: tuple[Short, ...] = ("facebook feed", "instagram stream")
+    """Where the advertisements may run."""
+    allow_private_addresses: bool = False
+    """May pages on private, loopback and link-local addresses be read?"""
+    sources: tuple[tuple[str, str], ...] = Field(default=(), exclude=True, repr=False)
+    """Made-up origin and folder or file, for each site that is not on the web. Filled in, never given."""
+
+    def __init__(self, **fields: Any) -> None:
+        problems: list[str] = []
+        resolved = _resolved(fields, problems)
+        try:
+            super().__init__(**resolved)
+        except ValidationError as error:
+            problems += [_problem(item) for item in error.errors()]
+        if problems:
+            raise BriefError(tuple(dict.fromkeys(problems)))
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str], **overrides: Any) -> Self:
+        """The brief in a TOML or YAML file. Folders in it are relative to the file; ``overrides`` replace its fields."""
+        file = Path(path)
+        fields = _read(file)
+        for name in ("url", "competitors"):
+            if name in fields:
+                fields[name] = _beside(file, fields[name])
+        try:
+            return cls(**{**fields, **{name: value for name, value in overrides.items() if value is not None}})
+        except BriefError as error:
+            raise BriefError(error.problems, file.name) from None
+
+    @field_validator("placements", "special_ad_categories", mode="before")
+    @classmethod
+    def _as_tuple(cls, value: Any) -> Any:
+        return tuple(value) if isinstance(value, list) else value
+
+    @model_validator(mode="after")
+    def _role_where_regulated(self) -> Self:
+        country = self.market[:2]
+        regulated = sorted(REGULATED_MARKETS.get(country, set()) & set(self.special_ad_categories))
+        if regulated and self.advertiser_role is None:
+            roles = ", ".join(get_args(AdvertiserRole))
+            raise ValueError(
+                f"advertiser_role: missing; {country} regulates {', '.join(regulated)}: give one of {roles}"
+            )
+        return self
+
+    def _repr_html_(self) -> str:
+        rows = [
+            (name, value) for name, value in self.model_dump(mode="json").items() if value not in (None, "", [], False)
+        ]
+        cells = "".join(
+            f'<tr><th style="text-align:left">{escape(name.replace("_", " "))}</th>'
+            f'<td style="text-align:left">{escape(", ".join(value) if isinstance(value, list) else str(value))}</td></tr>'
+            for name, value in rows
+        )
+        return f"<table>{cells}</table>"
+
+    def folder_of(self, url: str) -> Path | None:
+        """The folder or file that stands for the url's site, if it is a saved one."""
+        origin = origin_of(url)
+        return next((Path(path) for known, path in self.sources if known == origin), None)
+
+    def to_json(self) -> str:
+        """The brief as stored, sources included, for ``Brief.from_json``."""
+        return json.dumps({**self.model_dump(mode="json"), "sources": self.sources}, sort_keys=True)
+
+    @classmethod
+    def from_json(cls, text: str) -> Self:
+        """The brief that ``to_json`` wrote. Its folders need not exist any more."""
+        return cls(**json.loads(text))
+
+
+def origin_of(url: str) -> str:
+    """Scheme, host and port of a url, lower case: what two pages of one site share."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc}".lower()
+
+
+def _resolved(fields: dict[str, Any], problems: list[str]) -> dict[str, Any]:
+    """The fields with made-up addresses for folders and files, and with the campaign's name. Notes what is no site."""
+    sources: dict[str, str] = {}
+
+    def site(given: Any, field: str) -> Any:
+        try:
+            return _site(given, field, sources) if isinstance(given, str) else given
+        except ValueError as error:
+            problems.append(str(error))
+            return given
+
+    try:
+        sources |= dict(fields.get("sources", ()))
+    except (TypeError, ValueError):
+        problems.append(f"sources: {fields['sources']!r} is not allowed; leave it out, it is filled in")
+    resolved = {**fields, "url": site(fields["url"], "url")} if "url" in fields else dict(fields)
+    if isinstance(rivals := fields.get("competitors"), (list, tuple)):
+        resolved["competitors"] = tuple(site(rival, "competitors") for rival in rivals)
+    if isinstance(resolved.get("url"), str) and not fields.get("campaign") and not problems:
+        resolved["campaign"] = urlsplit(resolved["url"]).hostname or ""
+    return {**resolved, "sources": tuple(sources.items())}
+
+
+def _site(given: str, field: str, sources: dict[str, str]) -> str:
+    """The address that stands for a site in prompts and records; a folder is noted in ``sources``."""
+    text = given.strip()
+    if re.match(r"^[A-Za-z][A-Za-z0-9+.-]*://", text):
+        if not _is_address(text):
+            raise ValueError(f"{field}: {given!r} is not allowed; expected {EXPECTED[field]}")
+        parts = urlsplit(text)
+        return f"{origin_of(text)}{parts.path or '/'}" + (f"?{parts.query}" if parts.query else "")
+    path = _saved(text)
+    if path is None:
+        hint = f"; for a web address write https://{text}" if re.match(r"^[\w.-]+\.[a-z]{2,}(/|$)", text) else ""
+        raise ValueError(f"{field}: {given!r} is no saved site; expected {EXPECTED[field]}{hint}")
+    name = re.sub(r"[^a-z0-9]+", "-", (path.name if path.is_dir() else path.stem).lower()).strip("-") or "site"
+    origin = f"https://{name}.example"
+    if sources.setdefault(origin, str(path)) != str(path):
+        raise ValueError(f"{field}: {given!r} has the same name as {sources[origin]!r}; rename one of the two folders")
+    return f"{origin}/"
+
+
+def _is_address(text: str) -> bool:
+    """Is it a whole web address? One with a password in it is not: prompts and records would show it."""
+    try:
+        parts = urlsplit(text)
+        _ = parts.port  # raises ValueError for a port that cannot be
+    except ValueError:
+        return False
+    return parts.scheme.lower() in ("http", "https") and bool(parts.hostname) and "@" not in parts.netloc
+
+
+def _saved(text: str) -> Path | None:
+    """The folder or .html file of that name, if there is one."""
+    try:
+        path = Path(text).expanduser()
+        good = path.is_dir() or (path.suffix.lower() in PAGE_ENDINGS and path.is_file())
+    except (OSError, RuntimeError, ValueError):  # too long a name, a home folder that nobody has, a zero byte
+        return None
+    return path.resolve() if text and good else None
+
+
+def _read(file: Path) -> dict[str, Any]:
+    """The fields in a TOML or YAML file."""
+    try:
+        text = file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise BriefError((f"the file cannot be read ({error}); give a .toml or .yaml file",), str(file)) from None
+    kind = "YAML" if file.suffix.lower() in (".yaml", ".yml") else "TOML"
+    try:
+        if kind == "YAML":
+            import yaml  # costs 20 ms that a run from Python does not need
+
+            fields = yaml.safe_load(text)
+        else:
+            fields = tomllib.loads(text)
+    except (
+        Exception
+    ) as error:  # yaml.YAMLError, without importing yaml for TOML; and ValueError for a date such as 2026-13-01
+        raise BriefError((f"not valid {kind}: {error}",), str(file)) from None
+    if not isinstance(fields, dict):
+        raise BriefError((f'expected fields such as url = "https://…", found {type(fields).__name__}',), str(file))
+    return {str(name): value for name, value in fields.items()}
+
+
+def _beside(file: Path, value: Any) -> Any:
+    """Relative folders in a brief file are meant from the file's own folder."""
+    if isinstance(value, list):
+        return [_beside(file, item) for item in value]
+    if not isinstance(value, str) or not value.strip() or "://" in value or value.startswith(("/", "~")):
+        return value
+    return str(file.parent / value)
+
+
+def _problem(item: Any) -> str:
+    """One line of a pydantic error: field, value, what is allowed."""
+    field = str(item["loc"][0]) if item["loc"] else ""
+    if item["type"] == "value_error":
+        return str(item["ctx"]["error"])
+    if item["type"] == "extra_forbidden":
+        close = difflib.get_close_matches(field, Brief.model_fields, n=1)
+        hint = (
+            f"did you mean {close[0]}?"
+            if close
+            else f"known: {', '.join(n for n in Brief.model_fields if n != 'sources')}"
+        )
+        return f"{field}: there is no such field; {hint}"
+    if item["type"] == "missing":
+        return f"{field}: missing; expected {EXPECTED[field]}"
+    return f"{field}: {item['input']!r} is not allowed; expected {EXPECTED.get(field, item['msg'])}"

@@ -1,0 +1,53 @@
+"""Texts of one campaign that say the same: near duplicates, and sentences used twice."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+
+THRESHOLD = 85.0
+"""token_set_ratio from which a reader takes two short texts for one (0 to 100)."""
+
+_CLOSING = "\"')\u201d\u2019\u00bb"
+_OPENING = "\"'(\u201c\u2018\u201e\u00ab"
+_NO_END = (
+    r"(?<!\b[A-Z]\.)(?<!\b[ap]\.m\.)(?<!\b(?:Mr|Dr|St|Nr|vs|ca|no|Rd)\.)(?<!\b(?:Mrs|Inc|Ltd)\.)"
+    r"(?<!\b(?:e\.g|i\.e|z\.B)\.)"
+)
+_END = re.compile(rf"(?<=[.!?…]){_NO_END}(?:(?<=[.!?…])|(?<=[{_CLOSING}]))\s+(?=[{_OPENING}]*[A-ZÀ-Þ0-9$€£])|\n+")
+
+
+def near_duplicates(texts: Sequence[str], threshold: float = THRESHOLD) -> list[tuple[int, int, float]]:
+    """Pairs of positions whose texts are alike, with their token_set_ratio (0 to 100): raw, or case aside."""
+    from rapidfuzz import fuzz, utils  # 20 ms that importing the package does not need
+
+    found = []
+    for left in range(len(texts)):
+        for right in range(left + 1, len(texts)):
+            raw = fuzz.token_set_ratio(texts[left], texts[right])
+            ratio = max(raw, fuzz.token_set_ratio(texts[left], texts[right], processor=utils.default_process))
+            if ratio >= threshold:
+                found.append((left, right, round(ratio, 1)))
+    return found
+
+
+def sentences_in(text: str) -> list[str]:
+    """The sentences of a text, with their punctuation."""
+    return [part.strip() for part in _END.split(text) if part.strip()]
+
+
+def repeated_sentences(texts: Sequence[str], names: Sequence[str] = ()) -> list[str]:
+    """Sentences that stand in the texts more than once, as first written. A name alone (``names``) is no sentence."""
+    first: dict[str, str] = {}
+    seen: Counter[str] = Counter()
+    for sentence in (sentence for text in texts for sentence in sentences_in(text)):
+        key = _key(sentence)
+        first.setdefault(key, sentence)
+        seen[key] += 1
+    exempt = {_key(name) for name in names} | {""}
+    return [first[key] for key, times in seen.items() if times > 1 and key not in exempt]
+
+
+def _key(sentence: str) -> str:
+    return " ".join(re.findall(r"[\w%$€£]+", sentence.casefold()))

@@ -1,0 +1,45 @@
+"""Wording rules: what copy must not say, as data in ``wording.toml``."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from dataclasses import dataclass
+from datetime import date
+from functools import cache
+from importlib.resources import files
+from typing import Literal
+
+Severity = Literal["block", "warn", "info"]
+
+
+@dataclass(frozen=True, slots=True)
+class WordingRule:
+    """A pattern that copy must not match, and where the rule comes from."""
+
+    id: str
+    severity: Severity
+    message: str
+    patterns: re.Pattern[str]
+    source: str
+    checked_on: date
+
+
+@cache
+def wording_rules() -> tuple[WordingRule, ...]:
+    """All rules, in the order of ``wording.toml``."""
+    data = tomllib.loads(files(__package__).joinpath("wording.toml").read_text(encoding="utf-8"))
+    return tuple(
+        WordingRule(**{**row, "patterns": re.compile("|".join(row["patterns"]), re.IGNORECASE)}) for row in data["rule"]
+    )
+
+
+def breaches(text: str) -> list[tuple[WordingRule, str]]:
+    """The rules that a text breaks, each with the passage that breaks it."""
+    found = ((rule, rule.patterns.search(text)) for rule in wording_rules())
+    return [(rule, match.group()) for rule, match in found if match]
+
+
+def gives_orders(text: str) -> bool:
+    """Is the text an order to a machine, planted on a page? Such text is never a claim and never followed."""
+    return any(rule.id == "orders" for rule, _ in breaches(text))

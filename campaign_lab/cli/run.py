@@ -1,0 +1,91 @@
+"""``campaign-lab run``: the main job, with live progress, and the campaign at its end."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from campaign_lab.brief import Brief
+from campaign_lab.errors import PhaseOrderError
+from campaign_lab.lab import DEFAULT_MODEL, Lab
+from campaign_lab.records import RECORD_TYPES
+from campaign_lab.sessions.receipts import joined
+from campaign_lab.sessions.session import Session
+from campaign_lab.sessions.turns import Turn
+
+BRIEF_FILES = (".toml", ".yaml", ".yml")
+
+
+def run(given: argparse.Namespace) -> int:
+    """Runs the phases and prints the campaign. Returns the exit code."""
+    from campaign_lab.cli.progress import Progress, print_campaign
+
+    brief = brief_of(given.site, given.competitor)
+    names = [name.strip() for name in given.phases.split(",") if name.strip()]
+    if not names:
+        raise ValueError("--phases: '' names no phase; expected a list such as research,strategy,copy")
+    with Lab(given.lab, user=given.user, endpoint=given.endpoint, model=given.model or DEFAULT_MODEL) as lab:
+        lab.known_phases(names)
+        session = lab.session(brief)
+        with Progress(quiet=given.json) as progress:
+            turns = [turn for name in names if (turn := _run_one(lab, session, name, progress=progress))]
+        result = to_json(lab, session, turns)
+        if given.json:
+            print(json.dumps(result, ensure_ascii=False, indent=2))
+        else:
+            print_campaign(result, turns)
+    return 0
+
+
+def brief_of(site: str, competitors: Sequence[str] | None) -> Brief:
+    """The brief in a file, or one made for a web address or a folder. Raises BriefError."""
+    rivals = list(competitors) if competitors else None
+    if Path(site).suffix.lower() in BRIEF_FILES:
+        return Brief.load(site, competitors=rivals)
+    return Brief(url=site, competitors=rivals or [])
+
+
+def to_json(lab: Lab, session: Session, turns: Sequence[Turn]) -> dict[str, Any]:
+    """The campaign as one JSON object: session, endpoint, user, records by kind, what is missing, receipt, checkpoints."""
+    records: dict[str, list[dict[str, Any]]] = {record.kind: [] for record in RECORD_TYPES}
+    for turn in turns:
+        for kept in turn.kept:
+            records.setdefault(kept.kind, []).append(kept.to_json())
+    return {
+        "session": {"name": session.name, "campaign": session.brief.campaign, "url": session.brief.url},
+        "endpoint": lab.endpoint,
+        "user": lab.user,
+        "records": records,
+        "missing": [line for turn in turns for line in turn.missing],
+        "receipt": _receipt(turns),
+        "checkpoints": [
+            {"number": each.number, "phase": each.phase, "key": each.key, "turn": each.turn_id}
+            for each in session.checkpoints()
+        ],
+    }
+
+
+def _receipt(turns: Sequence[Turn]) -> dict[str, Any]:
+    """All turns as one receipt: what was paid this time, and what all of it once cost."""
+    whole = joined([turn.receipt for turn in turns]).to_json()
+    paid = [turn.receipt.paid_usd for turn in turns]
+    whole["paid"] = None if None in paid else sum(cost or 0.0 for cost in paid)
+    whole["replayed"] = [turn.phase for turn in turns if turn.replayed]
+    return whole
+
+
+def _run_one(lab: Lab, session: Session, name: str, *, progress: Any) -> Turn | None:
+    """One phase; None when there is nothing for it to work on, which is said and is no failure."""
+    try:
+        turn = lab.run_sync(session.run(name, on_event=progress.hear))
+    except PhaseOrderError as error:
+        if session.turns() and error.needs == ("at least one angle",):
+            print(f"The phase {name!r} was left out: no angle could be made from this site.", file=sys.stderr)
+            return None
+        raise
+    progress.turn_done(turn)
+    return turn

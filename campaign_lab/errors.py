@@ -1,0 +1,127 @@
+"""The errors a user of campaign_lab can meet: one root, each says what, which value, and what to do next.
+
+Every field is passed to ``super().__init__`` and the text is made in ``__str__``, so that an error survives
+pickling on its way out of a worker process.
+"""
+
+from __future__ import annotations
+
+
+class LabError(Exception):
+    """Root of all errors that campaign_lab raises on purpose."""
+
+
+class BriefError(LabError):
+    """A brief that cannot be used. ``problems`` is one line a field: name, value, what is allowed."""
+
+    def __init__(self, problems: tuple[str, ...], where: str = "") -> None:
+        super().__init__(problems, where)
+        self.problems = problems
+        self.where = where
+
+    def __str__(self) -> str:
+        head = f"The brief{f' in {self.where}' if self.where else ''} cannot be used:"
+        return "\n".join([head, *(f"  - {problem}" for problem in self.problems)])
+
+
+class PageError(LabError):
+    """A page that was not read: refused by our rules, or unreachable. The agent reads the text and goes on."""
+
+    def __init__(self, url: str, reason: str) -> None:
+        super().__init__(url, reason)
+        self.url = url
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"{self.url} was not read: {self.reason}"
+
+
+class StoreError(LabError):
+    """The lab file cannot be opened or written. ``path`` is the file, ``advice`` the next step."""
+
+    def __init__(self, path: str, reason: str, advice: str) -> None:
+        super().__init__(path, reason, advice)
+        self.path = path
+        self.reason = reason
+        self.advice = advice
+
+    def __str__(self) -> str:
+        return f"The lab file {self.path} {self.reason}. {self.advice}"
+
+
+class NotFoundError(LabError):
+    """Nothing of that name is here, or it is not yours to see: the two are not told apart."""
+
+    def __init__(self, what: str, name: str, known: tuple[str, ...] = ()) -> None:
+        super().__init__(what, name, known)
+        self.what = what
+        self.name = name
+        self.known = known
+
+    def __str__(self) -> str:
+        hint = f" Known: {', '.join(self.known)}." if self.known else ""
+        return f"There is no {self.what} {self.name!r} here.{hint}"
+
+
+class PhaseOrderError(LabError):
+    """A phase was asked for before the records that it stands on exist."""
+
+    def __init__(self, phase: str, needs: tuple[str, ...]) -> None:
+        super().__init__(phase, needs)
+        self.phase = phase
+        self.needs = needs
+
+    def __str__(self) -> str:
+        return (
+            f"The phase {self.phase!r} needs {' and '.join(self.needs)} before it. "
+            f"Run the phase that makes {self.needs[0]} first, or fork from a checkpoint that has it."
+        )
+
+
+class ReplayMiss(LabError):
+    """Nothing stored answers this turn, and the caller wanted no new one. ``reasons`` name what differs."""
+
+    def __init__(self, phase: str, reasons: tuple[str, ...], estimate_usd: float | None = None) -> None:
+        super().__init__(phase, reasons, estimate_usd)
+        self.phase = phase
+        self.reasons = reasons
+        self.estimate_usd = estimate_usd
+
+    def __str__(self) -> str:
+        price = "" if self.estimate_usd is None else f" Running it anew would cost about ${self.estimate_usd:.4f}."
+        return (
+            f"The phase {self.phase!r} has no stored turn to replay: {'; '.join(self.reasons)}.{price} "
+            "Nothing was sent. Run it with on_miss='run' to pay for a new turn."
+        )
+
+
+class TurnFailed(LabError):
+    """A turn did not end well. The conversation before it is untouched; what was sent stays booked.
+
+    ``cause`` is one of ``agent``, ``records``, ``api``, ``budget``, ``store``, ``process``, ``cancelled``.
+    """
+
+    def __init__(self, phase: str, cause: str, reason: str, kept: str = "", spent_usd: float | None = None) -> None:
+        super().__init__(phase, cause, reason, kept, spent_usd)
+        self.phase = phase
+        self.cause = cause
+        self.reason = reason
+        self.kept = kept
+        self.spent_usd = spent_usd
+
+    def __str__(self) -> str:
+        spent = "" if self.spent_usd is None else f" The attempt cost ${self.spent_usd:.4f}."
+        kept = f" {self.kept}" if self.kept else ""
+        return f"The phase {self.phase!r} failed: {self.reason}.{spent}{kept} Run it again to try from the checkpoint before it."
+
+
+class EndpointError(LabError):
+    """The endpoint that should answer cannot be used as it is set up."""
+
+    def __init__(self, endpoint: str, reason: str) -> None:
+        super().__init__(endpoint, reason)
+        self.endpoint = endpoint
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"The endpoint {self.endpoint!r} cannot answer: {self.reason}"

@@ -1,0 +1,86 @@
+"""Prices, percentages and counts with their unit, each in the line or sentence it stands in."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+
+from campaign_lab.pages.page import Number
+
+MAX_NUMBERS = 60
+_READ = 300_000  # letters that are searched
+_LINE_LIMIT = 240  # letters; the context of a longer line is the sentence
+
+_AMOUNT = r"(?:\d{1,3}(?:[,.'\u2019 ]\d{3})+(?:[.,]\d{1,2})?|\d+(?:[.,]\d+)?)(?![\d]|[.,:]\d)"
+_BEFORE = r"(?<![\w$€£.,:/-])(?<!\d[ \u2019'])"
+_SCALE = r"(?:\s?(?:million|billion|trillion|thousand|milliards?|millions?|mille)\b|\s?(?:bn|[kKMB])\b)?"
+_CODE = r"(?:CAD|USD|EUR|GBP|AUD|NZD|CHF|JPY|INR)"
+_SIGN = r"(?:(?:CA|US|AU|NZ|HK|C|A|S|R)?\$|[€£¥₹])"
+_NOT_A_UNIT = (
+    r"(?!(?:and|or|to|of|the|a|an|at|in|on|by|is|er|re|e|ère|th|are|was|were|for|with|from|as|than|per|off|out|et|ou|de|des|du|à|au|en|"
+    r"le|la|les|sur|par|pour|est|und|oder|von|bis|y|o|am|pm|st|nd|rd|th|vs|via|this|that|this|your|our|his|has|"
+    r"jan\w*|feb\w*|march|mar|apr\w*|may|june?|july?|aug\w*|sep\w*|oct\w*|nov\w*|dec\w*|"
+    r"janvier|février|mars|avril|mai|juin|juillet|août|septembre|octobre|novembre|décembre)\b)"
+)
+_WORD = rf"{_NOT_A_UNIT}[^\W\d_][^\W\d_\u2019']*(?:-[^\W\d_]+)*"
+_NUMBER = re.compile(
+    rf"""
+    (?P<price> {_BEFORE} (?:{_CODE}\s?)? {_SIGN} \s? {_AMOUNT} {_SCALE} \+? (?:\s?{_CODE}\b)?
+             | {_BEFORE} {_CODE} \s? {_AMOUNT} {_SCALE}
+             | {_BEFORE} {_AMOUNT} \s? {_SCALE} \s?
+               (?:\$(?:\s?(?:CA|US)\b)?|[€£¥¢]|{_CODE}\b|dollars?\b|euros?\b|cents?\b) )
+    | (?P<percent> (?:(?<![\w$€£.,:/)-])[-+\u2212\u2013])? {_BEFORE.replace("/-", "/")} {_AMOUNT}
+               \s? (?:%|per\ ?cent\b|pour\ cent\b|Prozent\b) )
+    | (?P<score> {_BEFORE} {_AMOUNT} (?:\s?/\s?|\s(?:out\ of|sur|von|de)\s) (?:5|10|100)\b (?![/.,]\d)
+             | {_BEFORE} 24/7 (?![/\d]) )
+    | (?P<count> {_BEFORE} {_AMOUNT} {_SCALE} \+? (?: -{_WORD}(?:\s{_WORD})? | x\b
+             | \s(?:{_WORD}\s){{0,2}}?{_WORD}(?<=s)(?![\w\u2019'-]) | \s?(?=[^\W\d_A-Z]){_WORD} ) )
+    """,
+    re.VERBOSE,
+)
+_YEAR = re.compile(r"(?:19|20)\d\d(?:\s|-)")
+_SENTENCE = re.compile(r"(?:(?<=[.!?…])|(?<=[.!?…][\"”»)]))\s+(?=[\"“«(]?[A-ZÀ-Ý0-9$€£])")
+
+
+def numbers(lines: Iterable[str]) -> tuple[Number, ...]:
+    """The numbers in lines of text, each with its context once, at most MAX_NUMBERS."""
+    found: dict[tuple[str, str], None] = {}
+    left = _READ
+    for line in lines:
+        text = line if len(line) <= left else line[: max(left, 0)].rpartition(". ")[0]  # no number is cut in two
+        left -= len(line)
+        for sentence in sentences(text) if len(text) > _LINE_LIMIT else (text,):
+            for match in _matches(sentence):
+                found[match[0].strip(), _context(sentence, match.start(), match.end())] = None
+                if len(found) == MAX_NUMBERS:
+                    return _as_numbers(found)
+    return _as_numbers(found)
+
+
+def values(text: str) -> list[str]:
+    """Every number with its currency, percent sign or unit word, as written."""
+    return [match[0].strip() for match in _matches(text)]
+
+
+def sentences(line: str) -> list[str]:
+    """The sentences of a line; the whole line when none can be told apart."""
+    return [part for part in _SENTENCE.split(line) if part]
+
+
+def _matches(text: str) -> Iterator[re.Match[str]]:
+    for match in _NUMBER.finditer(text):
+        if not (match["count"] and _YEAR.match(match[0])):  # "2026 mortgage rates" counts nothing
+            yield match
+
+
+def _context(sentence: str, start: int, end: int) -> str:
+    """The sentence; of an endless one, the words around the number."""
+    if len(sentence) <= 2 * _LINE_LIMIT:
+        return sentence
+    first = sentence.find(" ", start - _LINE_LIMIT, start) + 1 or start if start > _LINE_LIMIT else 0
+    last = sentence.rfind(" ", end, end + _LINE_LIMIT)
+    return sentence[first : last if last >= end else end].strip()
+
+
+def _as_numbers(found: Iterable[tuple[str, str]]) -> tuple[Number, ...]:
+    return tuple(Number(value=value, context=context) for value, context in found)

@@ -1,0 +1,239 @@
+"""What the rehearsal model answers: it reads the conversation and takes the next step, as a careful model would.
+
+Pure: the same conversation gets the same answer. Specialists fetch pages, read them and hand in records; the main agent
+starts the specialists that the prompt names, reads their reports, and hands in angles.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urldefrag, urlsplit
+
+from campaign_lab.rehearsal import analyst, copywriter
+from campaign_lab.rehearsal.answers import answer_question
+from campaign_lab.rehearsal.wire import Ask, Call, json_in, task_of
+
+FETCH_PAGE = "mcp__lab__fetch_page"
+SAVE_RECORDS = "mcp__lab__save_records"
+LINKS_A_SITE = 5
+"""How many further pages a specialist reads of a site, after its home page."""
+
+
+@dataclass(frozen=True)
+class Say:
+    """A text block."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class Use:
+    """A tool call. ``id`` follows from the conversation, so that a replayed one is the same."""
+
+    id: str
+    name: str
+    input: dict[str, Any]
+
+
+Step = list[Say | Use]
+Findings = tuple[list[dict[str, Any]], list[str]]
+
+
+def reply(ask: Ask) -> Step:
+    """The next step in the conversation: texts and tool calls."""
+    step = _specialist(ask) if ask.agent else _main(ask)
+    seed = ask.digest()
+    return [
+        Use(_id(seed, place), block.name, block.input) if isinstance(block, Use) else block
+        for place, block in enumerate(step)
+    ]
+
+
+def _main(ask: Ask) -> Step:
+    task = task_of(ask.prompt)
+    if ask.prompt.startswith("# Phase: strategy"):
+        return _strategy(ask, task)
+    if task.get("agents"):
+        return _delegation(ask, task)
+    return [Say(answer_question(ask.prompt, reports(ask.calls)))]
+
+
+def _delegation(ask: Ask, task: Mapping[str, Any]) -> Step:
+    """Starts the agents that the task names, all at once; when they have reported, sums up."""
+    if not ask.calls_now:
+        briefs = _copy_briefs(ask, task) if "copy-creator" in task["agents"] else _same_brief(task)
+        if not briefs:
+            return [Say("There is no angle to write for: none of the angles asked for was saved in this conversation.")]
+        return [Say("I brief the agents, all in parallel."), *(_start(*brief) for brief in briefs)]
+    found = reports(ask.calls_now)
+    counts = ", ".join(f"{len(records)} {kind.replace('_', ' ')}" for kind, records in found.items())
+    return [Say(f"The agents have reported: {counts or 'nothing usable'}. Their reports stand above.")]
+
+
+def _same_brief(task: Mapping[str, Any]) -> list[tuple[str, str, dict[str, Any]]]:
+    """Each agent is told the whole task but for who else works on it."""
+    facts = {name: value for name, value in task.items() if name != "agents"}
+    return [(name, f"Your part of the task for {task.get('url', 'the brand')}.", facts) for name in task["agents"]]
+
+
+def _copy_briefs(ask: Ask, task: Mapping[str, Any]) -> list[tuple[str, str, dict[str, Any]]]:
+    """One copy-creator an angle. It sees nothing but this, so it gets the angle, the voice and its own claims."""
+    research, angles = reports(ask.calls), _saved(ask.calls, "angle")
+    wanted = task.get("angles") or list(angles)
+    brand = next(iter(research.get("brand_profile", [])), {})
+    return [
+        (
+            "copy-creator",
+            f"Write {task.get('variants', 2)} advertisement texts for the angle {name}.",
+            {
+                "angle": angles[name],
+                "brand": brand.get("name", ""),
+                "voice": brand.get("voice", {}),
+                "evidence": [proof["claim"] for proof in angles[name].get("proofs", [])],
+                "language": task.get("language", "en"),
+                "variants": task.get("variants", 2),
+            },
+        )
+        for name in wanted
+        if name in angles
+    ]
+
+
+def _start(agent: str, intent: str, facts: Mapping[str, Any]) -> Use:
+    name = facts["angle"]["name"] if "angle" in facts else agent.replace("-", " ")
+    prompt = f"{intent}\n\n```json\n{json.dumps(facts, ensure_ascii=False, indent=1)}\n```"
+    return Use("", "Agent", {"description": str(name), "subagent_type": agent, "prompt": prompt})
+
+
+def _strategy(ask: Ask, task: Mapping[str, Any]) -> Step:
+    steer = ask.prompt.partition("## Steer")[2].strip()
+    records, missing = copywriter.angles(
+        reports(ask.calls), steer=steer, count=int(task.get("count", 5)), language=str(task.get("language", "en")),
+        task=dict(task),
+    )  # fmt: skip
+    pending = _hand_in(ask, "angle", records, missing)
+    if pending:
+        return [pending]
+    names = [f"{record['name']}: {record['core_angle']}" for record in records]
+    return [Say("\n".join(names) or f"No angle could be made. {' '.join(missing)}")]
+
+
+def _specialist(ask: Ask) -> Step:
+    """Reads what has to be read, hands in, reports."""
+    task = task_of(ask.prompt)
+    readers: dict[str, tuple[str, Callable[[], Findings], list[str]]] = {
+        "brand-intelligence-analyst": (
+            "brand_profile",
+            lambda: _one(analyst.brand_profile(_site(ask, task))),
+            _home(task),
+        ),
+        "customer-psychology-specialist": (
+            "customer_insight",
+            lambda: _one(analyst.customer_insight(_site(ask, task), str(task.get("audience", "")))),
+            _home(task),
+        ),
+        "competitive-intelligence-specialist": (
+            "competitor_profile",
+            lambda: analyst.competitor_profiles(
+                {url: _pages_of(ask.calls, url) for url in task.get("competitors", [])}, _site(ask, task)
+            ),
+            [*task.get("competitors", []), *_home(task)],
+        ),
+        "copy-creator": ("copy_variant", lambda: _variants(task), []),
+    }
+    if ask.agent not in readers:
+        return [Say(answer_question(ask.prompt, {}))]
+    kind, findings, homes = readers[ask.agent]
+    unread = _next_pages(ask.calls, homes)
+    if unread:
+        return [Use("", FETCH_PAGE, {"url": url}) for url in unread]
+    records, missing = findings()
+    pending = _hand_in(ask, kind, records, missing)
+    report = {"kind": kind, "records": records, "missing": missing}
+    return [pending] if pending else [Say(json.dumps(report, ensure_ascii=False))]
+
+
+def _variants(task: Mapping[str, Any]) -> Findings:
+    return copywriter.variants(
+        task["angle"], brand=str(task.get("brand", "")), voice=task.get("voice", {}), evidence=task.get("evidence", []),
+        language=str(task.get("language", "en")), count=int(task.get("variants", 2)),
+    )  # fmt: skip
+
+
+def _hand_in(ask: Ask, kind: str, records: Sequence[Mapping[str, Any]], missing: list[str]) -> Use | None:
+    """The next save_records call, or None when all is kept. What was found faulty is handed in once more, then left."""
+    tries = [call for call in ask.calls_now if call.name == SAVE_RECORDS]
+    if not tries:
+        return Use("", SAVE_RECORDS, {"kind": kind, "records": list(records), "missing": missing})
+    answer = json_in(tries[-1].result or "") or {}
+    faulty = {problem.get("record") for problem in answer.get("problems", []) if "record" in problem}
+    again = [record for place, record in enumerate(tries[-1].input.get("records", [])) if place in faulty]
+    return Use("", SAVE_RECORDS, {"kind": kind, "records": again}) if again and len(tries) <= 2 else None
+
+
+def _next_pages(calls: Sequence[Call], homes: Sequence[str]) -> list[str]:
+    """Home pages first, then the best links of each site, each once."""
+    asked = {call.input.get("url") for call in calls if call.name == FETCH_PAGE}
+    if unread := [url for url in homes if url not in asked]:
+        return unread
+    links = [
+        link
+        for home in homes
+        for page in _pages_of(calls, home)[:1]
+        for link in analyst.links_to_read(page, limit=LINKS_A_SITE if home == homes[0] or len(homes) > 1 else 0)
+    ]
+    first_round = len([call for call in calls if call.name == FETCH_PAGE]) <= len(homes)
+    return list(dict.fromkeys(link for link in links if link not in asked)) if first_round else []
+
+
+def _pages_of(calls: Sequence[Call], home: str) -> list[dict[str, Any]]:
+    """The pages read of one site, home page first. Refusals are left out."""
+    host = urlsplit(home).netloc.lower()
+    pages = [json_in(call.result or "") for call in calls if call.name == FETCH_PAGE]
+    found = {
+        page["url"]: page for page in pages if page and "url" in page and urlsplit(page["url"]).netloc.lower() == host
+    }
+    return sorted(found.values(), key=lambda page: page["url"] != urldefrag(home)[0])
+
+
+def _site(ask: Ask, task: Mapping[str, Any]) -> list[dict[str, Any]]:
+    return _pages_of(ask.calls, str(task.get("url", "")))
+
+
+def _home(task: Mapping[str, Any]) -> list[str]:
+    return [str(task["url"])] if task.get("url") else []
+
+
+def _one(found: tuple[dict[str, Any] | None, list[str]]) -> Findings:
+    return ([found[0]] if found[0] else []), found[1]
+
+
+def reports(calls: Sequence[Call]) -> dict[str, list[dict[str, Any]]]:
+    """The records in the reports of agents, by kind. A later report of the same kind and name replaces the earlier."""
+    found: dict[str, dict[str, dict[str, Any]]] = {}
+    for call in calls:
+        report = json_in(call.result or "") if call.name == "Agent" else None
+        if isinstance(report, dict) and isinstance(report.get("records"), list):
+            for record in report["records"]:
+                name = str(record.get("headline") or record.get("name") or report.get("kind"))
+                found.setdefault(str(report.get("kind")), {})[name] = record
+    return {kind: list(records.values()) for kind, records in found.items()}
+
+
+def _saved(calls: Sequence[Call], kind: str) -> dict[str, dict[str, Any]]:
+    """Records that the main agent handed in itself, by name; a later hand-in of a whole phase replaces the earlier ones."""
+    saved: dict[int, dict[str, dict[str, Any]]] = {}
+    for call in calls:
+        if call.name == SAVE_RECORDS and call.input.get("kind") == kind:
+            saved.setdefault(call.prompt, {}).update(
+                {record["name"]: record for record in call.input.get("records", [])}
+            )
+    return saved[max(saved)] if saved else {}
+
+
+def _id(seed: str, place: int) -> str:
+    return "toolu_" + hashlib.sha256(f"{seed}/{place}".encode()).hexdigest()[:24]

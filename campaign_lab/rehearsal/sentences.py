@@ -1,0 +1,243 @@
+"""Page text as sentences that can be quoted: which ones stand alone, in which language, and which ones to leave alone."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+from campaign_lab.checks import gives_orders, sentences_in
+from campaign_lab.checks.evidence import fold, substantial
+
+LONGEST = 400
+"""A longer passage is no quote any more."""
+CARD = 60
+"""A figure with the label beside it is at most so long."""
+PAIRED = 125
+"""Two sentences that need each other are quoted together up to this length."""
+
+Table = Mapping[str, re.Pattern[str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Cues:
+    """The cue words of one language: patterns that sort sentences."""
+
+    language: str
+    patterns: Table
+    fields: Table
+    insight: Table
+    voice: Table
+    tier: Table
+    motivation: Table
+    topic_skip: frozenset[str]
+    topic_mass: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """Something a page says, and the words on the page that carry it."""
+
+    text: str
+    quotes: tuple[str, ...]
+    url: str
+    kind: str
+    language: str
+    order: int
+    dangling: bool = False
+
+    def claim(self) -> dict[str, Any]:
+        """The passage as a claim, ready for a record."""
+        return {"text": self.text, "evidence": [{"quote": quote, "url": self.url} for quote in self.quotes]}
+
+
+@cache
+def cues(language: str) -> Cues:
+    """The cue words of a language; those of English where there is no file for it."""
+    known = _cue_files()
+    data = known.get(language, known["en"])
+    tables = {
+        name: {key: re.compile(pattern, re.IGNORECASE) for key, pattern in data[name].items()}
+        for name in ("fields", "insight", "voice", "tier", "motivation")
+    }
+    anchored = {name: f"[\"'\\u201c\\u201e\\u00ab(]*{data[name]}" for name in ("dangling", "imperative")}
+    loose = {name: data[name] for name in ("label", "boilerplate", "legal", "segment", "weak")}
+    patterns = {name: re.compile(pattern, re.IGNORECASE) for name, pattern in {**anchored, **loose}.items()}
+    skip, mass = frozenset(data["topic_skip"]), frozenset(data["topic_mass"])
+    return Cues(data["language"], patterns, **tables, topic_skip=skip, topic_mass=mass)
+
+
+@cache
+def _cue_files() -> dict[str, dict[str, Any]]:
+    folder = sorted(files("campaign_lab.rehearsal").joinpath("cues").iterdir(), key=lambda file: file.name)
+    loaded = (tomllib.loads(file.read_text(encoding="utf-8")) for file in folder if len(file.name) == len("en.toml"))
+    return {data["language"]: data for data in loaded}
+
+
+@cache
+def _stopwords() -> dict[str, frozenset[str]]:
+    others = files("campaign_lab.rehearsal").joinpath("cues").joinpath("others.toml").read_text(encoding="utf-8")
+    own = {language: data["stopwords"] for language, data in _cue_files().items()}
+    return {language: frozenset(words) for language, words in {**own, **tomllib.loads(others)["stopwords"]}.items()}
+
+
+def language_of(text: str, declared: str = "") -> str:
+    """The language of a text by its most frequent words, else the declared one, else English."""
+    words = Counter(re.findall(r"[^\W\d_]+", text.lower()))
+    hits = {language: sum(words[word] for word in known) for language, known in _stopwords().items()}
+    best = max(hits, key=lambda language: (hits[language], language == declared[:2], language == "en"))
+    latin = sum(1 for letter in text if letter.isalpha() and letter < "\u0250")
+    if latin * 2 < sum(1 for letter in text if letter.isalpha()):
+        return declared[:2].lower() or "und"
+    return best if hits[best] > 0 else declared[:2].lower() or "en"
+
+
+def passages(page: Mapping[str, Any], *, first: int = 0, paired: bool = True) -> list[Passage]:
+    """What the page states, in reading order from number ``first`` on: sentences, headings, rows, testimonials, each once.
+
+    A short paragraph stays together when ``paired``: its sentences belong together and read better so.
+
+    Orders to a machine, addresses, legal lines and labels are left out, and so is every line that holds an order.
+    """
+    language = language_of(page["text"], page["language"])
+    found: dict[str, Passage] = {}
+    for text, quotes, kind, dangling in _raw(page, cues(language), paired):
+        usable = len(text) <= LONGEST and all(substantial(quote) for quote in quotes)
+        if usable and fold(text) not in found:
+            found[fold(text)] = Passage(text, quotes, page["url"], kind, language, first + len(found), dangling)
+    return list(found.values())
+
+
+Raw = tuple[str, tuple[str, ...], str, bool]
+
+
+def _raw(page: Mapping[str, Any], known: Cues, paired: bool) -> Iterable[Raw]:
+    spoken = [fold(item["quote"]) for item in page["testimonials"]]
+    authors = {fold(item["author"]) for item in page["testimonials"] if item["author"]}
+    labels = {fold(text) for text in [*page["calls_to_action"], *(link["text"] for link in page["links"])]}
+    headings = {fold(heading) for heading in page["headings"]}
+    lines = {fold(line) for line in page["text"].splitlines()}
+    header: list[str] = []
+    for line in page["text"].splitlines():
+        plain = fold(line)
+        if gives_orders(line) or _unquotable(line) or plain in authors:
+            continue
+        if " | " in line:
+            cells = line.split(" | ")
+            header = cells if not re.search(r"\d", cells[0] + cells[-1]) and len(cells) > 1 and not header else header
+            yield from _row(line, cells, header)
+            continue
+        header = []
+        if any(plain in quote or quote in plain for quote in spoken):
+            continue
+        if plain in headings:
+            yield from _heading(line, known, first=plain == fold(page["headings"][0]))
+        elif plain not in labels or (re.search(r"\d", plain) and len(plain) > PAIRED // 3):
+            yield from _sentences(line, known, paired)
+    for item in page["testimonials"]:
+        if not gives_orders(item["quote"]) and not _unquotable(item["quote"]):
+            yield _testimonial(item["quote"], item["author"], page["text"])
+    for number in page["numbers"]:  # a bare figure and what its card says about it
+        context = number["context"]
+        if len(context) <= CARD and fold(context) not in lines and len(context.split()) > 2 and not gives_orders(context):
+            yield context, (context,), "row", False
+    if not gives_orders(page["description"]) and not _unquotable(page["description"]):
+        yield from _sentences(page["description"], known, paired)
+
+
+def _unquotable(line: str) -> bool:
+    """Addresses of pages, mail and telephones: no part of such a line is a claim."""
+    return bool(re.search(r"https?:|www\.|\S@\S|\+?\d[\d ()-]{4,}[ -]\d{3,4}\b|\.(com|ca|org|net)\b", line))
+
+
+def _heading(line: str, known: Cues, *, first: bool) -> Iterable[Raw]:
+    """A heading that says something. Only the page's first may call for an action: it is the brand's own slogan."""
+    if known.patterns["imperative"].match(line) and not first:
+        return
+    if not _is_label(line, known) and not line.rstrip().endswith("?"):
+        yield line, (line,), "heading", bool(known.patterns["dangling"].match(line))
+
+
+def _is_label(line: str, known: Cues) -> bool:
+    return any(known.patterns[name].search(line) for name in ("label", "boilerplate"))
+
+
+def _row(line: str, cells: list[str], header: list[str]) -> Iterable[Raw]:
+    """A table row as "5 years, fixed: rate 4.19%, APR 4.21%", where its header says what the figures are."""
+    figures = [at for at, cell in enumerate(cells) if at and re.search(r"\d", cell) and len(cell) <= 24]
+    names = [cell for at, cell in enumerate(cells[: figures[0] if figures else 0]) if len(cell) <= 40]
+    if not names or line == " | ".join(header):
+        return
+    lead = ", ".join([names[0], *(_lowered(name) for name in names[1:])])
+    if len(header) == len(cells) and len(cells) > 2:
+        values = [f"{_lowered(header[at])} {cells[at]}" for at in figures[:2] if header[at].strip()]
+        if values:
+            yield f"{lead}: {', '.join(values)}.", (line, " | ".join(header)), "row", False
+    elif len(figures) == 1 and len(cells) == len(names) + 1:
+        yield f"{lead}: {cells[figures[0]]}.", (line,), "row", False
+
+
+def _lowered(text: str) -> str:
+    """The text with a small first letter, unless its first word is an abbreviation or a name within."""
+    head = text[:2]
+    return text if head.isupper() or not head[:1].isupper() else text[0].lower() + text[1:]
+
+
+def _testimonial(quote: str, author: str, text: str) -> Raw:
+    """The quote in quotation marks, with its author where both stand side by side on the page."""
+    bare = quote.strip().strip("\"'\u201c\u201d\u201e\u00ab\u00bb\u2018\u2019 ")
+    inner = re.sub("[\"\u201c\u201d\u201e\u00ab\u00bb]", "'", bare)
+    spoken = f"\u201c{inner}\u201d"
+    lines = text.splitlines()
+    for line, following in zip(lines, [*lines[1:], ""], strict=True):
+        together = f"{line} {following}" if author and fold(following) == fold(author) else line
+        if author and fold(bare) in fold(line) and fold(author) in fold(together) and len(together) <= LONGEST:
+            return f"{spoken} \u2013 {author}", (together,), "testimonial", False
+    return spoken, (bare,), "testimonial", False
+
+
+def _sentences(line: str, known: Cues, paired: bool) -> Iterable[Raw]:
+    """The sentences of a line. One that leans on its neighbour is quoted with it, or marked as dangling."""
+    parts = sentences_in(line)
+    if paired and len(parts) in (2, 3) and len(line) <= PAIRED and all(_states(part, known) for part in parts):
+        yield line, (line,), _kind(line), bool(known.patterns["dangling"].match(line))
+        return
+    at = 0
+    while at < len(parts):
+        text = parts[at]
+        leans = bool(known.patterns["dangling"].match(text)) or (at > 0 and bool(known.patterns["legal"].search(line)))
+        while at + 1 < len(parts) and _belongs(text, parts[at + 1], known) and f"{text} {parts[at + 1]}" in line:
+            at += 1
+            text = f"{text} {parts[at]}"
+        at += 1
+        if text.endswith("?"):
+            yield text, (text,), "question", False
+        elif _states(text, known):
+            yield text, (text,), _kind(text), leans
+
+
+def _belongs(text: str, following: str, known: Cues) -> bool:
+    leans = known.patterns["dangling"].match(following) or not substantial(following) or not substantial(text)
+    return bool(leans) and len(text) + 1 + len(following) <= PAIRED and not text.endswith("?") and following[-1] != "?"
+
+
+def _states(text: str, known: Cues) -> bool:
+    """Is it a statement, not a label, an invitation or a legal line?"""
+    if known.patterns["imperative"].match(text) or known.patterns["boilerplate"].search(text):
+        return False
+    if _is_label(text, known) or gives_orders(text):
+        return False
+    if len(re.findall(r"\w+", text)) < 3:
+        return False
+    ends = text.rstrip("\"'\u201d\u2019)\u00bb")[-1:] in ".!\u2026"
+    return ends or bool(re.search(r"\d", text)) or any(cue.search(text) for cue in known.fields.values())
+
+
+def _kind(text: str) -> str:
+    opens, closes = text[0] in "\"\u201c\u201e\u00ab", text.rstrip(".")[-1] in "\"\u201d\u201c\u00bb"
+    return "testimonial" if opens and closes else "statement"

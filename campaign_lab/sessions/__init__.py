@@ -1,0 +1,1 @@
+"""Sessions: handles that move along the tree of turns, run, replay and fork."""

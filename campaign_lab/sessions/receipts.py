@@ -1,0 +1,106 @@
+"""Receipts: what a turn cost when it was made, by agent, and what it costs to see it again: nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from campaign_lab.show import receipt_html, usd
+from campaign_lab.store.rows import RequestRow
+
+MAIN_AGENT = "main agent"
+
+
+@dataclass(frozen=True)
+class ReceiptLine:
+    """Requests, tokens and US dollars of one agent in one phase. ``cost_usd`` is None when a price is unknown."""
+
+    phase: str
+    agent: str
+    requests: int
+    input_tokens: int
+    cache_read_tokens: int
+    cache_write_tokens: int
+    output_tokens: int
+    cost_usd: float | None
+
+
+@dataclass(frozen=True, repr=False)
+class Receipt:
+    """What turns cost. ``paid`` is false for a replay: then nothing was paid this time, and ``cost_usd`` is what it once was."""
+
+    lines: tuple[ReceiptLine, ...]
+    paid: bool = True
+    rehearsal: bool = False
+    """Was it answered without a model? Then the dollars are list prices, and none were paid."""
+    cut_requests: int = 0
+    """Requests whose response was cut: they are not in the lines, and what they cost is not known."""
+
+    def __repr__(self) -> str:
+        return f"Receipt({len(self.lines)} lines, {usd(self.cost_usd)}{', rehearsal' if self.rehearsal else ''})"
+
+    def _repr_html_(self) -> str:
+        return receipt_html([asdict(line) for line in self.lines], self.cost_usd, self.rehearsal)
+
+    @property
+    def cost_usd(self) -> float | None:
+        """US dollars when the turns were made; None when a price is unknown."""
+        return _sum([line.cost_usd for line in self.lines])
+
+    @property
+    def paid_usd(self) -> float | None:
+        """US dollars paid this time."""
+        return self.cost_usd if self.paid else 0.0
+
+    def to_json(self) -> dict[str, Any]:
+        """JSON-ready, with the totals."""
+        return {
+            "currency": "USD",
+            "rehearsal": self.rehearsal,
+            "paid": self.paid_usd,
+            "cost": self.cost_usd,
+            "second_run": 0.0,
+            "cut_requests": self.cut_requests,
+            "lines": [asdict(line) for line in self.lines],
+        }
+
+
+def receipt_of(phase: str, requests: Iterable[RequestRow], *, rehearsal: bool) -> Receipt:
+    """The receipt of one turn: the main agent first, then the others by name."""
+    by_agent: dict[str, list[RequestRow]] = {}
+    cut = 0
+    for request in requests:
+        if request.complete:
+            by_agent.setdefault(request.agent or MAIN_AGENT, []).append(request)
+        cut += not request.complete
+    names = sorted(by_agent, key=lambda name: (name != MAIN_AGENT, name))
+    lines = tuple(_line(phase, name, by_agent[name]) for name in names)
+    return Receipt(lines, rehearsal=rehearsal, cut_requests=cut)
+
+
+def joined(receipts: Sequence[Receipt]) -> Receipt:
+    """Several receipts as one: all their lines. It counts as paid, whether or not the turns were replayed."""
+    return Receipt(
+        tuple(line for receipt in receipts for line in receipt.lines),
+        rehearsal=any(receipt.rehearsal for receipt in receipts),
+        cut_requests=sum(receipt.cut_requests for receipt in receipts),
+    )
+
+
+def _line(phase: str, agent: str, requests: Sequence[RequestRow]) -> ReceiptLine:
+    return ReceiptLine(
+        phase=phase,
+        agent=agent,
+        requests=len(requests),
+        input_tokens=sum(request.input_tokens for request in requests),
+        cache_read_tokens=sum(request.cache_read_tokens for request in requests),
+        cache_write_tokens=sum(request.cache_write_5m_tokens + request.cache_write_1h_tokens for request in requests),
+        output_tokens=sum(request.output_tokens for request in requests),
+        cost_usd=_sum([request.cost_usd for request in requests]),
+    )
+
+
+def _sum(costs: Sequence[float | None]) -> float | None:
+    known = [cost for cost in costs if cost is not None]
+    return sum(known) if len(known) == len(costs) else None

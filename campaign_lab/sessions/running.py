@@ -1,0 +1,207 @@
+"""Running a turn: claim, attempt, and what is written when it ended, well or not."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib.metadata
+import json
+import uuid
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from campaign_lab.agents import events
+from campaign_lab.agents.ledger import Ledger, Request, total_cost
+from campaign_lab.agents.phases import Phase
+from campaign_lab.brief import Brief
+from campaign_lab.errors import TurnFailed
+from campaign_lab.sessions import claims
+from campaign_lab.sessions.context import Context
+from campaign_lab.store import tables
+from campaign_lab.store.rows import AttemptRow, CacheRow, RecordRow, RequestRow, SessionRow, TurnRow
+
+if TYPE_CHECKING:
+    from campaign_lab.agents.intake import Intake
+    from campaign_lab.agents.turn import Attempt
+    from campaign_lab.store.tables import Con
+
+WAIT_S = 0.25
+"""How often a run looks whether another one has finished the same turn, in seconds."""
+PACKAGES = ("campaign_lab", "claude-agent-sdk", "duckdb")
+
+
+@dataclass(frozen=True)
+class Order:
+    """A turn to be made: where it stands, what is sent, and the names that its records may use."""
+
+    session: SessionRow
+    line: tuple[TurnRow, ...]
+    phase: Phase
+    brief: Brief
+    message: str
+    key: str
+    take: int = 1
+    steer: str = ""
+    fresh_pages: bool = False
+    budget_usd: float | None = None
+    brand: tuple[str, ...] = ()
+    angles: tuple[str, ...] = ()
+
+    @property
+    def parent(self) -> str | None:
+        """The checkpoint that it starts from."""
+        return self.line[-1].id if self.line else None
+
+
+async def find_or_make(context: Context, order: Order, on_event: events.OnEvent) -> tuple[TurnRow, SessionRow, bool]:
+    """The turn, the session that it stands in, and whether it was found. Waits while another run makes the same turn.
+
+    Raises TurnFailed; then the claim is given back and what was paid is booked.
+    """
+    await recover(context)
+    while True:
+        attempt = _attempt_row(context, order)
+        found = await context.engine.run(partial(claims.look_or_claim, session=order.session, attempt=attempt))
+        if found.turn:
+            return found.turn, order.session, True
+        if found.busy is None:
+            turn, session = await _make(context, order, attempt, on_event=on_event)
+            return turn, session, False
+        on_event(events.Queued(found.busy.user_name))
+        await asyncio.sleep(WAIT_S)
+
+
+async def recover(context: Context) -> None:
+    """Books what attempts of dead processes were charged, and marks them as failed."""
+    for row in await context.engine.run(claims.dead_attempts):
+        entries = await context.engine.run(partial(tables.entries_of, attempt_id=row.id))
+        ledger = Ledger()
+        for subpath, entry in entries:
+            ledger.read(subpath, [json.loads(entry)])
+        requests = [*ledger.requests(), *ledger.cut(context.model, stopped=True)]
+        ended = _ended(row, "failed", "process", "its process ended", requests)
+        await context.engine.run(partial(_book, attempt=ended, requests=requests))
+
+
+async def _make(
+    context: Context, order: Order, row: AttemptRow, *, on_event: events.OnEvent
+) -> tuple[TurnRow, SessionRow]:
+    """Runs one attempt and writes down how it ended. The import of the SDK takes seconds, so it happens beside the loop."""
+    run, attempt, intake = None, None, None
+    try:
+        run, attempt, intake = await asyncio.to_thread(_prepare, context, order, row.id, on_event=on_event)
+        await run()
+    except BaseException as error:
+        ledger = Ledger() if attempt is None else attempt.ledger
+        requests = [*ledger.requests(), *ledger.cut(context.model, stopped=True)]
+        cause = error.cause if isinstance(error, TurnFailed) else _cause(error)
+        failed = _ended(row, "failed", cause, str(error) or type(error).__name__, requests)
+        context.endpoint.end(row.id)
+        await asyncio.shield(context.engine.run(lambda con: _book(con, failed, requests)))
+        on_event(events.TurnEnded(False, str(error)))
+        raise
+    assert attempt is not None
+    assert intake is not None
+    turn, session = await asyncio.shield(_finish(context, order, row, attempt, intake))
+    on_event(events.TurnEnded(True))
+    return turn, session
+
+
+def _prepare(
+    context: Context, order: Order, attempt_id: str, *, on_event: events.OnEvent
+) -> tuple[Callable[[], Any], Attempt, Intake]:
+    """Imports the SDK, starts the endpoint, and ties the parts of an attempt together."""
+    from campaign_lab.agents.intake import Intake
+    from campaign_lab.agents.reader import PageReader
+    from campaign_lab.agents.turn import Attempt, Plan, run_attempt
+
+    context.endpoint.start()
+    ancestors = [turn.id for turn in order.line]
+    marks = ", ".join("?" for _ in ancestors) or "''"
+    cached = context.engine.call(lambda con: tables.select(con, CacheRow, f"WHERE attempt_id IN ({marks})", ancestors))
+    context.endpoint.begin(attempt_id, cached)
+    reader = PageReader(context.engine, order.brief, owner=order.session.owner, fresh=order.fresh_pages)
+    intake = Intake(order.phase, reader.texts, brand=order.brand, angles=order.angles)
+    plan = Plan(
+        attempt_id=attempt_id, ancestors=ancestors, phase=order.phase, message=order.message, model=context.model,
+        endpoint_env=context.endpoint.env(), budget_usd=order.budget_usd,
+    )  # fmt: skip
+    attempt = Attempt(plan, on_event)
+    return lambda: run_attempt(context.engine, attempt, reader, intake), attempt, intake
+
+
+async def _finish(
+    context: Context, order: Order, row: AttemptRow, attempt: Attempt, intake: Intake
+) -> tuple[TurnRow, SessionRow]:
+    """Writes the finished turn with all that belongs to it, in one transaction."""
+    requests = [*attempt.ledger.requests(), *attempt.ledger.cut(context.model, stopped=False)]
+    ended = _ended(row, "finished", None, None, requests)
+    cached = context.endpoint.end(row.id)
+    now = datetime.now(UTC)
+    turn = TurnRow(
+        id=row.id, session_id=order.session.id, parent_turn=order.parent, key=order.key, take=order.take,
+        phase=order.phase.name, message=order.message, steer=order.steer,
+        fingerprint=json.dumps(order.phase.fingerprint(), sort_keys=True), brief=order.brief.to_json(),
+        endpoint=context.endpoint.name, model=context.model, user_name=context.user, started_at=row.started_at,
+        finished_at=now, leaf_uuid=None, answer=attempt.answer, missing=json.dumps(intake.missing),
+    )  # fmt: skip
+    records = [
+        RecordRow(
+            turn_id=row.id, kind=kept.kind, n=n, record_id=kept.record_id, label=kept.label,
+            revision=kept.record.revision if kept.record else 0, body=kept.body, degraded=kept.degraded,
+            problems=json.dumps(kept.problems),
+        )
+        for n, kept in enumerate(intake.results())
+    ]  # fmt: skip
+
+    def write(con: Con) -> tuple[TurnRow, SessionRow]:
+        finished = replace(turn, leaf_uuid=tables.leaf_of(con, row.id))
+        tables.insert(con, [finished])
+        tables.insert(con, records)
+        tables.insert(con, cached)
+        _book(con, ended, requests)
+        session = tables.move_tip(con, finished)
+        return replace(finished, session_id=session.id), session
+
+    return await context.engine.run(write)
+
+
+def _book(con: Con, attempt: AttemptRow, requests: Sequence[Request]) -> None:
+    """The ledger's rows of an attempt, and its end."""
+    con.execute("DELETE FROM requests WHERE attempt_id = ?", [attempt.id])
+    now = attempt.ended_at or attempt.started_at
+    tables.insert(
+        con,
+        [
+            RequestRow(
+                attempt_id=attempt.id, subpath=request.subpath, message_id=request.message_id, agent=request.agent,
+                model=request.model, **vars(request.usage), cost_usd=request.cost_usd, complete=request.complete,
+                stored_at=now,
+            )
+            for request in requests
+        ],
+    )  # fmt: skip
+    tables.end_attempt(con, attempt)
+
+
+def _attempt_row(context: Context, order: Order) -> AttemptRow:
+    versions = {name: importlib.metadata.version(name) for name in PACKAGES}
+    return AttemptRow(
+        id=str(uuid.uuid4()), session_id=order.session.id, parent_turn=order.parent, key=order.key,
+        phase=order.phase.name, user_name=context.user, state="running", cause=None, reason=None,
+        started_at=datetime.now(UTC), ended_at=None, cost_usd=None, versions=json.dumps(versions),
+    )  # fmt: skip
+
+
+def _ended(
+    row: AttemptRow, state: str, cause: str | None, reason: str | None, requests: Sequence[Request]
+) -> AttemptRow:
+    return replace(
+        row, state=state, cause=cause, reason=reason, ended_at=datetime.now(UTC), cost_usd=total_cost(requests)
+    )
+
+
+def _cause(error: BaseException) -> str:
+    return "cancelled" if isinstance(error, (asyncio.CancelledError, KeyboardInterrupt)) else "process"

@@ -1,0 +1,115 @@
+"""A turn as its reader sees it: the records, what is missing, and the receipt."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from campaign_lab.agents.phases import Phase
+from campaign_lab.records import Record
+from campaign_lab.sessions.receipts import Receipt, receipt_of
+from campaign_lab.show import records_html
+from campaign_lab.store import tables
+from campaign_lab.store.rows import RecordRow, RequestRow, SessionRow, TurnRow
+
+if TYPE_CHECKING:
+    from campaign_lab.store.tables import Con
+
+
+@dataclass(frozen=True)
+class Kept:
+    """A record with its id and what was wrong with it and stayed so. ``record`` is None when only its raw text was kept."""
+
+    id: str
+    kind: str
+    label: str
+    record: Record | None
+    body: str
+    problems: tuple[str, ...]
+
+    @property
+    def degraded(self) -> bool:
+        """Could it not be validated?"""
+        return self.record is None
+
+    def to_json(self) -> dict[str, Any]:
+        """JSON-ready: the record's fields, its id, all its evidence as a flat list, and what was wrong with it."""
+        evidence = [] if self.record is None else [each.model_dump() for each in self.record.evidence_in()]
+        fields = {"raw": self.body} if self.record is None else self.record.model_dump(mode="json")
+        return {
+            "id": self.id,
+            **fields,
+            "evidence": evidence,
+            "problems": list(self.problems),
+            "degraded": self.degraded,
+        }
+
+
+@dataclass(frozen=True, repr=False)
+class Turn:
+    """A finished turn of a session. ``replayed`` tells whether it was found or made; nothing that is saved depends on it."""
+
+    phase: str
+    key: str
+    take: int
+    session: str
+    kept: tuple[Kept, ...]
+    missing: tuple[str, ...]
+    answer: str
+    receipt: Receipt
+    rehearsal: bool
+    replayed: bool = False
+    forked: bool = False
+    """Was a fork made for it, because the line went on differently?"""
+    made_at: datetime = field(default_factory=lambda: datetime.now(UTC))
+    pages_read_at: datetime | None = None
+    """When the oldest page of the campaign was fetched."""
+
+    @property
+    def records(self) -> tuple[Record, ...]:
+        """The valid records, in order."""
+        return tuple(kept.record for kept in self.kept if kept.record is not None)
+
+    def __repr__(self) -> str:
+        counts = Counter(kept.kind.replace("_", " ") for kept in self.kept)
+        what = ", ".join(f"{count} {kind}{'s' if count > 1 else ''}" for kind, count in counts.items()) or "no records"
+        return f"Turn({self.phase}: {what}{', rehearsal' if self.rehearsal else ''})"
+
+    def _repr_html_(self) -> str:
+        return records_html(
+            self.phase, [kept.to_json() | {"kind": kept.kind} for kept in self.kept], self.missing, self.rehearsal
+        )
+
+
+def load_turn(con: Con, row: TurnRow, phase: Phase | None, session: SessionRow) -> Turn:
+    """The stored turn. Records of a phase that is not known here are given as raw text."""
+    records = tables.select(con, RecordRow, "WHERE turn_id = ? ORDER BY n", [row.id])
+    requests = tables.select(con, RequestRow, "WHERE attempt_id = ?", [row.id])
+    rehearsal = row.endpoint.startswith("rehearsal")
+    return Turn(
+        phase=row.phase,
+        key=row.key,
+        take=row.take,
+        session=session.name,
+        kept=kept_of(records, phase),
+        missing=tuple(json.loads(row.missing)),
+        answer=row.answer,
+        receipt=receipt_of(row.phase, requests, rehearsal=rehearsal),
+        rehearsal=rehearsal,
+        made_at=row.finished_at,
+        pages_read_at=tables.oldest_page(con, session.owner, session.campaign),
+    )
+
+
+def kept_of(rows: Sequence[RecordRow], phase: Phase | None) -> tuple[Kept, ...]:
+    """Rows as records of the phase's classes."""
+    kept = []
+    for row in rows:
+        model = None if row.degraded or phase is None else phase.record_type(row.kind)
+        record = None if model is None else model.model_validate_json(row.body)
+        kept.append(Kept(row.record_id, row.kind, row.label, record, row.body, tuple(json.loads(row.problems))))
+    return tuple(kept)

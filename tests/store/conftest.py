@@ -1,0 +1,27 @@
+"""Lab files for the tests of the store."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from campaign_lab.store.engine import DuckFile, open_file
+
+sys.path.insert(0, str(Path(__file__).parent))  # processes that a test starts find store_writers there
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> str:
+    """Where a lab file may be made."""
+    return str(tmp_path / "lab.duckdb")
+
+
+@pytest.fixture
+def file(path: str) -> Iterator[DuckFile]:
+    """A new lab file, open."""
+    opened = open_file(path)
+    yield opened
+    opened.close()
