@@ -66,7 +66,7 @@ class Brief(BaseModel):
     Raises BriefError that names each wrong field, its value and what is allowed.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True, defer_build=True)
 
     url: str
     """The brand's site: a web address, a folder of saved pages, or one saved page."""

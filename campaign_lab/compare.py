@@ -50,7 +50,55 @@ COPY_COLUMNS: tuple[Column, ...] = (
 """One row a copy variant. Lengths are in graphemes, what a reader sees as characters."""
 
 
-def copy_frame(rows: Sequence[Row], columns: Sequence[Column] = COPY_COLUMNS) -> pd.DataFrame:
+TIME = "datetime64[us, UTC]"
+
+
+def _named(name: str, dtype: str) -> Column:
+    return Column(name, dtype, lambda row: row[name])
+
+
+SESSION_COLUMNS: tuple[Column, ...] = (
+    *(_named(name, "str") for name in ("session", "campaign", "url", "owner", "purpose", "phase")),
+    _named("turns", "int64"),
+    _named("cost_usd", "float64"),
+    _named("state", "str"),
+    _named("expires_at", TIME),
+    _named("made_at", TIME),
+    _named("endpoint", "str"),
+    _named("id", "str"),
+)
+"""One row a session. ``phase`` is the newest one; ``state`` is living, expired or pinned; ``cost_usd`` is its own."""
+
+TREE_COLUMNS: tuple[Column, ...] = (
+    *(_named(name, "str") for name in ("session", "parent")),
+    _named("checkpoint", "int64"),
+    *(_named(name, "str") for name in ("phase", "purpose", "phases")),
+    _named("cost_usd", "float64"),
+    _named("automatic", "bool"),
+    _named("made_by", "str"),
+    _named("made_at", TIME),
+    *(_named(name, "str") for name in ("notebook", "cell", "id")),
+)
+"""One row a session of a fork tree. ``checkpoint`` and ``phase`` are what it was forked at; ``phases`` are its own turns."""
+
+
+def cost_columns(by: str) -> tuple[Column, ...]:
+    """Costs by one key. Tokens are sums; requests without a price and cut ones are counted apart."""
+    counts = ("requests", "input_tokens", "cache_read_tokens", "cache_write_tokens", "output_tokens")
+    return (
+        _named(by, "str"),
+        *(_named(name, "int64") for name in counts),
+        _named("cost_usd", "float64"),
+        *(_named(name, "int64") for name in ("unpriced_requests", "cut_requests")),
+    )
+
+
+def copy_frame(rows: Sequence[Row]) -> pd.DataFrame:
+    """The copy variants as a frame."""
+    return frame(rows, COPY_COLUMNS)
+
+
+def frame(rows: Sequence[Row], columns: Sequence[Column]) -> pd.DataFrame:
     """The rows as a frame with fixed columns and dtypes, empty or not."""
     import pandas as pd
 

@@ -125,3 +125,52 @@ class EndpointError(LabError):
 
     def __str__(self) -> str:
         return f"The endpoint {self.endpoint!r} cannot answer: {self.reason}"
+
+
+class SessionExpired(LabError):
+    """The session has not been worked on for longer than its life. Its turns still replay; nothing new is sent."""
+
+    def __init__(self, session: str, since: str) -> None:
+        super().__init__(session, since)
+        self.session = session
+        self.since = since
+
+    def __str__(self) -> str:
+        return (
+            f"The session {self.session!r} expired at {self.since}; nothing was sent. lab.session(brief) gives a fresh one "
+            "that replays its turns for nothing and goes on from there; session.pin() keeps one alive for good."
+        )
+
+
+class TranscriptGone(LabError):
+    """The conversation before this turn was swept; its records are kept, but it cannot be gone on with."""
+
+    def __init__(self, session: str, phase: str, estimate_usd: float | None) -> None:
+        super().__init__(session, phase, estimate_usd)
+        self.session = session
+        self.phase = phase
+        self.estimate_usd = estimate_usd
+
+    def __str__(self) -> str:
+        price = "at a price that is not known" if self.estimate_usd is None else f"for about ${self.estimate_usd:.4f}"
+        return (
+            f"The conversation of {self.session!r} was swept, so the phase {self.phase!r} cannot go on from it; nothing was "
+            f'sent. Its records still replay. Research again {price}: lab.session(brief, name="again").'
+        )
+
+
+class BudgetExceeded(LabError):
+    """A run would go over a budget, so it was not started. All sums are US dollars; the estimate is one."""
+
+    def __init__(self, scope: str, limit_usd: float, spent_usd: float, estimate_usd: float) -> None:
+        super().__init__(scope, limit_usd, spent_usd, estimate_usd)
+        self.scope = scope
+        self.limit_usd = limit_usd
+        self.spent_usd = spent_usd
+        self.estimate_usd = estimate_usd
+
+    def __str__(self) -> str:
+        return (
+            f"The budget of ${self.limit_usd:.4f} for this {self.scope} does not allow it: ${self.spent_usd:.4f} spent, and the "
+            f"run is estimated at ${self.estimate_usd:.4f}. Nothing was sent. Raise the budget, or run less at once."
+        )

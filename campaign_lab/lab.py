@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import getpass
 import hashlib
+import json
 import os
 import uuid
-from collections.abc import Callable, Coroutine, Sequence
-from datetime import UTC, datetime
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar
@@ -16,11 +17,16 @@ from campaign_lab.agents.endpoints import Endpoint, remote_endpoint
 from campaign_lab.agents.events import Event
 from campaign_lab.agents.loop import AgentLoop
 from campaign_lab.agents.phases import Phase, builtin_phases
+from campaign_lab.agents.prices import own_prices
 from campaign_lab.brief import Brief
 from campaign_lab.errors import BriefError, EndpointError, NotFoundError
 from campaign_lab.rehearsal.endpoint import RehearsalEndpoint
-from campaign_lab.sessions.context import Context
+from campaign_lab.sessions.budgets import Budgets
+from campaign_lab.sessions.context import Context, unheard, utc_now
+from campaign_lab.sessions.expiry import expires_at, seconds
+from campaign_lab.sessions.listing import cost_rows, find_session, session_rows, tree_rows
 from campaign_lab.sessions.session import Session
+from campaign_lab.sessions.standing import current_cell
 from campaign_lab.store import tables
 from campaign_lab.store.engine import open_file
 from campaign_lab.store.rows import SessionRow
@@ -28,10 +34,18 @@ from campaign_lab.store.rows import SessionRow
 if TYPE_CHECKING:
     import pandas as pd
 
+    from campaign_lab.sessions.doctor import Finding
+    from campaign_lab.sessions.fanout import FanOut
+    from campaign_lab.sessions.sweep import SweepReport
+
 T = TypeVar("T")
 
-DEFAULT_MODEL = "claude-sonnet-4-5-20250929"
-SESSION_TTL_S = 8 * 3600
+AT_ONCE = 4
+"""How many turns run in parallel: starting the CLI is what limits two cores (measured)."""
+
+DEFAULT_MODEL = "claude-sonnet-4-6"
+SAVED = ".duckdb"
+"""How a file that a session was saved to ends."""
 ALIASES = ("sonnet", "opus", "haiku", "fable", "inherit", "default")
 
 
@@ -41,8 +55,9 @@ class Lab:
     ``path``: the lab file (else CAMPAIGN_LAB_STORE, else data/lab.duckdb in a checkout, else the user's data folder).
     ``user``: else JUPYTERHUB_USER, else the login. ``endpoint``: ``rehearsal``, ``anthropic``, or a url (else
     CAMPAIGN_LAB_ENDPOINT). ``model``: a full model id. ``on_miss``: ``run`` or ``refuse`` (else CAMPAIGN_LAB_ON_MISS).
-    ``on_event``: hears the progress of every turn.
-    Raises StoreError, EndpointError.
+    ``session_ttl``: how long a session lives after its last paid turn or fork, such as "8h". ``budgets``: what may be spent.
+    ``phases``: your own, beside research, strategy, copy and ask. ``on_event``: hears the progress of every turn.
+    ``now``: a clock, for tests. Raises StoreError, EndpointError.
     """
 
     def __init__(
@@ -55,6 +70,9 @@ class Lab:
         on_miss: str | None = None,
         on_event: Callable[[Event], None] | None = None,
         phases: Sequence[Phase] = (),
+        session_ttl: str | float = "8h",
+        budgets: Budgets | None = None,
+        now: Callable[[], datetime] | None = None,
     ) -> None:
         if model in ALIASES:
             raise EndpointError(
@@ -63,17 +81,22 @@ class Lab:
         on_miss = on_miss or os.environ.get("CAMPAIGN_LAB_ON_MISS") or "run"
         if on_miss not in ("run", "refuse"):
             raise ValueError(f"on_miss: {on_miss!r} is not allowed; expected run or refuse")
+        own_prices()  # a price table of the user's that cannot be used is said now, not in the middle of a turn
         self._context = Context(
             engine=open_file(path or default_path()),
-            user=user or os.environ.get("JUPYTERHUB_USER") or getpass.getuser(),
-            endpoint=_endpoint(endpoint or os.environ.get("CAMPAIGN_LAB_ENDPOINT") or "rehearsal"),
+            user=_user(user),
+            endpoint=_endpoint(endpoint or os.environ.get("CAMPAIGN_LAB_ENDPOINT") or "rehearsal", now or utc_now),
             model=model,
             loop=AgentLoop(),
-            phases=builtin_phases() | {phase.name: phase for phase in phases},
+            phases=builtin_phases(),
             on_miss=on_miss,
+            budgets=budgets or Budgets(),
+            on_event=on_event or unheard,
+            now=now or utc_now,
         )
-        if on_event is not None:
-            self._context.on_event = on_event
+        self._ttl_s = int(seconds(session_ttl))
+        for phase in (*installed_phases(), *phases):
+            self.add_phase(phase)
 
     @property
     def user(self) -> str:
@@ -85,34 +108,65 @@ class Lab:
         """Who answers: ``rehearsal-N``, ``anthropic``, or a url's origin."""
         return self._context.endpoint.name
 
+    def add_phase(self, phase: Phase) -> None:
+        """Makes a phase of your own known under its name: run, replay, fork, tables and receipts work on it."""
+        self._context.phases = self._context.phases | {phase.name: phase}
+        self._context.endpoint.learn(phase)
+
     def known_phases(self, names: Sequence[str]) -> list[Phase]:
         """The phases of these names. Raises NotFoundError that lists the known ones."""
         return [self._context.phase(name) for name in names]
 
-    def session(self, brief: Brief | str, name: str = "main") -> Session:
+    def session(self, brief: Brief | str, name: str = "main", **metadata: Any) -> Session:
         """The session for a brief, made when there is none yet, standing at its root. A url or folder will do for a brief.
 
-        Get-or-create by (owner, campaign, url, name, endpoint, model); a changed brief keeps the session.
+        Get-or-create by (owner, campaign, url, name, endpoint, model); a changed brief keeps the session. When the session
+        has expired, a fresh one is made that replays its turns (``session.notice`` says so). ``metadata`` is kept with it.
         """
         brief = Brief(url=brief) if isinstance(brief, str) else brief
-        context = self._context
+        context, cell = self._context, current_cell()
         row = SessionRow(
             id=str(uuid.uuid4()), owner=context.user, campaign=brief.campaign, url=brief.url, name=name,
             endpoint=context.endpoint.name, model=context.model, parent_session=None, start_turn=None, tip_turn=None,
-            purpose="", automatic=False, brief=brief.to_json(), made_at=datetime.now(UTC), ttl_seconds=SESSION_TTL_S,
+            purpose="", automatic=False, brief=brief.to_json(), made_at=context.now(), ttl_seconds=self._ttl_s,
+            notebook=cell.notebook, cell_id=cell.cell_id, source_sha=cell.source_sha, metadata=json.dumps(metadata),
         )  # fmt: skip
-        _check_folder(context.engine.call(lambda con: tables.session_by_identity(con, row)), brief, context)
-        return Session(context, context.engine.call(lambda con: tables.get_or_create_session(con, row)), None)
 
-    def open(self, name: str) -> Session:
-        """The user's session of that name or id, standing at its tip. Raises NotFoundError."""
-        rest = "WHERE owner = ? AND (name = ? OR id = ?) ORDER BY made_at DESC"
-        rows = self._context.engine.call(
-            lambda con: tables.select(con, SessionRow, rest, [self._context.user, name, name])
-        )
-        if not rows:
-            raise NotFoundError("session", name)
-        return Session(self._context, rows[0], rows[0].tip_turn)
+        def is_expired(stored: SessionRow) -> bool:
+            end = expires_at(stored)
+            return end is not None and end <= context.now()
+
+        _check_folder(context.engine.call(lambda con: tables.session_by_identity(con, row)), brief, context)
+        row = context.engine.call(lambda con: tables.get_or_create_session(con, row, is_expired))
+        return Session(context, row, None)
+
+    def open(self, name: str | os.PathLike[str], *, from_start: bool = False) -> Session:
+        """The session of that name (or "campaign/name", or id) that the user owns or was given, standing at its tip.
+
+        ``from_start`` puts the handle where the session began, so that its runs replay.
+
+        A path to a file that ``session.save`` wrote takes that file in first. Raises NotFoundError, StoreError.
+        """
+        context = self._context
+        if isinstance(name, os.PathLike) or str(name).endswith(SAVED):
+            from campaign_lab.sessions.portable import load
+
+            row = load(context.engine, name, owner=context.user)
+            return Session(context, row, row.tip_turn)
+        found = context.engine.call(lambda con: find_session(con, context.user, str(name), now=context.now()))
+        if found is None:
+            raise NotFoundError("session", str(name))
+        context.require(found, "read")
+        return Session(context, found, found.start_turn if from_start else found.tip_turn)
+
+    # -- tables
+
+    def sessions(self) -> pd.DataFrame:
+        """One row a session that the user owns or was given: what it is for, how far it is, what it cost, when it expires."""
+        from campaign_lab.compare import SESSION_COLUMNS, frame
+
+        context = self._context
+        return frame(context.engine.call(lambda con: session_rows(con, context.user, context.now())), SESSION_COLUMNS)
 
     def compare(self, sessions: Session | Sequence[Session]) -> pd.DataFrame:
         """One row a copy variant of the sessions, up to where each handle stands."""
@@ -120,6 +174,65 @@ class Lab:
 
         several = [sessions] if isinstance(sessions, Session) else sessions
         return copy_frame([row for session in several for row in _copy_rows(session, self._context.endpoint.name)])
+
+    def costs(self, by: str = "session") -> pd.DataFrame:
+        """What was spent, in US dollars, by ``user``, ``campaign``, ``session``, ``phase``, ``agent``, ``day`` or ``model``.
+
+        Read from the ledger: what the user paid, and what was paid on the user's sessions. The rows add up to the whole.
+        """
+        from campaign_lab.compare import cost_columns, frame
+
+        rows = self._context.engine.call(lambda con: cost_rows(con, self._context.user, by))
+        return frame(rows, cost_columns(by))
+
+    def tree(self, session: Session) -> pd.DataFrame:
+        """The fork tree that a session belongs to: one row a session that the user may see, parents first."""
+        from campaign_lab.compare import TREE_COLUMNS, frame
+
+        self._context.require(session._row, "read")
+        return frame(
+            self._context.engine.call(lambda con: tree_rows(con, self._context.user, session._row)), TREE_COLUMNS
+        )
+
+    # -- several at once
+
+    async def run_all(
+        self, sessions: Sequence[Session], *phases: str, steer: Mapping[str, str] | None = None, at_once: int = AT_ONCE
+    ) -> FanOut:
+        """Runs the phases on each session, ``at_once`` in parallel. One that fails does not stop the others.
+
+        ``steer`` is by session name. Before anything is sent, the estimates of all are held against the budgets. When the
+        prompt cache has gone cold and it pays, the forks of one checkpoint first get a common short turn (an anchor) that
+        warms it; ``FanOut.notes`` says what was done. Raises BudgetExceeded.
+        """
+        from campaign_lab.sessions.fanout import run_all
+
+        return await run_all(self._context, sessions, phases, steer=steer or {}, at_once=at_once)
+
+    # -- housekeeping
+
+    def sweep(self, *, grace: str | float = "7d", keep: str = "", dry_run: bool = False) -> SweepReport:
+        """Takes sessions that have been expired for longer than the grace, but no turn that a living one stands on.
+
+        ``keep="records"`` keeps sessions and records, which still replay, and takes only the conversations. Reclaims disk.
+        """
+        from campaign_lab.sessions.sweep import sweep
+
+        if keep not in ("", "records"):
+            raise ValueError(f"keep: {keep!r} is not allowed; expected records, or nothing")
+        grace_s, now = seconds(grace), self._context.now()
+        report = self._context.engine.call(
+            lambda con: sweep(con, now=now, grace_s=grace_s, keep_records=keep == "records", dry_run=dry_run)
+        )
+        if not dry_run:
+            self._context.engine.compact()
+        return report
+
+    def doctor(self) -> list[Finding]:
+        """Examines the lab: every session is proved, versions, disk, file format and claims are looked at."""
+        from campaign_lab.sessions.doctor import examine
+
+        return examine(self._context.engine)
 
     def run_sync(self, work: Coroutine[Any, Any, T]) -> T:
         """Runs ``session.run(…)`` from a script and waits. Ctrl-C stops the turn and its process at once."""
@@ -164,18 +277,33 @@ def _check_folder(stored: SessionRow | None, brief: Brief, context: Context) -> 
     pages = context.engine.call(lambda con: tables.pages_of(con, context.user, brief.campaign))
     read = next((page.sha256 for page in pages if page.url == brief.url), None)
     if read and home.is_file() and hashlib.sha256(home.read_bytes()).hexdigest() != read:
-        raise BriefError(
-            (
-                f"url: {str(folder)!r} is not the folder that the campaign {brief.campaign!r} has read ({str(known)!r}); "
-                "give the campaign another name in a brief, or rename the folder",
-            )
+        problem = (
+            f"url: {str(folder)!r} is not the folder that the campaign {brief.campaign!r} has read ({str(known)!r}); "
+            "give the campaign another name in a brief, or rename the folder"
         )
+        raise BriefError((problem,))
 
 
-def _endpoint(given: str | Endpoint) -> Endpoint:
+def _user(given: str | None) -> str:
+    """Who works here. On a hub nobody can say that he is somebody else."""
+    hub = os.environ.get("JUPYTERHUB_USER")
+    if hub and given and given != hub:
+        raise ValueError(f"user: {given!r} is not allowed; on this hub you are {hub!r}")
+    return hub or given or getpass.getuser()
+
+
+def installed_phases() -> list[Phase]:
+    """Phases that installed packages offer under the entry point group ``campaign_lab.phases``."""
+    from importlib.metadata import entry_points
+
+    phases: list[Phase] = [point.load() for point in entry_points(group="campaign_lab.phases")]
+    return phases
+
+
+def _endpoint(given: str | Endpoint, now: Callable[[], datetime]) -> Endpoint:
     if not isinstance(given, str):
         return given
-    return RehearsalEndpoint() if given == "rehearsal" else remote_endpoint(given)
+    return RehearsalEndpoint(now=now) if given == "rehearsal" else remote_endpoint(given)
 
 
 def _copy_rows(session: Session, endpoint: str) -> list[dict[str, Any]]:

@@ -31,7 +31,8 @@ MOTIVATIONS: tuple[str, ...] = get_args(Motivation)
 class Part(BaseModel):
     """Base of records and of what they are made of: strict, frozen, nothing extra, docstrings as descriptions."""
 
-    model_config = ConfigDict(strict=True, frozen=True, extra="forbid", use_attribute_docstrings=True)
+    # validators are built when first used: at import they would cost a tenth of the budget for `from campaign_lab import Lab`
+    model_config = ConfigDict(strict=True, frozen=True, extra="forbid", use_attribute_docstrings=True, defer_build=True)
 
 
 class Evidence(Part):

@@ -53,6 +53,8 @@ def usd(cost: float | None) -> str:
 
 def _section(kind: str, records: Sequence[Mapping[str, Any]]) -> str:
     rows = {"angle": _angle, "copy_variant": _copy}.get(kind)
+    if any(record.get("degraded") for record in records):
+        rows = None  # its raw text is all there is
     title = f"<p><b>{escape(TITLES.get(kind, kind))}</b></p>"
     if rows is None:
         return title + "".join(_profile(record) for record in records)
@@ -64,7 +66,7 @@ def _angle(record: Mapping[str, Any]) -> dict[str, str]:
         "Angle": str(record.get("name", "")),
         "Motivation": str(record.get("motivation", "")).replace("_", " "),
         "Idea": str(record.get("core_angle", "")),
-        "Leans on": "; ".join(str(proof["claim"]["text"]) for proof in record.get("proofs", [])),
+        "Leans on": "\n".join(str(proof["claim"]["text"]) for proof in record.get("proofs", [])),
     }
 
 
@@ -91,7 +93,7 @@ def _profile(record: Mapping[str, Any]) -> str:
     for name, value in record.items():
         if name in ("id", "kind", "evidence", "problems", "degraded") or not value:
             continue
-        rows.append({"Field": name.replace("_", " ").capitalize(), "Found": "; ".join(_words(value))})
+        rows.append({"Field": name.replace("_", " ").capitalize(), "Found": "\n".join(_words(value))})
     return _table(rows)
 
 
@@ -102,7 +104,7 @@ def _words(value: Any) -> list[str]:
             return [f"{value['text']}{'' if _all_stand(value) else ' (unsupported)'}"]
         if "quote" in value:
             return [f"“{value['quote']}”{'' if value.get('supported') else ' (unsupported)'}"]
-        return [word for item in value.values() for word in _words(item)]
+        return [", ".join(word for word in _words(item)) for item in value.values() if item]
     if isinstance(value, (list, tuple)):
         return [word for item in value for word in _words(item)]
     return [str(value)] if value else []
@@ -117,6 +119,12 @@ def _table(rows: Sequence[Mapping[str, str]]) -> str:
         return ""
     head = "".join(f'<th style="{CELL}">{escape(name)}</th>' for name in rows[0])
     body = "".join(
-        "<tr>" + "".join(f'<td style="{CELL}">{escape(value)}</td>' for value in row.values()) + "</tr>" for row in rows
+        "<tr>" + "".join(f'<td style="{CELL}">{_lines(value)}</td>' for value in row.values()) + "</tr>" for row in rows
     )
     return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+
+
+def _lines(text: str) -> str:
+    """Several lines are a list."""
+    lines = [escape(line) for line in text.split("\n") if line]
+    return "".join(lines) if len(lines) < 2 else f"<ul>{''.join(f'<li>{line}</li>' for line in lines)}</ul>"

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -22,7 +24,13 @@ MakeLab = Callable[..., Lab]
 @pytest.fixture(autouse=True)
 def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """No setting of the person who runs the tests decides their outcome."""
-    for name in ("CAMPAIGN_LAB_STORE", "CAMPAIGN_LAB_ENDPOINT", "CAMPAIGN_LAB_ON_MISS", "JUPYTERHUB_USER"):
+    for name in (
+        "CAMPAIGN_LAB_STORE",
+        "CAMPAIGN_LAB_ENDPOINT",
+        "CAMPAIGN_LAB_ON_MISS",
+        "CAMPAIGN_LAB_PRICES",
+        "JUPYTERHUB_USER",
+    ):
         monkeypatch.delenv(name, raising=False)
 
 
@@ -61,3 +69,57 @@ def termwick() -> Brief:
 def heard() -> list[Event]:
     """A list to collect events in: ``session.run(…, on_event=heard.append)``."""
     return []
+
+
+START = datetime(2026, 3, 7, 12, 0, tzinfo=UTC)
+
+
+class Clock:
+    """A clock that stands until it is moved."""
+
+    def __init__(self, now: datetime = START) -> None:
+        self.now = now
+
+    def __call__(self) -> datetime:
+        return self.now
+
+    def move(self, **by: float) -> None:
+        """Moves on, such as ``move(hours=8)``."""
+        self.now += timedelta(**by)
+
+
+@pytest.fixture
+def clock() -> Clock:
+    """A clock that stands on a spring Saturday, the day before daylight saving begins in Canada."""
+    return Clock()
+
+
+@pytest.fixture(scope="session")
+def researched_file(tmp_path_factory: pytest.TempPathFactory, server: RehearsalServer) -> Path:
+    """A lab file in which ana ran research and strategy at START."""
+    path = tmp_path_factory.mktemp("researched") / "lab.duckdb"
+    clock = Clock()
+    lab = Lab(path, user="ana", endpoint=RehearsalEndpoint(server, now=clock), now=clock)
+    session = lab.session(Brief.load(BRIEFS / "termwick-renewals.toml"))
+    lab.run_sync(session.run("research"))
+    lab.run_sync(session.run("strategy"))
+    lab._context.engine.close()
+    return path
+
+
+@pytest.fixture
+def lab_of(tmp_path: Path, researched_file: Path, server: RehearsalServer, clock: Clock) -> Iterator[MakeLab]:
+    """Opens the researched lab (a copy of it) as a user: ``lab_of("ben")``, with the standing clock."""
+    path = tmp_path / "lab.duckdb"
+    shutil.copy(researched_file, path)
+    made: list[Lab] = []
+
+    def opened(user: str = "ana", **options: object) -> Lab:
+        options.setdefault("now", clock)
+        lab = Lab(path, user=user, endpoint=RehearsalEndpoint(server, now=clock), **options)  # type: ignore[arg-type]
+        made.append(lab)
+        return lab
+
+    yield opened
+    for lab in made:
+        lab._context.engine.close()

@@ -8,12 +8,16 @@ from dataclasses import dataclass
 from typing import Protocol
 from urllib.parse import urlsplit
 
+from campaign_lab.agents.phases import Phase
+from campaign_lab.agents.prices import own_prices
 from campaign_lab.brief import origin_of
 from campaign_lab.errors import EndpointError
 from campaign_lab.store.rows import CacheRow
 
 KEY_VARIABLE = "ANTHROPIC_API_KEY"
 URL_KEY_VARIABLE = "CAMPAIGN_LAB_API_KEY"
+SHORTEST_KEY = 16
+"""Characters. What is shorter is a word that a server wants to hear, such as ``ollama``, and may stand in any text."""
 
 
 class Endpoint(Protocol):
@@ -29,6 +33,9 @@ class Endpoint(Protocol):
 
     def start(self) -> None:
         """Makes it ready to answer; called before every attempt, does nothing the second time. Raises EndpointError."""
+
+    def learn(self, phase: Phase) -> None:
+        """A phase was added; rehearsal learns how to answer for it."""
 
     def begin(self, attempt_id: str, cached: Sequence[CacheRow]) -> None:
         """An attempt is about to start; ``cached`` is what the turns before it wrote to the rehearsal cache."""
@@ -54,11 +61,15 @@ class RemoteEndpoint:
     rehearsal: bool = False
 
     def start(self) -> None:
-        """Raises EndpointError when the key is needed and missing."""
+        """Raises EndpointError when the key is needed and missing, ValueError when the table of own prices is wrong."""
+        own_prices()
         if self.key_needed and not os.environ.get(self.key_variable):
             raise EndpointError(
                 self.name, f"the environment variable {self.key_variable} holds no key; set it, or use rehearsal"
             )
+
+    def learn(self, phase: Phase) -> None:
+        """Nothing to learn: a model reads the prompt."""
 
     def begin(self, attempt_id: str, cached: Sequence[CacheRow]) -> None:
         """Nothing to prepare: the service keeps its own cache."""
@@ -81,6 +92,12 @@ class RemoteEndpoint:
         """Nothing is held."""
 
 
+def without_key(text: str, env: Mapping[str, str]) -> str:
+    """The text without the endpoint's key: some gateways repeat it in their error messages."""
+    key = env.get(KEY_VARIABLE, "")
+    return text.replace(key, "[key]") if len(key) >= SHORTEST_KEY else text
+
+
 def remote_endpoint(given: str) -> RemoteEndpoint:
     """The endpoint for ``anthropic`` or a url. Raises EndpointError for anything else."""
     if given == "anthropic":
@@ -93,5 +110,7 @@ def remote_endpoint(given: str) -> RemoteEndpoint:
     if not known:
         raise EndpointError(given, "it is unknown; give rehearsal, anthropic, or a url that speaks the Messages API")
     if "@" in parts.netloc:  # the name is stored and shown
-        raise EndpointError(f"{parts.scheme}://{parts.hostname}", f"its url holds a password; set {URL_KEY_VARIABLE} instead")
+        raise EndpointError(
+            f"{parts.scheme}://{parts.hostname}", f"its url holds a password; set {URL_KEY_VARIABLE} instead"
+        )
     return RemoteEndpoint(origin_of(given), given.rstrip("/"), URL_KEY_VARIABLE, key_needed=False)

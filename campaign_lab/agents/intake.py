@@ -58,12 +58,13 @@ class Intake:
         self._angles = tuple(angles)
         self._tries: Counter[tuple[str, str]] = Counter()
         self._kept: dict[tuple[str, str], Kept] = {}
+        self._to_mend: dict[tuple[str, str], list[Kept]] = {}
         self.missing: list[str] = []
 
     def hand_in(self, kind: str, records: Sequence[Any], missing: Sequence[str] = ()) -> dict[str, Any]:
         """Keeps what is good, and answers the model with what is wrong. ``missing`` is what it looked for in vain.
 
-        The answer is JSON-ready: ``saved`` ids, ``problems`` (index, label, what is wrong) and what to do ``next``.
+        The answer is JSON-ready: ``saved`` labels, ``problems`` (index, label, what is wrong) and what to do ``next``.
         """
         if self._phase.record_type(kind) is None:
             kinds = ", ".join(record.kind for record in self._phase.makes)
@@ -71,24 +72,32 @@ class Intake:
         self.missing += [line for line in map(str, missing) if line not in self.missing]
         examined = [self._examine(kind, _unwrapped(raw)) for raw in records]
         self._tries.update({_group(kept) for kept in examined if kept.problems})
+        for group, handed in Counter(map(_group, examined)).items():
+            self._to_mend[group] = self._to_mend.get(group, [])[handed:]
         saved: list[str] = []
         problems: list[dict[str, Any]] = []
         for index, kept in enumerate(examined):
             if kept.problems and self._tries[_group(kept)] <= MENDS:
+                self._to_mend[_group(kept)].append(kept)
                 problems += [{"record": index, "label": kept.label, "problem": line} for line in kept.problems]
             else:
-                saved.append(self._keep(kept))
+                self._kept[_name(kept)] = kept
+                saved.append(kept.label)
         return _answer(saved, problems)
 
     def results(self) -> tuple[Kept, ...]:
-        """What was kept, in an order that does not depend on which agent was first: kind, angle, then as handed in."""
+        """What was kept, in an order that does not depend on which agent was first: kind, angle, then as handed in.
+
+        A record with problems that was never handed in again is kept too, with its problems: nothing is lost.
+        """
         kinds = [record.kind for record in self._phase.makes]
         order = {name: place for place, name in enumerate(self._angles)}
 
         def place(kept: Kept) -> tuple[int, int]:
             return kinds.index(kept.kind), order.get(kept.angle, len(order))
 
-        return _numbered(sorted(self._kept.values(), key=place))
+        left = {_name(kept): kept for waiting in self._to_mend.values() for kept in waiting}
+        return _numbered(sorted((left | self._kept).values(), key=place))
 
     def _examine(self, kind: str, raw: Any) -> Kept:
         model = self._phase.record_type(kind)
@@ -114,12 +123,6 @@ class Intake:
     def _names(self, record: Record) -> tuple[str, ...]:
         """Names that need no quote: the brand's, and the one that the record itself is about."""
         return (*self._brand, *([str(record.name)] if hasattr(record, "name") else []))
-
-    def _keep(self, kept: Kept) -> str:
-        """A record handed in again under its label replaces the earlier one. Returns its id."""
-        name = f"{kept.angle} {kept.label}".strip()
-        self._kept[kept.kind, name] = kept
-        return slug(name)
 
 
 def _numbered(kept: Sequence[Kept]) -> tuple[Kept, ...]:
@@ -154,6 +157,11 @@ def _unwrapped(raw: Any) -> Any:
         except json.JSONDecodeError:
             return raw
     return raw
+
+
+def _name(kept: Kept) -> tuple[str, str]:
+    """A record handed in again under this name replaces the earlier one."""
+    return kept.kind, f"{kept.angle} {kept.label}".strip()
 
 
 def _group(kept: Kept) -> tuple[str, str]:

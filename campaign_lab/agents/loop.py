@@ -6,7 +6,6 @@ import asyncio
 import threading
 from collections.abc import Coroutine
 from concurrent.futures import Future
-from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 T = TypeVar("T")
@@ -17,12 +16,12 @@ STOP_S = 10.0
 """How long a cancelled job may take to stop its process, in seconds."""
 
 
-@dataclass(frozen=True)
 class Job(Generic[T]):
     """Work under way. ``ended`` is set when its clean-up is over, which is later than a cancelled future says."""
 
-    future: Future[T]
-    ended: threading.Event
+    def __init__(self) -> None:
+        self.future: Future[T] = Future()
+        self.ended = threading.Event()
 
     def cancel(self) -> None:
         """Cancels the work, and waits until its process is gone or STOP_S have passed."""
@@ -39,15 +38,20 @@ class AgentLoop:
 
     def submit(self, work: Coroutine[Any, Any, T]) -> Job[T]:
         """Starts the coroutine; the job may be waited for or cancelled from any thread."""
-        ended = threading.Event()
+        job: Job[T] = Job()
+        self._start(job, work)
+        return job
 
-        async def run() -> T:
-            try:
-                return await work
-            finally:
-                ended.set()
+    def _start(self, job: Job[T], work: Coroutine[Any, Any, T]) -> None:
+        """Not run_coroutine_threadsafe: cancelled before its first step, a coroutine never says that it has ended."""
+        loop = self._running()
 
-        return Job(asyncio.run_coroutine_threadsafe(run(), self._running()), ended)
+        def begin() -> None:
+            task = loop.create_task(work)
+            job.future.add_done_callback(lambda done: done.cancelled() and loop.call_soon_threadsafe(task.cancel))
+            task.add_done_callback(lambda done: _settle(job, done))
+
+        loop.call_soon_threadsafe(begin)
 
     async def run(self, work: Coroutine[Any, Any, T]) -> T:
         """Runs the coroutine and waits. Cancelled, it cancels the work and waits until that has cleaned up."""
@@ -63,8 +67,9 @@ class AgentLoop:
 
     def run_sync(self, work: Coroutine[Any, Any, T]) -> T:
         """Runs the coroutine for a script. Ctrl-C cancels it, and waits until its process is gone."""
-        job = self.submit(work)
+        job: Job[T] = Job()
         try:
+            self._start(job, work)
             while not job.ended.wait(HEARTBEAT_S):
                 pass
             return job.future.result()
@@ -78,3 +83,18 @@ class AgentLoop:
                 self._loop = asyncio.new_event_loop()
                 threading.Thread(target=self._loop.run_forever, name="agent-loop", daemon=True).start()
             return self._loop
+
+
+def _settle(job: Job[T], task: asyncio.Task[T]) -> None:
+    """Hands the outcome of a task to its job."""
+    try:
+        if not job.future.set_running_or_notify_cancel():
+            return
+        if task.cancelled():
+            job.future.set_exception(asyncio.CancelledError())
+        elif (error := task.exception()) is not None:
+            job.future.set_exception(error)
+        else:
+            job.future.set_result(task.result())
+    finally:
+        job.ended.set()

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cache
 from importlib import resources
+from pathlib import Path
 from string import Template
 from typing import Any
 
@@ -29,6 +30,9 @@ PAGES_AN_AGENT = 6
 """How many pages one agent may read."""
 
 
+Rehearse = Callable[[Mapping[str, list[dict[str, Any]]], Mapping[str, Any]], tuple[list[dict[str, Any]], list[str]]]
+
+
 @dataclass(frozen=True)
 class Agent:
     """A specialist that the main agent can start. It sees its own prompt and what the main agent writes to it."""
@@ -46,16 +50,26 @@ class Phase:
     """A step of a campaign: a prompt with ``$task`` (and ``$schema``) in it, agents, and the records it must hand in.
 
     ``shows`` are the brief's fields that the prompt shows, ``needs`` the record kinds that must exist before it,
-    ``arguments`` its own arguments with their defaults: all of them are part of the message.
+    ``arguments`` its own arguments with their defaults: all of them are part of the message. ``follows`` asks for any turn
+    before it. ``rehearse`` answers for it in rehearsal: it gets the records of the conversation by kind and the task (with
+    the ``kind`` that is wanted), and returns records as dicts, and what is missing.
+
+    The prompt may be a path: then it is read from that file.
     """
 
     name: str
-    prompt: str
-    makes: tuple[type[Record], ...]
+    prompt: str | Path
+    makes: tuple[type[Record], ...] = ()
     agents: tuple[Agent, ...] = ()
     needs: tuple[str, ...] = ()
     shows: tuple[str, ...] = ()
     arguments: Mapping[str, Any] = field(default_factory=dict)
+    follows: bool = False
+    rehearse: Rehearse | None = None
+
+    def __post_init__(self) -> None:
+        if isinstance(self.prompt, Path):
+            object.__setattr__(self, "prompt", self.prompt.read_text(encoding="utf-8"))
 
     def message(self, brief: Brief, *, steer: str = "", arguments: Mapping[str, Any] | None = None) -> str:
         """The user message as sent. Raises TypeError for an argument that the phase does not have."""
@@ -66,8 +80,10 @@ class Phase:
             raise TypeError(f"The phase {self.name!r} has no argument {unknown[0]!r}. Its arguments: {known}.")
         fields = brief.model_dump(mode="json")
         task = {name: fields[name] for name in self.shows}
-        task |= {"agents": [agent.name for agent in self.agents], **self.arguments, **given}
-        text = Template(self.prompt).safe_substitute(task=_json(task), schema=_schemas(self.makes))
+        task |= {"agents": [agent.name for agent in self.agents], "records": [record.kind for record in self.makes]}
+        task |= {**self.arguments, **given}
+        words = {name: str(value) for name, value in {**self.arguments, **given}.items()}
+        text = Template(str(self.prompt)).safe_substitute(words | {"task": _json(task), "schema": _schemas(self.makes)})
         return f"{text}\n## Steer\n\n{steer}\n" if steer else text
 
     def fingerprint(self) -> dict[str, Any]:
@@ -98,7 +114,7 @@ def _specialist(name: str, description: str, makes: type[Record], *, reads: bool
 
 @cache
 def builtin_phases() -> dict[str, Phase]:
-    """Research, strategy and copy, by name."""
+    """Research, strategy, copy, and the free question, by name."""
     facts = ("url", "campaign", "objective", "market", "language", "audience")
     research = Phase(
         name="research",
@@ -128,7 +144,8 @@ def builtin_phases() -> dict[str, Phase]:
         shows=("campaign", "objective", "market", "language"),
         arguments={"angles": [], "variants": 2},
     )
-    return {phase.name: phase for phase in (research, strategy, copy)}
+    ask = Phase(name="ask", prompt="$question", arguments={"question": ""}, follows=True)
+    return {phase.name: phase for phase in (research, strategy, copy, ask)}
 
 
 def all_agents(phase: Phase) -> tuple[Agent, ...]:

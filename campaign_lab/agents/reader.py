@@ -50,7 +50,9 @@ class PageReader:
             origin_of(url).encode()
             url.encode()  # half an emoji cannot be stored
         except ValueError:
-            return json.dumps({"error": str(PageError(url, "it is not a valid address; follow a link of a page that was read"))})
+            return json.dumps(
+                {"error": str(PageError(url, "it is not a valid address; follow a link of a page that was read"))}
+            )
         if url not in self._reading:  # several agents ask for the same page at once
             self._reading[url] = asyncio.create_task(self._read(url))
         return await asyncio.shield(self._reading[url])

@@ -11,11 +11,13 @@ import contextlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import claude_agent_sdk as sdk
 
 from campaign_lab.agents import events
+from campaign_lab.agents.endpoints import without_key
 from campaign_lab.agents.intake import Intake
 from campaign_lab.agents.ledger import Ledger
 from campaign_lab.agents.phases import FETCH_PAGE, SAVE_RECORDS, TOOLS, Phase, all_agents, system_prompt
@@ -25,6 +27,9 @@ from campaign_lab.agents.workplace import environment, workplace
 from campaign_lab.errors import TurnFailed
 from campaign_lab.store.engine import DuckFile
 from campaign_lab.store.transcripts import TurnTranscripts
+
+TOO_LONG = ("prompt_too_long", "blocking_limit")
+"""The CLI's reasons for a conversation that does not fit: the service said so, or the CLI did not even send it."""
 
 INTERRUPT_S = 1.0
 """How long the CLI may take to stop before its process is ended, in seconds."""
@@ -60,7 +65,7 @@ class Attempt:
     _last_message: str = ""
 
     def entries_stored(self, subpath: str, entries: list[dict[str, Any]]) -> None:
-        """Called by the store after each commit."""
+        """Called by the store after each batch."""
         for request in self.ledger.read(subpath, entries):
             call = self.ledger.calls.get(subpath, "")
             self.on_event(events.TokensBooked(call, request.usage.total_tokens, request.cost_usd))
@@ -90,7 +95,8 @@ class Attempt:
     def failure(self, cause: str, reason: str) -> TurnFailed:
         """The error for this attempt, with what it cost."""
         kept = "Pages that were read are kept and will not be fetched again." if self._fetches else ""
-        return TurnFailed(self.plan.phase.name, cause, reason.rstrip("."), kept, self.ledger.cost_usd)
+        told = without_key(reason.rstrip("."), self.plan.endpoint_env)
+        return TurnFailed(self.plan.phase.name, cause, told, kept, self.ledger.cost_usd)
 
     def _agent_ended(self, message: sdk.TaskNotificationMessage) -> None:
         call = message.tool_use_id or ""
@@ -99,7 +105,8 @@ class Attempt:
             self.failed_agents.append(
                 f"{self.started_agents.get(call, 'an agent')} ({message.summary or message.status})"
             )
-        self.on_event(events.AgentEnded(call, ok, "" if ok else message.summary))
+        summary = "" if ok else without_key(message.summary, self.plan.endpoint_env)
+        self.on_event(events.AgentEnded(call, ok, summary))
 
     def _assistant(self, message: sdk.AssistantMessage) -> None:
         call = message.parent_tool_use_id or ""
@@ -131,6 +138,9 @@ class Attempt:
     def _result(self, message: sdk.ResultMessage) -> None:
         if self.over_budget:
             raise self.failure("budget", f"the budget of ${self.plan.budget_usd:.4f} for this turn is used up")
+        if message.terminal_reason in TOO_LONG:
+            advice = "fork from an earlier checkpoint, or ask for less in one turn"
+            raise self.failure("api", f"the conversation is too long for the model; {advice}")
         if message.is_error or message.subtype != "success":
             what = message.result or "; ".join(message.errors or []) or message.terminal_reason or message.subtype
             status = f" (HTTP {message.api_error_status})" if message.api_error_status else ""
@@ -145,7 +155,10 @@ async def run_attempt(engine: DuckFile, attempt: Attempt, reader: PageReader, in
     plan = attempt.plan
     attempt.on_event(events.TurnStarted(plan.phase.name, tuple(agent.name for agent in plan.phase.agents)))
     await reader.open()
-    store = TurnTranscripts(engine, plan.attempt_id, plan.ancestors, attempt.entries_stored)
+    store = TurnTranscripts(
+        engine, plan.attempt_id, plan.ancestors, attempt.entries_stored,
+        clean=partial(without_key, env=plan.endpoint_env),
+    )  # fmt: skip
     with workplace() as (folder, folders):
         client = sdk.ClaudeSDKClient(
             _options(plan, store, tool_server(reader, intake), folder=str(folder), folders=folders)
@@ -156,6 +169,10 @@ async def run_attempt(engine: DuckFile, attempt: Attempt, reader: PageReader, in
                 await client.query(plan.message)
                 await _listen(client, attempt)
             _check(attempt, intake)
+        except TurnFailed as failed:
+            if failed.cause == "store":
+                store.give_up()
+            raise
         except TimeoutError:
             raise attempt.failure("process", f"it took longer than {plan.timeout_s:.0f} s") from None
         except sdk.ClaudeSDKError as error:

@@ -15,7 +15,7 @@ HOST_NAMES = (
     "MAX_THINKING_TOKENS", "MAX_MCP_OUTPUT_TOKENS", "MAX_STRUCTURED_OUTPUT_RETRIES", "DISABLE_PROMPT_CACHING",
     "DISABLE_PROMPT_CACHING_HAIKU", "DISABLE_PROMPT_CACHING_SONNET", "DISABLE_PROMPT_CACHING_OPUS",
     "ENABLE_PROMPT_CACHING_1H", "API_TIMEOUT_MS", "MCP_TIMEOUT", "MCP_TOOL_TIMEOUT", "BASH_ENV", "NODE_OPTIONS",
-    "BUN_OPTIONS", "BUN_INSPECT", "USE_BUILTIN_RIPGREP",
+    "BUN_OPTIONS", "BUN_INSPECT", "USE_BUILTIN_RIPGREP", "DISABLE_COMPACT",
 )  # fmt: skip
 PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy")
 
@@ -26,10 +26,22 @@ OURS = {
     "CLAUDE_CODE_FORK_SUBAGENT": "0",
     "CLAUDE_CODE_ATTRIBUTION_HEADER": "0",  # it varies with the first prompt, and would break the cached prefix
     "CLAUDE_CODE_PROMPT_CACHE_TTL": "1h",
+    "DISABLE_AUTO_COMPACT": "1",  # a summary drops the quotes, and its own request is booked nowhere (measured)
     "CLAUDE_CODE_MAX_RETRIES": "3",
     "CLAUDE_BYTE_STREAM_IDLE_TIMEOUT_MS": "60000",
     "API_TIMEOUT_MS": "300000",
 }
+
+FOLDERS = {
+    "CLAUDE_CONFIG_DIR": "config",
+    "CLAUDE_CODE_TMPDIR": "",
+    "HOME": "home",  # it keeps logs of its tool servers in the cache folder of the home
+    "XDG_CACHE_HOME": "cache",
+    "XDG_CONFIG_HOME": "xdg-config",
+    "XDG_DATA_HOME": "xdg-data",
+    "XDG_STATE_HOME": "xdg-state",
+}
+"""The CLI's variables for folders, and where each lies in the folder of its run."""
 
 
 @contextmanager
@@ -44,7 +56,7 @@ def workplace() -> Iterator[tuple[Path, dict[str, str]]]:
     _own_folder(here)
     scratch = Path(tempfile.mkdtemp(prefix="run-", dir=base))
     try:
-        yield here, {"CLAUDE_CONFIG_DIR": str(scratch / "config"), "CLAUDE_CODE_TMPDIR": str(scratch)}
+        yield here, {name: str(scratch / folder) for name, folder in FOLDERS.items()}
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
 

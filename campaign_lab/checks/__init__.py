@@ -3,7 +3,7 @@
 from campaign_lab.checks.evidence import numbers_in, quote_stands, support, unsupported_claims
 from campaign_lab.checks.findings import Finding, problems
 from campaign_lab.checks.limits import graphemes, limit_of
-from campaign_lab.checks.sameness import near_duplicates, repeated_sentences, sentences_in
+from campaign_lab.checks.sameness import likeness, near_duplicates, repeated_sentences, sentences_in
 from campaign_lab.checks.wording import breaches, gives_orders
 
 __all__ = [
@@ -11,6 +11,7 @@ __all__ = [
     "breaches",
     "gives_orders",
     "graphemes",
+    "likeness",
     "limit_of",
     "near_duplicates",
     "numbers_in",

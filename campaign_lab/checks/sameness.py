@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Sequence
+from functools import lru_cache
 
 THRESHOLD = 85.0
 """token_set_ratio from which a reader takes two short texts for one (0 to 100)."""
@@ -18,18 +19,20 @@ _NO_END = (
 _END = re.compile(rf"(?<=[.!?…]){_NO_END}(?:(?<=[.!?…])|(?<=[{_CLOSING}]))\s+(?=[{_OPENING}]*[A-ZÀ-Þ0-9$€£])|\n+")
 
 
-def near_duplicates(texts: Sequence[str], threshold: float = THRESHOLD) -> list[tuple[int, int, float]]:
-    """Pairs of positions whose texts are alike, with their token_set_ratio (0 to 100): raw, or case aside."""
+@lru_cache(maxsize=20_000)
+def likeness(left: str, right: str) -> float:
+    """How alike two texts are, 0 to 100: their token_set_ratio, as they stand or with case and punctuation aside."""
     from rapidfuzz import fuzz, utils  # 20 ms that importing the package does not need
 
-    found = []
-    for left in range(len(texts)):
-        for right in range(left + 1, len(texts)):
-            raw = fuzz.token_set_ratio(texts[left], texts[right])
-            ratio = max(raw, fuzz.token_set_ratio(texts[left], texts[right], processor=utils.default_process))
-            if ratio >= threshold:
-                found.append((left, right, round(ratio, 1)))
-    return found
+    plain = fuzz.token_set_ratio(left, right, processor=utils.default_process)
+    return float(max(plain, fuzz.token_set_ratio(left, right)))
+
+
+def near_duplicates(texts: Sequence[str], threshold: float = THRESHOLD) -> list[tuple[int, int, float]]:
+    """Pairs of positions whose texts are alike, with their likeness. Quadratic: for the texts of one campaign."""
+    pairs = ((left, right) for left in range(len(texts)) for right in range(left + 1, len(texts)))
+    rated = ((left, right, likeness(texts[left], texts[right])) for left, right in pairs)
+    return [(left, right, round(ratio, 1)) for left, right, ratio in rated if ratio >= threshold]
 
 
 def sentences_in(text: str) -> list[str]:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from campaign_lab import __version__
 from campaign_lab.errors import BriefError, EndpointError, LabError, NotFoundError
 
 DONE, FAILED, WRONG_USE, INTERRUPTED = 0, 1, 2, 130
+
+Commands = argparse._SubParsersAction  # argparse names its own return type with an underscore
+COST_KEYS = ("user", "campaign", "session", "phase", "agent", "day", "model")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -36,45 +39,102 @@ def _say(text: object, code: int) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="campaign-lab",
-        description="Research a brand's website, find creative angles, write the copy; each step is kept and replays for nothing.",
+        description="Research a brand's website, find creative angles, write copy; each step is kept and replays for nothing.",
     )
     parser.add_argument("--version", action="version", version=f"campaign-lab {__version__}")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
     _add_run(commands)
+    _add_sessions(commands)
+    _add_housekeeping(commands)
     return parser
 
 
-def _add_run(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def _add_run(commands: Commands[argparse.ArgumentParser]) -> None:
     from campaign_lab.cli.run import run
 
-    command = commands.add_parser(
-        "run",
-        help="take a website through research, strategy and copy",
-        description="Take a website through research, strategy and copy. Run again, it replays for nothing.",
-    )
-    command.set_defaults(command=run)
-    command.add_argument(
-        "site", metavar="BRIEF", help="a brief (.toml, .yaml), a web address, or a folder or file of saved pages"
+    command = _command(
+        commands, "run", run, "take a website through research, strategy and copy; run again, it replays for nothing"
     )
     command.add_argument(
-        "--lab", metavar="FILE", help="the lab file (default: data/lab.duckdb in a checkout, else your data folder)"
+        "site",
+        metavar="BRIEF",
+        nargs="?",
+        help="a brief (.toml, .yaml), a web address, or a folder or file of saved pages",
     )
     command.add_argument(
-        "--user", metavar="NAME", help="who owns the session (default: JUPYTERHUB_USER, else the login)"
+        "--session", metavar="NAME", help="run on this session, such as a fork, instead of a brief's own"
     )
     command.add_argument(
-        "--endpoint",
-        metavar="WHO",
-        help="rehearsal (default, no key), anthropic, or a url that speaks the Messages API",
+        "--endpoint", metavar="WHO", help="rehearsal (default, no key), anthropic, or a url of the Messages API"
     )
     command.add_argument("--model", metavar="ID", help="full id of the model")
     command.add_argument(
-        "--phases",
-        metavar="LIST",
-        default="research,strategy,copy",
-        help="phases to run, in order (default: %(default)s)",
+        "--phases", metavar="LIST", default="research,strategy,copy", help="phases in order (%(default)s)"
     )
     command.add_argument(
         "--competitor", metavar="URL", action="append", help="a rival's site; may be given several times"
     )
-    command.add_argument("--json", action="store_true", help="print one JSON object on stdout and nothing else there")
+
+
+def _add_sessions(commands: Commands[argparse.ArgumentParser]) -> None:
+    from campaign_lab.cli import sessions
+
+    _command(commands, "sessions", sessions.opened(sessions.sessions), "list your sessions, and those shared with you")
+    fork = _command(
+        commands, "fork", sessions.opened(sessions.fork), "fork a session at a checkpoint; nothing is copied or sent"
+    )
+    fork.add_argument("session", metavar="SESSION", help="name, campaign/name, or id")
+    fork.add_argument("purpose", metavar="PURPOSE", help="why you fork; it steers the fork's first turn")
+    fork.add_argument(
+        "--at", metavar="CHECKPOINT", help="a phase, a turn's number, or cell:ID (default: where the session stands)"
+    )
+    show = _command(commands, "show", sessions.opened(sessions.show), "show a session's lineage and receipts")
+    show.add_argument("session", metavar="SESSION", help="name, campaign/name, id, or a saved file")
+    show.add_argument(
+        "--agent", metavar="NAME", help="also show what this agent read and said (an empty name: the main agent)"
+    )
+    share = _command(commands, "share", sessions.opened(sessions.share), "let another user read, fork or run a session")
+    share.add_argument("session", metavar="SESSION", help="name, campaign/name, or id")
+    share.add_argument("with_user", metavar="USER", help="who gets it")
+    share.add_argument(
+        "permission", nargs="?", default="read", choices=["read", "fork", "run"], help="fork and run include read"
+    )
+    share.add_argument("--revoke", action="store_true", help="take the share back; forks already made stay")
+    costs = _command(commands, "costs", sessions.opened(sessions.costs), "show what was spent")
+    costs.add_argument("--by", default="session", choices=COST_KEYS, help="what to tell apart (default: %(default)s)")
+
+
+def _add_housekeeping(commands: Commands[argparse.ArgumentParser]) -> None:
+    from campaign_lab.cli import sessions
+
+    sweep = _command(
+        commands, "sweep", sessions.opened(sessions.sweep), "take what has been expired for longer than a grace"
+    )
+    sweep.add_argument(
+        "--grace", metavar="TIME", default="7d", help="how long after expiry, such as 12h or 7d (default: %(default)s)"
+    )
+    sweep.add_argument("--keep", choices=["records"], help="keep sessions and records, take only the conversations")
+    sweep.add_argument("--dry-run", action="store_true", help="only say what would be taken")
+    save = _command(commands, "save", sessions.opened(sessions.save), "write a session to one file for another lab")
+    save.add_argument("session", metavar="SESSION", help="name, campaign/name, or id")
+    save.add_argument("file", metavar="FILE", help="a new file that ends in .duckdb; lab.open and show take it")
+    _command(
+        commands,
+        "doctor",
+        sessions.opened(sessions.doctor),
+        "prove every session, and look at versions, disk and claims",
+    )
+
+
+def _command(
+    commands: Commands[argparse.ArgumentParser], name: str, run: Callable[[argparse.Namespace], int], what: str
+) -> argparse.ArgumentParser:
+    """A command with the arguments that all have."""
+    command = commands.add_parser(name, help=what, description=f"{what[0].upper()}{what[1:]}.")
+    command.set_defaults(command=run)
+    command.add_argument(
+        "--lab", metavar="FILE", help="the lab file (default: data/lab.duckdb in a checkout, else your data folder)"
+    )
+    command.add_argument("--user", metavar="NAME", help="who you are (default: JUPYTERHUB_USER, else the login)")
+    command.add_argument("--json", action="store_true", help="print JSON on stdout and nothing else there")
+    return command

@@ -12,10 +12,14 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from campaign_lab.agents.events import Board, Event, TurnStarted
+from campaign_lab.agents.events import AgentLine, Board, Event, TurnStarted
+from campaign_lab.cli.tables import PIPED_WIDTH
+from campaign_lab.cli.tables import console as results_console
 from campaign_lab.sessions.turns import Turn
 from campaign_lab.show import usd
 
+SAID = ("thinking", "done", "failed")
+"""States of an agent that are worth a line where nothing can be redrawn."""
 STYLES = {"done": "green", "failed": "red", "waiting": "dim"}
 
 
@@ -24,6 +28,8 @@ class Progress:
 
     def __init__(self, *, quiet: bool = False) -> None:
         self._console = Console(stderr=True, quiet=quiet, highlight=False)
+        if not self._console.is_terminal:
+            self._console.width = PIPED_WIDTH
         self._board = Board()
         self._since = time.monotonic()
         self._said: set[str] = set()
@@ -65,25 +71,29 @@ class Progress:
         head = Text(f"{board.phase}  {elapsed:.0f} s  {board.tokens:,} tokens  ${board.cost_usd:.4f}", style="bold")
         table = Table.grid(padding=(0, 2))
         for line in board.lines.values():
-            name = line.agent if line.agent.replace("-", " ") == line.label else f"{line.agent} · {line.label}"
             table.add_row(
-                Text(f"  {name.strip(' ·')}"), Text(line.words(), style=STYLES.get(line.state, "cyan")),
+                Text(f"  {_name(line)}"), Text(line.words(), style=STYLES.get(line.state, "cyan")),
                 Text(f"{line.tokens:,} tokens", style="dim"),
             )  # fmt: skip
         return Group(head, table, Text(board.note, style="yellow")) if board.note else Group(head, table)
 
     def _say_changes(self) -> None:
         """Without a terminal: each new state of an agent once."""
-        lines = [f"{line.agent} {line.label}: {line.state}" for line in self._board.lines.values()]
+        lines = [f"{_name(line)}: {line.state}" for line in self._board.lines.values() if line.state in SAID]
         for text in [*lines, self._board.note]:
             if text and text not in self._said:
                 self._said.add(text)
                 self._console.print(Text(f"  {self._board.phase}: {text}"))
 
 
+def _name(line: AgentLine) -> str:
+    """The agent, with the main agent's name for its job where that says more."""
+    return line.agent if line.label in ("", line.agent.replace("-", " ")) else f"{line.agent} · {line.label}"
+
+
 def print_campaign(result: Mapping[str, Any], turns: Sequence[Turn]) -> None:
     """The campaign on stdout: brand, angles, copy, what is missing, receipt."""
-    console = Console(highlight=False)
+    console = results_console()
     records = result["records"]
     title = f"{result['session']['campaign']} · {result['session']['url']} · {result['endpoint']}"
     console.print(Text(f"\n{title}", style="bold"))

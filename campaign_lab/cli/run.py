@@ -24,13 +24,19 @@ def run(given: argparse.Namespace) -> int:
     """Runs the phases and prints the campaign. Returns the exit code."""
     from campaign_lab.cli.progress import Progress, print_campaign
 
-    brief = brief_of(given.site, given.competitor)
+    if (given.site is None) == (given.session is None):
+        raise ValueError("BRIEF: give a brief, a web address or a folder, or else --session NAME")
     names = [name.strip() for name in given.phases.split(",") if name.strip()]
     if not names:
         raise ValueError("--phases: '' names no phase; expected a list such as research,strategy,copy")
     with Lab(given.lab, user=given.user, endpoint=given.endpoint, model=given.model or DEFAULT_MODEL) as lab:
         lab.known_phases(names)
-        session = lab.session(brief)
+        if given.session is None:
+            session = lab.session(brief_of(given.site, given.competitor))
+        else:
+            session = lab.open(given.session, from_start=True)
+        if session.notice:
+            print(session.notice, file=sys.stderr)
         with Progress(quiet=given.json) as progress:
             turns = [turn for name in names if (turn := _run_one(lab, session, name, progress=progress))]
         result = to_json(lab, session, turns)

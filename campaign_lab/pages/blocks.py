@@ -33,6 +33,7 @@ _ROW_NODES = 400
 _NOT_IN_ROWS = frozenset(("table", "ul", "ol", *HEADINGS))
 _LEAVES = frozenset((*HEADINGS, "button", "label", "option", "summary", "legend", "caption"))
 _SPACED = frozenset(("a", "img"))  # inline, but never one word with a neighbour of its kind
+_SENTENCE_ENDS = frozenset('.!?…"”»')
 _BLOCK_CLASSES = frozenset((
     "block", "flex", "grid", "d-block", "d-flex", "d-grid",
 ))  # fmt: skip
@@ -149,15 +150,8 @@ class _Walk:
         text = clean("".join(self.parts)).strip("| ") if tag == "tr" else clean("".join(self.parts))
         if text and self.letters:
             share, pressed = self.linked / self.letters, self.pressed / self.letters
-            yield Block(
-                text,
-                tag or self._container(),
-                self.start,
-                self.start < self.chrome_end,
-                share,
-                self.links,
-                pressed > 0.9,
-            )
+            chrome, button = self.start < self.chrome_end, pressed > 0.9 or (pressed > 0 and share > 0.9)
+            yield Block(text, tag or self._container(), self.start, chrome, share, self.links, button)
         self.parts.clear()
         self.start, self.letters, self.linked, self.pressed, self.links, self.breaks = -1, 0, 0, 0, 0, 0
 
@@ -185,7 +179,11 @@ class _Walk:
         if not self._inline(node):
             return " "
         before = self.tree.nodes[position - 1]
-        side_by_side = before.tag == "-text" and before.parent != node.parent
+        if before.tag != "-text":
+            return ""
+        side_by_side = before.parent != node.parent
+        if node.tag == "cite" and before.text[-1:] in _SENTENCE_ENDS:
+            return " "
         return " " if side_by_side and (node.tag in _SPACED or self._set_apart(before.text, position)) else ""
 
     def _set_apart(self, before: str, position: int) -> bool:
@@ -194,6 +192,8 @@ class _Walk:
         if not following or following[0].tag != "-text":
             return False
         ending, after = before[-2:], following[0].text[:3]
+        if ending[-1:] in _SENTENCE_ENDS:
+            return after[:1].isupper()
         if re.search(r"[^\W\d_]{2}$", ending):
             return re.match(r"[A-ZÀ-Ý][^\W\d_]|\d|[$€£]\d", after) is not None
         if re.search(r"\d$", ending) and after[:1].isdigit():  # two numbers; single digits are a counter that rolls

@@ -12,7 +12,7 @@ from campaign_lab.pages import structured
 from campaign_lab.pages.article import within_article
 from campaign_lab.pages.blocks import Block, blocks, is_button
 from campaign_lab.pages.charset import decode
-from campaign_lab.pages.main_text import MAX_LETTERS, cut, main_blocks, with_company
+from campaign_lab.pages.main_text import MAX_LETTERS, cut, is_call, main_blocks, with_company
 from campaign_lab.pages.markup import tame
 from campaign_lab.pages.numbers import numbers
 from campaign_lab.pages.page import Link
@@ -22,6 +22,8 @@ from campaign_lab.pages.tree import Node, Tree, clean, parse
 
 MAX_HEADINGS, MAX_LINKS, MAX_CALLS = 60, 80, 30
 _CALL_LIMIT = 60  # letters of a button's text
+_TITLE_LIMIT, _HEADING_LIMIT, _URL_LIMIT = 500, 400, 2_000  # letters; what is longer is none
+_MAX_OPEN_GRAPH = 40
 _CONTROLS = re.compile(
     r"(?:accept|reject|decline|allow|deny|manage|customi[sz]e|save)\b.*(?:all|cookies?|preferences|choices|settings)"
     r"|accept|decline|reject|close|menu|open menu|toggle.*|search|next|previous|prev|back|ok|got it|dismiss|skip.*"
@@ -74,8 +76,10 @@ def facts(doc: Document, url: str, sheets: Sequence[str] = ()) -> dict[str, Any]
     return {
         **head,
         "language": _language(tree, meta),
-        "site_name": meta.get("og:site_name") or structured.site_name(objects) or meta.get("application-name", ""),
-        "headings": tuple(block.text for block in visible if block.tag in ("h1", "h2", "h3"))[:MAX_HEADINGS],
+        "site_name": (meta.get("og:site_name") or structured.site_name(objects) or meta.get("application-name", ""))[
+            :200
+        ],
+        "headings": _headings(visible),
         "main_text": main,
         "text": "\n".join(
             line for line in (*head.values(), *(block.text for block in visible), *_alternatives(tree)) if line
@@ -85,7 +89,7 @@ def facts(doc: Document, url: str, sheets: Sequence[str] = ()) -> dict[str, Any]
         "ratings": ratings(tree, objects, lines),
         "calls_to_action": _calls(tree, visible),
         "structured_data": structured.shown(objects),
-        "open_graph": {key: value for key, value in meta.items() if key.startswith("og:")},
+        "open_graph": dict([(key, value) for key, value in meta.items() if key.startswith("og:")][:_MAX_OPEN_GRAPH]),
         "links": links[:MAX_LINKS],
         "colours": colours,
         "fonts": fonts,
@@ -103,7 +107,13 @@ def same_site(one: str, other: str) -> bool:
 
 def _title(tree: Tree) -> str:
     found = tree.find(lambda node: node.tag == "title", unseen=True)
-    return next((title for i in found if (title := clean(tree.raw(i)))), "")
+    titles = (clean(tree.raw(i).partition("<")[0]) for i in found)  # a title that was never closed swallows tags
+    return next((title[:_TITLE_LIMIT] for title in titles if title), "")
+
+
+def _headings(visible: Sequence[Block]) -> tuple[str, ...]:
+    found = (block.text for block in visible if block.tag in ("h1", "h2", "h3"))
+    return tuple(text for text in found if len(text) <= _HEADING_LIMIT)[:MAX_HEADINGS]
 
 
 def _meta(tree: Tree) -> dict[str, str]:
@@ -139,7 +149,7 @@ def _absolute(base: str, href: str) -> str:
         valid = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port or 1) > 0
     except ValueError:
         return ""
-    return address if valid else ""
+    return address if valid and len(address) <= _URL_LIMIT else ""
 
 
 def _links(tree: Tree, base: str, url: str) -> list[Link]:
@@ -166,9 +176,12 @@ def _calls(tree: Tree, visible: Sequence[Block]) -> tuple[str, ...]:
     """Texts of buttons and button-like links, without the page's own controls."""
     pressed = {block.position: block for block in visible if block.button}
     found: dict[str, None] = {}
-    for position in tree.find(_is_call):
+    lone = {block.position for block in visible if is_call(block)}
+    for position in tree.find(lambda node: _is_control(node) or node.tag == "a"):
         node = tree.nodes[position]
         text = clean(node.attrs.get("value", "")) if node.tag == "input" else tree.inner(position)
+        if node.tag == "a" and not is_button(node) and lone.isdisjoint(range(position, node.end)):
+            continue
         inside = next((pressed[i] for i in range(position, node.end) if i in pressed), None)
         text = (inside.text if inside and inside.text in text else text).strip(" →\u203a»>")
         if 1 < len(text) <= _CALL_LIMIT and not _CONTROLS.fullmatch(text) and any(letter.isalpha() for letter in text):
@@ -176,7 +189,7 @@ def _calls(tree: Tree, visible: Sequence[Block]) -> tuple[str, ...]:
     return tuple(found)[:MAX_CALLS]
 
 
-def _is_call(node: Node) -> bool:
+def _is_control(node: Node) -> bool:
     return is_button(node) or (node.tag == "input" and node.attrs.get("type", "").lower() in ("submit", "button"))
 
 

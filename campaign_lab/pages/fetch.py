@@ -81,6 +81,7 @@ def _source_of(url: str, sources: Sequence[tuple[str, str]]) -> Path | None:
     try:
         parts = urlsplit(url)
         scheme, _ = parts.scheme, parts.port
+        url.encode()  # half an emoji can be neither sent nor stored
     except ValueError:
         raise PageError(url, "it is not a valid address; give one such as https://site.example/page") from None
     if scheme.lower() not in ("http", "https"):

@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import cache
 from http import HTTPStatus
-from http.cookiejar import CookieJar, DefaultCookiePolicy
+from urllib.parse import urljoin, urlsplit
 
 import httpx
 
@@ -23,7 +23,6 @@ Resolver = Callable[[str, int], Awaitable[list[str]]]
 
 USER_AGENT = "campaign_lab"
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
-_SILENCE = 60.0  # seconds without a byte; the limit for the whole reading is shorter, and holds first
 _REDIRECTS = frozenset((301, 302, 303, 307, 308))
 
 
@@ -111,48 +110,43 @@ def _system_tls() -> ssl.SSLContext:
 
 async def get(url: str, network: Network, *, max_bytes: int, max_redirects: int, accept: str = "text/html") -> Answer:
     """Reads an address. Raises PageError with a reason for the reader for whatever is refused or fails."""
-    jar = CookieJar(DefaultCookiePolicy(allowed_domains=[]))  # keeps none
+    try:
+        # A transport, not a client: it keeps no cookies, follows no redirects and reads no environment.
+        async with _Pinned(network) as transport:
+            return await _follow(transport, url, accept, max_bytes=max_bytes, max_redirects=max_redirects)
+    except _Refused as error:
+        raise PageError(url, str(error)) from None
+    except (httpx.HTTPError, httpx.InvalidURL, zlib.error, ValueError, OSError) as error:
+        raise PageError(url, _failure(error)) from None
+
+
+async def _follow(transport: _Pinned, url: str, accept: str, *, max_bytes: int, max_redirects: int) -> Answer:
     headers = {"User-Agent": USER_AGENT, "Accept": f"{accept},*/*;q=0.1", "Accept-Encoding": "gzip, deflate"}
-    async with httpx.AsyncClient(
-        transport=_Pinned(network),
-        headers=headers,
-        cookies=jar,
-        trust_env=False,
-        follow_redirects=False,
-        timeout=_SILENCE,
-    ) as client:
-        try:
-            return await _follow(client, url, max_bytes=max_bytes, max_redirects=max_redirects)
-        except _Refused as error:
-            raise PageError(url, str(error)) from None
-        except (httpx.HTTPError, httpx.InvalidURL, zlib.error, ValueError, OSError) as error:
-            raise PageError(url, _failure(error)) from None
-
-
-async def _follow(client: httpx.AsyncClient, url: str, *, max_bytes: int, max_redirects: int) -> Answer:
-    target = _checked(httpx.URL(url))
+    target = _checked(url)
     for _ in range(max_redirects + 1):
-        response = await client.send(client.build_request("GET", target), stream=True)
+        response = await transport.handle_async_request(httpx.Request("GET", target, headers=headers))
         try:
             if response.status_code not in _REDIRECTS:
                 _accept_status(response)
                 return Answer(str(target), await _body(response, max_bytes), response.headers.get("content-type", ""))
             if "location" not in response.headers:
                 raise _Refused(f"it answered {response.status_code} (a redirect) without saying where to")
-            target = _checked(target.join(response.headers["location"]))
+            target = _checked(urljoin(str(target), response.headers["location"]))
         finally:
             await response.aclose()
     raise _Refused(f"it redirects more than {max_redirects} times; the last one was to {target}")
 
 
-def _checked(url: httpx.URL) -> httpx.URL:
+def _checked(address: str) -> httpx.URL:
     """The address without fragment, if it is one of the web's."""
-    if url.scheme not in ("http", "https"):
-        raise _Refused(f"the scheme {url.scheme!r} of {str(url)[:200]} is not read; give an http or https address")
+    scheme = urlsplit(address).scheme
+    if scheme not in ("http", "https"):
+        raise _Refused(f"the scheme {scheme!r} of {address[:200]} is not read; give an http or https address")
+    url = httpx.URL(address)
     if url.userinfo:
         raise _Refused("addresses with a user name or password are not read; leave them out")
     if not url.host:
-        raise _Refused(f"{str(url)[:200]!r} names no host; give an address such as https://site.example/")
+        raise _Refused(f"{address[:200]!r} names no host; give an address such as https://site.example/")
     return url.copy_with(fragment=None, raw_path=url.raw_path or b"/")
 
 

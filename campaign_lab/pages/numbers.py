@@ -9,6 +9,7 @@ from campaign_lab.pages.page import Number
 
 MAX_NUMBERS = 60
 _READ = 300_000  # letters that are searched
+_LONGEST = 60  # letters of a number with its unit
 _LINE_LIMIT = 240  # letters; the context of a longer line is the sentence
 
 _AMOUNT = r"(?:\d{1,3}(?:[,.'\u2019 ]\d{3})+(?:[.,]\d{1,2})?|\d+(?:[.,]\d+)?)(?![\d]|[.,:]\d)"
@@ -17,7 +18,7 @@ _SCALE = r"(?:\s?(?:million|billion|trillion|thousand|milliards?|millions?|mille
 _CODE = r"(?:CAD|USD|EUR|GBP|AUD|NZD|CHF|JPY|INR)"
 _SIGN = r"(?:(?:CA|US|AU|NZ|HK|C|A|S|R)?\$|[€£¥₹])"
 _NOT_A_UNIT = (
-    r"(?!(?:and|or|to|of|the|a|an|at|in|on|by|is|er|re|e|ère|th|are|was|were|for|with|from|as|than|per|off|out|et|ou|de|des|du|à|au|en|"
+    r"(?!(?:and|or|to|of|the|a|an|at|in|on|by|is|er|re|e|ère|th|[ap]\.m|[ap](?=\.)|are|was|were|for|with|from|as|than|per|off|out|et|ou|de|des|du|à|au|en|"
     r"le|la|les|sur|par|pour|est|und|oder|von|bis|y|o|am|pm|st|nd|rd|th|vs|via|this|that|this|your|our|his|has|"
     r"jan\w*|feb\w*|march|mar|apr\w*|may|june?|july?|aug\w*|sep\w*|oct\w*|nov\w*|dec\w*|"
     r"janvier|février|mars|avril|mai|juin|juillet|août|septembre|octobre|novembre|décembre)\b)"
@@ -39,6 +40,13 @@ _NUMBER = re.compile(
     re.VERBOSE,
 )
 _YEAR = re.compile(r"(?:19|20)\d\d(?:\s|-)")
+_MEASURE = re.compile(
+    r"[\s-](?:[kcm]?[mgl]|min|sec|h|hrs?|mm|cm|km|kg|mg|ml|lb|oz|px|[GMT]B|people|members?|personnes)\b|x$"
+)
+_OPENERS = frozenset(
+    ("A", "About", "After", "All", "Almost", "And", "Any", "At", "Compare", "Every", "For", "From", "Get", "In", "Join", "Just",
+     "More", "Nearly", "Only", "Our", "Over", "Plus", "Save", "The", "Their", "These", "Under", "Up", "With", "Within", "Your")
+)  # fmt: skip
 _SENTENCE = re.compile(r"(?:(?<=[.!?…])|(?<=[.!?…][\"”»)]))\s+(?=[\"“«(]?[A-ZÀ-Ý0-9$€£])")
 
 
@@ -69,8 +77,18 @@ def sentences(line: str) -> list[str]:
 
 def _matches(text: str) -> Iterator[re.Match[str]]:
     for match in _NUMBER.finditer(text):
-        if not (match["count"] and _YEAR.match(match[0])):  # "2026 mortgage rates" counts nothing
+        if match.end() - match.start() > _LONGEST:
+            continue
+        # "2026 rates" counts nothing
+        if not (match["count"] and (_YEAR.match(match[0]) or _is_name(text[: match.start()], match[0]))):
             yield match
+
+
+def _is_name(before: str, count: str) -> bool:
+    """Is the number part of a name, as in ``Brae 2 tent``? Nothing is counted then."""
+    word = before[-40:].rstrip().rpartition(" ")[2]
+    named = word[:1].isupper() and word.isalpha() and word not in _OPENERS
+    return named and not count.endswith("s") and not _MEASURE.search(count)
 
 
 def _context(sentence: str, start: int, end: int) -> str:

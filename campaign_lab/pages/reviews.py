@@ -35,7 +35,9 @@ _SCORE = re.compile(
     re.IGNORECASE,
 )
 _COUNT = re.compile(
-    r"(\d[\d,.  ]*\+?)\s*(?:\w+\s){0,2}?(?:reviews?|ratings?|avis|Bewertungen|reseñas|opiniones)\b", re.IGNORECASE
+    r"(?P<count>\d[\d,.\s]*\+?)\s*(?:[^\W\d_]+\s){0,2}?(?:reviews?|ratings?|votes?|answers|customers|clients|shoppers|buyers"
+    r"|users|people|guests|avis|Bewertungen|Kunden|reseñas|opiniones|clientes)\b",
+    re.IGNORECASE,
 )
 
 
@@ -128,21 +130,22 @@ class _Finder:
 
 
 def ratings(tree: Tree, objects: list[dict[str, Any]], lines: Sequence[str]) -> tuple[Rating, ...]:
-    """Average ratings: from JSON-LD, from microdata, and as written in a line (``4.8/5``, ``4.9 out of 5``)."""
+    """Average ratings: as written in a line (``4.8/5``, ``4.9 out of 5``), from JSON-LD and from microdata."""
     found: dict[tuple[str, str], Rating] = {}
-    for rating in (*_from_objects(objects), *_from_microdata(tree), *_from_lines(lines)):
+    for rating in (*_from_lines(lines), *_from_objects(objects), *_from_microdata(tree)):
         if rating.value:
-            found.setdefault((rating.value.replace(",", "."), rating.count), rating)
+            found.setdefault((rating.value.replace(",", "."), re.sub(r"\D", "", rating.count)), rating)
     full = [rating for rating in found.values() if rating.count]
     known = {rating.value.replace(",", ".") for rating in full}
-    rest = [rating for rating in found.values() if not rating.count and rating.value.replace(",", ".") not in known]
+    rest = [rating for (value, _), rating in found.items() if not rating.count and value not in known]
     return tuple([*full, *rest][:MAX_RATINGS])
 
 
 def _from_objects(objects: list[dict[str, Any]]) -> Iterator[Rating]:
     for item in of_type(objects, "AggregateRating"):
         count = string(item.get("reviewCount")) or string(item.get("ratingCount"))
-        yield Rating(value=string(item.get("ratingValue")), best=string(item.get("bestRating")), count=count)
+        value, best = string(item.get("ratingValue")), string(item.get("bestRating"))
+        yield Rating(value=value[:40], best=best[:40], count=count[:40])
 
 
 def _from_microdata(tree: Tree) -> Iterator[Rating]:
@@ -161,7 +164,9 @@ def _from_lines(lines: Sequence[str]) -> Iterator[Rating]:
         for match in _SCORE.finditer(line[:_LONGEST]):
             following = lines[number + 1] if number + 1 < len(lines) else ""
             count = _COUNT.search(line[match.end() : _LONGEST]) or _COUNT.search(following[:_NAME_LIMIT])
-            yield Rating(value=match["value"], best=match["best"] or "5", count=count[1].strip() if count else "")
+            if count or not match["value"].isdigit():  # "5 out of 5" alone is what one customer gave
+                stated = count["count"].strip(" .,") if count else ""
+                yield Rating(value=match["value"], best=match["best"] or "5", count=stated)
 
 
 def _is_unit(node: Node) -> bool:

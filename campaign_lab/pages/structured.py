@@ -12,6 +12,7 @@ MAX_OBJECTS = 20
 MAX_LETTERS = 4_000
 """Of one object, as JSON."""
 _STEPS = ((300, 10), (120, 4), (60, 1))  # letters of a text and items of a list that are kept, ever fewer
+_DEEPEST = 40  # objects inside each other
 _NAMED = ("Organization", "WebSite", "LocalBusiness", "Corporation", "OnlineStore", "Store", "FinancialService")
 
 
@@ -77,14 +78,16 @@ def _unwrapped(text: str) -> str:
     return text.rstrip(";")
 
 
-def _plain(value: Any) -> Any:
-    """The same value with every text on one line and no lone surrogate in it."""
+def _plain(value: Any, depth: int = 0) -> Any:
+    """The same value with every text on one line and no lone surrogate in it. Raises ValueError when it is very deep."""
+    if depth > _DEEPEST:
+        raise ValueError("nested too deep")
     if isinstance(value, str):
         return clean(value)
     if isinstance(value, list):
-        return [_plain(item) for item in value]
+        return [_plain(item, depth + 1) for item in value]
     if isinstance(value, dict):
-        return {clean(key): _plain(item) for key, item in value.items()}
+        return {clean(key): _plain(item, depth + 1) for key, item in value.items()}
     return value if not isinstance(value, float) or abs(value) != float("inf") else None
 
 

@@ -16,6 +16,8 @@ from campaign_lab.pages.tree import Tree, clean
 MAX_COLOURS = 8
 MAX_FONTS = 5
 _MAX_LETTERS = 1_000_000  # of all style sheets together
+_MAX_TOKENS = 200  # of one value
+_DEEPEST = 20  # custom properties that refer to one another
 _MAX_ATTRIBUTES = 2_000
 _PAINTED = re.compile(r"^(?:color|fill|stroke|accent-color|(?:background|border|outline|text-decoration)(?:-.+)?)$")
 _CONDITIONAL = frozenset((
@@ -66,6 +68,7 @@ class _Usage:
         self.present = {f".{name}" for node in tree.nodes for name in node.attrs.get("class", "").split()}
         self.present |= {f"#{node.attrs['id']}" for node in tree.nodes if "id" in node.attrs}
         self.variables: dict[str, list[Any]] = {}
+        self.known: dict[str, list[Any]] = {}  # resolved values of variables
         self.colours: Counter[str] = Counter()
         self.fonts: Counter[str] = Counter()
 
@@ -150,20 +153,20 @@ class _Usage:
                 queue.extend(self._resolved(token.arguments))
 
     def _resolved(self, value: Sequence[Any], depth: int = 0) -> list[Any]:
-        """The value with ``var(--x, fallback)`` replaced, through at most five steps."""
+        """The value with ``var(--x, fallback)`` replaced. Each property is resolved once, however often it is used."""
         resolved: list[Any] = []
-        for token in value:
+        for token in value[:_MAX_TOKENS]:
             if token.type != "function" or token.lower_name != "var":
                 resolved.append(token)
                 continue
             name = next((part.value for part in token.arguments if part.type == "ident"), "")
-            comma = next(
-                (i for i, part in enumerate(token.arguments) if part.type == "literal" and part.value == ","), None
-            )
-            fallback = token.arguments[comma + 1 :] if comma is not None else []
-            if depth < 5:
-                resolved.extend(self._resolved(self.variables.get(name, fallback), depth + 1))
-        return resolved[:200]
+            if name in self.variables and name not in self.known:
+                self.known[name] = []  # a property that is defined by itself is nothing
+                self.known[name] = self._resolved(self.variables[name], depth + 1) if depth < _DEEPEST else []
+            comma = next((i for i, part in enumerate(token.arguments) if part == ","), None)
+            fallback = token.arguments[comma + 1 :] if comma is not None and name not in self.known else []
+            resolved.extend(self.known.get(name) or (self._resolved(fallback, depth + 1) if depth < _DEEPEST else []))
+        return resolved[:_MAX_TOKENS]
 
     def _count_font(self, name: str, value: list[Any]) -> None:
         """The first family of a list; the others are only fallbacks."""

@@ -35,7 +35,11 @@ class CachedPrefix:
 
 @dataclass(frozen=True)
 class Counted:
-    """How the tokens of one prompt are charged."""
+    """How the tokens of one prompt are charged.
+
+    ``written`` are the prefixes that live on from this request: those that it wrote, and the one that it read, because
+    a read begins the life of an entry anew.
+    """
 
     input_tokens: int
     cache_read_tokens: int
@@ -55,8 +59,11 @@ def count(blocks: Sequence[Block], seen: Iterable[CachedPrefix], model: str) -> 
     minimum = next((least for family, least in MINIMUM_TOKENS.items() if model.startswith(family)), 1_024)
     points = [i for i, block in enumerate(blocks) if block.cache_s is not None][-MOST_BREAKPOINTS:]
     usable = [i for i in points if sizes[i] >= minimum]
-    known = {cached.prefix for cached in seen}
-    read = max((sizes[i] for i in _readable(usable) if hashes[i] in known and sizes[i] >= minimum), default=0)
+    known: dict[str, int] = {}
+    for cached in seen:
+        known[cached.prefix] = max(cached.life_s, known.get(cached.prefix, 0))
+    hit = max((i for i in _readable(usable) if hashes[i] in known and sizes[i] >= minimum), default=None)
+    read = 0 if hit is None else sizes[hit]
     total = sizes[-1] if sizes else 0
     written = {3600: 0, 300: 0}
     done = read
@@ -64,7 +71,8 @@ def count(blocks: Sequence[Block], seen: Iterable[CachedPrefix], model: str) -> 
         life = blocks[i].cache_s or 300
         written[life] += max(0, sizes[i] - done)
         done = max(done, sizes[i])
-    entries = tuple(CachedPrefix(hashes[i], sizes[i], blocks[i].cache_s or 300) for i in usable)
+    living = sorted({*usable, *([] if hit is None else [hit])})
+    entries = tuple(CachedPrefix(hashes[i], sizes[i], known.get(hashes[i], blocks[i].cache_s or 300)) for i in living)
     return Counted(total - done, read, written[300], written[3600], entries)
 
 

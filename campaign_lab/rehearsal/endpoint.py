@@ -2,27 +2,47 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, Protocol
 
+from campaign_lab.records import Record
 from campaign_lab.store.rows import CacheRow
 
 if TYPE_CHECKING:
+    from campaign_lab.rehearsal.model import Reader
     from campaign_lab.rehearsal.server import RehearsalServer
 
 REVISION = 1
 """Raise it when the same conversation gets another answer or another price: stored turns are then not replayed."""
 
 
+class RehearsedPhase(Protocol):
+    """What rehearsal needs to know of a phase: the records that it makes, and who reads for it."""
+
+    @property
+    def makes(self) -> Sequence[type[Record]]:
+        """The records' classes."""
+
+    @property
+    def rehearse(self) -> Reader | None:
+        """Gives kind, records and what is missing for the conversation's records and the task."""
+
+
 class RehearsalEndpoint:
-    """Answers from this process, with no key and no cost. Everything it touches says ``rehearsal``."""
+    """Answers from this process, with no key and no cost. Everything it touches says ``rehearsal``.
+
+    ``now`` is the clock that cache entries age by. It is looked at when a turn begins and when it ends, never between.
+    """
 
     name = f"rehearsal-{REVISION}"
     rehearsal = True
 
-    def __init__(self, server: RehearsalServer | None = None) -> None:
+    def __init__(self, server: RehearsalServer | None = None, *, now: Callable[[], datetime] | None = None) -> None:
         self.server = server
+        self._now = now or partial(datetime.now, UTC)
+        self._readers: dict[str, Reader] = {}
 
     def start(self) -> None:
         """Starts the server when it does not run yet. Raises EndpointError."""
@@ -30,15 +50,25 @@ class RehearsalEndpoint:
             from campaign_lab.rehearsal.server import RehearsalServer  # a second of imports, paid by the first turn
 
             self.server = RehearsalServer()
+        self.server.readers = {**self.server.readers, **self._readers}
         if not self.server.port:
             self.server.start()
 
+    def learn(self, phase: RehearsedPhase) -> None:
+        """Takes in how a phase of the user's answers in rehearsal."""
+        if phase.rehearse is not None:
+            self._readers |= {record.kind: phase.rehearse for record in phase.makes}
+            if self.server is not None:
+                self.server.readers = {**self.server.readers, **self._readers}
+
     def begin(self, attempt_id: str, cached: Sequence[CacheRow]) -> None:
-        """Tells the server which cached prefixes the attempt can read."""
+        """Tells the server which cached prefixes the attempt can read: those whose life is not over."""
         from campaign_lab.rehearsal.cache import CachedPrefix
 
         assert self.server is not None
-        self.server.expect(attempt_id, (CachedPrefix(row.prefix, row.tokens, int(row.ttl)) for row in cached))
+        now = self._now()
+        alive = [row for row in cached if (now - row.stored_at).total_seconds() <= int(row.ttl)]
+        self.server.expect(attempt_id, (CachedPrefix(row.prefix, row.tokens, int(row.ttl)) for row in alive))
 
     def env(self) -> Mapping[str, str]:
         """Address and token; no proxy stands between."""
@@ -50,8 +80,8 @@ class RehearsalEndpoint:
         }
 
     def end(self, attempt_id: str) -> Sequence[CacheRow]:
-        """What the attempt wrote to the cache, for the lab file."""
-        now = datetime.now(UTC)
+        """What the attempt wrote to the cache or read from it, for the lab file: either begins an entry's life."""
+        now = self._now()
         written = () if self.server is None else self.server.written(attempt_id)
         return [CacheRow(attempt_id, "", row.prefix, row.tokens, str(row.life_s), now) for row in written]
 

@@ -19,6 +19,7 @@ from campaign_lab.rehearsal.wire import Ask, Call, json_in, task_of
 
 FETCH_PAGE = "mcp__lab__fetch_page"
 SAVE_RECORDS = "mcp__lab__save_records"
+SHORT_PROMPT = 80
 LINKS_A_SITE = 5
 """How many further pages a specialist reads of a site, after its home page."""
 
@@ -43,9 +44,13 @@ Step = list[Say | Use]
 Findings = tuple[list[dict[str, Any]], list[str]]
 
 
-def reply(ask: Ask) -> Step:
-    """The next step in the conversation: texts and tool calls."""
-    step = _specialist(ask) if ask.agent else _main(ask)
+Reader = Callable[[Mapping[str, list[dict[str, Any]]], Mapping[str, Any]], Findings]
+"""Answers for a user's own phase: the conversation's records by kind and the task in, records and what is missing out."""
+
+
+def reply(ask: Ask, readers: Mapping[str, Reader] | None = None) -> Step:
+    """The next step in the conversation: texts and tool calls. ``readers`` answer for kinds of record that are not ours."""
+    step = _specialist(ask, readers or {}) if ask.agent else _main(ask, readers or {})
     seed = ask.digest()
     return [
         Use(_id(seed, place), block.name, block.input) if isinstance(block, Use) else block
@@ -53,13 +58,30 @@ def reply(ask: Ask) -> Step:
     ]
 
 
-def _main(ask: Ask) -> Step:
+def _main(ask: Ask, readers: Mapping[str, Reader]) -> Step:
     task = task_of(ask.prompt)
     if ask.prompt.startswith("# Phase: strategy"):
         return _strategy(ask, task)
     if task.get("agents"):
         return _delegation(ask, task)
+    if task.get("records"):
+        return _own_phase(ask, task, readers)
+    if len(ask.prompt) < SHORT_PROMPT and "ready" in ask.prompt:
+        return [Say("Ready.")]
     return [Say(answer_question(ask.prompt, reports(ask.calls)))]
+
+
+def _own_phase(ask: Ask, task: Mapping[str, Any], readers: Mapping[str, Reader]) -> Step:
+    """A phase of the user's: its records come from its own reader, one kind after the other; without one it says so."""
+    done = {call.input.get("kind") for call in ask.calls_now if call.name == SAVE_RECORDS}
+    for kind in task["records"]:
+        if kind in done:
+            continue
+        none: Findings = [], [f"{kind}: rehearsal has no reader for it; give the phase one (rehearse=…)"]
+        records, missing = readers[kind](reports(ask.calls), {**task, "kind": kind}) if kind in readers else none
+        return [Use("", SAVE_RECORDS, {"kind": kind, "records": records, "missing": missing})]
+    handed = [call.input for call in ask.calls_now if call.name == SAVE_RECORDS]
+    return [Say(json.dumps(handed[-1], ensure_ascii=False))]
 
 
 def _delegation(ask: Ask, task: Mapping[str, Any]) -> Step:
@@ -122,7 +144,7 @@ def _strategy(ask: Ask, task: Mapping[str, Any]) -> Step:
     return [Say("\n".join(names) or f"No angle could be made. {' '.join(missing)}")]
 
 
-def _specialist(ask: Ask) -> Step:
+def _specialist(ask: Ask, own: Mapping[str, Reader]) -> Step:
     """Reads what has to be read, hands in, reports."""
     task = task_of(ask.prompt)
     readers: dict[str, tuple[str, Callable[[], Findings], list[str]]] = {
@@ -146,7 +168,7 @@ def _specialist(ask: Ask) -> Step:
         "copy-creator": ("copy_variant", lambda: _variants(task), []),
     }
     if ask.agent not in readers:
-        return [Say(answer_question(ask.prompt, {}))]
+        return _own_phase(ask, task, own) if task.get("records") else [Say(answer_question(ask.prompt, {}))]
     kind, findings, homes = readers[ask.agent]
     unread = _next_pages(ask.calls, homes)
     if unread:

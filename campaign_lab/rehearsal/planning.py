@@ -10,10 +10,10 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
-from campaign_lab.checks import breaches, near_duplicates
+from campaign_lab.checks import breaches, likeness
 from campaign_lab.checks.evidence import fold
 from campaign_lab.records import MOTIVATIONS
-from campaign_lab.rehearsal.analyst import SHORT, score
+from campaign_lab.rehearsal.selection import SHORT, score
 from campaign_lab.rehearsal.sentences import Passage, cues, language_of
 
 PROOFS = 4
@@ -70,21 +70,25 @@ def read_steer(steer: str, names: Mapping[str, str], language: str) -> Steer:
     wanted = [motivation for name, motivation in names.items() if name.casefold() in text.casefold()]
     wanted += [m for m in MOTIVATIONS if re.search(rf"\b{m.replace('_', '[ _-]')}\b", text, re.IGNORECASE)]
     wanted += [motivation for row in rows for motivation in row["motivations"]]
-    persona = re.search(r"\b(?:for|towards?|aimed at|speak to|target(?:ing)?) (?!the |a |an |example\b)([^.;,\n]{4,70})", text)
+    persona = re.search(
+        r"\b(?:for|towards?|aimed at|speak to|target(?:ing)?) (?!the |a |an |example\b)([^.;,\n]{4,70})", text
+    )
     patterns = tuple(re.compile(row["claims"], re.IGNORECASE) for row in rows)
     tone = rows[0]["tone"] if rows else ""
     return Steer(text, tuple(dict.fromkeys(wanted)), tone, persona.group(1).strip() if persona else "", patterns)
 
 
 def usable_claims(research: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[tuple[dict[str, Any], str]]:
-    """The brand's claims in the research with the field each stands in: each once, none that an advertisement must not say."""
+    """The brand's claims in the research, each once with its field; none that an advertisement must not make."""
     found: dict[str, tuple[dict[str, Any], str]] = {}
     records = [*research.get("brand_profile", ()), *research.get("customer_insight", ())]
     for record in records:
         for name, value in record.items():
             for claim in [value] if name == "promise" else value if isinstance(value, list) else []:
                 usable = isinstance(claim, dict) and "text" in claim and name != "objections"
-                blocked = usable and any(rule.severity == "block" or rule.id == "orders" for rule, _ in breaches(claim["text"]))
+                blocked = usable and any(
+                    rule.severity == "block" or rule.id == "orders" for rule, _ in breaches(claim["text"])
+                )
                 if usable and not blocked and not claim["text"].endswith("?"):
                     found.setdefault(fold(claim["text"]).rstrip(".").casefold(), (claim, name))
     return list(found.values())
@@ -113,12 +117,24 @@ Values = Mapping[tuple[int, str], float]
 
 
 def _anchor(
-    chosen: dict[str, int], values: Values, claims: Sequence[tuple[dict[str, Any], str]], *, motivations: list[str], alike: float
+    chosen: dict[str, int],
+    values: Values,
+    claims: Sequence[tuple[dict[str, Any], str]],
+    *,
+    motivations: list[str],
+    alike: float,
 ) -> bool:
     """Adds the best pair of a free motivation and a free claim. False when there is none."""
     taken = [claims[at][0]["text"] for at in chosen.values()]
-    free = [at for at in range(len(claims)) if at not in chosen.values() and not _like(claims[at][0]["text"], taken, alike)]
-    pairs = [(values[at, motivation], -at, motivation) for at in free for motivation in motivations if motivation not in chosen]
+    free = [
+        at for at in range(len(claims)) if at not in chosen.values() and not _like(claims[at][0]["text"], taken, alike)
+    ]
+    pairs = [
+        (values[at, motivation], -at, motivation)
+        for at in free
+        for motivation in motivations
+        if motivation not in chosen
+    ]
     pairs = [pair for pair in pairs if pair[0] > -30 or alike > ALIKE]
     if pairs:
         _, at, motivation = max(pairs, key=lambda pair: (pair[0], pair[1], -MOTIVATIONS.index(pair[2])))
@@ -127,7 +143,7 @@ def _anchor(
 
 
 def _fill(made: Sequence[Plan], values: Values, claims: Sequence[tuple[dict[str, Any], str]]) -> None:
-    """Gives each plan more claims in turn, the ones it lacks most: short ones for headlines, middling ones for texts."""
+    """Gives each plan more claims in turn, of the length it lacks: short for headlines, middling for texts."""
     used = {id(plan.claims[0]) for plan in made}
     for _ in range(PROOFS - 1):
         for plan in made:
@@ -144,7 +160,7 @@ def _fill(made: Sequence[Plan], values: Values, claims: Sequence[tuple[dict[str,
 
 
 def _like(text: str, others: Sequence[str], threshold: float) -> bool:
-    return any(right == len(others) for _, right, _ in near_duplicates([*others, text], threshold))
+    return any(likeness(text, other) >= threshold for other in others)
 
 
 def _lack(plan: Plan, claim: Mapping[str, Any]) -> float:
@@ -152,7 +168,7 @@ def _lack(plan: Plan, claim: Mapping[str, Any]) -> float:
     body = sum(SHORT < len(own["text"]) <= BODY for own in plan.claims)
     length = len(claim["text"])
     if length <= SHORT and short < 2:
-        return 4.0
+        return 4.0 + (_WITHOUT_CUE.get(plan.motivation, 0.0) if body > 1 else 0.0)
     return 2.0 if SHORT < length <= BODY and body < 2 else 0.0
 
 
@@ -160,23 +176,24 @@ def _value(claim: Mapping[str, Any], name: str, motivation: str, steer: Steer) -
     """How well a claim carries a motivation."""
     text = claim["text"]
     known = cues(language_of(text))
-    hits = len({match.group().lower() for match in known.motivation[motivation].finditer(text)})
+    hits = len({match.group().lower() for match in known.tables["motivation"][motivation].finditer(text)})
     speech = is_speech(text)
     if motivation == "social_proof" and speech:
         hits += 2
     suits, weight = _FIELD_SUITS.get(name, ("", 0.0))
     points = _WEIGHTS[motivation] * min(hits, 3) - (0 if hits else 1.5) + (weight if suits == motivation else 0.0)
-    points += 1.0 * sum(bool(cue.search(text)) for cue in steer.claims)
+    points += sum(bool(cue.search(text)) for cue in steer.claims) if hits else 0
     points += 0.5 * len(set(re.findall(r"\w{4,}", steer.text.lower())) & set(re.findall(r"\w{4,}", text.lower())))
-    points += fitness(text)
+    points += fitness(text, claim["evidence"][0]["url"])
     points -= 2.0 if speech and motivation != "social_proof" else 0.0
     return points - (0.0 if hits else _WITHOUT_CUE.get(motivation, 0.0))
 
 
-def fitness(text: str) -> float:
-    """How well a claim reads in an advertisement."""
-    passage = Passage(text, (), "", "", language_of(text), 0, bool(cues(language_of(text)).patterns["dangling"].match(text)))
-    return 0.5 * score(passage)
+def fitness(text: str, url: str) -> float:
+    """How well a claim of a page reads in an advertisement."""
+    language = language_of(text)
+    dangling = bool(cues(language).patterns["dangling"].match(text))
+    return 0.5 * score(Passage(text, (), url, "", language, 0, dangling))
 
 
 def is_speech(text: str) -> bool:

@@ -1,4 +1,4 @@
-"""Page text as sentences that can be quoted: which ones stand alone, in which language, and which ones to leave alone."""
+"""Page text as sentences that can be quoted: which stand alone, in which language, and which to leave alone."""
 
 from __future__ import annotations
 
@@ -30,13 +30,10 @@ class Cues:
 
     language: str
     patterns: Table
-    fields: Table
-    insight: Table
-    voice: Table
-    tier: Table
-    motivation: Table
-    topic_skip: frozenset[str]
-    topic_mass: frozenset[str]
+    tables: Mapping[str, Table]
+    """By what they sort into: ``fields``, ``insight``, ``voice``, ``tier``, ``motivation``."""
+    topic: Mapping[str, frozenset[str]]
+    """Words that are, or stand before, a topic."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,8 +65,9 @@ def cues(language: str) -> Cues:
     anchored = {name: f"[\"'\\u201c\\u201e\\u00ab(]*{data[name]}" for name in ("dangling", "imperative")}
     loose = {name: data[name] for name in ("label", "boilerplate", "legal", "segment", "weak")}
     patterns = {name: re.compile(pattern, re.IGNORECASE) for name, pattern in {**anchored, **loose}.items()}
-    skip, mass = frozenset(data["topic_skip"]), frozenset(data["topic_mass"])
-    return Cues(data["language"], patterns, **tables, topic_skip=skip, topic_mass=mass)
+    words = ("skip", "mass", "before", "no_modifier")
+    topic = {name: frozenset[str](data.get(f"topic_{name}", ())) for name in words}
+    return Cues(data["language"], patterns, tables, topic)
 
 
 @cache
@@ -77,6 +75,14 @@ def _cue_files() -> dict[str, dict[str, Any]]:
     folder = sorted(files("campaign_lab.rehearsal").joinpath("cues").iterdir(), key=lambda file: file.name)
     loaded = (tomllib.loads(file.read_text(encoding="utf-8")) for file in folder if len(file.name) == len("en.toml"))
     return {data["language"]: data for data in loaded}
+
+
+@cache
+def site_table(name: str) -> dict[str, Any]:
+    """One table of ``cues/site.toml``: what does not depend on one language."""
+    text = files("campaign_lab.rehearsal").joinpath("cues").joinpath("site.toml").read_text(encoding="utf-8")
+    table: dict[str, Any] = tomllib.loads(text)[name]
+    return table
 
 
 @cache
@@ -98,7 +104,7 @@ def language_of(text: str, declared: str = "") -> str:
 
 
 def passages(page: Mapping[str, Any], *, first: int = 0, paired: bool = True) -> list[Passage]:
-    """What the page states, in reading order from number ``first`` on: sentences, headings, rows, testimonials, each once.
+    """What the page states, each once and in reading order, numbered from ``first`` on.
 
     A short paragraph stays together when ``paired``: its sentences belong together and read better so.
 
@@ -140,26 +146,33 @@ def _raw(page: Mapping[str, Any], known: Cues, paired: bool) -> Iterable[Raw]:
         elif plain not in labels or (re.search(r"\d", plain) and len(plain) > PAIRED // 3):
             yield from _sentences(line, known, paired)
     for item in page["testimonials"]:
-        if not gives_orders(item["quote"]) and not _unquotable(item["quote"]):
+        if not any(gives_orders(text) or _unquotable(text) for text in (item["quote"], item["author"])):
             yield _testimonial(item["quote"], item["author"], page["text"])
     for number in page["numbers"]:  # a bare figure and what its card says about it
         context = number["context"]
-        if len(context) <= CARD and fold(context) not in lines and len(context.split()) > 2 and not gives_orders(context):
+        if (
+            len(context) <= CARD
+            and fold(context) not in lines
+            and len(context.split()) > 2
+            and not gives_orders(context)
+        ):
             yield context, (context,), "row", False
     if not gives_orders(page["description"]) and not _unquotable(page["description"]):
         yield from _sentences(page["description"], known, paired)
 
 
 def _unquotable(line: str) -> bool:
-    """Addresses of pages, mail and telephones: no part of such a line is a claim."""
-    return bool(re.search(r"https?:|www\.|\S@\S|\+?\d[\d ()-]{4,}[ -]\d{3,4}\b|\.(com|ca|org|net)\b", line))
+    """Addresses, telephones and left-over placeholders: no part of such a line is a claim."""
+    odd = re.search(r"https?:|www\.|\S@\S|\.(com|ca|org|net)\b|[{}\[\]<>]|\blorem ipsum\b", line, re.IGNORECASE)
+    return bool(odd or re.search(r"\+?\d[\d ()-]{4,}[ -]\d{3,4}\b", line))
 
 
 def _heading(line: str, known: Cues, *, first: bool) -> Iterable[Raw]:
     """A heading that says something. Only the page's first may call for an action: it is the brand's own slogan."""
     if known.patterns["imperative"].match(line) and not first:
         return
-    if not _is_label(line, known) and not line.rstrip().endswith("?"):
+    names = re.search("[,&]", line) and not re.search(r"(?:^|\s)[^\W\dA-ZÀ-Þ]", line)  # a person or a firm, and a place
+    if not names and not _is_label(line, known) and not line.rstrip().endswith("?"):
         yield line, (line,), "heading", bool(known.patterns["dangling"].match(line))
 
 
@@ -191,7 +204,7 @@ def _lowered(text: str) -> str:
 def _testimonial(quote: str, author: str, text: str) -> Raw:
     """The quote in quotation marks, with its author where both stand side by side on the page."""
     bare = quote.strip().strip("\"'\u201c\u201d\u201e\u00ab\u00bb\u2018\u2019 ")
-    inner = re.sub("[\"\u201c\u201d\u201e\u00ab\u00bb]", "'", bare)
+    inner = re.sub('["\u201c\u201d\u201e\u00ab\u00bb]', "'", bare)
     spoken = f"\u201c{inner}\u201d"
     lines = text.splitlines()
     for line, following in zip(lines, [*lines[1:], ""], strict=True):
@@ -235,9 +248,9 @@ def _states(text: str, known: Cues) -> bool:
     if len(re.findall(r"\w+", text)) < 3:
         return False
     ends = text.rstrip("\"'\u201d\u2019)\u00bb")[-1:] in ".!\u2026"
-    return ends or bool(re.search(r"\d", text)) or any(cue.search(text) for cue in known.fields.values())
+    return ends or bool(re.search(r"\d", text)) or any(cue.search(text) for cue in known.tables["fields"].values())
 
 
 def _kind(text: str) -> str:
-    opens, closes = text[0] in "\"\u201c\u201e\u00ab", text.rstrip(".")[-1] in "\"\u201d\u201c\u00bb"
+    opens, closes = text[0] in '"\u201c\u201e\u00ab', text.rstrip(".")[-1] in '"\u201d\u201c\u00bb'
     return "testimonial" if opens and closes else "statement"

@@ -13,14 +13,14 @@ import secrets
 import threading
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from anthropic.types import CacheCreation, Message, TextBlock, ToolUseBlock, Usage
 
 from campaign_lab.errors import EndpointError
-from campaign_lab.rehearsal import model
+from campaign_lab.rehearsal import model, models
 from campaign_lab.rehearsal.cache import CachedPrefix, Counted, count, tokens_in
 from campaign_lab.rehearsal.stream import events_of
 from campaign_lab.rehearsal.wire import Ask, read_request
@@ -31,11 +31,12 @@ START_S = 20.0
 
 @dataclass(frozen=True)
 class Fault:
-    """A failure to rehearse: an HTTP status, or a stream that breaks off after ``cut_after`` events."""
+    """A failure to rehearse: an HTTP status with a message, or a stream that breaks off after ``cut_after`` events."""
 
     status: int = 200
     cut_after: int | None = None
     retry_after_s: float | None = None
+    message: str = "rehearsed failure"
 
 
 @dataclass
@@ -54,13 +55,21 @@ class Booked:
 class RehearsalServer:
     """Serves the Messages API. ``latency_s`` is waited before each answer; ``faults`` may fail a request on purpose.
 
-    ``faults`` gets the request and how often this very request came before, and returns a Fault or None.
+    ``faults`` gets the request and how often this very request came before, and returns a Fault or None. ``reply`` is the
+    model: another one may be scripted.
     """
 
-    def __init__(self, latency_s: float = 0.0, faults: Callable[[Ask, int], Fault | None] | None = None) -> None:
+    def __init__(
+        self,
+        latency_s: float = 0.0,
+        faults: Callable[[Ask, int], Fault | None] | None = None,
+        reply: Callable[[Ask, Mapping[str, model.Reader]], model.Step] = model.reply,
+    ) -> None:
         self.token = secrets.token_urlsafe(24)
         self.book: list[Booked] = []
+        self.readers: Mapping[str, model.Reader] = {}
         self._latency_s = latency_s
+        self._reply = reply
         self._faults = faults or (lambda _ask, _times: None)
         self._seen: dict[str, set[CachedPrefix]] = {}
         self._own: dict[tuple[str, str], set[CachedPrefix]] = {}
@@ -77,9 +86,12 @@ class RehearsalServer:
 
         app = Starlette(
             routes=[
-                Route("/v1/messages", self._messages, methods=["POST"]),
-                Route("/v1/messages/count_tokens", self._count_tokens, methods=["POST"]),
-            ]
+                Route("/v1/messages", _named(self._messages), methods=["POST"]),
+                Route("/v1/messages/count_tokens", _named(self._count_tokens), methods=["POST"]),
+                Route("/v1/models", _named(self._models), methods=["GET"]),
+                Route("/v1/models/{model_id}", _named(self._model), methods=["GET"]),
+            ],
+            exception_handlers={404: _named(_no_such_path), 405: _named(_no_such_path)},
         )
         config = uvicorn.Config(app, host="127.0.0.1", port=0, log_level="error", access_log=False, lifespan="off")
         self._server = uvicorn.Server(config)
@@ -106,7 +118,7 @@ class RehearsalServer:
         """The prefixes that the session's requests wrote, and forgets the session."""
         self._seen.pop(session_id, None)
         owners = [key for key in self._own if key[0] == session_id]
-        return sorted(set().union(*(self._own.pop(key) for key in owners)), key=lambda cached: cached.prefix)
+        return sorted(set().union(*(self._own.pop(key) for key in owners)), key=lambda each: (each.prefix, each.life_s))
 
     async def _messages(self, request: Any) -> Any:
         from starlette.responses import JSONResponse, StreamingResponse
@@ -121,8 +133,11 @@ class RehearsalServer:
         if fault.status != 200:
             self.book.append(Booked(ask.session_id, ask.agent, "", ask.model, fault.status))
             headers = {} if fault.retry_after_s is None else {"retry-after": str(fault.retry_after_s)}
-            return _error(fault.status, "rehearsed failure", headers)
-        message = self._answer(ask, times)
+            return _error(fault.status, fault.message, headers)
+        try:
+            message = self._answer(ask, times)
+        except Exception as error:  # a fault of ours: said at once, where a 500 would be asked again and again
+            return _error(400, f"the rehearsal model cannot answer this: {error!r}")
         booked = Booked(ask.session_id, ask.agent, message.id, ask.model, 200, message.usage.model_dump())
         self.book.append(booked)
         if ask.stream:
@@ -138,11 +153,38 @@ class RehearsalServer:
             return refused
         return JSONResponse({"input_tokens": tokens_in(sum(block.characters for block in ask.blocks))})
 
+    async def _models(self, request: Any) -> Any:
+        """A page of the models that have a price, by id."""
+        from starlette.responses import JSONResponse
+
+        if refused := self._refused(request):
+            return refused
+        try:
+            page = models.page(request.query_params)
+        except ValueError as error:
+            return _error(400, str(error))
+        return JSONResponse(page)
+
+    async def _model(self, request: Any) -> Any:
+        from starlette.responses import JSONResponse
+
+        if refused := self._refused(request):
+            return refused
+        known = models.find(request.path_params["model_id"])
+        if known is None:
+            return _error(404, f"model: {request.path_params['model_id']}")
+        return JSONResponse(known.model_dump(mode="json"))
+
+    def _refused(self, request: Any) -> Any:
+        """The error response for who does not know the token, else None. The CLI and the client have a header each."""
+        given = request.headers.get("x-api-key") or request.headers.get("authorization", "").removeprefix("Bearer ")
+        right = secrets.compare_digest(given.encode(), self.token.encode())
+        return None if right else _error(401, "invalid x-api-key")
+
     async def _read(self, request: Any) -> tuple[Any, Ask | None]:
         """The request, or the error response for it."""
-        given = request.headers.get("x-api-key", "")
-        if not secrets.compare_digest(given.encode(), self.token.encode()):
-            return _error(401, "invalid x-api-key"), None
+        if refused := self._refused(request):
+            return refused, None
         try:
             return None, read_request(await request.json(), request.headers)
         except ValueError as error:
@@ -153,7 +195,7 @@ class RehearsalServer:
         own = self._own.setdefault((ask.session_id, ask.agent_id), set())
         counted = count(ask.blocks, self._seen.get(ask.session_id, set()) | own, ask.model)
         own.update(counted.written)
-        step = model.reply(ask)
+        step = self._reply(ask, self.readers)
         uses = any(isinstance(block, model.Use) for block in step)
         number = hashlib.sha256(f"{ask.session_id}/{ask.digest()}/{times}".encode()).hexdigest()
         return Message(
@@ -202,11 +244,26 @@ async def _served(message: Message, booked: Booked, fault: Fault) -> AsyncIterat
     booked.complete = True
 
 
+def _named(handler: Callable[..., Any]) -> Callable[..., Any]:
+    """The handler, with the request id in the header where clients look for it."""
+
+    async def answer(*given: Any) -> Any:
+        response = await handler(*given)
+        response.headers["request-id"] = f"req_{secrets.token_hex(12)}"
+        return response
+
+    return answer
+
+
+async def _no_such_path(request: Any, _error_met: Exception) -> Any:
+    return _error(404, f"there is no {request.method} {request.url.path} here")
+
+
 def _error(status: int, text: str, headers: dict[str, str] | None = None) -> Any:
     """An error in the Messages API's shape."""
     from starlette.responses import JSONResponse
 
-    kinds = {400: "invalid_request_error", 401: "authentication_error", 404: "not_found_error", 429: "rate_limit_error",
-             529: "overloaded_error"}  # fmt: skip
+    kinds = {400: "invalid_request_error", 401: "authentication_error", 403: "permission_error", 404: "not_found_error",
+             413: "request_too_large", 429: "rate_limit_error", 529: "overloaded_error"}  # fmt: skip
     body = {"type": "error", "error": {"type": kinds.get(status, "api_error"), "message": text}}
     return JSONResponse(body, status_code=status, headers=headers)

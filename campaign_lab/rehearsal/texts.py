@@ -1,4 +1,4 @@
-"""Advertisement texts out of claims and phrases: what fits where, cut only where a sentence or a figure begins and ends."""
+"""Advertisement texts out of claims and phrases: what fits where, cut only where a sentence or clause ends."""
 
 from __future__ import annotations
 
@@ -11,11 +11,17 @@ from campaign_lab.checks import breaches, graphemes, limit_of, sentences_in
 from campaign_lab.rehearsal.planning import is_speech
 from campaign_lab.rehearsal.sentences import cues, language_of
 
-_NEGATED = re.compile(r"\b(not|no|never|none|nobody|without|refuse[sd]?|other|others|average|usual|usually|instead|if|could)\b", re.I)
-_LOOSE_END = re.compile(r"\b(a|an|the|of|for|to|in|on|at|by|with|and|or|from|than|per|is|are|was|has|have|your|our|its|that|if|as)$", re.I)
+_NEGATED = re.compile(
+    r"\b(not|no|never|none|nobody|without|refuse[sd]?|others?|average|usual|usually|instead|if|could)\b", re.IGNORECASE
+)
+_LOOSE_END = re.compile(
+    r"\b(a|an|the|of|for|to|in|on|at|by|with|and|or|from|than|per|is|are|was|has|have|your|our|its|that|if|as)$",
+    re.IGNORECASE,
+)
 _MAIN_CLAUSE = re.compile(
     r"(?!(?:because|if|when|while|as|since|although|though|after|before|for|in|on|at|with|by|to|from|of|whether|once|until"
-    r"|unless|where|not|both|either|even)\b)(?P<first>[^,;:()]{25,}?)(?:;|, (?:and|so|which|as|because|where)) (?P<rest>.+)",
+    r"|unless|where|not|both|either|even)\b)(?P<first>[^,;:()]{25,}?)"
+    r"(?:;|, (?:and|so|which|as|because|where)) (?P<rest>.+)",
     re.IGNORECASE,
 )
 """A main clause that opens a sentence, and what follows it."""

@@ -5,15 +5,10 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import Any
 
 from campaign_lab.rehearsal.sentences import cues
-
-_BEFORE = {"of", "the", "our", "your", "all", "their", "from", "with", "about", "in", "on", "and", "compare", "sew",
-           "make", "makes", "repair", "sell", "bake", "build", "or", "fresh", "more", "these", "new", "every", "to", "by"}  # fmt: skip
-_NO_MODIFIER = _BEFORE | {"a", "an", "is", "are", "no", "not", "we", "you", "they", "it", "that", "which", "who", "as", "at",
-                          "best", "good", "great", "better", "lower", "lowest", "other", "own", "same", "most", "many", "two",
-                          "three", "four", "five", "six", "first", "last", "next", "free", "used", "real", "such", "some", "any", "than", "has", "have", "old", "cheap"}  # fmt: skip
 
 
 def topic_of(pages: Sequence[Mapping[str, Any]], brand: str = "") -> str:
@@ -24,17 +19,21 @@ def topic_of(pages: Sequence[Mapping[str, Any]], brand: str = "") -> str:
     pairs: Counter[str] = Counter()
     for weight, text in _weighted(pages):
         words = re.findall(r"[a-z]+(?:-[a-z]+)*|\d+|[.,;:!?|\n]", text.lower())
-        for before, word, after in zip(["."] + words, words, [*words[1:], "."], strict=False):
-            plural = len(word) > 4 and re.fullmatch(r"[a-z-]+[^siu\W]s", word) and word not in known.topic_skip
-            if word in own or not (plural or word in known.topic_mass):
+        for before, word in pairwise([".", *words]):
+            plural = len(word) > 4 and re.fullmatch(r"[a-z-]+[^siu\W]s", word) and word not in known.topic["skip"]
+            if word in own or not (plural or word in known.topic["mass"]):
                 continue
             if before == "for":  # whom it is for, rather than what it is
                 singles[word] -= weight
-            elif before in _BEFORE or not before.isalpha():
+            elif before in known.topic["before"] or not before.isalpha():
                 singles[word] += weight
-            elif before not in _NO_MODIFIER | own and not before.endswith(("ly", "ed", "s")) and len(before) > 2 and after:
+            elif (
+                before not in known.topic["before"] | known.topic["no_modifier"] | own
+                and not before.endswith(("ly", "ed", "s"))
+                and len(before) > 2
+            ):
                 pairs[f"{before} {word}"] += weight
-    scores = {**{word: count for word, count in singles.items()}, **{pair: count * 2 for pair, count in pairs.items()}}
+    scores = {**singles, **{pair: count * 2 for pair, count in pairs.items()}}
     best = max(scores, key=lambda topic: (scores[topic], topic), default="")
     return best if scores.get(best, 0) >= 4 else ""
 

@@ -15,7 +15,7 @@ from typing import Any
 
 REMINDER = re.compile(r"<system-reminder>.*?</system-reminder>\s*", re.DOTALL)
 COUNTER = re.compile(r"<total_tokens>[^<]*</total_tokens>")
-HAND_BACK = re.compile(r"agentId: \S+\s*<usage>.*?</usage>\s*$", re.DOTALL)
+HAND_BACK = re.compile(r"agentId: \S+[^\n]*\s*<usage>.*?</usage>\s*$", re.DOTALL)
 ENVIRONMENT_CHARACTERS = 1_600
 """What the CLI's reminders (environment, model, agents, date) count for in a conversation, in characters, once."""
 
@@ -143,7 +143,7 @@ def _message_blocks(messages: list[tuple[str, list[Any]]]) -> Iterator[Block]:
     yield Block(" " * ENVIRONMENT_CHARACTERS)
     for role, content in messages:
         for block in content:
-            text = _block_text(block)
+            text = "" if role == "system" else _block_text(block)  # newer models get the CLI's reminders in this role
             if text or block.get("cache_control"):
                 yield Block(f"{role}: {text}", _cache_s(block))
 

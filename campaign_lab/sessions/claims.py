@@ -8,9 +8,8 @@ import socket
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cache
 from typing import TYPE_CHECKING
-
-import psutil
 
 from campaign_lab.store import tables
 from campaign_lab.store.rows import AttemptRow, ClaimRow, SessionRow, TurnRow
@@ -52,13 +51,13 @@ def look_or_claim(con: Con, session: SessionRow, attempt: AttemptRow) -> Found:
         if alive(claim):
             return Found(busy=claim, siblings=found.siblings)
         con.execute("DELETE FROM claims WHERE attempt_id = ?", [claim.attempt_id])
-    me = psutil.Process()
+    pid = os.getpid()
     tables.insert(
         con,
         [
             ClaimRow(
-                key=scope, attempt_id=attempt.id, user_name=attempt.user_name, host=socket.gethostname(), pid=me.pid,
-                process_start=str(me.create_time()), claimed_at=datetime.now(UTC),
+                key=scope, attempt_id=attempt.id, user_name=attempt.user_name, host=socket.gethostname(), pid=pid,
+                process_start=str(_started(pid)), claimed_at=datetime.now(UTC),
             )
         ],
     )  # fmt: skip
@@ -83,11 +82,21 @@ def alive(claim: ClaimRow) -> bool:
     """Does the claiming process still run? One on another machine is believed."""
     if claim.host != socket.gethostname():
         return True
-    if claim.pid == os.getpid():
-        return True
+    if claim.pid == os.getpid():  # in a container that was started anew, a dead process may have had our number
+        return float(claim.process_start) == _started(claim.pid)
+    import psutil
+
     try:
         process = psutil.Process(claim.pid)
         started, gone = process.create_time(), process.status() == psutil.STATUS_ZOMBIE
     except psutil.Error:
         return False
     return not gone and abs(started - float(claim.process_start)) < CLOCK_SLACK_S
+
+
+@cache
+def _started(pid: int) -> float:
+    """When this process started. Read once: a change of the clock must not make its own claims void."""
+    import psutil
+
+    return psutil.Process(pid).create_time()

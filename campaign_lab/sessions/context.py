@@ -4,17 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 
 from campaign_lab.agents.endpoints import Endpoint
 from campaign_lab.agents.events import Event
 from campaign_lab.agents.loop import AgentLoop
 from campaign_lab.agents.phases import Phase
 from campaign_lab.errors import NotFoundError
+from campaign_lab.sessions import access
+from campaign_lab.sessions.budgets import Budgets
 from campaign_lab.store.engine import DuckFile
+from campaign_lab.store.rows import SessionRow
 
 
-def _unheard(_event: Event) -> None:
+def unheard(_event: Event) -> None:
     """Progress that nobody listens to."""
+
+
+def utc_now() -> datetime:
+    """The time, as a lab's clock gives it."""
+    return datetime.now(UTC)
 
 
 @dataclass
@@ -28,10 +37,17 @@ class Context:
     loop: AgentLoop
     phases: dict[str, Phase]
     on_miss: str = "run"
-    on_event: Callable[[Event], None] = field(default=_unheard)
+    budgets: Budgets = field(default_factory=Budgets)
+    now: Callable[[], datetime] = utc_now
+    on_event: Callable[[Event], None] = field(default=unheard)
 
     def phase(self, name: str) -> Phase:
         """The phase of that name. Raises NotFoundError that lists the known ones."""
         if name not in self.phases:
             raise NotFoundError("phase", name, tuple(self.phases))
         return self.phases[name]
+
+    def require(self, session: SessionRow, verb: access.Verb) -> None:
+        """Raises NotFoundError unless the user may do this: the same error as for a session that does not exist."""
+        if not self.engine.call(lambda con: access.decide(con, self.user, session, verb=verb, now=self.now())):
+            raise NotFoundError("session", session.name)

@@ -1,4 +1,4 @@
-"""Why a turn was not replayed, in words, and what it would cost to make it."""
+"""Why a turn was not replayed, in words."""
 
 from __future__ import annotations
 
@@ -7,11 +7,10 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from campaign_lab.sessions.running import Order
-from campaign_lab.store import tables
-from campaign_lab.store.rows import AttemptRow, TurnRow
+from campaign_lab.store.rows import TurnRow
 
 if TYPE_CHECKING:
-    from campaign_lab.store.tables import Con
+    pass
 
 
 def why_not_replayed(order: Order, siblings: Sequence[TurnRow]) -> tuple[str, ...]:
@@ -22,13 +21,6 @@ def why_not_replayed(order: Order, siblings: Sequence[TurnRow]) -> tuple[str, ..
     if not same_phase:
         return (f"only {', '.join(dict.fromkeys(turn.phase for turn in siblings))} was run from this checkpoint",)
     return min((_differences(order, turn) for turn in same_phase), key=len)
-
-
-def estimate_usd(con: Con, order: Order) -> float | None:
-    """About what the turn would cost: the mean of finished attempts at the same phase; None when there is none."""
-    rest = "WHERE phase = ? AND state = 'finished' AND cost_usd IS NOT NULL"
-    costs = [row.cost_usd or 0.0 for row in tables.select(con, AttemptRow, rest, [order.phase.name])]
-    return sum(costs) / len(costs) if costs else None
 
 
 def _differences(order: Order, turn: TurnRow) -> tuple[str, ...]:

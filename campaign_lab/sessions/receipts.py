@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from campaign_lab.sessions.caching import CacheVerdict
 from campaign_lab.show import receipt_html, usd
 from campaign_lab.store.rows import RequestRow
 
@@ -34,6 +35,10 @@ class Receipt:
     paid: bool = True
     rehearsal: bool = False
     """Was it answered without a model? Then the dollars are list prices, and none were paid."""
+    cache: CacheVerdict | None = None
+    """Was the prompt of the checkpoint still cached? None for a first turn, and for several turns together."""
+    avoided_usd: float | None = None
+    """What the turns before it cost: a fork carries them, so they are not paid again. None when a price is unknown."""
     cut_requests: int = 0
     """Requests whose response was cut: they are not in the lines, and what they cost is not known."""
 
@@ -61,6 +66,8 @@ class Receipt:
             "paid": self.paid_usd,
             "cost": self.cost_usd,
             "second_run": 0.0,
+            "avoided": self.avoided_usd,
+            "cache": None if self.cache is None else asdict(self.cache),
             "cut_requests": self.cut_requests,
             "lines": [asdict(line) for line in self.lines],
         }

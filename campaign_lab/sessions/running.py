@@ -19,6 +19,7 @@ from campaign_lab.brief import Brief
 from campaign_lab.errors import TurnFailed
 from campaign_lab.sessions import claims
 from campaign_lab.sessions.context import Context
+from campaign_lab.sessions.standing import NOWHERE, CellRef
 from campaign_lab.store import tables
 from campaign_lab.store.rows import AttemptRow, CacheRow, RecordRow, RequestRow, SessionRow, TurnRow
 
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
     from campaign_lab.agents.turn import Attempt
     from campaign_lab.store.tables import Con
 
+ANCHOR = "anchor"
+"""Name of the short common turn that a fan-out puts before its forks when the cache has gone cold."""
 WAIT_S = 0.25
 """How often a run looks whether another one has finished the same turn, in seconds."""
 PACKAGES = ("campaign_lab", "claude-agent-sdk", "duckdb")
@@ -48,6 +51,8 @@ class Order:
     budget_usd: float | None = None
     brand: tuple[str, ...] = ()
     angles: tuple[str, ...] = ()
+    pages_owner: str = ""
+    cell: CellRef = NOWHERE
 
     @property
     def parent(self) -> str | None:
@@ -65,7 +70,8 @@ async def find_or_make(context: Context, order: Order, on_event: events.OnEvent)
         attempt = _attempt_row(context, order)
         found = await context.engine.run(partial(claims.look_or_claim, session=order.session, attempt=attempt))
         if found.turn:
-            return found.turn, order.session, True
+            turn = found.turn
+            return turn, await context.engine.run(partial(tables.session_for, session=order.session, turn=turn)), True
         if found.busy is None:
             turn, session = await _make(context, order, attempt, on_event=on_event)
             return turn, session, False
@@ -112,17 +118,17 @@ async def _make(
 def _prepare(
     context: Context, order: Order, attempt_id: str, *, on_event: events.OnEvent
 ) -> tuple[Callable[[], Any], Attempt, Intake]:
-    """Imports the SDK, starts the endpoint, and ties the parts of an attempt together."""
+    """Starts the endpoint, imports the SDK, and ties the parts of an attempt together."""
+    context.endpoint.start()  # first, so that a missing key is said at once
     from campaign_lab.agents.intake import Intake
     from campaign_lab.agents.reader import PageReader
     from campaign_lab.agents.turn import Attempt, Plan, run_attempt
 
-    context.endpoint.start()
     ancestors = [turn.id for turn in order.line]
     marks = ", ".join("?" for _ in ancestors) or "''"
     cached = context.engine.call(lambda con: tables.select(con, CacheRow, f"WHERE attempt_id IN ({marks})", ancestors))
     context.endpoint.begin(attempt_id, cached)
-    reader = PageReader(context.engine, order.brief, owner=order.session.owner, fresh=order.fresh_pages)
+    reader = PageReader(context.engine, order.brief, owner=order.pages_owner, fresh=order.fresh_pages)
     intake = Intake(order.phase, reader.texts, brand=order.brand, angles=order.angles)
     plan = Plan(
         attempt_id=attempt_id, ancestors=ancestors, phase=order.phase, message=order.message, model=context.model,
@@ -139,13 +145,14 @@ async def _finish(
     requests = [*attempt.ledger.requests(), *attempt.ledger.cut(context.model, stopped=False)]
     ended = _ended(row, "finished", None, None, requests)
     cached = context.endpoint.end(row.id)
-    now = datetime.now(UTC)
+    now = context.now()
     turn = TurnRow(
         id=row.id, session_id=order.session.id, parent_turn=order.parent, key=order.key, take=order.take,
         phase=order.phase.name, message=order.message, steer=order.steer,
         fingerprint=json.dumps(order.phase.fingerprint(), sort_keys=True), brief=order.brief.to_json(),
         endpoint=context.endpoint.name, model=context.model, user_name=context.user, started_at=row.started_at,
         finished_at=now, leaf_uuid=None, answer=attempt.answer, missing=json.dumps(intake.missing),
+        notebook=order.cell.notebook, cell_id=order.cell.cell_id, source_sha=order.cell.source_sha,
     )  # fmt: skip
     records = [
         RecordRow(
@@ -178,9 +185,9 @@ def _book(con: Con, attempt: AttemptRow, requests: Sequence[Request]) -> None:
             RequestRow(
                 attempt_id=attempt.id, subpath=request.subpath, message_id=request.message_id, agent=request.agent,
                 model=request.model, **vars(request.usage), cost_usd=request.cost_usd, complete=request.complete,
-                stored_at=now,
+                stored_at=now, n=n,
             )
-            for request in requests
+            for n, request in enumerate(requests)
         ],
     )  # fmt: skip
     tables.end_attempt(con, attempt)
@@ -191,7 +198,7 @@ def _attempt_row(context: Context, order: Order) -> AttemptRow:
     return AttemptRow(
         id=str(uuid.uuid4()), session_id=order.session.id, parent_turn=order.parent, key=order.key,
         phase=order.phase.name, user_name=context.user, state="running", cause=None, reason=None,
-        started_at=datetime.now(UTC), ended_at=None, cost_usd=None, versions=json.dumps(versions),
+        started_at=context.now(), ended_at=None, cost_usd=None, versions=json.dumps(versions),
     )  # fmt: skip
 
 

@@ -3,27 +3,37 @@
 from __future__ import annotations
 
 import json
+import os
 import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
-from typing import Any
-from urllib.parse import urlsplit
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
 
 from campaign_lab.agents.events import Event
 from campaign_lab.agents.phases import Phase
 from campaign_lab.brief import Brief
-from campaign_lab.errors import NotFoundError, PhaseOrderError, ReplayMiss
-from campaign_lab.records import Record, slug
+from campaign_lab.errors import NotFoundError
+from campaign_lab.records import Record
+from campaign_lab.sessions import access
+from campaign_lab.sessions.admission import admit
+from campaign_lab.sessions.budgets import Estimate, estimate
 from campaign_lab.sessions.claims import Found, look
 from campaign_lab.sessions.context import Context
-from campaign_lab.sessions.keys import root_key, turn_key
-from campaign_lab.sessions.misses import estimate_usd, why_not_replayed
+from campaign_lab.sessions.expiry import expires_at, seconds
+from campaign_lab.sessions.keys import root_key
+from campaign_lab.sessions.ordering import Wish, order_for
 from campaign_lab.sessions.receipts import Receipt, joined
 from campaign_lab.sessions.running import Order, find_or_make
+from campaign_lab.sessions.standing import Standing, current_cell
 from campaign_lab.sessions.turns import Kept, Turn, load_turn
 from campaign_lab.store import tables
-from campaign_lab.store.rows import RecordRow, SessionRow, TurnRow
+from campaign_lab.store.rows import SessionRow, TurnRow
+
+if TYPE_CHECKING:
+    from campaign_lab.sessions.lineage import Message, Step
+    from campaign_lab.sessions.portable import SaveReport
+    from campaign_lab.sessions.verify import Problem
 
 
 @dataclass(frozen=True)
@@ -34,9 +44,13 @@ class Checkpoint:
     phase: str
     key: str
     turn_id: str | None = None
+    cell_id: str | None = None
 
     def __repr__(self) -> str:
         return f"Checkpoint({self.number}, {self.phase})"
+
+
+At = str | int | Checkpoint | None
 
 
 class Session:
@@ -48,7 +62,14 @@ class Session:
     def __init__(self, context: Context, row: SessionRow, position: str | None) -> None:
         self._context = context
         self._row = row
-        self._position = position
+        self._standing = Standing(position)
+
+    # -- what it is
+
+    @property
+    def id(self) -> str:
+        """The session's id, for ``lab.open``; people use the name."""
+        return self._row.id
 
     @property
     def name(self) -> str:
@@ -56,17 +77,47 @@ class Session:
         return self._row.name
 
     @property
+    def owner(self) -> str:
+        """Who owns it."""
+        return self._row.owner
+
+    @property
     def purpose(self) -> str:
         """Why it was forked; empty for a session that was not."""
         return self._row.purpose
+
+    @property
+    def metadata(self) -> dict[str, Any]:
+        """What was given to ``lab.session`` when it was made."""
+        return dict(json.loads(self._row.metadata))
 
     @property
     def brief(self) -> Brief:
         """The brief it works on."""
         return Brief.from_json(self._row.brief)
 
+    @property
+    def expires_at(self) -> datetime | None:
+        """When it expires if nothing is paid or forked till then; None when it is pinned."""
+        return expires_at(self._fresh())
+
+    @property
+    def expired(self) -> bool:
+        """Has it expired? Then its turns still replay, and nothing new is sent."""
+        end = self.expires_at
+        return end is not None and end <= self._context.now()
+
+    @property
+    def notice(self) -> str:
+        """What a person should know about it, such as that it goes on from an expired session; mostly empty."""
+        if self._row.renews is None:
+            return ""
+        return f"The earlier session {self.name!r} had expired. This one replays its turns for nothing and goes on from there."
+
     def __repr__(self) -> str:
         return f"Session({self.name}, {self._row.campaign})"
+
+    # -- running
 
     async def run(
         self,
@@ -85,67 +136,137 @@ class Session:
         ``steer`` is a wish added to the message (a fork's first turn takes its purpose); ``take=2`` asks for a second
         answer; ``on_miss="refuse"`` raises ReplayMiss before anything is sent; ``fresh_pages`` fetches pages anew;
         ``budget_usd`` stops the turn above that cost; other arguments are the phase's own, such as ``angles=[…]``.
-        Raises PhaseOrderError, ReplayMiss, TurnFailed.
+        Raises PhaseOrderError, ReplayMiss, SessionExpired, TranscriptGone, BudgetExceeded, TurnFailed.
         """
-        order = await self._context.engine.run(
-            lambda con: self._order(con, self._context.phase(phase), steer, take=take, arguments=arguments)
+        wish = Wish(
+            self._context.phase(phase),
+            steer,
+            take,
+            arguments,
+            fresh_pages=fresh_pages,
+            budget_usd=budget_usd,
+            cell=current_cell(),
         )
-        order = replace(order, fresh_pages=fresh_pages, budget_usd=budget_usd)
-        found = await self._context.engine.run(lambda con: look(con, order.session, order.parent, order.key))
-        if found.turn is None and (on_miss or self._context.on_miss) == "refuse":
-            raise self._miss(order, found)
+        return await self._run(wish, on_miss=on_miss, on_event=on_event)
+
+    async def run_phase(self, phase: Phase) -> Turn:
+        """Runs a phase that the lab does not know by name, such as the anchor of a fan-out."""
+        return await self._run(Wish(phase, ""))
+
+    async def _run(
+        self, wish: Wish, *, on_miss: str | None = None, on_event: Callable[[Event], None] | None = None
+    ) -> Turn:
+        start, step = self._standing.enter(wish.cell)
+        order, found = await self._context.engine.run(lambda con: self._ordered(con, start, wish))
+        self._context.require(self._row, "read")
+        if found.turn is None:
+            self._context.require(self._row, "run")
+            refusal = on_miss or self._context.on_miss
+            order = await self._context.engine.run(
+                lambda con: admit(con, self._context, order, found=found, on_miss=refusal)
+            )
         hear = on_event or self._context.on_event
         row, session, replayed = await self._context.loop.run(find_or_make(self._context, order, hear))
-        return await self._stand(row, session, replayed=replayed)
+        turn = await self._context.engine.run(lambda con: self._loaded(con, row, session))
+        forked = session.id != self._row.id and not replayed
+        self._row = session
+        self._standing.leave(step, row.id)
+        return replace(turn, replayed=replayed, forked=forked, receipt=replace(turn.receipt, paid=not replayed))
 
-    def fork(self, purpose: str, *, at: str | int | Checkpoint | None = None) -> Session:
+    async def ask(self, question: str, **options: Any) -> Turn:
+        """Asks a free question of the conversation, as a turn like any other. Needs a turn before it. Options as in ``run``."""
+        if not question.strip():
+            raise ValueError("question: '' is not allowed; ask something")
+        return await self.run("ask", question=question.strip(), **options)
+
+    def estimate(self, phase: str, *, steer: str | None = None, **arguments: Any) -> Estimate:
+        """About what ``run`` would cost from here, in US dollars; 0 when it would replay. An estimate, never a promise."""
+        wish = Wish(self._context.phase(phase), steer, 1, arguments)
+
+        def look_up(con: tables.Con) -> Estimate:
+            order, found = self._ordered(con, self._standing.now, wish)
+            return Estimate(0.0, "replay") if found.turn else estimate(con, order)
+
+        return self._context.engine.call(look_up)
+
+    def _ordered(self, con: tables.Con, start: str | None, wish: Wish) -> tuple[Order, Found]:
+        (row,) = tables.select(con, SessionRow, "WHERE id = ?", [self._row.id])
+        order = order_for(con, row, start, wish)
+        return order, look(con, row, order.parent, order.key)
+
+    # -- forks and checkpoints
+
+    def fork(self, purpose: str, *, at: At = None) -> Session:
         """A session that starts at a checkpoint of this one and carries all before it. One row; nothing is copied or sent.
 
         Get-or-create by (owner, checkpoint, purpose). ``at`` is a checkpoint, a phase (the nearest such turn at or
-        before the handle), a turn's number (0 is the root), or nothing: where the handle stands.
+        before the handle), ``"cell:ID"``, a turn's number (0 is the root), or nothing: where the handle stands.
         """
         if not purpose.strip():
             raise ValueError("purpose: '' is not allowed; say in a few words why you fork")
+        self._context.require(self._row, "fork")
+        cell, now = current_cell(), self._context.now()
+        here, step = self._standing.enter(cell)
+        self._standing.leave(step, here)
         start = self.checkpoint(at)
         row = replace(
             self._row, id=str(uuid.uuid4()), name=purpose.strip(), parent_session=self._row.id, start_turn=start.turn_id,
-            tip_turn=start.turn_id, purpose=purpose.strip(), automatic=False, made_at=datetime.now(UTC), last_paid_at=None,
-            owner=self._context.user,
+            tip_turn=start.turn_id, purpose=purpose.strip(), automatic=False, made_at=now, last_paid_at=None, pinned=False,
+            owner=self._context.user, notebook=cell.notebook, cell_id=cell.cell_id, source_sha=cell.source_sha, renews=None,
         )  # fmt: skip
         row = self._context.engine.call(lambda con: tables.get_or_create_fork(con, row))
         return Session(self._context, row, start.turn_id)
 
     def forks(self) -> list[Session]:
-        """The user's forks of this session, those that runs made by themselves included, each standing at its tip."""
-        rest = "WHERE parent_session = ? AND owner = ? ORDER BY made_at, id"
-        rows = self._context.engine.call(
-            lambda con: tables.select(con, SessionRow, rest, [self._row.id, self._context.user])
+        """The forks of this session that the user may see, each standing at its tip; those that runs made included."""
+        rest = "WHERE parent_session = ? AND swept_at IS NULL ORDER BY made_at, id"
+
+        def seen(con: tables.Con) -> list[SessionRow]:
+            rows = tables.select(con, SessionRow, rest, [self._row.id])
+            return [row for row in rows if access.permits(con, self._context.user, row, "read")]
+
+        return [Session(self._context, row, row.tip_turn) for row in self._context.engine.call(seen)]
+
+    @property
+    def stands_at_its_start(self) -> bool:
+        """Is it a fork that has no turn of its own yet?"""
+        row = self._fresh()
+        return row.parent_session is not None and row.tip_turn == row.start_turn == self._standing.now
+
+    def stand_behind(self, key: str) -> None:
+        """Puts a fork without turns behind a turn that stands right after its start: the anchor that its siblings share."""
+        (turn,) = self._context.engine.call(
+            lambda con: tables.select(con, TurnRow, "WHERE parent_turn = ? AND key = ?", [self._standing.now, key])[:1]
         )
-        return [Session(self._context, row, row.tip_turn) for row in rows]
+        self._set("tip_turn", turn.id)
+        self._standing.leave(None, turn.id)
 
     def checkpoints(self) -> list[Checkpoint]:
         """The checkpoints from the root to where the handle stands."""
-        line = self._context.engine.call(lambda con: tables.line_of(con, self._position))
         root = Checkpoint(0, "root", root_key(self._row.endpoint, self._row.model))
-        return [root, *(Checkpoint(n, turn.phase, turn.key, turn.id) for n, turn in enumerate(line, 1))]
+        numbered = enumerate(self._line(), 1)
+        return [root, *(Checkpoint(n, turn.phase, turn.key, turn.id, turn.cell_id) for n, turn in numbered)]
 
-    def checkpoint(self, at: str | int | Checkpoint | None = None) -> Checkpoint:
+    def checkpoint(self, at: At = None) -> Checkpoint:
         """The checkpoint that ``at`` names (see ``fork``). Raises NotFoundError that lists the known ones."""
         known = self.checkpoints()
         if at is None:
             return known[-1]
         if isinstance(at, Checkpoint):
             fitting = [each for each in known if each.turn_id == at.turn_id]
+        elif isinstance(at, str) and at.startswith("cell:"):
+            fitting = [each for each in known if each.cell_id == at.removeprefix("cell:")]
         else:
             fitting = [each for each in known if at in (each.number, each.phase)]
         if not fitting:
             raise NotFoundError("checkpoint", str(at), tuple(f"{each.number} ({each.phase})" for each in known))
         return fitting[-1]
 
+    # -- reading
+
     def kept(self, kind: str | None = None) -> list[Kept]:
         """The records up to where the handle stands, degraded ones included. A later turn of a phase replaces the earlier."""
-        line = self._context.engine.call(lambda con: tables.line_of(con, self._position))
-        latest = {turn.phase: turn for turn in line}
+        latest = {turn.phase: turn for turn in self._line()}
         return [kept for turn in latest.values() for kept in self._load(turn).kept if kind in (None, kept.kind)]
 
     def records(self, kind: str | None = None) -> list[Record]:
@@ -154,76 +275,97 @@ class Session:
 
     def turns(self) -> list[Turn]:
         """The turns from the root to where the handle stands."""
-        line = self._context.engine.call(lambda con: tables.line_of(con, self._position))
-        return [self._load(turn) for turn in line]
+        return [self._load(turn) for turn in self._line()]
 
     @property
     def receipt(self) -> Receipt:
         """What all turns up to here cost when they were made."""
         return joined([turn.receipt for turn in self.turns()])
 
+    @property
+    def lineage(self) -> list[Step]:
+        """How the conversation came about: each turn with its session, purpose, when, by whom, and from which cell."""
+        self._context.require(self._row, "read")
+        from campaign_lab.sessions.lineage import lineage
+
+        return self._context.engine.call(lambda con: lineage(con, self._standing.now))
+
+    def conversation(self, agent: str = "") -> list[Message]:
+        """What was said up to here: by the main agent, or by a named one, such as ``customer-psychology-specialist``."""
+        self._context.require(self._row, "read")
+        from campaign_lab.sessions.lineage import conversation
+
+        return self._context.engine.call(lambda con: conversation(con, self._standing.now, agent))
+
+    def verify(self) -> list[Problem]:
+        """Re-reads the session from the store and proves it; what is returned is wrong with it, mostly nothing."""
+        self._context.require(self._row, "read")
+        from campaign_lab.sessions.verify import verify
+
+        return self._context.engine.call(lambda con: verify(con, self._fresh_in(con)))
+
+    # -- keeping and sharing
+
+    def share(self, user: str, permission: access.Permission = "read") -> None:
+        """Lets another user read, fork or run this session; fork and run include reading. A run is paid by who runs it."""
+        if permission not in access.GRANTS:
+            raise ValueError(f"permission: {permission!r} is not allowed; expected one of {', '.join(access.GRANTS)}")
+        self._context.require(self._row, "share")
+        by, now = self._context.user, self._context.now()
+        self._context.engine.call(lambda con: access.grant(con, self._row, user, permission=permission, by=by, now=now))
+
+    def unshare(self, user: str) -> None:
+        """Takes a share back. Forks that the user has made stay."""
+        self._context.require(self._row, "share")
+        self._context.engine.call(lambda con: access.revoke(con, self._row, user))
+
+    def rename(self, name: str) -> None:
+        """Gives it another name. Raises ValueError when the campaign has a session of that name."""
+        self._context.require(self._row, "change")
+        self._row = self._context.engine.call(lambda con: tables.rename_session(con, self._row, name.strip()))
+
+    def pin(self, pinned: bool = True) -> None:
+        """A pinned session does not expire."""
+        self._context.require(self._row, "change")
+        self._set("pinned", pinned)
+
+    def keep_for(self, ttl: str | float) -> None:
+        """Sets its life after the last paid turn or fork, such as "8h" or "7d"."""
+        self._context.require(self._row, "change")
+        self._set("ttl_seconds", int(seconds(ttl)))
+
+    def delete(self) -> None:
+        """Takes it out of sight at once; the next sweep takes its turns, but none that another session stands on."""
+        self._context.require(self._row, "delete")
+        self._set("swept_at", self._context.now())
+
+    def save(self, path: str | os.PathLike[str]) -> SaveReport:
+        """Writes one file that ``lab.open`` takes in: another lab, machine, folder and user replays it and goes on."""
+        self._context.require(self._row, "read")
+        row = replace(self._fresh(), tip_turn=self._standing.now)
+        from campaign_lab.sessions.portable import save
+
+        return save(self._context.engine, row, path)
+
+    # -- inside
+
+    def _line(self) -> Sequence[TurnRow]:
+        self._context.require(self._row, "read")
+        return self._context.engine.call(lambda con: tables.line_of(con, self._standing.now))
+
     def _load(self, turn: TurnRow) -> Turn:
-        phase = self._context.phases.get(turn.phase)
-        return self._context.engine.call(lambda con: load_turn(con, turn, phase, self._row))
+        return self._context.engine.call(lambda con: self._loaded(con, turn, self._row))
 
-    async def _stand(self, row: TurnRow, session: SessionRow, *, replayed: bool) -> Turn:
-        """Moves the handle to the turn, into the fork that was made for it if there was one."""
-        if row.session_id != session.id:
-            owner = await self._context.engine.run(
-                lambda con: tables.select(con, SessionRow, "WHERE id = ?", [row.session_id])
-            )
-            session = owner[0]
-        turn = await self._context.engine.run(
-            lambda con: load_turn(con, row, self._context.phases.get(row.phase), session)
-        )
-        forked = session.id != self._row.id
-        self._row, self._position = session, row.id
-        receipt = replace(turn.receipt, paid=not replayed)
-        return replace(turn, replayed=replayed, forked=forked and not replayed, receipt=receipt)
+    def _loaded(self, con: tables.Con, turn: TurnRow, session: SessionRow) -> Turn:
+        return load_turn(con, turn, self._context.phases.get(turn.phase), session)
 
-    def _order(
-        self, con: tables.Con, phase: Phase, steer: str | None, *, take: int, arguments: dict[str, Any]
-    ) -> Order:
-        """What is to be sent from here, and its key."""
-        line = tables.line_of(con, self._position)
-        made = {kind for turn in line for kind in json.loads(turn.fingerprint)["records"]}
-        if lacking := tuple(kind.replace("_", " ") for kind in phase.needs if kind not in made):
-            raise PhaseOrderError(phase.name, lacking)
-        names = {kind: self._labels(con, line, kind) for kind in ("brand_profile", "angle")}
-        if "angles" in phase.arguments:
-            arguments["angles"] = _chosen(arguments.get("angles"), names["angle"], phase)
-        first = self._row.parent_session is not None and self._position == self._row.start_turn
-        wish = (self._row.purpose if first and not self._row.automatic else "") if steer is None else steer
-        brief = self.brief
-        message = phase.message(brief, steer=wish, arguments=arguments)
-        parent = line[-1].key if line else root_key(self._row.endpoint, self._row.model)
-        key = turn_key(parent, message, phase.fingerprint(), take)
-        brand = (*names["brand_profile"], urlsplit(brief.url).hostname or "")
-        return Order(
-            session=self._row, line=tuple(line), phase=phase, brief=brief, message=message, key=key, take=take,
-            steer=wish, brand=brand, angles=tuple(names["angle"]),
-        )  # fmt: skip
+    def _fresh(self) -> SessionRow:
+        return self._context.engine.call(self._fresh_in)
 
-    def _labels(self, con: tables.Con, line: Sequence[TurnRow], kind: str) -> list[str]:
-        """Names of the records of a kind, from the newest turn that has any."""
-        for turn in reversed(line):
-            rows = tables.select(con, RecordRow, "WHERE turn_id = ? AND kind = ? ORDER BY n", [turn.id, kind])
-            if rows:
-                return [row.label for row in rows if not row.degraded]
-        return []
+    def _fresh_in(self, con: tables.Con) -> SessionRow:
+        return tables.select(con, SessionRow, "WHERE id = ?", [self._row.id])[0]
 
-    def _miss(self, order: Order, found: Found) -> ReplayMiss:
-        reasons = why_not_replayed(order, found.siblings)
-        price = self._context.engine.call(lambda con: estimate_usd(con, order))
-        return ReplayMiss(order.phase.name, reasons, price)
-
-
-def _chosen(wanted: Sequence[str] | None, known: list[str], phase: Phase) -> list[str]:
-    """The angles to write for, by name; all of them when none is named. Ids and names are taken."""
-    if not known:
-        raise PhaseOrderError(phase.name, ("at least one angle",))
-    by_id = {slug(name): name for name in known} | {name: name for name in known}
-    unknown = [name for name in wanted or [] if name not in by_id]
-    if unknown:
-        raise NotFoundError("angle", unknown[0], tuple(known))
-    return list(dict.fromkeys(by_id[name] for name in wanted or known))
+    def _set(self, column: str, value: object) -> None:
+        """Writes one column, named by us."""
+        self._context.engine.call(lambda con: tables.set_session(con, self._row.id, column, value))
+        self._row = self._fresh()

@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from campaign_lab.agents.phases import Phase
 from campaign_lab.records import Record
+from campaign_lab.sessions.caching import CacheVerdict, verdict
 from campaign_lab.sessions.receipts import Receipt, receipt_of
 from campaign_lab.show import records_html
 from campaign_lab.store import tables
@@ -88,7 +89,7 @@ class Turn:
 def load_turn(con: Con, row: TurnRow, phase: Phase | None, session: SessionRow) -> Turn:
     """The stored turn. Records of a phase that is not known here are given as raw text."""
     records = tables.select(con, RecordRow, "WHERE turn_id = ? ORDER BY n", [row.id])
-    requests = tables.select(con, RequestRow, "WHERE attempt_id = ?", [row.id])
+    requests = _requests(con, row.id)
     rehearsal = row.endpoint.startswith("rehearsal")
     return Turn(
         phase=row.phase,
@@ -98,11 +99,36 @@ def load_turn(con: Con, row: TurnRow, phase: Phase | None, session: SessionRow) 
         kept=kept_of(records, phase),
         missing=tuple(json.loads(row.missing)),
         answer=row.answer,
-        receipt=receipt_of(row.phase, requests, rehearsal=rehearsal),
+        receipt=replace(
+            receipt_of(row.phase, requests, rehearsal=rehearsal),
+            cache=_cache(con, row, requests),
+            avoided_usd=_sum(
+                [each for turn in tables.line_of(con, row.parent_turn) for each in _requests(con, turn.id)]
+            ),
+        ),
         rehearsal=rehearsal,
         made_at=row.finished_at,
         pages_read_at=tables.oldest_page(con, session.owner, session.campaign),
     )
+
+
+def _requests(con: Con, turn_id: str) -> list[RequestRow]:
+    return tables.select(con, RequestRow, "WHERE attempt_id = ? ORDER BY n", [turn_id])
+
+
+def _cache(con: Con, row: TurnRow, requests: Sequence[RequestRow]) -> CacheVerdict | None:
+    """The cache as the turn met it; None for the first turn of a conversation."""
+    before = tables.select(con, TurnRow, "WHERE id = ?", [row.parent_turn or ""])
+    if not before:
+        return None
+    theirs = _requests(con, before[0].id)
+    return verdict(requests, theirs, started_at=row.started_at, before_ended_at=before[0].finished_at)
+
+
+def _sum(requests: Sequence[RequestRow]) -> float | None:
+    costs = [request.cost_usd for request in requests if request.complete]
+    known = [cost for cost in costs if cost is not None]
+    return sum(known) if len(known) == len(costs) else None
 
 
 def kept_of(rows: Sequence[RecordRow], phase: Phase | None) -> tuple[Kept, ...]:

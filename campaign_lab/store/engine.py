@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from campaign_lab.errors import StoreError
-from campaign_lab.store import opening
+from campaign_lab.store import compacting, opening
 from campaign_lab.store.gate import Gate, GateTimeout
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ def open_file(path: str | os.PathLike[str], *, patience: float = PATIENCE) -> Du
 
 @dataclass(frozen=True, slots=True)
 class _Job:
-    work: Callable[[duckdb.DuckDBPyConnection], Any]
+    work: Callable[[duckdb.DuckDBPyConnection], Any] | None  # None: compact the file
     future: Future[Any]
     group: bool
     deadline: float
@@ -96,7 +96,10 @@ class DuckFile:
 
     def submit(self, f: Callable[[duckdb.DuckDBPyConnection], T], *, group: bool = False) -> Future[T]:
         """Run ``f(con)`` as soon as it is its turn. Raises StoreError if the file was closed."""
-        future: Future[T] = Future()
+        return self._submit(f, group)
+
+    def _submit(self, f: Callable[[duckdb.DuckDBPyConnection], T] | None, group: bool) -> Future[Any]:
+        future: Future[Any] = Future()
         with self._news:
             if self._closed is not None:
                 raise StoreError(*self._closed.args)
@@ -116,6 +119,17 @@ class DuckFile:
         if threading.current_thread() is self._thread:
             raise RuntimeError("call() inside a function of the store: use the connection that it was given")
         return self.submit(f).result()
+
+    def compact(self) -> tuple[int, int]:
+        """Give the space of deleted rows back to the disk. Returns the file's size in bytes before and after.
+
+        Others wait meanwhile, a few seconds for each gigabyte, and then go on with the new file. Raises StoreError; the file
+        is then as it was. Not from inside a function of the store.
+        """
+        if threading.current_thread() is self._thread:
+            raise RuntimeError("compact() inside a function of the store: call it when the function is done")
+        before, after = self._submit(None, False).result()
+        return before, after
 
     def close(self) -> None:
         """Finish what was submitted and let go of the file. Closing again does nothing."""
@@ -175,10 +189,13 @@ class DuckFile:
     def _transact(self, batch: list[_Job]) -> list[Any]:
         deadline = batch[0].deadline
         with self._admitted(deadline):
+            works = [job.work for job in batch if job.work is not None]
+            if not works:
+                return [self._compact()]
             con = self._connection(deadline)
             try:
                 con.execute("BEGIN")
-                results = [job.work(con) for job in batch]
+                results = [work(con) for work in works]
                 con.execute("COMMIT")
             except BaseException as error:
                 with contextlib.suppress(Exception):
@@ -188,6 +205,16 @@ class DuckFile:
                 self._drop()  # DuckDB may be in a state that only opening the file anew ends
                 raise known from error
         return results
+
+    def _compact(self) -> tuple[int, int]:
+        """Compact with the connection closed, and hand over the gate after it. Holds the gate and ``_turn``."""
+        con, self._con = self._con, None
+        if con is not None:
+            opening.close(con)
+        try:
+            return compacting.compact(self.path, self._patience / 3)
+        finally:
+            self._leave()
 
     @contextlib.contextmanager
     def _admitted(self, deadline: float) -> Iterator[None]:

@@ -34,6 +34,8 @@ class SessionRow:
     ttl_seconds: int | None = None
     pinned: bool = False
     metadata: str = "{}"
+    renews: str | None = None
+    swept_at: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -112,6 +114,7 @@ class RequestRow:
     cost_usd: float | None
     complete: bool
     stored_at: datetime
+    n: int = 0
 
 
 @dataclass(frozen=True)
@@ -155,3 +158,25 @@ class CacheRow:
     tokens: int
     ttl: str
     stored_at: datetime
+
+
+@dataclass(frozen=True)
+class ShareRow:
+    """What another user may do with a session: ``read``, ``fork`` or ``run``."""
+
+    session_id: str
+    user_name: str
+    permission: str
+    shared_by: str
+    shared_at: datetime
+
+
+@dataclass(frozen=True)
+class AuditRow:
+    """Who did, or tried to do, what with which session."""
+
+    user_name: str
+    verb: str
+    session_id: str
+    allowed: bool
+    happened_at: datetime

@@ -72,6 +72,21 @@ MIGRATIONS: tuple[Migration, ...] = (
             stored_at TIMESTAMPTZ);
         """,
     ),
+    Migration(
+        2,
+        """
+        -- a session that goes on from an expired one, and when a sweep took it; its row stays for the ledger's sake
+        ALTER TABLE sessions ADD COLUMN renews VARCHAR;
+        ALTER TABLE sessions ADD COLUMN swept_at TIMESTAMPTZ;
+        -- the order of an attempt's requests
+        ALTER TABLE requests ADD COLUMN n INTEGER;
+        CREATE TABLE shares (
+            session_id VARCHAR NOT NULL, user_name VARCHAR NOT NULL, permission VARCHAR NOT NULL,
+            shared_by VARCHAR, shared_at TIMESTAMPTZ);
+        CREATE TABLE audit (
+            user_name VARCHAR, verb VARCHAR, session_id VARCHAR, allowed BOOLEAN, happened_at TIMESTAMPTZ);
+        """,
+    ),
 )
 
 

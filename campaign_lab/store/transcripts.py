@@ -77,7 +77,8 @@ class TurnTranscripts(Transcripts):
     """The store of one attempt: it writes the attempt's own transcripts, and resumes from those of its ancestors.
 
     ``ancestors`` are the finished turns before it, root first. ``on_append(subpath, entries)`` is called after each
-    commit; the SDK repeats a batch when in doubt, so it may see an entry twice. Any other session raises
+    commit, or when it failed: what was sent is to be booked all the same. The SDK repeats a batch when in doubt, so it may
+    see an entry twice. ``clean`` takes out of an entry's JSON what must not be stored. Any other session raises
     NotFoundError: were it answered with None, the CLI would silently go on from a stale file of its own.
     """
 
@@ -87,18 +88,29 @@ class TurnTranscripts(Transcripts):
         attempt_id: str,
         ancestors: Sequence[str],
         on_append: Callable[[str, list[dict[str, Any]]], None] | None = None,
+        *,
+        clean: Callable[[str], str] = str,
     ) -> None:
         super().__init__(engine)
         self._attempt = attempt_id
         self._ancestors = tuple(ancestors)
         self._on_append = on_append
+        self._clean = clean
+        self._given_up = False
+
+    def give_up(self) -> None:
+        """Store nothing from here on. The SDK tries each batch for a second, and ends its process only after the last."""
+        self._given_up = True
 
     async def append(self, key: SessionKey, entries: list[SessionStoreEntry]) -> None:
         """Store a batch of this attempt, then tell ``on_append``."""
         own = self._own(key)
-        await super().append(own, entries)
-        if entries and self._on_append is not None:
-            self._on_append(own.get("subpath", ""), cast("list[dict[str, Any]]", entries))
+        try:
+            if not self._given_up:
+                await super().append(own, [_cleaned(entry, self._clean) for entry in entries])
+        finally:
+            if entries and self._on_append is not None:
+                self._on_append(own.get("subpath", ""), cast("list[dict[str, Any]]", entries))
 
     async def load(self, key: SessionKey) -> list[SessionStoreEntry] | None:
         """The conversation that the attempt stands on, as if it had been its own, and what it added itself.
@@ -182,6 +194,12 @@ def dumps(value: object) -> str:
     """JSON text that any database takes: readable, but with lone surrogates (half an emoji) kept as escapes."""
     text = json.dumps(value, separators=(",", ":"), ensure_ascii=False)
     return text if _storable(text) is not None else json.dumps(value, separators=(",", ":"))
+
+
+def _cleaned(entry: SessionStoreEntry, clean: Callable[[str], str]) -> SessionStoreEntry:
+    text = dumps(entry)
+    cleaned = clean(text)
+    return entry if cleaned == text else cast("SessionStoreEntry", json.loads(cleaned))
 
 
 def _storable(value: object) -> str | None:

@@ -174,7 +174,9 @@ def test_two_runs_of_one_turn_at_once_pay_once(make_lab: MakeLab, termwick: Brie
     server.start()
     try:
         lab = make_lab(own_server=server)
-        jobs = [lab._context.loop.submit(lab.session(termwick).run("research", on_event=heard.append)) for _ in range(2)]
+        jobs = [
+            lab._context.loop.submit(lab.session(termwick).run("research", on_event=heard.append)) for _ in range(2)
+        ]
         turns = [job.future.result(timeout=60) for job in jobs]
     finally:
         server.stop()
@@ -188,7 +190,9 @@ def test_pages_are_fetched_once_a_campaign_unless_asked_again(researched: tuple[
     lab, _ = researched
 
     def fetched() -> int:
-        rows = lab._context.engine.call(lambda con: con.execute("SELECT count(*) FROM pages WHERE error IS NULL").fetchone())
+        rows = lab._context.engine.call(
+            lambda con: con.execute("SELECT count(*) FROM pages WHERE error IS NULL").fetchone()
+        )
         return int(rows[0]) if rows else 0
 
     once = fetched()

@@ -1,0 +1,50 @@
+"""Rows and lines on stdout. Texts come from pages, models and users, so rich's markup stays off."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+PIPED_WIDTH = 150
+"""Columns when the output goes to a file or another program: wide enough that no word is broken."""
+
+
+def console() -> Console:
+    """The console for results."""
+    made = Console(highlight=False)
+    if not made.is_terminal:
+        made.width = PIPED_WIDTH
+    return made
+
+
+def print_text(text: str) -> None:
+    """One line, or several."""
+    console().print(Text(text))
+
+
+def print_rows(title: str, rows: Sequence[Mapping[str, Any]]) -> None:
+    """A table with the rows' keys as its head. Numbers stand right, money has four decimals."""
+    if not rows:
+        print_text(f"{title}: nothing yet")
+        return
+    table = Table(title=title, title_justify="left")
+    for name, value in rows[0].items():
+        right = isinstance(value, int | float) and not isinstance(value, bool)
+        table.add_column(name.replace("_", " "), justify="right" if right else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*(Text(_cell(name, value)) for name, value in row.items()))
+    console().print(table)
+
+
+def _cell(name: str, value: Any) -> str:
+    if name.endswith("_usd") and isinstance(value, float):
+        return f"${value:.4f}"
+    if isinstance(value, int) and not isinstance(value, bool):
+        return f"{value:,}"
+    if value is None:
+        return ""
+    return str(value)[:16].replace("T", " ") if name.endswith("_at") else str(value)

@@ -1,0 +1,83 @@
+"""Access: the one place that decides who may do what with a session.
+
+The owner may do everything. Others may do what was shared with them, and are otherwise told what somebody is told who names
+a session that does not exist. In a lab file this guards against mistakes: whoever can read the file can read it.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING, Literal
+
+from campaign_lab.store import tables
+from campaign_lab.store.rows import AuditRow, SessionRow, ShareRow
+
+if TYPE_CHECKING:
+    from campaign_lab.store.tables import Con
+
+Verb = Literal["read", "fork", "run", "share", "cost", "change", "delete"]
+Permission = Literal["read", "fork", "run"]
+
+GRANTS: dict[str, frozenset[str]] = {
+    "read": frozenset({"read", "cost"}),
+    "fork": frozenset({"read", "cost", "fork"}),
+    "run": frozenset({"read", "cost", "run"}),
+}
+"""What each permission lets another user do. Sharing, changing and deleting stay with the owner."""
+
+
+def permits(con: Con, user: str, session: SessionRow, verb: Verb) -> bool:
+    """May the user do this with the session? A fork that a run made by itself is shared as the session it came from."""
+    named = named_session(con, session)
+    if named.owner == user:
+        return True
+    rest = "WHERE session_id = ? AND user_name = ?"
+    return any(verb in GRANTS[row.permission] for row in tables.select(con, ShareRow, rest, [named.id, user]))
+
+
+def decide(con: Con, user: str, session: SessionRow, *, verb: Verb, now: datetime) -> bool:
+    """As ``permits``, and writes it down. Reading one's own sessions is not worth a row."""
+    allowed = permits(con, user, session, verb)
+    if not allowed or verb != "read" or session.owner != user:
+        tables.insert(con, [AuditRow(user, verb, session.id, allowed, now)])
+    return allowed
+
+
+def grant(con: Con, session: SessionRow, user: str, *, permission: Permission, by: str, now: datetime) -> None:
+    """Shares the session; a user has one permission a session, the newest."""
+    named = named_session(con, session)
+    revoke(con, session, user)
+    tables.insert(con, [ShareRow(named.id, user, permission, by, now)])
+
+
+def revoke(con: Con, session: SessionRow, user: str) -> None:
+    """Takes a share back. Forks that the user made stay theirs."""
+    named = named_session(con, session)
+    con.execute("DELETE FROM shares WHERE session_id = ? AND user_name = ?", [named.id, user])
+
+
+def visible(con: Con, user: str) -> list[SessionRow]:
+    """The sessions that the user owns or was given, newest first; swept ones are not among them."""
+    rows = tables.select(con, SessionRow, "WHERE swept_at IS NULL ORDER BY made_at DESC, id")
+    shared = {row.session_id for row in tables.select(con, ShareRow, "WHERE user_name = ?", [user])}
+    return [row for row in rows if row.owner == user or named_session(con, row).id in shared]
+
+
+def named_session(con: Con, session: SessionRow) -> SessionRow:
+    """The session itself, or the named one that an automatic fork belongs to."""
+    while session.automatic and session.parent_session:
+        found = tables.select(con, SessionRow, "WHERE id = ?", [session.parent_session])
+        if not found:
+            return session
+        session = found[0]
+    return session
+
+
+def root_owner(con: Con, session: SessionRow) -> str:
+    """Who owns the session that the first research was made in: the pages of a line are kept under that name."""
+    while session.parent_session:
+        found = tables.select(con, SessionRow, "WHERE id = ?", [session.parent_session])
+        if not found:
+            break
+        session = found[0]
+    return session.owner

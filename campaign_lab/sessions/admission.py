@@ -1,0 +1,42 @@
+"""Admission: what stands between a miss and the endpoint. Whatever is refused here, nothing was sent."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from campaign_lab.errors import ReplayMiss, SessionExpired, TranscriptGone
+from campaign_lab.sessions.budgets import check, estimate
+from campaign_lab.sessions.claims import Found
+from campaign_lab.sessions.context import Context
+from campaign_lab.sessions.expiry import expires_at
+from campaign_lab.sessions.misses import why_not_replayed
+from campaign_lab.sessions.running import Order
+
+if TYPE_CHECKING:
+    from campaign_lab.store.tables import Con
+
+
+def admit(con: Con, context: Context, order: Order, *, found: Found, on_miss: str) -> Order:
+    """The order with the budget that is left for it. Raises ReplayMiss, SessionExpired, TranscriptGone, BudgetExceeded."""
+    expected = estimate(con, order).usd
+    if on_miss == "refuse":
+        raise ReplayMiss(order.phase.name, why_not_replayed(order, found.siblings), expected)
+    end = expires_at(order.session)
+    if end is not None and end <= context.now():
+        raise SessionExpired(order.session.name, f"{end:%Y-%m-%d %H:%M} UTC")
+    if _gone(con, order):
+        raise TranscriptGone(order.session.name, order.phase.name, expected)
+    left = check(con, order, context.budgets, user=context.user, now=context.now())
+    limits = [limit for limit in (order.budget_usd, left) if limit is not None]
+    return replace(order, budget_usd=min(limits, default=None))
+
+
+def _gone(con: Con, order: Order) -> bool:
+    """Was the conversation of a turn before this one swept?"""
+    if not order.line:
+        return False
+    marks = ", ".join("?" for _ in order.line)
+    sql = f"SELECT count(DISTINCT session_id) FROM entries WHERE session_id IN ({marks})"
+    row = con.execute(sql, [turn.id for turn in order.line]).fetchone()
+    return row is not None and int(row[0]) < len(order.line)

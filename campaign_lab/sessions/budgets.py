@@ -1,0 +1,101 @@
+"""Budgets: what may be spent, an estimate before a run, and the refusal that says the numbers. All sums are US dollars."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Literal
+
+from campaign_lab.agents.prices import Usage, price_usd
+from campaign_lab.errors import BudgetExceeded
+
+if TYPE_CHECKING:
+    from campaign_lab.sessions.running import Order
+    from campaign_lab.store.tables import Con
+
+CHARACTERS_A_TOKEN = 4
+TOKENS_READ_AN_AGENT = 30_000
+TOKENS_WRITTEN = 2_500
+"""Typical sizes, for an estimate before anything like it was run: a page is about 4,000 tokens, an agent reads up to six."""
+
+
+@dataclass(frozen=True)
+class Budgets:
+    """The most that may be spent in US dollars: on one turn, on one session, by one user, by one user on one UTC day."""
+
+    turn_usd: float | None = None
+    session_usd: float | None = None
+    user_usd: float | None = None
+    day_usd: float | None = None
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """About what a turn will cost. ``basis`` is ``recorded`` (turns like it), ``sizes`` (typical ones) or ``replay``."""
+
+    usd: float | None
+    basis: Literal["recorded", "sizes", "replay"]
+
+
+def estimate(con: Con, order: Order) -> Estimate:
+    """The mean of finished turns of the same phase and model; else a price for typical sizes; None for an unknown price."""
+    sql = (
+        "SELECT avg(attempts.cost_usd) FROM attempts JOIN turns ON turns.id = attempts.id "
+        "WHERE turns.phase = ? AND turns.model = ? AND attempts.cost_usd IS NOT NULL"
+    )
+    row = con.execute(sql, [order.phase.name, order.session.model]).fetchone()
+    if row and row[0] is not None:
+        return Estimate(float(row[0]), "recorded")
+    main = _conversation_tokens(con, order) + len(order.message) // CHARACTERS_A_TOKEN
+    agents = len(order.phase.agents)
+    prices = [
+        price_usd(order.session.model, Usage(input_tokens=main, output_tokens=TOKENS_WRITTEN)),
+        price_usd(
+            order.session.model,
+            Usage(input_tokens=agents * TOKENS_READ_AN_AGENT, output_tokens=agents * TOKENS_WRITTEN),
+        ),
+    ]
+    known = [price for price in prices if price is not None]
+    return Estimate(sum(known) if len(known) == len(prices) else None, "sizes")
+
+
+def check(con: Con, order: Order, budgets: Budgets, *, user: str, now: datetime) -> float | None:
+    """What is left for this turn, None for no limit. Raises BudgetExceeded when the estimate does not fit."""
+    expected = estimate(con, order).usd or 0.0
+    scopes: list[tuple[str, float | None, float]] = [
+        ("turn", budgets.turn_usd, 0.0),
+        ("session", budgets.session_usd, _sum(con, "session_id = ?", order.session.id)),
+        ("user", budgets.user_usd, spent_by(con, user)),
+        ("day", budgets.day_usd, spent_by(con, user, since=midnight_of(now))),
+    ]
+    for scope, limit, spent in scopes:
+        if limit is not None and spent + expected > limit:
+            raise BudgetExceeded(scope, limit, spent, expected)
+    return min((limit - spent for _, limit, spent in scopes if limit is not None), default=None)
+
+
+def spent_by(con: Con, user: str, since: datetime | None = None) -> float:
+    """What a user has paid, in all or since a moment."""
+    if since is None:
+        return _sum(con, "user_name = ?", user)
+    return _sum(con, "user_name = ? AND started_at >= ?", user, since)
+
+
+def midnight_of(now: datetime) -> datetime:
+    """The beginning of the UTC day."""
+    return now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+
+
+def _sum(con: Con, where: str, *values: object) -> float:
+    row = con.execute(f"SELECT coalesce(sum(cost_usd), 0) FROM attempts WHERE {where}", list(values)).fetchone()
+    return float(row[0]) if row else 0.0
+
+
+def _conversation_tokens(con: Con, order: Order) -> int:
+    """Size of the main conversation before the turn, from what is stored of it."""
+    if not order.line:
+        return 0
+    marks = ", ".join("?" for _ in order.line)
+    sql = f"SELECT coalesce(sum(length(entry)), 0) FROM entries WHERE subpath = '' AND session_id IN ({marks})"
+    row = con.execute(sql, [turn.id for turn in order.line]).fetchone()
+    return int(row[0]) // CHARACTERS_A_TOKEN if row else 0

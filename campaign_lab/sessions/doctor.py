@@ -1,0 +1,158 @@
+"""The doctor: is this lab in good health? It looks, and changes nothing."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import re
+import shutil
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any, Literal
+
+from campaign_lab.sessions import claims
+from campaign_lab.sessions.verify import verify
+from campaign_lab.store import compacting, opening, schema, tables
+from campaign_lab.store.rows import AttemptRow, ClaimRow, SessionRow
+
+if TYPE_CHECKING:
+    from campaign_lab.store.engine import DuckFile
+    from campaign_lab.store.tables import Con
+
+Level = Literal["ok", "warn", "fail"]
+
+TESTED = {"duckdb": "2.0.0", "claude-agent-sdk": "0.2.187"}
+"""The versions that the tests of this version of campaign_lab run with."""
+TESTED_CLI = "2.1.330"
+"""The same for the command-line program that comes with claude-agent-sdk."""
+LOW_DISK_BYTES = 1_000_000_000
+"""A campaign is a few megabytes; the rest is for the programs beside us."""
+
+ORPHANS = {
+    "transcript entries of no attempt": "SELECT count(*) FROM entries WHERE session_id NOT IN (SELECT id FROM attempts)",
+    "records of no turn": "SELECT count(*) FROM records WHERE turn_id NOT IN (SELECT id FROM turns)",
+    "requests of no attempt": "SELECT count(*) FROM requests WHERE attempt_id NOT IN (SELECT id FROM attempts)",
+    "turns of no session": "SELECT count(*) FROM turns WHERE session_id NOT IN (SELECT id FROM sessions)",
+    "shares of no session": "SELECT count(*) FROM shares WHERE session_id NOT IN (SELECT id FROM sessions)",
+}
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What was looked at (``subject``), and what was found. ``warn``: works, but look at it; ``fail``: something is broken."""
+
+    level: Level
+    subject: str
+    text: str
+
+    def __str__(self) -> str:
+        return f"{self.level:<4}  {self.subject}: {self.text}"
+
+    def to_json(self) -> dict[str, Any]:
+        """JSON-ready: the fields by name."""
+        return asdict(self)
+
+
+def examine(engine: DuckFile, *, low_disk_bytes: int = LOW_DISK_BYTES) -> list[Finding]:
+    """Looks at the file, the disk, the versions, the claims and every living session.
+
+    ``low_disk_bytes``: less free space than that is warned of.
+    """
+    found = [*_versions(), *_disk(engine.path, low_disk_bytes), *_beside(engine.path)]
+    found += engine.call(lambda con: [*_file(con), *_claims(con), *_orphans(con)])
+    sessions = engine.call(lambda con: tables.select(con, SessionRow, "WHERE swept_at IS NULL ORDER BY made_at, id"))
+    faults = []
+    for session in sessions:  # one function each: others get at the file in between
+        faults += engine.call(partial(_session, session=session))
+    whole = Finding("ok", "sessions", f"{len(sessions)} living, each with an unbroken line and a ledger that adds up")
+    return [*found, *(faults or [whole])]
+
+
+def _versions() -> Iterator[Finding]:
+    for package, tested in TESTED.items():
+        try:
+            yield _version(package, importlib.metadata.version(package), tested)
+        except importlib.metadata.PackageNotFoundError:
+            yield Finding("fail", package, "is not installed: install campaign_lab with all it needs")
+    yield _version("claude CLI", bundled_cli() or "none", TESTED_CLI)
+
+
+def _version(subject: str, found: str, tested: str) -> Finding:
+    if found == tested:
+        return Finding("ok", subject, f"{found}, as tested")
+    return Finding("warn", subject, f"{found}; the tests ran with {tested}, so run the tests before you rely on it")
+
+
+def bundled_cli() -> str | None:
+    """Version of the CLI in claude-agent-sdk, without the seconds that its import takes; None when it has none."""
+    try:
+        file = importlib.metadata.distribution("claude-agent-sdk").locate_file("claude_agent_sdk/_cli_version.py")
+        with open(os.fspath(str(file)), encoding="utf-8") as text:
+            found = re.search(r'__cli_version__\s*=\s*"([^"]+)"', text.read())
+    except (importlib.metadata.PackageNotFoundError, OSError):
+        return None
+    return found[1] if found else None
+
+
+def _disk(path: str, low_bytes: int) -> Iterator[Finding]:
+    size, free = os.path.getsize(path), shutil.disk_usage(os.path.dirname(path)).free
+    yield Finding("ok", "lab file", f"{path}, {size / 1e6:.1f} MB")
+    text = f"{free / 1e9:.1f} GB free where the lab file lies"
+    if free < max(low_bytes, size):  # a compaction needs the size of the file once more
+        yield Finding("warn", "disk", f"{text}; free some space, a turn that cannot be stored fails")
+    else:
+        yield Finding("ok", "disk", text)
+
+
+def _beside(path: str) -> Iterator[Finding]:
+    for leftover in compacting.leftovers(path):
+        yield Finding("warn", "leftovers", f"{leftover} is of a process that was killed; it may be removed")
+
+
+def _file(con: Con) -> Iterator[Finding]:
+    version, newest = _number(con, "SELECT max(version) FROM schema_version"), schema.MIGRATIONS[-1].version
+    yield Finding("ok" if version == newest else "fail", "schema", f"version {version}, this program's is {newest}")
+    row = con.execute("SELECT tags['storage_version'] FROM duckdb_databases() WHERE NOT internal").fetchone()
+    stored = str(row[0]) if row else "unknown"
+    same = stored.rstrip("+") == opening.STORAGE
+    text = f"{stored}, which DuckDB 1.5 and 2.0 read" if same else f"{stored}; an older DuckDB may not read the file"
+    yield Finding("ok" if same else "warn", "file format", text)
+
+
+def _claims(con: Con) -> Iterator[Finding]:
+    stuck = [claim for claim in tables.select(con, ClaimRow) if not claims.alive(claim)]
+    claimed = {claim.attempt_id for claim in tables.select(con, ClaimRow)}
+    running = tables.select(con, AttemptRow, "WHERE state = 'running' ORDER BY started_at, id")
+    advice = "the next run books what it cost and goes on"
+    for claim in stuck:
+        text = f"process {claim.pid} of {claim.user_name} has died in the middle of a turn: {advice}"
+        yield Finding("warn", "claims", text)
+    for attempt in running:
+        if attempt.id not in claimed:
+            text = (
+                f"nobody runs the attempt of {attempt.user_name} at {attempt.phase} that is down as running: {advice}"
+            )
+            yield Finding("warn", "claims", text)
+    if not stuck and all(attempt.id in claimed for attempt in running):
+        yield Finding("ok", "claims", f"{len(running)} attempts running, each by a living process")
+
+
+def _orphans(con: Con) -> Iterator[Finding]:
+    counts = {what: _number(con, sql) for what, sql in ORPHANS.items()}
+    for what, count in counts.items():
+        if count:
+            yield Finding("fail", "tables", f"{count} {what}: put back a copy of the lab file")
+    if not any(counts.values()):
+        yield Finding("ok", "tables", "no row without the one that it belongs to")
+
+
+def _session(con: Con, session: SessionRow) -> list[Finding]:
+    """What is wrong with one session. A swept transcript is worth a warning."""
+    subject = f"session {session.campaign}/{session.name}"
+    return [Finding("warn" if problem.info else "fail", subject, str(problem)) for problem in verify(con, session)]
+
+
+def _number(con: Con, sql: str) -> int:
+    row = con.execute(sql).fetchone()
+    return int(row[0]) if row and row[0] is not None else 0

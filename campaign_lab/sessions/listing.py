@@ -1,0 +1,124 @@
+"""What a lab holds, as plain rows for tables: sessions, costs, the fork tree. Only what the user may see."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from campaign_lab.sessions.access import permits, visible
+from campaign_lab.sessions.expiry import expires_at
+from campaign_lab.sessions.receipts import MAIN_AGENT
+from campaign_lab.store import tables
+from campaign_lab.store.rows import AuditRow, SessionRow
+
+if TYPE_CHECKING:
+    from campaign_lab.store.tables import Con
+
+Row = dict[str, Any]
+
+COST_KEYS = {
+    "user": "attempts.user_name",
+    "campaign": "sessions.campaign",
+    "session": "sessions.name",
+    "phase": "attempts.phase",
+    "agent": f"CASE WHEN requests.agent = '' THEN '{MAIN_AGENT}' ELSE requests.agent END",
+    "day": "strftime(attempts.started_at, '%Y-%m-%d')",
+    "model": "requests.model",
+}
+"""What costs can be told apart by, as SQL of ours."""
+
+
+def find_session(con: Con, user: str, name: str, *, now: datetime) -> SessionRow | None:
+    """The newest session of that name, "campaign/name" or id: the user's own first, then one that was shared.
+
+    A name that only fits somebody else's session is written down as a refusal, and found by nobody.
+    """
+    named = [
+        row
+        for row in tables.select(con, SessionRow, "WHERE swept_at IS NULL ORDER BY made_at DESC, id")
+        if name in (row.id, row.name, f"{row.campaign}/{row.name}")
+    ]
+    own = [row for row in named if row.owner == user]
+    shared = [row for row in named if row.owner != user and permits(con, user, row, "read")]
+    if not own and not shared and named:
+        tables.insert(con, [AuditRow(user, "read", named[0].id, False, now)])
+    return next(iter([*own, *shared]), None)
+
+
+def session_rows(con: Con, user: str, now: datetime) -> list[Row]:
+    """One row a session that the user may see, newest first."""
+    rows = []
+    for row in visible(con, user):
+        end = expires_at(row)
+        line = tables.line_of(con, row.tip_turn)
+        rows.append(
+            {
+                "session": row.name,
+                "campaign": row.campaign,
+                "url": row.url,
+                "owner": row.owner,
+                "purpose": row.purpose,
+                "phase": line[-1].phase if line else "root",
+                "turns": len(line),
+                "cost_usd": _spent(con, row.id),
+                "state": "pinned" if row.pinned else "expired" if end is not None and end <= now else "living",
+                "expires_at": end,
+                "made_at": row.made_at,
+                "endpoint": row.endpoint,
+                "id": row.id,
+            }
+        )
+    return rows
+
+
+def cost_rows(con: Con, user: str, by: str) -> list[Row]:
+    """The ledger, summed up. Raises ValueError for a key that is not known."""
+    if by not in COST_KEYS:
+        raise ValueError(f"by: {by!r} is not allowed; expected one of {', '.join(COST_KEYS)}")
+    sql = (
+        f"SELECT {COST_KEYS[by]}, count(*) FILTER (requests.complete), "
+        "coalesce(sum(requests.input_tokens), 0), coalesce(sum(requests.cache_read_tokens), 0), "
+        "coalesce(sum(requests.cache_write_5m_tokens + requests.cache_write_1h_tokens), 0), "
+        "coalesce(sum(requests.output_tokens), 0), coalesce(sum(requests.cost_usd), 0), "
+        "count(*) FILTER (requests.complete AND requests.cost_usd IS NULL), count(*) FILTER (NOT requests.complete) "
+        "FROM requests JOIN attempts ON attempts.id = requests.attempt_id "
+        "LEFT JOIN sessions ON sessions.id = attempts.session_id "
+        "WHERE attempts.user_name = ? OR sessions.owner = ? GROUP BY 1 ORDER BY 7 DESC, 1"
+    )
+    names = (by, "requests", "input_tokens", "cache_read_tokens", "cache_write_tokens", "output_tokens", "cost_usd",
+             "unpriced_requests", "cut_requests")  # fmt: skip
+    return [dict(zip(names, row, strict=True)) for row in con.execute(sql, [user, user]).fetchall()]
+
+
+def tree_rows(con: Con, user: str, session: SessionRow) -> list[Row]:
+    """The whole tree around a session, parents before their forks; forks that the user may not see are left out."""
+    from campaign_lab.sessions.lineage import tree
+
+    seen = []
+    for node in tree(con, session):
+        (row,) = tables.select(con, SessionRow, "WHERE id = ?", [node.id])
+        if node.swept or not permits(con, user, row, "read"):
+            continue
+        seen.append(
+            {
+                "session": node.session,
+                "parent": node.parent or "",
+                "checkpoint": node.number,
+                "phase": node.phase,
+                "purpose": node.purpose,
+                "phases": ", ".join(node.phases),
+                "cost_usd": node.cost_usd,
+                "automatic": node.automatic,
+                "made_by": node.owner,
+                "made_at": node.made_at,
+                "notebook": node.notebook or "",
+                "cell": node.cell_id or "",
+                "id": node.id,
+            }
+        )
+    return seen
+
+
+def _spent(con: Con, session_id: str) -> float:
+    row = con.execute("SELECT coalesce(sum(cost_usd), 0) FROM attempts WHERE session_id = ?", [session_id]).fetchone()
+    return float(row[0]) if row else 0.0

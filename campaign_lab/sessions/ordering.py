@@ -1,0 +1,104 @@
+"""What a run sends: the message, what it stands on, and the key that makes it the same turn as an earlier one."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from campaign_lab.agents.phases import Phase
+from campaign_lab.brief import Brief
+from campaign_lab.errors import NotFoundError, PhaseOrderError
+from campaign_lab.records import slug
+from campaign_lab.sessions.access import root_owner
+from campaign_lab.sessions.keys import root_key, turn_key
+from campaign_lab.sessions.running import ANCHOR, Order
+from campaign_lab.sessions.standing import NOWHERE, CellRef
+from campaign_lab.store import tables
+from campaign_lab.store.rows import RecordRow, SessionRow, TurnRow
+
+if TYPE_CHECKING:
+    from campaign_lab.store.tables import Con
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What the caller of ``run`` asked for. ``steer`` None takes a fork's purpose for its first turn."""
+
+    phase: Phase
+    steer: str | None = None
+    take: int = 1
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+    fresh_pages: bool = False
+    budget_usd: float | None = None
+    cell: CellRef = NOWHERE
+
+
+def order_for(con: Con, session: SessionRow, position: str | None, wish: Wish) -> Order:
+    """The order for a wish at a position. Raises PhaseOrderError, NotFoundError, TypeError."""
+    position = _past_anchor(con, session, position)
+    line = tables.line_of(con, position)
+    phase, arguments = wish.phase, dict(wish.arguments)
+    _check_needs(phase, line)
+    brands, angles = labels(con, line, "brand_profile"), labels(con, line, "angle")
+    steer = _steer(session, line, wish)
+    if "angles" in phase.arguments:
+        only = [steer] if "angles" not in arguments and steer in angles else arguments.get("angles")
+        arguments["angles"] = _chosen(only, angles, phase)
+    brief = Brief.from_json(session.brief)
+    message = phase.message(brief, steer=steer, arguments=arguments)
+    parent = line[-1].key if line else root_key(session.endpoint, session.model)
+    return Order(
+        session=session, line=tuple(line), phase=phase, brief=brief, message=message, take=wish.take, steer=steer,
+        key=turn_key(parent, message, phase.fingerprint(), wish.take), fresh_pages=wish.fresh_pages,
+        budget_usd=wish.budget_usd, brand=(*brands, urlsplit(brief.url).hostname or ""), angles=tuple(angles),
+        pages_owner=root_owner(con, session), cell=wish.cell,
+    )  # fmt: skip
+
+
+def labels(con: Con, line: Sequence[TurnRow], kind: str) -> list[str]:
+    """Names of the records of a kind, from the newest turn of the line that has any."""
+    for turn in reversed(line):
+        rows = tables.select(con, RecordRow, "WHERE turn_id = ? AND kind = ? ORDER BY n", [turn.id, kind])
+        if rows:
+            return [row.label for row in rows if not row.degraded]
+    return []
+
+
+def _past_anchor(con: Con, session: SessionRow, position: str | None) -> str | None:
+    """A fork that a fan-out put on a common anchor turn goes on from behind it, when it stands right before it."""
+    if session.start_turn != position or session.tip_turn == position:
+        return position
+    line = [turn for turn in tables.line_of(con, session.tip_turn) if turn.parent_turn == position]
+    return line[0].id if line and line[0].phase == ANCHOR else position
+
+
+def _check_needs(phase: Phase, line: Sequence[TurnRow]) -> None:
+    made = {kind for turn in line for kind in json.loads(turn.fingerprint)["records"]}
+    if lacking := tuple(kind.replace("_", " ") for kind in phase.needs if kind not in made):
+        raise PhaseOrderError(phase.name, lacking)
+    if phase.follows and not line:
+        raise PhaseOrderError(phase.name, ("a turn",))
+
+
+def _steer(session: SessionRow, line: Sequence[TurnRow], wish: Wish) -> str:
+    """The wish's own steer, else the purpose for the first turn of a fork that the user made."""
+    if wish.steer is not None:
+        return wish.steer
+    own = [turn for turn in line if turn.phase != ANCHOR]
+    at_start = (own[-1].id if own else None) == session.start_turn
+    forked = session.parent_session is not None and not session.automatic
+    return session.purpose if forked and at_start and not wish.phase.follows else ""
+
+
+def _chosen(wanted: Sequence[str] | None, known: Sequence[str], phase: Phase) -> list[str]:
+    """The angles to write for, by name; all of them when none is named. Ids and names are taken."""
+    if not known:
+        raise PhaseOrderError(phase.name, ("at least one angle",))
+    by_id = {slug(name): name for name in known} | {name: name for name in known}
+    unknown = [name for name in wanted or [] if name not in by_id]
+    if unknown:
+        raise NotFoundError("angle", unknown[0], tuple(known))
+    return list(dict.fromkeys(by_id[name] for name in wanted or known))

@@ -1,0 +1,275 @@
+"""The intake: what a model hands in is checked, mended at most twice, and kept in an order of our own."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from campaign_lab.agents.intake import MENDS, Intake, Kept
+from campaign_lab.agents.phases import builtin_phases
+from campaign_lab.records import CopyVariant
+
+RESEARCH, STRATEGY, COPY = (builtin_phases()[name] for name in ("research", "strategy", "copy"))
+ANGLES = ("Proof first", "Calm voice", "Plain words")
+MakeIntake = Callable[..., Intake]
+
+
+@pytest.fixture
+def intake(texts: dict[str, str]) -> Intake:
+    """The intake of a copy turn."""
+    return Intake(COPY, lambda: texts, brand=("Termwick",), angles=ANGLES)
+
+
+def test_a_good_record_is_kept_with_its_evidence_marked(intake: Intake, variant: dict[str, Any]) -> None:
+    """At the first try, with an id, and with the quote that stands marked as supported."""
+    assert intake.hand_in("copy_variant", [variant])["problems"] == []
+    (kept,) = intake.results()
+    assert (kept.record_id, kept.label, kept.problems) == ("proof-first-v1", variant["headline"], ())
+    assert isinstance(kept.record, CopyVariant)
+    assert [each.supported for each in kept.record.evidence_in()] == [True]
+    assert CopyVariant.model_validate_json(kept.body) == kept.record
+
+
+def test_a_models_own_mark_of_support_is_not_believed(intake: Intake, variant: dict[str, Any]) -> None:
+    """A quote that stands nowhere is unsupported, whatever the model says of it."""
+    quote = {"quote": "Rated best by everyone", "url": "https://termwick.example/", "supported": True}
+    for _ in range(MENDS + 1):
+        intake.hand_in(
+            "copy_variant", [variant | {"claims": [{"text": "Rated best by everyone", "evidence": [quote]}]}]
+        )
+    (kept,) = intake.results()
+    assert kept.record is not None
+    assert [each.supported for each in kept.record.evidence_in()] == [False]
+    assert any("does not stand on https://termwick.example/" in problem for problem in kept.problems)
+
+
+@pytest.mark.parametrize(
+    ("fault", "named"),
+    [
+        ({"headline": None}, "headline"),
+        ({"call_to_action": "CLICK_HERE"}, "call_to_action"),
+        ({"slogan": "extra"}, "slogan"),
+        ({"claims": [{"text": "No evidence", "evidence": []}]}, "claims.0.evidence"),
+    ],
+)
+def test_what_cannot_be_validated_is_mended_twice_and_then_kept_degraded(
+    intake: Intake, variant: dict[str, Any], fault: dict[str, Any], named: str
+) -> None:
+    """Two answers name the field; the third try is kept as raw text, marked."""
+    for _ in range(MENDS):
+        answer = intake.hand_in("copy_variant", [variant | fault])
+        assert answer["saved"] == []
+        assert answer["problems"][0]["problem"].startswith(f"{named}: ")
+        assert "hand in only them again" in answer["next"]
+    assert intake.hand_in("copy_variant", [variant | fault])["problems"] == []
+    (kept,) = intake.results()
+    assert kept.degraded
+    assert json.loads(kept.body) == variant | fault
+    assert kept.problems[0].startswith(f"{named}: ")
+
+
+def test_what_is_valid_but_faulty_is_mended_twice_and_then_kept_with_its_problems(
+    intake: Intake, variant: dict[str, Any]
+) -> None:
+    """The answer names record, label, field and value; what stays wrong stays visible."""
+    faulty = variant | {"description": "A description that is longer than it may be"}
+    for _ in range(MENDS):
+        answer = intake.hand_in("copy_variant", [variant | {"headline": "A good one"}, faulty])
+        assert [(each["record"], each["label"]) for each in answer["problems"]] == [(1, variant["headline"])]
+        assert answer["problems"][0]["problem"].startswith("description: ")
+        assert faulty["description"] in answer["problems"][0]["problem"]
+    assert intake.hand_in("copy_variant", [faulty])["problems"] == []
+    kept = {each.label: each for each in intake.results()}
+    assert not kept[variant["headline"]].degraded
+    assert len(kept[variant["headline"]].problems) == 1
+    assert kept["A good one"].problems == ()
+
+
+def test_a_mended_record_is_kept_without_problems(intake: Intake, variant: dict[str, Any]) -> None:
+    """What was wrong at first leaves no trace."""
+    intake.hand_in("copy_variant", [variant | {"language": "English please"}])
+    assert intake.hand_in("copy_variant", [variant])["problems"] == []
+    assert [kept.problems for kept in intake.results()] == [()]
+
+
+def test_agents_in_parallel_have_tries_of_their_own(intake: Intake, variant: dict[str, Any]) -> None:
+    """One angle's mends do not use up another's."""
+    bad = variant | {"language": "English please"}
+    for angle, _ in itertools.product(ANGLES, range(MENDS)):
+        assert intake.hand_in("copy_variant", [bad | {"angle": angle}])["problems"]
+
+
+def test_a_record_that_is_never_handed_in_again_is_not_lost(intake: Intake, variant: dict[str, Any]) -> None:
+    """The model stops after being told: the record is kept with its problems; one that it mends replaces only itself."""
+    too_long = variant | {"description": "A description that is longer than it may be"}
+    other = too_long | {"headline": "Another headline"}
+    assert len(intake.hand_in("copy_variant", [too_long, other])["problems"]) == 2
+    assert [bool(kept.problems) for kept in intake.results()] == [True, True]
+    assert intake.hand_in("copy_variant", [variant])["problems"] == []
+    kept = {each.label: bool(each.problems) for each in intake.results()}
+    assert kept == {variant["headline"]: False, "Another headline": True}
+
+
+def test_a_kind_of_another_phase_is_refused_with_the_ones_it_takes(intake: Intake, brand: dict[str, Any]) -> None:
+    """Nothing is kept, and the model is told what to hand in."""
+    answer = intake.hand_in("brand_profile", [brand])
+    assert answer["saved"] == []
+    assert answer["problems"] == [
+        {"problem": "kind 'brand_profile' is not asked for in this phase; it takes copy_variant"}
+    ]
+    assert intake.results() == ()
+
+
+def test_an_angle_that_the_campaign_does_not_have_is_named_with_those_it_has(
+    intake: Intake, variant: dict[str, Any]
+) -> None:
+    """A text for an angle that nobody asked for is sent back."""
+    (problem,) = intake.hand_in("copy_variant", [variant | {"angle": "Fear"}])["problems"]
+    assert problem["problem"] == f"angle: 'Fear' is not an angle of this campaign; it has {', '.join(ANGLES)}"
+
+
+def test_a_record_as_json_text_is_read(intake: Intake, variant: dict[str, Any]) -> None:
+    """Models sometimes send the text of an object for the object."""
+    assert intake.hand_in("copy_variant", [json.dumps(variant)])["problems"] == []
+    assert [kept.label for kept in intake.results()] == [variant["headline"]]
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.floats(allow_nan=False) | st.text(),
+    lambda part: st.lists(part) | st.dictionaries(st.text(), part),
+    max_leaves=6,
+)
+
+
+@given(JSON)
+def test_anything_that_json_can_hold_is_taken(raw: Any) -> None:
+    """Never an error: after the last mend it is kept as it came."""
+    intake = Intake(COPY, dict, angles=ANGLES)
+    for _ in range(MENDS + 1):
+        intake.hand_in("copy_variant", [raw])
+    (kept,) = intake.results()
+    assert kept.degraded
+    assert kept.record_id
+    kept.body.encode()
+
+
+def test_half_an_emoji_can_be_stored(intake: Intake, variant: dict[str, Any]) -> None:
+    """Text that was cut in the middle of a character does not break the lab file."""
+    for _ in range(MENDS + 1):
+        intake.hand_in("copy_variant", [variant | {"headline": "Look \ud83d", "angle": "Proof first\ud83d"}])
+    (kept,) = intake.results()
+    for text in (kept.body, kept.label, kept.angle, kept.record_id):
+        text.encode()
+    assert json.loads(kept.body)["headline"] == "Look \ud83d"
+
+
+def test_the_brands_name_needs_no_quote(texts: dict[str, str], brand: dict[str, Any], claim: dict[str, Any]) -> None:
+    """Its own pages rarely say it in every sentence; any other name and every number need one."""
+    intake = Intake(RESEARCH, lambda: texts)
+    named = claim | {"text": "With Termwick the form takes seven minutes"}
+    assert intake.hand_in("brand_profile", [brand | {"promise": named}])["problems"] == []
+    other = claim | {"text": "With Brackendeer the form takes 9 minutes"}
+    (problem,) = intake.hand_in("brand_profile", [brand | {"promise": other}])["problems"]
+    assert other["text"] in problem["problem"]
+
+
+@given(order=st.permutations(range(6)))
+def test_results_do_not_depend_on_which_agent_was_first(order: Sequence[int]) -> None:
+    """Kind, then the angles' own order: parallel agents give the same records and ids every time."""
+    parts = [
+        {
+            "angle": angle, "headline": f"{angle} {kind}", "primary_text": "See them all.", "description": "Free to use",
+            "call_to_action": "GET_QUOTE", "language": "en-CA",
+        }
+        for angle in ANGLES
+        for kind in ("early", "late")
+    ]  # fmt: skip
+    order = sorted(order, key=lambda place: place % 2)  # one agent hands in its own in order
+    intake = Intake(COPY, dict, angles=ANGLES)
+    for place in order:
+        assert intake.hand_in("copy_variant", [parts[place]])["problems"] == []
+    assert [(kept.record_id, kept.label) for kept in intake.results()] == [
+        ("proof-first-v1", "Proof first early"),
+        ("proof-first-v2", "Proof first late"),
+        ("calm-voice-v1", "Calm voice early"),
+        ("calm-voice-v2", "Calm voice late"),
+        ("plain-words-v1", "Plain words early"),
+        ("plain-words-v2", "Plain words late"),
+    ]
+
+
+def test_research_comes_in_the_order_of_its_kinds(
+    texts: dict[str, str], brand: dict[str, Any], claim: dict[str, Any]
+) -> None:
+    """Brand, customers, rivals: whoever reported first."""
+    insight = {"segments": ["renewers"], "awareness_stage": "problem", "pains": [claim]}
+    rival = {
+        "name": "Termwick",
+        "url": "https://rival.example/",
+        "positioning": claim,
+        "gap": "It says nothing of time",
+    }
+    expected = ["brand_profile", "customer_insight", "competitor_profile"]
+    records: dict[str, Any] = dict(zip(expected, (brand, insight, rival), strict=True))
+    for order in itertools.permutations(records):
+        intake = Intake(RESEARCH, lambda: texts)
+        for kind in order:
+            assert intake.hand_in(kind, [records[kind]])["problems"] == []
+        assert [kept.kind for kept in intake.results()] == expected
+        assert [kept.record_id for kept in intake.results()] == ["termwick", "customer_insight", "termwick-2"]
+
+
+def keep_by_force(intake: Intake, labels: Sequence[str]) -> tuple[Kept, ...]:
+    """Hands in records that are nothing but a name until they are kept."""
+    for label in labels:
+        for _ in range(MENDS + 1):
+            intake.hand_in("angle", [{"name": label}])
+    return intake.results()
+
+
+@given(st.lists(st.text("aA -2!", max_size=5) | st.text(max_size=5), max_size=6, unique=True))
+def test_ids_are_unique(labels: list[str]) -> None:
+    """Also where names differ in punctuation only, or look like an id with a number."""
+    ids = [kept.record_id for kept in keep_by_force(Intake(STRATEGY, dict), labels)]
+    assert len(set(ids)) == len(ids)
+    assert all(ids)
+
+
+def test_ids_with_numbers_do_not_collide() -> None:
+    """The second record called “a” gets the number that no other has taken."""
+    kept = keep_by_force(Intake(STRATEGY, dict), ["a a", "a-a", "a a 2"])
+    assert [each.record_id for each in kept] == ["a-a", "a-a-2", "a-a-2-2"]
+
+
+def test_a_record_handed_in_again_replaces_the_earlier_one(intake: Intake, variant: dict[str, Any]) -> None:
+    """Same kind and label: the last word holds, in the first one's place."""
+    intake.hand_in("copy_variant", [variant, variant | {"headline": "Another one"}])
+    intake.hand_in("copy_variant", [variant | {"description": "See the rates"}])
+    kept = intake.results()
+    assert [each.label for each in kept] == [variant["headline"], "Another one"]
+    assert json.loads(kept[0].body)["description"] == "See the rates"
+
+
+def test_what_is_missing_is_kept_once_and_in_order(intake: Intake) -> None:
+    """Also when no record came with it."""
+    intake.hand_in("copy_variant", [], ["no third claim", "no price"])
+    intake.hand_in("copy_variant", [], ["no price", "no rating"])
+    assert intake.missing == ["no third claim", "no price", "no rating"]
+
+
+def test_evidence_is_checked_against_the_pages_stored_by_then(
+    claim: dict[str, Any], brand: dict[str, Any], texts: dict[str, str]
+) -> None:
+    """A page that was read after the first try counts at the second."""
+    stored: dict[str, str] = {}
+    intake = Intake(RESEARCH, lambda: stored)
+    (problem, *_) = intake.hand_in("brand_profile", [brand])["problems"]
+    assert "names a page that was not read" in problem["problem"]
+    stored |= texts
+    assert intake.hand_in("brand_profile", [brand])["problems"] == []

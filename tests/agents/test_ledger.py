@@ -1,0 +1,117 @@
+"""The ledger: each request once, whatever the entries repeat, and what was cut is not forgotten."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from campaign_lab.agents.ledger import Ledger
+from campaign_lab.agents.prices import Usage
+
+SONNET = "claude-sonnet-4-5-20250929"
+SUB = "subagents/agent-a1"
+
+
+def user(text: str = "go") -> dict[str, Any]:
+    return {"type": "user", "message": {"role": "user", "content": text}}
+
+
+def assistant(message_id: str, *, tokens: int = 100, model: str = SONNET) -> dict[str, Any]:
+    usage = {"input_tokens": tokens, "output_tokens": 10}
+    return {"type": "assistant", "message": {"id": message_id, "model": model, "usage": usage, "content": []}}
+
+
+def metadata(agent: str, call: str) -> dict[str, Any]:
+    return {"type": "agent_metadata", "agentType": agent, "toolUseId": call}
+
+
+def broke_off(uuid: str, code: str | None = "ECONNRESET") -> dict[str, Any]:
+    return {"type": "system", "subtype": "api_error", "uuid": uuid, "error": {"connection": {"code": code}}}
+
+
+def test_a_request_with_several_entries_is_booked_once() -> None:
+    """The CLI writes one entry a content block, each with the same usage."""
+    ledger = Ledger()
+    new = ledger.read("", [user(), assistant("m1"), assistant("m1"), assistant("m1")])
+    assert [request.message_id for request in new] == ["m1"]
+    assert [request.usage for request in ledger.requests()] == [Usage(100, 10)]
+
+
+@given(st.lists(st.tuples(st.sampled_from(["", SUB, "subagents/agent-b2"]), st.integers(0, 4)), max_size=30))
+def test_usage_is_counted_once_a_conversation_and_message(arrived: list[tuple[str, int]]) -> None:
+    """In any order and however often repeated: one request for each (conversation, message id)."""
+    ledger = Ledger()
+    new = [request for subpath, n in arrived for request in ledger.read(subpath, [assistant(f"m{n}", tokens=100 + n)])]
+    assert {(each.subpath, each.message_id) for each in ledger.requests()} == {(path, f"m{n}") for path, n in arrived}
+    assert len(new) == len(ledger.requests()) == len(set(arrived))
+    assert all(each.usage.input_tokens == 100 + int(each.message_id[1:]) for each in ledger.requests())
+
+
+def test_the_final_count_of_a_message_holds() -> None:
+    """The first entry of a streamed message may carry a provisional count; the last one is billed."""
+    ledger = Ledger()
+    ledger.read("", [assistant("m1", tokens=1), assistant("m1", tokens=900)])
+    assert [request.usage.input_tokens for request in ledger.requests()] == [900]
+
+
+def test_the_clis_own_notes_are_no_requests() -> None:
+    """Synthetic messages, and those without usage or id, cost nothing and are not booked."""
+    ledger = Ledger()
+    silent = {"type": "assistant", "message": {"id": "m2", "model": SONNET}}
+    unnamed = {"type": "assistant", "message": {"model": SONNET, "usage": {"input_tokens": 5}}}
+    assert ledger.read("", [assistant("m1", model="<synthetic>"), silent, unnamed, {"type": "summary"}, {}]) == []
+    assert ledger.requests() == []
+
+
+def test_a_request_is_booked_to_the_agent_that_made_it() -> None:
+    """Also when the note of who it is comes after its first message."""
+    ledger = Ledger()
+    ledger.read("", [assistant("m1")])
+    ledger.read(SUB, [assistant("m2"), metadata("copy-creator", "toolu_7")])
+    assert [(request.subpath, request.agent) for request in ledger.requests()] == [("", ""), (SUB, "copy-creator")]
+    assert ledger.calls == {SUB: "toolu_7"}
+
+
+def test_cut_conversations_are_those_that_still_wait() -> None:
+    """Stopped in the middle: each conversation whose last word was not the model's is one cut request."""
+    ledger = Ledger()
+    ledger.read("", [user(), assistant("m1")])
+    ledger.read(SUB, [metadata("copy-creator", "toolu_7"), user(), assistant("m2"), user("tool result")])
+    (cut,) = ledger.cut(SONNET, stopped=True)
+    assert (cut.subpath, cut.agent, cut.complete, cut.cost_usd, cut.usage) == (
+        SUB,
+        "copy-creator",
+        False,
+        None,
+        Usage(),
+    )
+    assert ledger.cut(SONNET, stopped=False) == []
+
+
+def test_a_connection_that_broke_is_a_cut_request_even_when_the_turn_went_on() -> None:
+    """It was asked again and answered, but the first one was paid for; noted twice it is booked once."""
+    ledger = Ledger()
+    ledger.read("", [user(), broke_off("u1"), broke_off("u1"), broke_off("u2"), assistant("m1")])
+    assert [request.message_id for request in ledger.cut(SONNET, stopped=False)] == ["u1", "u2"]
+
+
+@pytest.mark.parametrize("code", [None, "ECONNREFUSED"])
+def test_a_request_that_was_never_taken_is_not_booked(code: str | None) -> None:
+    """An error status, or a connection that was refused, costs nothing."""
+    ledger = Ledger()
+    ledger.read("", [user(), broke_off("u1", code), assistant("m1")])
+    assert ledger.cut(SONNET, stopped=False) == []
+
+
+def test_an_unknown_price_makes_the_sum_unknown() -> None:
+    """None, never 0 and never the part that is known."""
+    ledger = Ledger()
+    assert ledger.cost_usd == 0
+    ledger.read("", [assistant("m1", tokens=1_000)])
+    assert ledger.cost_usd == pytest.approx(0.003 + 0.00015)
+    ledger.read(SUB, [assistant("m2", model="llama3.2")])
+    assert [request.cost_usd is None for request in ledger.requests()] == [False, True]
+    assert ledger.cost_usd is None

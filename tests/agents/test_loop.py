@@ -1,0 +1,146 @@
+"""The background loop: work runs in its own thread, and is never left behind half stopped."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable
+
+import pytest
+
+from campaign_lab.agents.loop import AgentLoop
+
+
+async def thread_name() -> str:
+    await asyncio.sleep(0)
+    return threading.current_thread().name
+
+
+async def fail() -> None:
+    await asyncio.sleep(0)
+    raise LookupError("of the work")
+
+
+def waits_for_its_job(thread: threading.Thread) -> bool:
+    """Has ``run_sync`` handed over its work, and does it wait now?"""
+    frame, names = sys._current_frames()[thread.ident or 0], []
+    while frame.f_back is not None:
+        names.append(frame.f_code.co_name)
+        frame = frame.f_back
+    return {"run_sync", "wait"} <= set(names) and "submit" not in names
+
+
+class Slow:
+    """Work that only ends by being cancelled, and then takes its time to clean up."""
+
+    def __init__(self) -> None:
+        self.begun = threading.Event()
+        self.cleaned = False
+
+    async def work(self) -> None:
+        """Waits for ever; cleans up in several steps."""
+        try:
+            self.begun.set()
+            await asyncio.Event().wait()
+        finally:
+            for _ in range(20):
+                await asyncio.sleep(0.002)
+            self.cleaned = True
+
+
+def test_a_script_gets_the_result() -> None:
+    """run_sync works without any loop of the caller's, again and again, always in the same thread."""
+    loop = AgentLoop()
+    assert [loop.run_sync(thread_name()) for _ in range(3)] == ["agent-loop"] * 3
+
+
+def test_a_cell_gets_the_result() -> None:
+    """It is awaited in the caller's loop, while the work runs in the background one."""
+    assert asyncio.run(AgentLoop().run(thread_name())) == "agent-loop"
+
+
+def test_two_runs_go_on_at_once() -> None:
+    """One waits for the other in the same background loop without blocking it."""
+    loop = AgentLoop()
+    met = asyncio.Event()
+
+    async def wait() -> str:
+        await met.wait()
+        return "met"
+
+    async def meet() -> None:
+        met.set()
+
+    async def both() -> str:
+        waiting = asyncio.create_task(loop.run(wait()))
+        await loop.run(meet())
+        return await waiting
+
+    assert asyncio.run(both()) == "met"
+
+
+RUNNERS: dict[str, Callable[[AgentLoop], object]] = {
+    "run": lambda loop: asyncio.run(loop.run(fail())),
+    "run_sync": lambda loop: loop.run_sync(fail()),
+    "submit": lambda loop: loop.submit(fail()).future.result(),
+}
+
+
+@pytest.mark.parametrize("how", RUNNERS)
+def test_an_exception_travels(how: str) -> None:
+    """The caller sees the very error of the work, and the loop goes on."""
+    loop = AgentLoop()
+    with pytest.raises(LookupError, match="of the work"):
+        RUNNERS[how](loop)
+    assert loop.run_sync(thread_name()) == "agent-loop"
+
+
+def test_cancelling_a_job_waits_for_its_clean_up() -> None:
+    """When cancel returns, the process of the work is gone."""
+    slow = Slow()
+    job = AgentLoop().submit(slow.work())
+    assert slow.begun.wait(5)
+    job.cancel()
+    assert slow.cleaned
+
+
+def test_cancelling_a_cell_waits_for_its_clean_up() -> None:
+    """A stopped cell comes back when the work has ended, and as cancelled."""
+    loop, slow = AgentLoop(), Slow()
+
+    async def cell() -> None:
+        task = asyncio.create_task(loop.run(slow.work()))
+        await asyncio.to_thread(slow.begun.wait, 5)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert slow.cleaned
+
+    asyncio.run(cell())
+
+
+def test_ctrl_c_in_a_script_waits_for_the_clean_up() -> None:
+    """A real SIGINT stops the work first, and then the script."""
+    slow = Slow()
+
+    def interrupt() -> None:
+        slow.begun.wait(5)
+        while not waits_for_its_job(threading.main_thread()):
+            pass
+        os.kill(os.getpid(), signal.SIGINT)
+
+    threading.Thread(target=interrupt).start()
+    with pytest.raises(KeyboardInterrupt):
+        AgentLoop().run_sync(slow.work())
+    assert slow.cleaned
+
+
+def test_a_job_that_has_ended_can_be_cancelled() -> None:
+    """Nothing happens, and its result stays."""
+    job = AgentLoop().submit(thread_name())
+    assert job.future.result() == "agent-loop"
+    job.cancel()
+    assert job.future.result() == "agent-loop"

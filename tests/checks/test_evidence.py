@@ -1,0 +1,107 @@
+"""Quotes, and the claims that they carry."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from campaign_lab.checks import numbers_in, quote_stands, support, unsupported_claims
+from campaign_lab.records import BrandProfile, Claim, Evidence, Voice
+
+URL = "https://kettle.example/"
+PAGE = (
+    "Kettle & Spoke\nWe fix 73 bikes a week in a shed.\nBrake pads cost $1,249.50 fitted — “no surprises”.\n"
+    "It\u2019s open\u00a0today.\nThe rate is 4.19%.\nMarta Ruiz-Lindqvist runs the bench."
+)
+
+
+def profile(text: str, *quotes: str, url: str = URL) -> BrandProfile:
+    """A brand profile whose promise is one claim."""
+    evidence = tuple(Evidence(quote=quote, url=url) for quote in quotes)
+    return BrandProfile(
+        name="Kettle & Spoke", promise=Claim(text=text, evidence=evidence), voice=Voice(traits=("plain",))
+    )
+
+
+@pytest.mark.parametrize(
+    "quote",
+    [
+        "We fix 73 bikes",
+        "we fix 73 bikes"[3:],
+        'fitted - "no surprises"',
+        "It's open today.",
+        "in a shed. Brake pads cost",
+    ],
+)
+def test_a_quote_stands_whatever_the_typography(quote: str) -> None:
+    """Curly or straight quotes, dashes, no-break spaces and line ends make no difference."""
+    assert quote_stands(quote, PAGE)
+
+
+@pytest.mark.parametrize(
+    "quote",
+    ["", "   ", "WE FIX 73 BIKES", "We fix 7", "cost $1", "cost $1,249", "ate is 4.19%", "The rate is 4.1", "x"],
+)
+def test_a_quote_does_not_stand_when_changed_or_cut(quote: str) -> None:
+    """Another letter case, half a word, half a number or nothing at all is no quote."""
+    assert not quote_stands(quote, PAGE)
+
+
+@given(st.text(min_size=1, max_size=60), st.text(max_size=30), st.text(max_size=30))
+def test_any_line_of_a_page_stands_on_it(line: str, before: str, after: str) -> None:
+    """Whatever a line holds, it stands on the page that holds the line, unless nothing of it is visible."""
+    from campaign_lab.checks.evidence import fold
+
+    assert quote_stands(line, f"{before}\n{line}\n{after}") or not fold(line)
+
+
+@pytest.mark.parametrize(
+    ("quote", "url", "expected"),
+    [
+        ("We fix 73 bikes a week", URL, True),
+        ("73 bikes", URL, True),
+        ("4.19%", URL, True),
+        ("in a shed", URL, False),
+        ("Kettle & Spoke", URL, False),
+        ("We fix 74 bikes a week", URL, False),
+        ("We fix 73 bikes a week", "https://kettle.example/other", False),
+    ],
+)
+def test_support_needs_a_stored_page_and_substance(quote: str, url: str, expected: bool) -> None:
+    """Supported is a quote of four words, or a number with its unit, that stands on the very page it names."""
+    record = profile("We fix 73 bikes a week.", quote, url=url)
+    assert list(support(record, {URL: PAGE}).values()) == [expected]
+
+
+def test_support_ignores_the_mark_that_the_record_brings() -> None:
+    """A model cannot mark its own evidence as supported."""
+    lie = Evidence(quote="We fix 74 bikes a week", url=URL, supported=True)
+    record = profile("x y", "a b").model_copy(update={"promise": Claim(text="We fix 74 bikes.", evidence=(lie,))})
+    found = support(record, {URL: PAGE})
+    assert found == {Evidence(quote="We fix 74 bikes a week", url=URL): False}
+
+
+@pytest.mark.parametrize(
+    ("text", "quote", "carried"),
+    [
+        ("We fix 73 bikes a week.", "We fix 73 bikes a week in a shed.", True),
+        ("We fix seventy bikes or 74.", "We fix 73 bikes a week in a shed.", False),
+        ("Brake pads cost $1,249.50.", "Brake pads cost $1,249.50 fitted", True),
+        ("Brake pads cost €1,249.50.", "Brake pads cost $1,249.50 fitted", False),
+        ("The bench is run by Marta.", "Marta Ruiz-Lindqvist runs the bench.", True),
+        ("The bench is run by Marta Ruiz-Lindqvist.", "Marta Ruiz-Lindqvist runs the bench.", True),
+        ("The bench is run by Ines Ruiz-Lindqvist.", "Marta Ruiz-Lindqvist runs the bench.", False),
+        ("At Kettle, bikes are fixed in a shed.", "We fix 73 bikes a week in a shed.", True),
+        ("Bikes are fixed by three people.", "We fix 73 bikes a week in a shed.", False),
+        ("Bikes are fixed in a shed.", "We fix bikes in a garden", False),
+    ],
+)
+def test_a_claim_needs_every_number_and_name_in_its_quotes(text: str, quote: str, carried: bool) -> None:
+    """A number, a currency or a name that no supported quote holds makes the claim unsupported."""
+    assert unsupported_claims(profile(text, quote), {URL: PAGE}, ["Kettle & Spoke"]) == ([] if carried else [text])
+
+
+def test_numbers_keep_their_sign_and_words_count() -> None:
+    """Four per cent is not four dollars, and "seven" is 7."""
+    assert numbers_in("4% of $4, 1 250 000 or seven, 12'000 and 9.30") == {"4%", "4$", "1250000", "7", "12000", "9.30"}

@@ -1,0 +1,31 @@
+"""Requests as the rehearsal endpoint reads them: what the CLI adds by itself costs the same on every machine."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from campaign_lab.rehearsal.cache import count
+from campaign_lab.rehearsal.wire import read_request
+
+
+def _body(reminder: str, *, role: str) -> dict[str, Any]:
+    asked = {"type": "text", "text": "How long? " * 700, "cache_control": {"type": "ephemeral"}}
+    old = [
+        {"role": "user", "content": [{"type": "text", "text": f"<system-reminder>{reminder}</system-reminder>"}, asked]}
+    ]
+    new = [{"role": "user", "content": [asked]}, {"role": "system", "content": reminder}]
+    return {"model": "claude-sonnet-5-5", "messages": new if role == "system" else old}
+
+
+@given(st.text("abc /.", max_size=400))
+def test_reminders_cost_the_same_whatever_they_say_and_wherever_they_stand(reminder: str) -> None:
+    """Older models get them within the user's message, newer ones as messages of their own with the role system."""
+    plain = read_request(_body("", role="user"), {})
+    for role in ("user", "system"):
+        ask = read_request(_body(reminder, role=role), {})
+        assert ask.prompts == plain.prompts
+        assert ask.digest() == plain.digest()
+        assert count(ask.blocks, (), ask.model) == count(plain.blocks, (), plain.model)

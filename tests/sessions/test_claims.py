@@ -1,0 +1,240 @@
+"""Claims, in a real lab file and with real processes: a turn is made once, and the dead hold nobody up."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import psutil
+import pytest
+
+from campaign_lab.sessions.claims import Found, alive, dead_attempts, look, look_or_claim
+from campaign_lab.store import tables
+from campaign_lab.store.engine import DuckFile, open_file
+from campaign_lab.store.rows import AttemptRow, ClaimRow, SessionRow, TurnRow
+
+NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
+SESSION = SessionRow(
+    id="s1", owner="ana", campaign="Spring", url="https://a.example/", name="main", endpoint="rehearsal-1", model="m",
+    parent_session=None, start_turn=None, tip_turn=None, purpose="", automatic=False, brief="{}", made_at=NOW,
+)  # fmt: skip
+
+CLAIMER = """
+import json, sys
+from campaign_lab.sessions.claims import look_or_claim
+from campaign_lab.store.engine import open_file
+from campaign_lab.store.rows import AttemptRow, SessionRow
+from datetime import datetime
+
+path, session, attempt = sys.argv[1], json.loads(sys.argv[2]), json.loads(sys.argv[3])
+for row in (session, attempt):
+    for name in ("made_at", "started_at"):
+        if name in row:
+            row[name] = datetime.fromisoformat(row[name])
+file = open_file(path)
+print("ready", flush=True)
+sys.stdin.readline()
+found = file.call(lambda con: look_or_claim(con, SessionRow(**session), AttemptRow(**attempt)))
+print(json.dumps({"turn": bool(found.turn), "busy": found.busy and found.busy.attempt_id}), flush=True)
+sys.stdin.readline()
+"""
+
+Claimer = subprocess.Popen[str]
+Start = Callable[[AttemptRow], Claimer]
+
+
+def attempt(name: str = "a1", key: str = "k", *, user: str = "ana") -> AttemptRow:
+    return AttemptRow(
+        id=name, session_id="s1", parent_turn=None, key=key, phase="copy", user_name=user, state="running", cause=None,
+        reason=None, started_at=NOW, ended_at=None, cost_usd=None, versions="{}",
+    )  # fmt: skip
+
+
+def finished(row: AttemptRow) -> TurnRow:
+    return TurnRow(
+        id=row.id, session_id=row.session_id, parent_turn=row.parent_turn, key=row.key, take=1, phase=row.phase,
+        message="", steer="", fingerprint="{}", brief="{}", endpoint="rehearsal-1", model="m", user_name=row.user_name,
+        started_at=NOW, finished_at=NOW, leaf_uuid=None, answer="", missing="[]",
+    )  # fmt: skip
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Iterator[DuckFile]:
+    """A lab file with one session."""
+    opened = open_file(tmp_path / "lab.duckdb")
+    opened.call(lambda con: tables.insert(con, [SESSION]))
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def start(file: DuckFile) -> Iterator[Start]:
+    """Starts a process that has the file open, and claims when it is told to go."""
+    started: list[Claimer] = []
+
+    def run(row: AttemptRow) -> Claimer:
+        rows = [json.dumps(vars(each), default=str) for each in (SESSION, row)]
+        process = subprocess.Popen(
+            [sys.executable, "-c", CLAIMER, file.path, *rows], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+        started.append(process)
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+        return process
+
+    yield run
+    for process in started:
+        process.kill()
+        process.communicate()
+
+
+def go(process: Claimer) -> dict[str, object]:
+    """Tells the process to claim; what it found."""
+    assert process.stdin is not None
+    assert process.stdout is not None
+    process.stdin.write("\n")
+    process.stdin.flush()
+    found: dict[str, object] = json.loads(process.stdout.readline())
+    return found
+
+
+def claim(file: DuckFile, row: AttemptRow, session: SessionRow = SESSION) -> Found:
+    return file.call(lambda con: look_or_claim(con, session, row))
+
+
+def attempts(file: DuckFile) -> dict[str, str]:
+    rows = file.call(lambda con: tables.select(con, AttemptRow, "ORDER BY id"))
+    return {row.id: row.state for row in rows}
+
+
+def test_what_nobody_made_is_claimed_and_written_down(file: DuckFile) -> None:
+    """The attempt stands in the file before anything is sent."""
+    assert claim(file, attempt()) == Found()
+    assert attempts(file) == {"a1": "running"}
+    (held,) = file.call(lambda con: tables.select(con, ClaimRow))
+    assert (held.attempt_id, held.pid, held.user_name) == ("a1", os.getpid(), "ana")
+
+
+def test_a_claim_of_our_own_process_is_busy(file: DuckFile) -> None:
+    """Two cells that run the same turn at once pay once."""
+    claim(file, attempt())
+    found = claim(file, attempt("a2"))
+    assert found.busy is not None
+    assert found.busy.attempt_id == "a1"
+    assert attempts(file) == {"a1": "running"}
+
+
+def test_a_finished_turn_is_found_and_not_claimed(file: DuckFile) -> None:
+    """It replays; no attempt is written down."""
+    row = attempt()
+    file.call(lambda con: tables.insert(con, [finished(row)]))
+    found = claim(file, attempt("a2"))
+    assert found.turn is not None
+    assert found.turn.id == "a1"
+    assert attempts(file) == {}
+    assert file.call(lambda con: look(con, SESSION, None, "k")).turn == found.turn
+
+
+def test_looking_claims_nothing(file: DuckFile) -> None:
+    """Who refuses to pay only looks."""
+    assert file.call(lambda con: look(con, SESSION, None, "k")) == Found()
+    assert file.call(lambda con: tables.select(con, ClaimRow)) == []
+
+
+def test_other_keys_checkpoints_owners_and_campaigns_do_not_wait(file: DuckFile) -> None:
+    """A claim holds up the very same turn and no other."""
+    claim(file, attempt())
+    assert claim(file, attempt("a2", key="other")).busy is None
+    assert claim(file, replace(attempt("a3"), parent_turn="t0")).busy is None
+    assert claim(file, attempt("a4", user="ben"), replace(SESSION, id="s2", owner="ben")).busy is None
+    assert claim(file, attempt("a5"), replace(SESSION, id="s3", campaign="Autumn")).busy is None
+
+
+def test_a_claim_is_given_back_when_the_attempt_ends(file: DuckFile) -> None:
+    """A failed turn can be run again at once."""
+    row = attempt()
+    claim(file, row)
+    file.call(lambda con: tables.end_attempt(con, replace(row, state="failed", cause="api", ended_at=NOW)))
+    assert claim(file, attempt("a2")) == Found()
+    assert attempts(file) == {"a1": "failed", "a2": "running"}
+
+
+def test_the_claim_of_a_living_process_blocks_ours(file: DuckFile, start: Start) -> None:
+    """It is at work: we wait, and it is not among the dead."""
+    other = start(attempt())
+    assert go(other) == {"turn": False, "busy": None}
+    found = claim(file, attempt("a2"))
+    assert found.busy is not None
+    assert found.busy.pid == other.pid
+    assert file.call(dead_attempts) == []
+
+
+@pytest.mark.parametrize("reaped", [True, False])
+def test_the_claim_of_a_killed_process_is_void(file: DuckFile, start: Start, reaped: bool) -> None:
+    """The next one claims at once, also while nobody has collected the dead process; its attempt is found."""
+    other = start(attempt())
+    go(other)
+    os.kill(other.pid, signal.SIGKILL)
+    if reaped:
+        other.wait()
+    else:
+        os.waitid(os.P_PID, other.pid, os.WEXITED | os.WNOWAIT)
+        assert psutil.Process(other.pid).status() == psutil.STATUS_ZOMBIE
+    assert [row.id for row in file.call(dead_attempts)] == ["a1"]
+    assert claim(file, attempt("a2")) == Found()
+    assert [row.attempt_id for row in file.call(lambda con: tables.select(con, ClaimRow))] == ["a2"]
+
+
+def test_of_two_processes_that_race_one_wins(file: DuckFile, start: Start) -> None:
+    """Both are told to go at once: one has the claim, the other one waits for it."""
+    racers = [start(attempt(name)) for name in ("a1", "a2")]
+    with ThreadPoolExecutor() as pool:
+        found = list(pool.map(go, racers))
+    winners = [name for name, each in zip(("a1", "a2"), found, strict=True) if each["busy"] is None]
+    assert len(winners) == 1
+    assert [each["busy"] for each in found if each["busy"]] == winners
+    assert list(attempts(file)) == winners
+
+
+def test_of_many_threads_that_race_one_wins(file: DuckFile) -> None:
+    """As with cells and callbacks of one kernel."""
+    barrier = threading.Barrier(8)
+
+    def race(n: int) -> Found:
+        barrier.wait()
+        return claim(file, attempt(f"a{n}"))
+
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(race, range(8)))
+    assert sum(each.busy is None for each in found) == 1
+    assert len(attempts(file)) == 1
+
+
+def held_by(pid: int, started: float, host: str | None = None) -> ClaimRow:
+    import socket
+
+    return ClaimRow("k", "a1", "ana", host or socket.gethostname(), pid, str(started), NOW)
+
+
+def test_a_process_that_only_has_the_number_of_the_claimer_is_not_it() -> None:
+    """Numbers are given again: ours, in a container that was started anew, or another's."""
+    me, parent = psutil.Process(), psutil.Process(os.getppid())
+    assert alive(held_by(me.pid, me.create_time()))
+    assert not alive(held_by(me.pid, me.create_time() - 3_600))
+    assert alive(held_by(parent.pid, parent.create_time()))
+    assert not alive(held_by(parent.pid, parent.create_time() - 3_600))
+
+
+def test_a_process_on_another_machine_is_believed() -> None:
+    """We cannot look there."""
+    assert alive(held_by(2**22 + 1, 0.0, host="another-machine"))
+    assert not alive(held_by(2**22 + 1, 0.0))

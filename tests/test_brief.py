@@ -1,0 +1,284 @@
+"""The brief: read from files and keywords, checked as a whole, and never a path in what is sent."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, get_args
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from campaign_lab import Brief
+from campaign_lab.agents.phases import builtin_phases
+from campaign_lab.brief import AdvertiserRole, Objective, SpecialAdCategory, origin_of
+from campaign_lab.errors import BriefError
+
+WEB = "https://shop.example.org"
+
+LABELS = st.text("abcdefghijklmnopqrstuvwxyz0123456789", min_size=1, max_size=12)
+ADDRESSES = st.builds(
+    lambda scheme, name, path, query: f"{scheme}://{name}.example.org/{path}" + (f"?{query}" if query else ""),
+    st.sampled_from(["http", "https", "HTTPS"]),
+    LABELS,
+    st.text("abcXYZ-_/.%20é", max_size=12),
+    st.text("abc=&1", max_size=8),
+)
+BRIEFS = st.builds(
+    Brief,
+    url=ADDRESSES,
+    campaign=st.text(max_size=120).filter(str.strip) | st.just(""),
+    objective=st.sampled_from(get_args(Objective)),
+    market=st.sampled_from(["CA", "CA-ON", "US", "GB", "DE-BY"]),
+    language=st.sampled_from(["en", "fr-CA", "zh-Hant-TW"]),
+    audience=st.text(max_size=200),
+    competitors=st.lists(ADDRESSES, max_size=10),
+    special_ad_categories=st.lists(st.sampled_from(get_args(SpecialAdCategory)), max_size=3),
+    advertiser_role=st.sampled_from(get_args(AdvertiserRole)),
+    budget=st.none() | st.floats(0, 1e12),
+    placements=st.lists(st.text(min_size=1, max_size=40).filter(str.strip), max_size=4),
+    allow_private_addresses=st.booleans(),
+)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A saved site in a folder whose path would give itself away."""
+    site = tmp_path / "secret-place" / "Rate Finder"
+    site.mkdir(parents=True)
+    (site / "index.html").write_text("<title>Rates</title>")
+    return site
+
+
+def problems_of(**fields: Any) -> tuple[str, ...]:
+    with pytest.raises(BriefError) as caught:
+        Brief(**fields)
+    return caught.value.problems
+
+
+def test_keywords_alone_make_a_brief() -> None:
+    """One url is enough; the campaign is then called like the site."""
+    brief = Brief(url=WEB)
+    assert (brief.url, brief.campaign, brief.market) == (f"{WEB}/", "shop.example.org", "CA")
+
+
+def test_toml_and_yaml_say_the_same(tmp_path: Path) -> None:
+    """The same fields in either format give equal briefs."""
+    (tmp_path / "a.toml").write_text(
+        f'url = "{WEB}"\nmarket = "CA-ON"\nbudget = 12.5\ncompetitors = ["https://b.example"]\n'
+    )
+    (tmp_path / "b.yaml").write_text(f"url: {WEB}\nmarket: CA-ON\nbudget: 12.5\ncompetitors:\n  - https://b.example\n")
+    assert Brief.load(tmp_path / "a.toml") == Brief.load(tmp_path / "b.yaml")
+    assert Brief.load(tmp_path / "a.toml").competitors == ("https://b.example/",)
+
+
+def test_an_override_replaces_a_field_of_the_file_and_none_does_not(tmp_path: Path) -> None:
+    """What the command line gives wins, what it leaves out stays."""
+    (tmp_path / "a.toml").write_text(f'url = "{WEB}"\nmarket = "GB"\nlanguage = "en-GB"\n')
+    brief = Brief.load(tmp_path / "a.toml", market="US", language=None)
+    assert (brief.market, brief.language) == ("US", "en-GB")
+
+
+def test_a_folder_becomes_a_made_up_origin(folder: Path) -> None:
+    """The address follows from the folder's name alone, and leads back to the folder."""
+    brief = Brief(url=str(folder))
+    assert brief.url == "https://rate-finder.example/"
+    assert brief.campaign == "rate-finder.example"
+    assert brief.folder_of("https://rate-finder.example/faq.html") == folder
+    assert brief.folder_of("https://elsewhere.example/") is None
+
+
+def test_one_saved_page_becomes_a_made_up_origin(folder: Path) -> None:
+    """A single .html file is a site too, named without its ending."""
+    page = folder / "Landing.html"
+    page.write_text("<p>hello</p>")
+    assert Brief(url=str(page)).url == "https://landing.example/"
+
+
+def test_folders_in_a_file_are_relative_to_the_file(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It does not matter from where the brief is loaded."""
+    monkeypatch.chdir("/")
+    file = folder.parent / "brief.toml"
+    file.write_text(f'url = "{folder.name}"\ncompetitors = ["./{folder.name}/index.html"]\n')
+    brief = Brief.load(file)
+    assert brief.folder_of(brief.url) == folder
+    assert brief.folder_of(brief.competitors[0]) == folder / "index.html"
+
+
+def test_two_folders_of_one_name_are_refused(folder: Path, tmp_path: Path) -> None:
+    """They would share a made-up address, and one brand's pages would pass for the other's."""
+    twin = tmp_path / "rate_finder"
+    twin.mkdir()
+    (problem,) = problems_of(url=str(folder), competitors=[str(twin)])
+    assert problem.startswith(f"competitors: {str(twin)!r}")
+    assert str(folder) in problem
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "allowed"),
+    [
+        ("url", "no/such/folder", "a web address"),
+        ("url", "", "a web address"),
+        ("url", "ftp://files.example", "a web address"),
+        ("url", "https://", "a web address"),
+        ("url", "http://[", "a web address"),
+        ("url", "https://a.example:99999/", "a web address"),
+        ("url", "https://me:secret@a.example/", "a web address"),
+        ("url", "~nobody-of-that-name/site", "a web address"),
+        ("url", "x" * 300, "a web address"),
+        ("url", "a\0b", "a web address"),
+        ("url", 7, "a web address"),
+        ("competitors", "https://b.example", "a list of at most 10"),
+        ("competitors", ["no/such/folder"], "web addresses"),
+        ("competitors", [f"https://b{n}.example" for n in range(11)], "at most 10"),
+        ("campaign", "x" * 121, "1 to 120 characters"),
+        ("objective", "CLICKS", "OUTCOME_TRAFFIC"),
+        ("market", "Canada", "CA-ON"),
+        ("language", "english!", "fr-CA"),
+        ("audience", "x" * 1_001, "at most 1000 characters"),
+        ("special_ad_categories", ["LOANS"], "FINANCIAL_PRODUCTS_SERVICES"),
+        ("special_ad_categories", "HOUSING", "a list of"),
+        ("advertiser_role", "ceo", "brokerage"),
+        ("budget", -1, "at least 0"),
+        ("budget", float("nan"), "at least 0"),
+        ("placements", [""], "placement names"),
+        ("allow_private_addresses", "perhaps", "true or false"),
+        ("sources", 3, "it is filled in"),
+    ],
+)
+def test_a_wrong_field_is_named_with_its_value_and_what_is_allowed(field: str, value: Any, allowed: str) -> None:
+    """One line a problem: field, value, what is allowed."""
+    (problem,) = problems_of(**{"url": WEB, field: value})
+    shown = repr(value[0]).strip("'") if isinstance(value, list) else repr(value)
+    assert problem.startswith(f"{field}: ")
+    assert shown in problem
+    assert allowed in problem
+
+
+def test_all_wrong_fields_are_named_at_once() -> None:
+    """A brief is mended in one go, not field by field."""
+    found = problems_of(url="no/such/folder", competitors=["neither/this"], objective="CLICKS", market="Canada")
+    assert {problem.partition(":")[0] for problem in found} == {"url", "competitors", "objective", "market"}
+
+
+def test_a_missing_url_and_a_misspelt_field_are_explained() -> None:
+    """What is missing is asked for, and the field that was probably meant is named."""
+    found = problems_of(campain="Spring")
+    assert "url: missing; expected a web address" in " ".join(found)
+    assert "campain: there is no such field; did you mean campaign?" in found
+
+
+def test_a_bare_host_name_is_told_how_to_write_it() -> None:
+    """The commonest mistake gets its remedy."""
+    (problem,) = problems_of(url="theratefinder.ca/rates")
+    assert problem.endswith("for a web address write https://theratefinder.ca/rates")
+
+
+def test_a_file_that_is_no_page_is_not_a_site(tmp_path: Path) -> None:
+    """Only folders and .html files stand for sites."""
+    notes = tmp_path / "notes.txt"
+    notes.write_text("private")
+    (problem,) = problems_of(url=str(notes))
+    assert "folder or .html file" in problem
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "said"),
+    [
+        ("a.toml", "url = ", "not valid TOML"),
+        ("a.yaml", "url: [", "not valid YAML"),
+        ("a.yaml", "budget: 2026-13-45", "not valid YAML"),
+        ("a.yaml", "- just\n- a list", "found list"),
+        ("a.yaml", "", "found NoneType"),
+        ("a.yaml", "1: one", "1: there is no such field"),
+        ("a.toml", 'url = ""', "url: '' "),
+    ],
+)
+def test_a_file_that_is_no_brief_is_named_with_what_is_wrong(tmp_path: Path, name: str, text: str, said: str) -> None:
+    """Never a bare parser error: the file's name and the reason."""
+    (tmp_path / name).write_text(text)
+    with pytest.raises(BriefError) as caught:
+        Brief.load(tmp_path / name)
+    assert said in str(caught.value)
+    assert name in str(caught.value)
+
+
+def test_a_file_that_is_not_there_is_a_brief_error(tmp_path: Path) -> None:
+    """The path is named, and which formats are taken."""
+    with pytest.raises(BriefError, match=r"missing\.toml.*(.|\n)*give a \.toml or \.yaml file"):
+        Brief.load(tmp_path / "missing.toml")
+
+
+@pytest.mark.parametrize(
+    ("market", "category"), [("CA-ON", "CREDIT"), ("US", "EMPLOYMENT"), ("GB", "ISSUES_ELECTIONS_POLITICS")]
+)
+def test_a_regulated_market_asks_who_speaks(market: str, category: str) -> None:
+    """Where the law wants licence lines, advertiser_role is asked for, and then taken."""
+    (problem,) = problems_of(url=WEB, market=market, special_ad_categories=[category])
+    assert problem.startswith(f"advertiser_role: missing; {market[:2]} regulates {category}: ")
+    assert "brokerage" in problem
+    assert (
+        Brief(url=WEB, market=market, special_ad_categories=[category], advertiser_role="agent").advertiser_role
+        == "agent"
+    )
+
+
+def test_an_unregulated_market_does_not_ask_who_speaks() -> None:
+    """A rule holds only where it is law."""
+    assert Brief(url=WEB, market="CA", special_ad_categories=["EMPLOYMENT"]).advertiser_role is None
+
+
+def test_a_brief_is_frozen() -> None:
+    """A session's brief cannot change under it."""
+    with pytest.raises(ValueError, match="frozen"):
+        Brief(url=WEB).campaign = "other"
+
+
+@given(BRIEFS)
+def test_json_gives_the_brief_back(brief: Brief) -> None:
+    """What is stored with a turn is the brief that was used."""
+    assert Brief.from_json(brief.to_json()) == brief
+
+
+def test_json_keeps_the_folders_even_when_they_are_gone(folder: Path) -> None:
+    """A stored brief opens on a machine without the saved pages."""
+    brief = Brief(url=str(folder))
+    (folder / "index.html").unlink()
+    folder.rmdir()
+    again = Brief.from_json(brief.to_json())
+    assert again == brief
+    assert again.folder_of(again.url) == folder
+
+
+@given(st.text() | st.text("/.:@?#[]~ab\\\0 ", max_size=12))
+def test_any_text_is_a_site_or_a_brief_error(text: str) -> None:
+    """No url, however odd, gets past as another error."""
+    try:
+        outcome = Brief(url=text).url
+    except BriefError as error:
+        outcome = error.problems[0]
+    assert outcome.startswith(("http://", "https://", "url: "))
+
+
+@given(ADDRESSES)
+def test_an_origin_is_a_site_however_it_is_written(url: str) -> None:
+    """Two pages of one site share it, whatever their path, and upper case does not matter."""
+    origin = origin_of(url)
+    assert origin_of(origin + "/another?page#1") == origin == origin.lower()
+
+
+@given(
+    name=st.text("abcAB -_é日", min_size=1, max_size=12).map(str.strip).filter(bool),
+    phase=st.sampled_from(["research", "strategy", "copy"]),
+)
+def test_a_path_never_appears_in_a_message(tmp_path_factory: pytest.TempPathFactory, name: str, phase: str) -> None:
+    """Neither the machine's folders nor those of a site are sent: keys and records stay the same on every machine."""
+    root = tmp_path_factory.mktemp("home-of-someone")
+    site = root / name
+    site.mkdir()
+    brief = Brief(url=str(site), competitors=[str(root)])
+    message = builtin_phases()[phase].message(brief, steer="bolder")
+    assert str(root) not in message
+    assert "/tmp" not in message
+    assert root.name in message or phase != "research"  # the competitor is there, under its made-up address
+    assert '"sources"' not in message

@@ -1,0 +1,95 @@
+"""The documents are true: commands, options, examples and layers in them are those of the program."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from campaign_lab import Brief
+from campaign_lab.agents.phases import builtin_phases
+
+ROOT = Path(__file__).resolve().parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+ARCHITECTURE = (ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8")
+
+
+def _help(*command: str) -> str:
+    return subprocess.run(
+        [sys.executable, "-m", "campaign_lab", *command, "--help"],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    ).stdout
+
+
+def test_every_command_and_option_is_in_the_readme() -> None:
+    """Each command of the program is named in the README with each of its options, and has help text."""
+    commands = re.findall(r"^\s{4}(\w+)\s{2,}\S", _help(), re.MULTILINE)
+    assert "run" in commands
+    for command in commands:
+        assert f"campaign-lab {command}" in README
+        for option in re.findall(r"--[a-z][\w-]*", _help(command)):
+            assert option in README or option == "--help", f"{command} {option}"
+
+
+def test_the_briefs_in_the_readme_are_briefs(tmp_path: Path) -> None:
+    """Each TOML block of the README loads as a brief."""
+    blocks = re.findall(r"```toml\n(.*?)```", README, re.DOTALL)
+    assert blocks
+    for block in blocks:
+        (tmp_path / "brief.toml").write_text(block, encoding="utf-8")
+        assert Brief.load(tmp_path / "brief.toml").url
+
+
+def test_python_in_the_readme_is_python() -> None:
+    """Each Python block compiles; awaits stand at the top level, as in a notebook cell."""
+    blocks = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    assert blocks
+    for block in blocks:
+        compile(block, "README.md", "exec", flags=0x2000)  # ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
+
+
+def test_the_architecture_names_every_module() -> None:
+    """Each module and package of campaign_lab stands in the table of layers."""
+    names = [
+        path.name
+        for path in (ROOT / "campaign_lab").iterdir()
+        if path.suffix == ".py" or (path / "__init__.py").exists()
+    ]
+    for name in names:
+        assert name.startswith("__") or f"`{name.removesuffix('.py')}" in ARCHITECTURE, name
+
+
+def test_links_between_the_documents_lead_somewhere() -> None:
+    """Each relative link of a Markdown file points at a file that exists."""
+    for document in [*ROOT.glob("*.md"), *(ROOT / "data").glob("*.md"), *(ROOT / "bench").glob("*.md")]:
+        for target in re.findall(r"\]\((?!https?:)([^)#]+)", document.read_text(encoding="utf-8")):
+            assert (document.parent / target).exists(), f"{document.name}: {target}"
+
+
+def test_dependencies_are_pinned_in_the_constraints() -> None:
+    """Every declared dependency has its tested version in constraints.txt, by name and version only."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    lines = (ROOT / "constraints.txt").read_text(encoding="utf-8").split()
+    assert all(re.fullmatch(r"[A-Za-z0-9._-]+==[A-Za-z0-9.+!]+", line) for line in lines)
+    pinned = {line.split("==")[0].lower().replace("_", "-") for line in lines}
+    wanted = [
+        *project["dependencies"],
+        *(each for extra in project["optional-dependencies"].values() for each in extra),
+    ]
+    for name in (re.split(r"[<>=\[;]", each)[0].lower().replace("_", "-") for each in wanted):
+        assert name in pinned, name
+
+
+@pytest.mark.parametrize("phase", builtin_phases().values(), ids=lambda phase: phase.name)
+def test_prompts_have_no_placeholder_left(phase: object) -> None:
+    """Every $name in a prompt file is filled in."""
+    message = phase.message(Brief(url="https://a.example"))  # type: ignore[attr-defined]
+    texts = [message, *(agent.prompt for agent in phase.agents)]  # type: ignore[attr-defined]
+    assert not [text for text in texts if re.search(r"\$(task|schema|pages)\b", text)]

@@ -1,0 +1,86 @@
+"""The errors a user can meet: each survives a worker process, and says what, which and what next."""
+
+from __future__ import annotations
+
+import pickle
+
+import pytest
+
+from campaign_lab import errors
+from campaign_lab.errors import (
+    BriefError,
+    BudgetExceeded,
+    EndpointError,
+    LabError,
+    NotFoundError,
+    PageError,
+    PhaseOrderError,
+    ReplayMiss,
+    SessionExpired,
+    StoreError,
+    TranscriptGone,
+    TurnFailed,
+)
+
+EXAMPLES: tuple[tuple[LabError, tuple[str, ...]], ...] = (
+    (
+        BriefError(("market: 'Canada' is not allowed; expected CA",), "brief.toml"),
+        ("brief.toml", "'Canada'", "expected CA"),
+    ),
+    (
+        PageError("https://a.example/x", "it is larger than 5 MB; read a smaller page"),
+        ("https://a.example/x", "5 MB", "smaller page"),
+    ),
+    (
+        StoreError("data/lab.duckdb", "is in use by process 7", "Wait until it is done."),
+        ("data/lab.duckdb", "process 7", "Wait"),
+    ),
+    (NotFoundError("phase", "reserch", ("research", "copy")), ("no phase", "'reserch'", "Known: research, copy")),
+    (PhaseOrderError("strategy", ("brand profile",)), ("'strategy'", "brand profile", "Run the phase")),
+    (
+        ReplayMiss("copy", ("the steer has changed",), 0.0421),
+        ("'copy'", "the steer has changed", "$0.0421", "on_miss='run'"),
+    ),
+    (
+        TurnFailed("research", "api", "the endpoint answered 529", "Pages are kept.", 0.5),
+        ("'research'", "answered 529", "$0.5000", "Pages are kept.", "Run it again"),
+    ),
+    (SessionExpired("main", "2026-11-22 12:00"), ("'main'", "2026-11-22 12:00", "lab.session(brief)", "session.pin()")),
+    (TranscriptGone("main", "copy", 0.25), ("'main'", "'copy'", "about $0.2500", 'name="again"')),
+    (BudgetExceeded("user", 5, 4.5, 0.75), ("this user", "$5.0000", "$4.5000", "$0.7500", "Raise the budget")),
+    (EndpointError("anthropic", "the variable X holds no key; set it"), ("'anthropic'", "holds no key", "set it")),
+)
+
+
+def test_every_error_of_the_package_has_an_example_here() -> None:
+    """A new error comes with its text checked."""
+    defined = {each for each in vars(errors).values() if isinstance(each, type) and issubclass(each, LabError)}
+    assert defined - {LabError} == {type(error) for error, _ in EXAMPLES}
+
+
+@pytest.mark.parametrize(("error", "said"), EXAMPLES, ids=lambda value: type(value).__name__)
+def test_an_error_says_what_which_and_what_next(error: LabError, said: tuple[str, ...]) -> None:
+    """The text names the thing, its value and the next step."""
+    for part in said:
+        assert part in str(error)
+
+
+@pytest.mark.parametrize(("error", "said"), EXAMPLES, ids=lambda value: type(value).__name__)
+def test_an_error_survives_its_way_out_of_a_worker_process(error: LabError, said: tuple[str, ...]) -> None:
+    """Pickled and read again it is of the same type, with the same fields and text."""
+    again = pickle.loads(pickle.dumps(error))
+    assert type(again) is type(error)
+    assert vars(again) == vars(error)
+    assert str(again) == str(error)
+
+
+def test_an_unknown_price_is_not_called_free() -> None:
+    """Where nobody knows what it costs, no sum is named."""
+    assert "$" not in str(ReplayMiss("copy", ("nothing was run from this checkpoint yet",), None))
+    assert "$" not in str(TurnFailed("copy", "agent", "an agent failed"))
+    assert "$" not in str(TranscriptGone("main", "copy", None))
+
+
+def test_what_is_not_there_and_what_is_not_yours_read_the_same() -> None:
+    """The text does not give away whether somebody else has a thing of that name."""
+    assert str(NotFoundError("session", "main")) == "There is no session 'main' here."
