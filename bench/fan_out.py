@@ -74,8 +74,11 @@ def main() -> int:
     ratio = statistics.median(several) / statistics.median(one)
     peak = max(memory, key=lambda each: each.peak)
     print(f"fan-out: {FORKS} forks take {ratio:.2f} x the time of one, medians of {PAIRS} (bar {BAR:.1f} on 2 cores)")
-    print(f"  one: {statistics.median(one):.2f} s, {FORKS} at once: {statistics.median(several):.2f} s, one after the other they "
-          f"would take {FORKS * statistics.median(one):.2f} s; load {psutil.getloadavg()[0]:.1f} on {psutil.cpu_count()} cores")  # fmt: skip
+    alone, load = statistics.median(one), psutil.getloadavg()[0]
+    print(
+        f"  one: {alone:.2f} s, {FORKS} at once: {statistics.median(several):.2f} s, one after the other: {FORKS * alone:.2f} s"
+    )
+    print(f"  load of the machine {load:.1f} on {psutil.cpu_count()} cores")
     print(
         f"  peak memory {peak.peak / 1e6:,.0f} MB in {peak.processes} processes (resident, what they share counted for each)"
     )

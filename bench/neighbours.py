@@ -113,7 +113,7 @@ class _Ours:
             **vars(self._base), "id": str(uuid.uuid4()), "name": f"Angle {n}", "purpose": f"Angle {n}",
             "parent_session": "base", "start_turn": at, "tip_turn": at,
         })  # fmt: skip
-        fork = self._file.call(lambda con: tables.get_or_create_fork(con, row))
+        fork = self._file.call(lambda con: tables.get_or_create_fork(con, row, lambda _row: False))
         return self._messages(self._run(fork, at, (asked, answered)))
 
     def close(self) -> int:

@@ -23,7 +23,7 @@ from campaign_lab.errors import BriefError, EndpointError, NotFoundError
 from campaign_lab.rehearsal.endpoint import RehearsalEndpoint
 from campaign_lab.sessions.budgets import Budgets
 from campaign_lab.sessions.context import Context, unheard, utc_now
-from campaign_lab.sessions.expiry import expires_at, seconds
+from campaign_lab.sessions.expiry import seconds
 from campaign_lab.sessions.listing import cost_rows, find_session, session_rows, tree_rows
 from campaign_lab.sessions.session import Session
 from campaign_lab.sessions.standing import current_cell
@@ -132,12 +132,8 @@ class Lab:
             notebook=cell.notebook, cell_id=cell.cell_id, source_sha=cell.source_sha, metadata=json.dumps(metadata),
         )  # fmt: skip
 
-        def is_expired(stored: SessionRow) -> bool:
-            end = expires_at(stored)
-            return end is not None and end <= context.now()
-
         _check_folder(context.engine.call(lambda con: tables.session_by_identity(con, row)), brief, context)
-        row = context.engine.call(lambda con: tables.get_or_create_session(con, row, is_expired))
+        row = context.engine.call(lambda con: tables.get_or_create_session(con, row, context.is_expired))
         return Session(context, row, None)
 
     def open(self, name: str | os.PathLike[str], *, from_start: bool = False) -> Session:
@@ -152,7 +148,7 @@ class Lab:
             from campaign_lab.sessions.portable import load
 
             row = load(context.engine, name, owner=context.user)
-            return Session(context, row, row.tip_turn)
+            return Session(context, row, row.start_turn if from_start else row.tip_turn)
         found = context.engine.call(lambda con: find_session(con, context.user, str(name), now=context.now()))
         if found is None:
             raise NotFoundError("session", str(name))

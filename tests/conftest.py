@@ -81,6 +81,7 @@ class Clock:
         self.now = now
 
     def __call__(self) -> datetime:
+        """The time as it stands."""
         return self.now
 
     def move(self, **by: float) -> None:

@@ -32,8 +32,9 @@ class Found:
 
 def look(con: Con, session: SessionRow, parent: str | None, key: str) -> Found:
     """Looks for a finished turn with the key, in the session's own line and in the forks that runs made of it."""
-    family = tables.family_of(con, session)
-    siblings = tables.turns_after(con, parent, family)
+    own = [turn for turn in tables.line_of(con, session.tip_turn) if turn.parent_turn == parent]
+    others = tables.turns_after(con, parent, tables.family_of(con, session))
+    siblings = list({turn.id: turn for turn in (*own, *others)}.values())
     turn = next((turn for turn in siblings if turn.key == key), None)
     return Found(turn=turn, siblings=tuple(siblings))
 

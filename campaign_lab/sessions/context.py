@@ -13,6 +13,7 @@ from campaign_lab.agents.phases import Phase
 from campaign_lab.errors import NotFoundError
 from campaign_lab.sessions import access
 from campaign_lab.sessions.budgets import Budgets
+from campaign_lab.sessions.expiry import expires_at
 from campaign_lab.store.engine import DuckFile
 from campaign_lab.store.rows import SessionRow
 
@@ -46,6 +47,11 @@ class Context:
         if name not in self.phases:
             raise NotFoundError("phase", name, tuple(self.phases))
         return self.phases[name]
+
+    def is_expired(self, session: SessionRow) -> bool:
+        """Has the session expired by the lab's clock?"""
+        end = expires_at(session)
+        return end is not None and end <= self.now()
 
     def require(self, session: SessionRow, verb: access.Verb) -> None:
         """Raises NotFoundError unless the user may do this: the same error as for a session that does not exist."""

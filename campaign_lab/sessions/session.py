@@ -104,8 +104,7 @@ class Session:
     @property
     def expired(self) -> bool:
         """Has it expired? Then its turns still replay, and nothing new is sent."""
-        end = self.expires_at
-        return end is not None and end <= self._context.now()
+        return self._context.is_expired(self._fresh())
 
     @property
     def notice(self) -> str:
@@ -214,7 +213,7 @@ class Session:
             tip_turn=start.turn_id, purpose=purpose.strip(), automatic=False, made_at=now, last_paid_at=None, pinned=False,
             owner=self._context.user, notebook=cell.notebook, cell_id=cell.cell_id, source_sha=cell.source_sha, renews=None,
         )  # fmt: skip
-        row = self._context.engine.call(lambda con: tables.get_or_create_fork(con, row))
+        row = self._context.engine.call(lambda con: tables.get_or_create_fork(con, row, self._context.is_expired))
         return Session(self._context, row, start.turn_id)
 
     def forks(self) -> list[Session]:

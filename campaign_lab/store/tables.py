@@ -101,17 +101,20 @@ def get_or_create_session(con: Con, row: SessionRow, is_expired: Callable[[Sessi
     return select(con, SessionRow, "WHERE id = ?", [found.id])[0]
 
 
-def get_or_create_fork(con: Con, row: SessionRow) -> SessionRow:
-    """The fork of that owner, checkpoint and purpose; the row itself when there is none yet."""
-    rest = "WHERE owner = ? AND start_turn IS NOT DISTINCT FROM ? AND purpose = ? AND NOT automatic"
+def get_or_create_fork(con: Con, row: SessionRow, is_expired: Callable[[SessionRow], bool]) -> SessionRow:
+    """The fork of that owner, checkpoint and purpose; the row itself when there is none yet, or when that has expired."""
+    rest = (
+        "WHERE owner = ? AND start_turn IS NOT DISTINCT FROM ? AND purpose = ? AND NOT automatic AND swept_at IS NULL "
+        "ORDER BY made_at DESC, id"
+    )
     found = [
         each
         for each in select(con, SessionRow, rest, [row.owner, row.start_turn, row.purpose])
         if each.parent_session is not None and (row.start_turn or each.parent_session == row.parent_session)
     ]
-    if found:
+    if found and not is_expired(found[0]):
         return found[0]
-    named = _renamed(row, _names(con, row))
+    named = replace(row, name=found[0].name, renews=found[0].id) if found else _renamed(row, _names(con, row))
     insert(con, [named])
     con.execute(
         "UPDATE sessions SET last_paid_at = ? WHERE id = ?", [row.made_at, row.parent_session]
@@ -141,6 +144,8 @@ def family_of(con: Con, session: SessionRow, *, renewed: bool = True) -> list[Se
 def session_for(con: Con, session: SessionRow, turn: TurnRow) -> SessionRow:
     """The session of the family in which a found turn stands. A renewing session takes over a turn of the one it renews."""
     own = {row.id: row for row in family_of(con, session, renewed=False)}
+    if any(each.id == turn.id for each in line_of(con, session.tip_turn)):
+        return own.get(session.id, session)
     if turn.session_id in own:
         return own[turn.session_id]
     if own.get(session.id, session).tip_turn == turn.parent_turn:
@@ -170,6 +175,7 @@ def move_tip(con: Con, turn: TurnRow) -> SessionRow:
     fork = _renamed(fork, _names(con, session))
     insert(con, [fork])
     con.execute("UPDATE turns SET session_id = ? WHERE id = ?", [fork.id, turn.id])
+    con.execute("UPDATE attempts SET session_id = ? WHERE id = ?", [fork.id, turn.id])  # its cost goes with it
     return fork
 
 

@@ -99,3 +99,19 @@ def test_a_fork_lives_its_own_life(lab_of: LabOf, clock: Any) -> None:
     fork = session.fork("Fresh eyes", at="research")
     assert not fork.expired
     assert lab.run_sync(fork.run("strategy")).records
+
+
+def test_the_next_morning_a_fork_replays_and_goes_on_too(lab_of: LabOf, clock: Any, server: RehearsalServer) -> None:
+    """Forking again for the same purpose after the fork has expired gives a fresh one that replays its turns."""
+    lab = lab_of()
+    base = lab.open("main")
+    old = base.fork("Emotional angle", at="research")
+    lab.run_sync(old.run("strategy"))
+    clock.move(hours=20)
+    fresh = lab.open("main").fork("Emotional angle", at="research")
+    assert fresh.id != old.id
+    assert fresh.name == old.name
+    booked = len(server.book)
+    assert lab.run_sync(fresh.run("strategy")).replayed
+    assert len(server.book) == booked
+    assert not lab.run_sync(fresh.run("copy")).forked

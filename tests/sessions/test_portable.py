@@ -222,7 +222,8 @@ def test_a_fork_brings_the_sessions_that_it_came_through(lab_file: DuckFile, oth
     def make(con: Con) -> SessionRow:
         base = grow(con, add(con, session()), "research")
         between = add(con, fork(base, "Between"))
-        child = grow(con, add(con, fork(between, "Emotional", owner="bob")), "copy", phase="copy")
+        closer = add(con, fork(between, "Closer"))
+        child = grow(con, add(con, fork(closer, "Emotional", owner="bob")), "copy", phase="copy")
         grow(con, base, "strategy", phase="strategy")
         share(con, base, "bob")
         add_page(con)
@@ -236,7 +237,8 @@ def test_a_fork_brings_the_sessions_that_it_came_through(lab_file: DuckFile, oth
     assert [(node.session, node.owner, node.parent, node.phases) for node in nodes] == [
         ("main", "zoe", None, ("research",)),
         ("Between", "zoe", "main", ("research",)),
-        ("Emotional", "zoe", "Between", ("research", "copy")),
+        ("Closer", "zoe", "Between", ("research",)),
+        ("Emotional", "zoe", "Closer", ("research", "copy")),
     ]
     assert [step.user for step in other.call(lambda con: lineage(con, loaded.tip_turn))] == ["ana", "bob"]
     assert other.call(dump)["shares"] == []

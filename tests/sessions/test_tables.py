@@ -47,7 +47,7 @@ def race(n):
     barrier.wait()
     if what == "session":
         return file.call(lambda con: tables.get_or_create_session(con, mine, lambda _: False)).id
-    return file.call(lambda con: tables.get_or_create_fork(con, mine)).id
+    return file.call(lambda con: tables.get_or_create_fork(con, mine, lambda _row: False)).id
 
 print("ready", flush=True)
 sys.stdin.readline()
@@ -79,7 +79,7 @@ def get_session(file: DuckFile, row: SessionRow, *, expired: bool = False) -> Se
 
 
 def get_fork(file: DuckFile, row: SessionRow) -> SessionRow:
-    return file.call(lambda con: tables.get_or_create_fork(con, row))
+    return file.call(lambda con: tables.get_or_create_fork(con, row, lambda _row: False))
 
 
 def turn(name: str, parent: str | None = None, session: str = "s1", **changed: Any) -> TurnRow:

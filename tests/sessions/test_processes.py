@@ -1,0 +1,145 @@
+"""Several processes work in one lab file: nothing is lost or doubled, one turn is paid once, and kill -9 harms nothing."""
+
+from __future__ import annotations
+
+import multiprocessing
+import random
+import shutil
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from campaign_lab import Lab
+from campaign_lab.store import tables
+from campaign_lab.store.engine import DuckFile
+from campaign_lab.store.rows import AttemptRow, RequestRow, SessionRow, TurnRow
+
+sys.path.insert(0, str(Path(__file__).parent))  # the processes that a test starts find session_workers there
+
+import session_workers
+
+PROCESSES = multiprocessing.get_context("forkserver")
+PROCESSES.set_forkserver_preload(session_workers.PRELOAD)
+KILLS, SEED = 20, 20261122
+
+
+def started(target: Any, path: Path, *given: Any) -> tuple[Any, Connection]:
+    """A process at work on the file, and the pipe on which it tells."""
+    ours, its = PROCESSES.Pipe()
+    process = PROCESSES.Process(target=target, args=(str(path), its, *given))
+    process.start()
+    its.close()
+    return process, ours
+
+
+def told_by(pipe: Connection) -> Iterator[Any]:
+    """What a process tells until it is done or dead."""
+    try:
+        while (each := pipe.recv()) is not None:
+            yield each
+    except EOFError:
+        return
+
+
+@contextmanager
+def opened(path: Path, **options: Any) -> Iterator[Lab]:
+    with Lab(path, user="ana", endpoint="rehearsal", **options) as lab:
+        yield lab
+
+
+def rows(file: DuckFile, table: type, rest: str = "") -> list[Any]:
+    return file.call(lambda con: tables.select(con, table, rest))
+
+
+def assert_sound(lab: Lab) -> None:
+    """Every session proves, and no row or transcript entry stands there twice or out of its place."""
+    file = lab._context.engine
+    for table in (SessionRow, TurnRow, AttemptRow):
+        assert max(Counter(row.id for row in rows(file, table)).values()) == 1
+    assert (
+        max(
+            Counter((row.attempt_id, row.subpath, row.message_id) for row in rows(file, RequestRow)).values(), default=1
+        )
+        == 1
+    )
+    doubled = "SELECT uuid FROM entries WHERE uuid IS NOT NULL GROUP BY ALL HAVING count(*) > 1"
+    gaps = "SELECT session_id FROM entries GROUP BY session_id, subpath HAVING count(*) <> max(seq) + 1"
+    for sql in (doubled, gaps):
+        assert file.call(lambda con, sql=sql: con.execute(sql).fetchall()) == []
+    for row in rows(file, SessionRow):
+        assert lab.open(row.id).verify() == []
+
+
+def test_processes_with_the_real_cli_lose_and_double_nothing(researched_file: Path, tmp_path: Path, clock: Any) -> None:
+    """Three processes ask the same question at once, which is paid once, and then work in forks of their own."""
+    path = tmp_path / "lab.duckdb"
+    shutil.copy(researched_file, path)
+    working = [started(session_workers.talk, path, f"Worker {n}", 2) for n in range(3)]
+    for _, pipe in working:
+        pipe.send("go")
+    told = [list(told_by(pipe)) for _, pipe in working]
+    for process, _ in working:
+        process.join(60)
+        assert process.exitcode == 0
+
+    with opened(path, now=clock) as lab:
+        file = lab._context.engine
+        shared = [(key, replayed) for each in told for kind, key, replayed in each if kind == "shared"]
+        assert sorted(replayed for _, replayed in shared) == [False, True, True]
+        assert len({key for key, _ in shared}) == 1
+        key = shared[0][0]
+        assert (
+            len(rows(file, TurnRow, f"WHERE key = '{key}'")) == len(rows(file, AttemptRow, f"WHERE key = '{key}'")) == 1
+        )
+
+        forks = {fork: turns for each in told for kind, fork, turns in each if kind == "fork"}
+        assert len(forks) == 6
+        stored = {row.id: row for row in rows(file, TurnRow)}
+        for fork, turns in forks.items():
+            assert lab.open(fork).checkpoint().turn_id == turns[-1]
+            assert [stored[turn].session_id for turn in turns] == [fork, fork]
+            assert stored[turns[1]].parent_turn == turns[0]
+        assert len(stored) == 2 + 1 + 2 * len(forks)  # research and strategy were there
+        assert {row.state for row in rows(file, AttemptRow)} == {"finished"}
+        assert_sound(lab)
+
+
+@pytest.mark.parametrize("at_once", [2])
+def test_what_a_killed_process_was_told_is_stored(tmp_path: Path, at_once: int) -> None:
+    """Two write at a time and are killed at random moments, twenty in all: each acknowledged row stands, all sessions prove."""
+    path, chance = tmp_path / "lab.duckdb", random.Random(SEED)
+    acknowledged: list[tuple[str, str]] = []
+    deaths: list[int | None] = []
+    for place in range(KILLS // at_once):
+        working = [started(session_workers.write_until, path, place * at_once + n, 60.0) for n in range(at_once)]
+        for process, pipe in working:
+            heard = told_by(pipe)
+            for _ in range(chance.randrange(2, 14)):
+                acknowledged.append(next(heard)[:2])
+            time.sleep(chance.random() * 0.03)  # somewhere within the next row
+            process.kill()
+            acknowledged += [each[:2] for each in heard]
+            process.join(30)
+            deaths.append(process.exitcode)
+    assert deaths == [-9] * KILLS
+
+    with opened(path) as lab:
+        file = lab._context.engine
+        stored = {
+            "turn": {row.id for row in rows(file, TurnRow)},
+            "session": {row.id for row in rows(file, SessionRow)},
+            "append": {uid for (uid,) in file.call(lambda con: con.execute("SELECT uuid FROM entries").fetchall())},
+        }
+        assert {kind for kind, _ in acknowledged} == set(stored)
+        for kind, ids in stored.items():
+            assert {row for told, row in acknowledged if told == kind} <= ids
+        finished = {row.id for row in rows(file, AttemptRow) if row.state == "finished"}
+        assert finished == stored["turn"]
+        assert_sound(lab)
