@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from campaign_lab.checks import graphemes
+from campaign_lab.show import frame_html
 
 if TYPE_CHECKING:
     import pandas as pd
 
 Row = Mapping[str, Any]
 
-PANDAS_WIDTH = 50
-"""Characters of a cell that pandas shows when nobody has chosen."""
-TEXT_WIDTH = 130
-"""Characters of a cell that show a primary text whole."""
+MOST_ROWS = 200
+"""Rows that a frame shows of itself."""
 
 
 @dataclass(frozen=True)
@@ -102,7 +102,37 @@ def frame(rows: Sequence[Row], columns: Sequence[Column]) -> pd.DataFrame:
     """The rows as a frame with fixed columns and dtypes, empty or not."""
     import pandas as pd
 
-    if pd.get_option("display.max_colwidth") == PANDAS_WIDTH:  # the user has not chosen: show whole texts
-        pd.set_option("display.max_colwidth", TEXT_WIDTH)
     data = {column.name: pd.Series([column.value(row) for row in rows], dtype=column.dtype) for column in columns}
-    return pd.DataFrame(data)
+    return _readable()(data)
+
+
+@cache
+def _readable() -> type[pd.DataFrame]:
+    """A DataFrame that shows itself so that texts can be read: pandas cuts them, and squeezes them to a word a line.
+
+    Made when first needed, because pandas takes most of a second to import.
+    """
+    import pandas as pd
+
+    class ReadableFrame(pd.DataFrame):
+        """A DataFrame in every way but its HTML."""
+
+        @property
+        def _constructor(self) -> type[pd.DataFrame]:
+            return ReadableFrame
+
+        def _repr_html_(self) -> str:
+            shown = self.head(MOST_ROWS)
+            rows = [[_shown(value) for value in row] for row in shown.itertuples(index=False)]
+            return frame_html([str(name) for name in shown.columns], rows, len(self))
+
+    return ReadableFrame
+
+
+def _shown(value: Any) -> Any:
+    """Times without seconds; what is missing as nothing."""
+    import pandas as pd
+
+    if pd.isna(value):
+        return ""
+    return f"{value:%Y-%m-%d %H:%M}" if hasattr(value, "strftime") else value

@@ -7,6 +7,8 @@ from html import escape
 from typing import Any
 
 CELL = "text-align:left;vertical-align:top;padding:2px 12px 2px 0"
+WIDE_FROM = 40
+"""From how many characters a column of texts gets room."""
 TITLES = {
     "brand_profile": "Brand",
     "customer_insight": "Customers",
@@ -44,6 +46,27 @@ def receipt_html(lines: Sequence[Mapping[str, Any]], total_usd: float | None, re
     ]
     note = " at list price; rehearsal costs nothing" if rehearsal else ""
     return f"{_table(rows)}<p>Sum: {escape(usd(total_usd))}{note}.</p>"
+
+
+def frame_html(names: Sequence[str], rows: Sequence[Sequence[Any]], total: int) -> str:
+    """A frame as a table that can be read: texts stand left and get room, headings may wrap. ``total`` counts all rows."""
+    wide = {
+        place
+        for place in range(len(names))
+        if max((len(row[place]) for row in rows if isinstance(row[place], str)), default=0) > WIDE_FROM
+    }
+    head = "".join(f'<th style="{CELL};white-space:normal">{escape(name.replace("_", " "))}</th>' for name in names)
+    body = "".join(
+        "<tr>" + "".join(_frame_cell(value, place in wide) for place, value in enumerate(row)) + "</tr>" for row in rows
+    )
+    more = f"<p>{len(rows)} of {total} rows are shown.</p>" if total > len(rows) else ""
+    return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>{more}"
+
+
+def _frame_cell(value: Any, wide: bool) -> str:
+    room = ";min-width:20em" if wide else ""
+    text = f"{value:.4f}" if isinstance(value, float) else str(value)
+    return f'<td style="{CELL}{room}">{escape(text)}</td>'
 
 
 def usd(cost: float | None) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import pandas as pd
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -27,13 +26,6 @@ DTYPES = {
     "endpoint": "str",
 }
 NAMES = ("session", "angle", "motivation", "headline", "primary_text", "description", "call_to_action", "endpoint")
-
-
-@pytest.fixture(autouse=True)
-def _pandas_options() -> Any:
-    """What a frame sets for its display does not leak into other tests."""
-    with pd.option_context("display.max_colwidth", 50):
-        yield
 
 
 def row(**fields: Any) -> dict[str, Any]:
@@ -85,10 +77,17 @@ def test_only_quotes_that_stand_count_as_supported() -> None:
     assert frame["quotes_supported"].tolist() == [1, 0]
 
 
-def test_a_width_that_the_user_chose_stays() -> None:
-    """Whole texts are shown by default; who has set another width keeps it."""
-    copy_frame([])
-    assert pd.get_option("display.max_colwidth") > 125
-    with pd.option_context("display.max_colwidth", 20):
-        copy_frame([row()])
-        assert pd.get_option("display.max_colwidth") == 20
+def test_a_table_shows_whole_texts_and_escapes_them() -> None:
+    """A text of full length stands in the HTML uncut; markup in it is text; a slice of the table shows itself the same way."""
+    text = "<script>alert(1)</script> " + "words that go on and on " * 4
+    frame = copy_frame([row(primary_text=text.strip()), row()])
+    shown = frame[frame["headline"] == frame["headline"][0]][["headline", "primary_text"]]._repr_html_()
+    assert "<script>" not in shown
+    assert "&lt;script&gt;" in shown
+    assert ("words that go on and on " * 4).strip() in shown
+    assert "primary text" in shown
+
+
+def test_a_long_table_says_how_much_it_shows() -> None:
+    """Two hundred rows are shown, and the number of all."""
+    assert "200 of 300 rows are shown" in copy_frame([row()] * 300)._repr_html_()

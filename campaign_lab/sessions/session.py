@@ -274,7 +274,8 @@ class Session:
 
     def turns(self) -> list[Turn]:
         """The turns from the root to where the handle stands."""
-        return [self._load(turn) for turn in self._line()]
+        line = self._line()
+        return self._context.engine.call(lambda con: [self._loaded(con, turn, self._row) for turn in line])
 
     @property
     def receipt(self) -> Receipt:

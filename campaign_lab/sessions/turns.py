@@ -102,9 +102,7 @@ def load_turn(con: Con, row: TurnRow, phase: Phase | None, session: SessionRow) 
         receipt=replace(
             receipt_of(row.phase, requests, rehearsal=rehearsal),
             cache=_cache(con, row, requests),
-            avoided_usd=_sum(
-                [each for turn in tables.line_of(con, row.parent_turn) for each in _requests(con, turn.id)]
-            ),
+            avoided_usd=_sum(_requests_before(con, row)),
         ),
         rehearsal=rehearsal,
         made_at=row.finished_at,
@@ -114,6 +112,14 @@ def load_turn(con: Con, row: TurnRow, phase: Phase | None, session: SessionRow) 
 
 def _requests(con: Con, turn_id: str) -> list[RequestRow]:
     return tables.select(con, RequestRow, "WHERE attempt_id = ? ORDER BY n", [turn_id])
+
+
+def _requests_before(con: Con, row: TurnRow) -> list[RequestRow]:
+    """Those of all turns before it, root first. One query: a line may have hundreds of turns."""
+    line = tables.ancestry(con, row.parent_turn)
+    found = tables.select(con, RequestRow, "WHERE attempt_id IN (SELECT unnest(?::VARCHAR[]))", [line]) if line else []
+    place = {turn: n for n, turn in enumerate(line)}
+    return sorted(found, key=lambda request: (-place[request.attempt_id], request.n))
 
 
 def _cache(con: Con, row: TurnRow, requests: Sequence[RequestRow]) -> CacheVerdict | None:

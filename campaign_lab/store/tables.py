@@ -60,14 +60,14 @@ def select(con: Con, table: type[Row], rest: str = "", values: Sequence[Any] = (
 
 def line_of(con: Con, turn_id: str | None) -> list[TurnRow]:
     """The turn and all its ancestors, root first. Empty for the root checkpoint."""
-    line = _ancestry(con, turn_id)
+    line = ancestry(con, turn_id)
     rows = select(con, TurnRow, "WHERE id IN (SELECT unnest(?::VARCHAR[]))", [line]) if line else []
     place = {each: n for n, each in enumerate(line)}
     return sorted(rows, key=lambda row: -place[row.id])
 
 
-def _ancestry(con: Con, turn_id: str | None) -> list[str]:
-    """Ids of the turn and its ancestors, root last. Walked here, because a recursive query took 20 times as long for 200."""
+def ancestry(con: Con, turn_id: str | None) -> list[str]:
+    """Ids of the turn and its ancestors, the root last. Walked here, because a recursive query took 20 times as long for 200."""
     parents = dict(con.execute("SELECT id, parent_turn FROM turns").fetchall()) if turn_id else {}
     line: dict[str, None] = {}
     while turn_id is not None and turn_id in parents and turn_id not in line:

@@ -69,8 +69,8 @@ def read_until(path: str, told: Connection, _seed: int, seconds: float) -> None:
         while time.monotonic() < end:
             began = time.perf_counter()
             try:
-                turns = lab.open("main").turns()
-                told.send(("read", str(len(turns)), _ms(began)))
+                said = lab.open("main").conversation()
+                told.send(("read", str(len(said)), _ms(began)))
             except LabError as error:
                 told.send(("refused", str(error), _ms(began)))
             time.sleep(0.2)

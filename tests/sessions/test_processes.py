@@ -14,8 +14,6 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from campaign_lab import Lab
 from campaign_lab.store import tables
 from campaign_lab.store.engine import DuckFile
@@ -27,7 +25,7 @@ import session_workers
 
 PROCESSES = multiprocessing.get_context("forkserver")
 PROCESSES.set_forkserver_preload(session_workers.PRELOAD)
-KILLS, SEED = 20, 20261122
+KILLS, AT_ONCE, SEED = 20, 2, 20261122
 
 
 def started(target: Any, path: Path, *given: Any) -> tuple[Any, Connection]:
@@ -111,18 +109,16 @@ def test_processes_with_the_real_cli_lose_and_double_nothing(researched_file: Pa
         assert_sound(lab)
 
 
-@pytest.mark.parametrize("at_once", [2])
-def test_what_a_killed_process_was_told_is_stored(tmp_path: Path, at_once: int) -> None:
+def test_what_a_killed_process_was_told_is_stored(tmp_path: Path) -> None:
     """Two write at a time and are killed at random moments, twenty in all: each acknowledged row stands, all sessions prove."""
     path, chance = tmp_path / "lab.duckdb", random.Random(SEED)
     acknowledged: list[tuple[str, str]] = []
     deaths: list[int | None] = []
-    for place in range(KILLS // at_once):
-        working = [started(session_workers.write_until, path, place * at_once + n, 60.0) for n in range(at_once)]
+    for place in range(KILLS // AT_ONCE):
+        working = [started(session_workers.write_until, path, place * AT_ONCE + n, 60.0) for n in range(AT_ONCE)]
         for process, pipe in working:
             heard = told_by(pipe)
-            for _ in range(chance.randrange(2, 14)):
-                acknowledged.append(next(heard)[:2])
+            acknowledged += [next(heard)[:2] for _ in range(chance.randrange(2, 14))]
             time.sleep(chance.random() * 0.03)  # somewhere within the next row
             process.kill()
             acknowledged += [each[:2] for each in heard]
@@ -142,4 +138,8 @@ def test_what_a_killed_process_was_told_is_stored(tmp_path: Path, at_once: int) 
             assert {row for told, row in acknowledged if told == kind} <= ids
         finished = {row.id for row in rows(file, AttemptRow) if row.state == "finished"}
         assert finished == stored["turn"]
+        assert {row.state for row in rows(file, AttemptRow)} == {
+            "finished",
+            "running",
+        }  # some died in the middle of a turn
         assert_sound(lab)
