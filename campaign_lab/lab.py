@@ -174,7 +174,7 @@ class Lab:
     def costs(self, by: str = "session") -> pd.DataFrame:
         """What was spent, in US dollars, by ``user``, ``campaign``, ``session``, ``phase``, ``agent``, ``day`` or ``model``.
 
-        Read from the ledger: what the user paid, and what was paid on the user's sessions. The rows add up to the whole.
+        Read from the ledger: what the user paid, and what was paid on sessions that the user may see. The rows add up.
         """
         from campaign_lab.compare import cost_columns, frame
 

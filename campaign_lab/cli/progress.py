@@ -177,6 +177,15 @@ def _receipt(console: Console, receipt: Mapping[str, Any], turns: Sequence[Turn]
         ]
         table.add_row(line["phase"], line["agent"], *(f"{count:,}" for count in counts), usd(line["cost_usd"]))
     console.print(table)
+    for turn in turns:
+        if turn.receipt.cache and not turn.replayed:
+            cache, carried = turn.receipt.cache, usd(turn.receipt.avoided_usd)
+            console.print(
+                Text(
+                    f"{turn.phase}: carries {carried} of earlier turns; cache {cache.state}, {cache.reason}",
+                    style="dim",
+                )
+            )
     if receipt["cut_requests"]:
         console.print(
             Text(f"{receipt['cut_requests']} requests were cut; what they cost is not known.", style="yellow")

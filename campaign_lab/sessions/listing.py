@@ -75,6 +75,8 @@ def cost_rows(con: Con, user: str, by: str) -> list[Row]:
     """The ledger, summed up. Raises ValueError for a key that is not known."""
     if by not in COST_KEYS:
         raise ValueError(f"by: {by!r} is not allowed; expected one of {', '.join(COST_KEYS)}")
+    seen = [row.id for row in visible(con, user)]
+    marks = ", ".join("?" for _ in seen) or "''"
     sql = (
         f"SELECT {COST_KEYS[by]}, count(*) FILTER (requests.complete), "
         "coalesce(sum(requests.input_tokens), 0), coalesce(sum(requests.cache_read_tokens), 0), "
@@ -83,11 +85,11 @@ def cost_rows(con: Con, user: str, by: str) -> list[Row]:
         "count(*) FILTER (requests.complete AND requests.cost_usd IS NULL), count(*) FILTER (NOT requests.complete) "
         "FROM requests JOIN attempts ON attempts.id = requests.attempt_id "
         "LEFT JOIN sessions ON sessions.id = attempts.session_id "
-        "WHERE attempts.user_name = ? OR sessions.owner = ? GROUP BY 1 ORDER BY 7 DESC, 1"
+        f"WHERE attempts.user_name = ? OR sessions.owner = ? OR sessions.id IN ({marks}) GROUP BY 1 ORDER BY 7 DESC, 1"
     )
     names = (by, "requests", "input_tokens", "cache_read_tokens", "cache_write_tokens", "output_tokens", "cost_usd",
              "unpriced_requests", "cut_requests")  # fmt: skip
-    return [dict(zip(names, row, strict=True)) for row in con.execute(sql, [user, user]).fetchall()]
+    return [dict(zip(names, row, strict=True)) for row in con.execute(sql, [user, user, *seen]).fetchall()]
 
 
 def tree_rows(con: Con, user: str, session: SessionRow) -> list[Row]:

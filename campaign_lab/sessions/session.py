@@ -6,18 +6,18 @@ import json
 import os
 import uuid
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from campaign_lab.agents.events import Event
 from campaign_lab.agents.phases import Phase
 from campaign_lab.brief import Brief
-from campaign_lab.errors import NotFoundError
 from campaign_lab.records import Record
 from campaign_lab.sessions import access
 from campaign_lab.sessions.admission import admit
 from campaign_lab.sessions.budgets import Estimate, estimate
+from campaign_lab.sessions.checkpoints import At, Checkpoint, chosen
 from campaign_lab.sessions.claims import Found, look
 from campaign_lab.sessions.context import Context
 from campaign_lab.sessions.expiry import expires_at, seconds
@@ -34,23 +34,6 @@ if TYPE_CHECKING:
     from campaign_lab.sessions.lineage import Message, Step
     from campaign_lab.sessions.portable import SaveReport
     from campaign_lab.sessions.verify import Problem
-
-
-@dataclass(frozen=True)
-class Checkpoint:
-    """The end of a finished turn, or the root. ``number`` counts turns from the root, which is 0."""
-
-    number: int
-    phase: str
-    key: str
-    turn_id: str | None = None
-    cell_id: str | None = None
-
-    def __repr__(self) -> str:
-        return f"Checkpoint({self.number}, {self.phase})"
-
-
-At = str | int | Checkpoint | None
 
 
 class Session:
@@ -248,18 +231,7 @@ class Session:
 
     def checkpoint(self, at: At = None) -> Checkpoint:
         """The checkpoint that ``at`` names (see ``fork``). Raises NotFoundError that lists the known ones."""
-        known = self.checkpoints()
-        if at is None:
-            return known[-1]
-        if isinstance(at, Checkpoint):
-            fitting = [each for each in known if each.turn_id == at.turn_id]
-        elif isinstance(at, str) and at.startswith("cell:"):
-            fitting = [each for each in known if each.cell_id == at.removeprefix("cell:")]
-        else:
-            fitting = [each for each in known if at in (each.number, each.phase)]
-        if not fitting:
-            raise NotFoundError("checkpoint", str(at), tuple(f"{each.number} ({each.phase})" for each in known))
-        return fitting[-1]
+        return chosen(self.checkpoints(), at)
 
     # -- reading
 

@@ -68,6 +68,7 @@ def test_read_lets_read_and_nothing_else(lab_of: LabOf) -> None:
     session = ben.open("main")
     assert session.records("angle")
     assert list(ben.sessions()["session"]) == ["main"]
+    assert set(ben.costs(by="user")["user"]) == {"ana"}
     for verb in ("run", "fork", "share", "delete", "pin"):
         with pytest.raises(NotFoundError):
             VERBS[verb](ben, session)
@@ -82,6 +83,8 @@ def test_fork_lets_fork_and_the_fork_belongs_to_who_made_it(lab_of: LabOf) -> No
     assert ben.run_sync(fork.run("strategy")).records
     with pytest.raises(NotFoundError):
         ben.run_sync(ben.open("main").run("copy"))
+    assert set(ben.costs(by="user")["user"]) == {"ana", "ben"}
+    ana.open("main").unshare("ben")
     assert set(ben.costs(by="user")["user"]) == {"ben"}
     assert ana.open("main").checkpoint().phase == "strategy"
 
