@@ -9,7 +9,7 @@ the time in the store's own calls that write a turn's messages; "a turn" is all 
 - LangGraph: one ``graph.invoke`` in its default durability, which reads the state and puts checkpoints and channel writes;
 - JSONL: read the transcript, append two lines; ``fork_session`` for a fork. Nothing waits for the disk.
 
-Needs the extra ``bench`` (``pip install -e '.[bench]'``); without it this says so and ends well.
+Needs the extra ``bench``; without it this says so and ends well.
 """
 
 import asyncio
@@ -25,10 +25,10 @@ import time
 import uuid
 from collections.abc import Callable
 from datetime import UTC, datetime
-from functools import partial
 from itertools import chain
+from operator import methodcaller
 from pathlib import Path
-from typing import Annotated, Any, Protocol, TypedDict
+from typing import Annotated, Any, TypedDict
 
 from campaign_lab.agents.phases import builtin_phases
 from campaign_lab.brief import Brief
@@ -40,13 +40,7 @@ from campaign_lab.store.transcripts import PROJECT, TurnTranscripts
 
 TURNS, FORKS, FORK_AT, LOADS = 200, 50, 100, 7
 MESSAGE_CHARACTERS = 2_000
-COLUMNS = {
-    "conversation": "conversation, ms",
-    "turn": "a turn, ms",
-    "load": "load, ms",
-    "fork": "a fork, ms",
-    "disk": "disk, MB",
-}
+COLUMNS = ("conversation", "turn", "load", "fork", "disk")
 BARRED = ("conversation", "disk")
 """Where being behind SqliteSaver fails the bench. A fork with a turn is 30 statements, about a millisecond each in DuckDB."""
 WORDS = ("angle", "rate", "renewal", "owner", "proof", "claim", "worry", "saving", "lender", "month", "quiet", "plain", "reader",
@@ -68,29 +62,11 @@ class _Stopwatch:
         self.spent += time.perf_counter() - self._began
 
 
-class _Store(Protocol):
-    """What the bench needs of a store: a line of turns, forks of it, and the size of it all."""
-
-    writing: _Stopwatch
-
-    def turn(self, asked: str, answered: str) -> None:
-        """One more turn at the end of the line."""
-
-    def load(self) -> int:
-        """Reads the whole line; how many messages it has."""
-
-    def fork(self, n: int, asked: str, answered: str) -> int:
-        """A fork after turn FORK_AT with one turn of its own; how many messages it has, when it is read again."""
-
-    def close(self) -> int:
-        """Lets go of the files; their bytes."""
-
-
 class _Ours:
     """The lab file."""
 
     def __init__(self, folder: Path) -> None:
-        self._folder, self._loop, self.writing = folder, asyncio.new_event_loop(), _Stopwatch()
+        self.folder, self._loop, self.writing = folder, asyncio.new_event_loop(), _Stopwatch()
         self._file = open_file(folder / "lab.duckdb")
         self._base = SessionRow(
             id="base", owner="ana", campaign="Neighbours", url=BRIEF.url, name="main", endpoint="rehearsal-1", model="m",
@@ -116,9 +92,8 @@ class _Ours:
         fork = self._file.call(lambda con: tables.get_or_create_fork(con, row, lambda _row: False))
         return self._messages(self._run(fork, at, (asked, answered)))
 
-    def close(self) -> int:
+    def close(self) -> None:
         self._file.close()
-        return _size(self._folder)
 
     def _messages(self, turn: str) -> int:
         line = [row.id for row in self._file.call(lambda con: tables.line_of(con, turn))]
@@ -187,7 +162,7 @@ class _LangGraph:
         class DeltaState(TypedDict):
             messages: Annotated[list, DeltaChannel(joined)]
 
-        self._folder, self._human, self._answer = folder, HumanMessage, ""
+        self.folder, self._human, self._answer = folder, HumanMessage, ""
         self._connection = sqlite3.connect(folder / "checkpoints.sqlite", check_same_thread=False)
         builder = StateGraph(DeltaState if delta else MessagesState)
         builder.add_node("answer", lambda _state: {"messages": [AIMessage(self._answer, id=str(uuid.uuid4()))]})
@@ -210,9 +185,8 @@ class _LangGraph:
         self._invoke(self._checkpoints[FORK_AT - 1], asked, answered)
         return len(self._graph.get_state(self._config).values["messages"])
 
-    def close(self) -> int:
+    def close(self) -> None:
         self._connection.close()
-        return _size(self._folder)
 
     def _invoke(self, config: Any, asked: str, answered: str) -> None:
         self._answer = answered
@@ -227,7 +201,7 @@ class _Jsonl:
 
         self.writing = _Stopwatch()
         os.environ["CLAUDE_CONFIG_DIR"] = str(folder)
-        self._folder, self._work = folder, folder / "work"
+        self.folder, self._work = folder, folder / "work"
         self._work.mkdir()
         self._files = folder / "projects" / project_key_for_directory(self._work)
         self._files.mkdir(parents=True)
@@ -252,8 +226,8 @@ class _Jsonl:
         self._append(made, leaf, (asked, answered))
         return self._messages(made)
 
-    def close(self) -> int:
-        return _size(self._folder)
+    def close(self) -> None:
+        pass
 
     def _messages(self, session: str) -> int:
         from claude_agent_sdk import get_session_messages
@@ -299,22 +273,14 @@ def main() -> int:
 def _measure(stores: dict[str, Any]) -> dict[str, dict[str, float]]:
     chance = random.Random(20261122)
     figures: dict[str, dict[str, float]] = {name: {} for name in stores}
-    _repeat(stores, figures, "turn", [partial(_turn, texts=_texts(chance)) for _ in range(TURNS)])
-    loaded = _repeat(stores, figures, "load", [lambda s: s.load()] * LOADS)
+    _repeat(stores, figures, "turn", [methodcaller("turn", *_texts(chance)) for _ in range(TURNS)])
+    loaded = _repeat(stores, figures, "load", [methodcaller("load")] * LOADS)
     assert set(loaded) == {2 * TURNS}, loaded
-    forked = _repeat(stores, figures, "fork", [partial(_fork, n=n, texts=_texts(chance)) for n in range(FORKS)])
+    forked = _repeat(stores, figures, "fork", [methodcaller("fork", n, *_texts(chance)) for n in range(FORKS)])
     assert set(forked) == {2 * FORK_AT + 2}, forked
     for name, store in stores.items():
-        figures[name]["disk"] = store.close() / 1e6
+        figures[name]["disk"] = _closed(store) / 1e6
     return figures
-
-
-def _turn(store: _Store, texts: tuple[str, str]) -> None:
-    store.turn(*texts)
-
-
-def _fork(store: _Store, n: int, texts: tuple[str, str]) -> int:
-    return store.fork(n, *texts)
 
 
 def _repeat(stores: dict[str, Any], figures: dict[str, dict[str, float]], what: str, works: list[Any]) -> list[Any]:
@@ -342,25 +308,25 @@ def _print_table(figures: dict[str, dict[str, float]]) -> None:
     print(
         f"{TURNS} turns of two messages of 2 KB, then {FORKS} forks at turn {FORK_AT}, each with a turn and read again"
     )
-    print("  " + " " * 34 + "".join(f"{title:>18}" for title in COLUMNS.values()))
+    print("  " + " " * 34 + "".join(f"{what + (', MB' if what == 'disk' else ', ms'):>18}" for what in COLUMNS))
     for name, row in figures.items():
         print(f"  {name:34}" + "".join(f"{row[what]:>18.2f}" for what in COLUMNS))
     ours = figures["ours"]
     for name in list(figures)[1:]:
         print(f"  {name + ' / ours':34}" + "".join(f"{figures[name][what] / ours[what]:>18.2f}" for what in COLUMNS))
-    for what, title in COLUMNS.items():
+    for what in COLUMNS:
         ahead = [name for name, row in figures.items() if row[what] < ours[what]]
-        print(f"  {title.split(',')[0]}: {'we lose to ' + ' and to '.join(ahead) if ahead else 'we are ahead of all'}")
+        print(f"  {what}: {'we lose to ' + ' and to '.join(ahead) if ahead else 'we are ahead of all'}")
 
 
 def _ahead(figures: dict[str, dict[str, float]]) -> int:
-    over = []
+    over = False
     for what in ("conversation", "fork", "disk"):
         ratio = figures["ours"][what] / figures["SqliteSaver"][what]
         bar = "bar 1.00" if what in BARRED else "aim 1.00, no bar"
         print(f"neighbours, {what}: {ratio:.2f} x LangGraph's SqliteSaver ({bar})")
-        over += [what] if what in BARRED and ratio > 1 else []
-    return 1 if over else 0
+        over |= what in BARRED and ratio > 1
+    return int(over)
 
 
 def _entry(session: str, role: str, text: str) -> dict[str, Any]:
@@ -376,8 +342,10 @@ def _texts(chance: random.Random) -> tuple[str, str]:
     return first, second
 
 
-def _size(folder: Path) -> int:
-    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+def _closed(store: Any) -> int:
+    """Lets go of the store's files; their bytes."""
+    store.close()
+    return sum(path.stat().st_size for path in store.folder.rglob("*") if path.is_file())
 
 
 if __name__ == "__main__":

@@ -43,6 +43,9 @@ class Endpoint(Protocol):
     def env(self) -> Mapping[str, str]:
         """The CLI's variables that lead to it."""
 
+    def count_tokens(self, model: str, text: str) -> int | None:
+        """How many tokens the text has for the model, by the endpoint's own count; None where it cannot say."""
+
     def end(self, attempt_id: str) -> Sequence[CacheRow]:
         """The attempt is over: what it wrote to the rehearsal cache."""
 
@@ -83,6 +86,21 @@ class RemoteEndpoint:
             else {}
         )
         return {"ANTHROPIC_BASE_URL": self.base_url, "ANTHROPIC_API_KEY": key, **local}
+
+    def count_tokens(self, model: str, text: str) -> int | None:
+        """Asks the endpoint, which costs nothing. None when it does not know the call or does not answer."""
+        import anthropic  # a second of imports that only an estimate needs
+
+        try:
+            self.start()
+            client = anthropic.Anthropic(
+                api_key=os.environ.get(self.key_variable) or "none", base_url=self.base_url, max_retries=0, timeout=10.0
+            )
+            with client:
+                counted = client.messages.count_tokens(model=model, messages=[{"role": "user", "content": text}])
+        except (anthropic.AnthropicError, EndpointError):
+            return None
+        return counted.input_tokens
 
     def end(self, attempt_id: str) -> Sequence[CacheRow]:
         """Nothing was kept here."""

@@ -79,6 +79,12 @@ class RehearsalEndpoint:
             "NO_PROXY": "127.0.0.1",
         }
 
+    def count_tokens(self, model: str, text: str) -> int | None:
+        """A quarter of its characters, as the server counts."""
+        from campaign_lab.rehearsal.cache import tokens_in
+
+        return tokens_in(len(text))
+
     def end(self, attempt_id: str) -> Sequence[CacheRow]:
         """What the attempt wrote to the cache or read from it, for the lab file: either begins an entry's life."""
         now = self._now()

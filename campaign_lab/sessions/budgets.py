@@ -31,14 +31,21 @@ class Budgets:
 
 @dataclass(frozen=True)
 class Estimate:
-    """About what a turn will cost. ``basis`` is ``recorded`` (turns like it), ``sizes`` (typical ones) or ``replay``."""
+    """About what a turn will cost: never a promise.
+
+    ``basis`` is ``recorded`` (turns like it), ``counted`` (its message by the endpoint's own count, the rest typical),
+    ``sizes`` (all typical) or ``replay``.
+    """
 
     usd: float | None
-    basis: Literal["recorded", "sizes", "replay"]
+    basis: Literal["recorded", "counted", "sizes", "replay"]
 
 
-def estimate(con: Con, order: Order) -> Estimate:
-    """The mean of finished turns of the same phase and model; else a price for typical sizes; None for an unknown price."""
+def estimate(con: Con, order: Order, message_tokens: int | None = None) -> Estimate:
+    """The mean of finished turns of the same phase and model; else a price for typical sizes; None for an unknown price.
+
+    ``message_tokens`` is the size of the order's message, where the endpoint has counted it.
+    """
     sql = (
         "SELECT avg(attempts.cost_usd) FROM attempts JOIN turns ON turns.id = attempts.id "
         "WHERE turns.phase = ? AND turns.model = ? AND attempts.cost_usd IS NOT NULL"
@@ -46,7 +53,8 @@ def estimate(con: Con, order: Order) -> Estimate:
     row = con.execute(sql, [order.phase.name, order.session.model]).fetchone()
     if row and row[0] is not None:
         return Estimate(float(row[0]), "recorded")
-    main = _conversation_tokens(con, order) + len(order.message) // CHARACTERS_A_TOKEN
+    message = len(order.message) // CHARACTERS_A_TOKEN if message_tokens is None else message_tokens
+    main = _conversation_tokens(con, order) + message
     agents = len(order.phase.agents)
     prices = [
         price_usd(order.session.model, Usage(input_tokens=main, output_tokens=TOKENS_WRITTEN)),
@@ -56,7 +64,8 @@ def estimate(con: Con, order: Order) -> Estimate:
         ),
     ]
     known = [price for price in prices if price is not None]
-    return Estimate(sum(known) if len(known) == len(prices) else None, "sizes")
+    basis: Literal["counted", "sizes"] = "sizes" if message_tokens is None else "counted"
+    return Estimate(sum(known) if len(known) == len(prices) else None, basis)
 
 
 def check(con: Con, order: Order, budgets: Budgets, *, user: str, now: datetime) -> float | None:

@@ -165,11 +165,15 @@ class Session:
         """About what ``run`` would cost from here, in US dollars; 0 when it would replay. An estimate, never a promise."""
         wish = Wish(self._context.phase(phase), steer, 1, arguments)
 
-        def look_up(con: tables.Con) -> Estimate:
-            order, found = self._ordered(con, self._standing.now, wish)
-            return Estimate(0.0, "replay") if found.turn else estimate(con, order)
-
-        return self._context.engine.call(look_up)
+        engine, here = self._context.engine, self._standing.now
+        order, found = engine.call(lambda con: self._ordered(con, here, wish))
+        if found.turn:
+            return Estimate(0.0, "replay")
+        expected = engine.call(lambda con: estimate(con, order))
+        if expected.basis == "recorded" or self._context.endpoint.rehearsal:
+            return expected
+        tokens = self._context.endpoint.count_tokens(self._row.model, order.message)
+        return engine.call(lambda con: estimate(con, order, tokens))
 
     def _ordered(self, con: tables.Con, start: str | None, wish: Wish) -> tuple[Order, Found]:
         (row,) = tables.select(con, SessionRow, "WHERE id = ?", [self._row.id])

@@ -245,6 +245,22 @@ def test_an_estimate_says_what_it_stands_on(lab_of: LabOf) -> None:
     assert sizes.usd > 0
 
 
+def test_an_estimate_for_another_endpoint_counts_the_message_there(
+    tmp_path: Path, server: RehearsalServer, termwick: Brief, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A url's own count_tokens is asked, with the key of the environment; nothing is paid and nothing else is sent."""
+    monkeypatch.setenv("CAMPAIGN_LAB_API_KEY", server.token)
+    booked = len(server.book)
+    with Lab(tmp_path / "lab.duckdb", user="ana", endpoint=f"http://127.0.0.1:{server.port}") as lab:
+        estimated = lab.session(termwick).estimate("research")
+    assert estimated.basis == "counted"
+    assert estimated.usd is not None
+    assert estimated.usd > 0
+    with Lab(tmp_path / "lab.duckdb", user="ana", endpoint="http://127.0.0.1:9") as lab:
+        assert lab.session(termwick).estimate("research").basis == "sizes"
+    assert len(server.book) == booked
+
+
 @pytest.mark.parametrize("by", ["user", "campaign", "session", "phase", "agent", "day", "model"])
 def test_the_parts_are_the_whole(by: str, lab_of: LabOf) -> None:
     """By whatever key, costs and tokens add up to the ledger."""
