@@ -21,7 +21,7 @@ def admit(con: Con, context: Context, order: Order, *, found: Found, on_miss: st
     """The order with the budget that is left for it. Raises ReplayMiss, SessionExpired, TranscriptGone, BudgetExceeded."""
     expected = estimate(con, order).usd
     if on_miss == "refuse":
-        raise ReplayMiss(order.phase.name, why_not_replayed(order, found.siblings), expected)
+        raise ReplayMiss(order.phase.name, why_not_replayed(con, order, found.siblings), expected)
     end = expires_at(order.session)
     if end is not None and end <= context.now():
         raise SessionExpired(order.session.name, f"{end:%Y-%m-%d %H:%M} UTC")

@@ -7,40 +7,61 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from campaign_lab.sessions.running import Order
-from campaign_lab.store.rows import TurnRow
+from campaign_lab.store import tables
+from campaign_lab.store.rows import SessionRow, TurnRow
 
 if TYPE_CHECKING:
-    pass
+    from campaign_lab.store.tables import Con
+
+FINGERPRINT = {
+    "system": "the system prompt has changed",
+    "tools": "the tools have changed",
+    "thinking": "the thinking setting has changed",
+    "agents": "an agent's prompt, tools, model or turn limit has changed",
+    "records": "a record type has another revision",
+}
 
 
-def why_not_replayed(order: Order, siblings: Sequence[TurnRow]) -> tuple[str, ...]:
+def why_not_replayed(con: Con, order: Order, siblings: Sequence[TurnRow]) -> tuple[str, ...]:
     """What differs from the stored turn after the same checkpoint that is most like the one asked for."""
     same_phase = [turn for turn in siblings if turn.phase == order.phase.name]
-    if not siblings:
-        return ("nothing was run from this checkpoint yet",)
-    if not same_phase:
+    if same_phase:
+        return min((_differences(order, turn) for turn in same_phase), key=len)
+    if siblings:
         return (f"only {', '.join(dict.fromkeys(turn.phase for turn in siblings))} was run from this checkpoint",)
-    return min((_differences(order, turn) for turn in same_phase), key=len)
+    return _elsewhere(con, order.session) or ("nothing was run from this checkpoint yet",)
+
+
+def _elsewhere(con: Con, session: SessionRow) -> tuple[str, ...]:
+    """Turns of the same session under another endpoint or model: they are another conversation."""
+    rest = "WHERE owner = ? AND campaign = ? AND url = ? AND name = ? AND tip_turn IS NOT NULL AND swept_at IS NULL"
+    values = [session.owner, session.campaign, session.url, session.name]
+    others = [row for row in tables.select(con, SessionRow, rest, values) if row.id != session.id]
+    return tuple(
+        f"its turns are stored for {row.endpoint} with {row.model}, not for {session.endpoint} with {session.model}"
+        for row in others
+        if (row.endpoint, row.model) != (session.endpoint, session.model)
+    )[:1]
 
 
 def _differences(order: Order, turn: TurnRow) -> tuple[str, ...]:
-    reasons = []
-    if turn.message != order.message:
-        what = (
-            "the steer"
-            if turn.steer != order.steer
-            else "the message (a field of the brief, an argument or the phase's prompt)"
-        )
-        reasons.append(f"{what} has changed")
     stored, asked = json.loads(turn.fingerprint), json.loads(json.dumps(order.phase.fingerprint()))
-    words = {
-        "system": "the system prompt has changed",
-        "tools": "the tools have changed",
-        "thinking": "the thinking setting has changed",
-        "agents": "an agent's prompt, tools, model or turn limit has changed",
-        "records": "a record type has another revision",
-    }
-    reasons += [words[part] for part in words if stored.get(part) != asked.get(part)]
+    reasons = [
+        *_message(order, turn),
+        *(FINGERPRINT[part] for part in FINGERPRINT if stored.get(part) != asked.get(part)),
+    ]
     if turn.take != order.take:
         reasons.append(f"take {order.take} was asked for, take {turn.take} is stored")
     return tuple(reasons) or ("the turn before it is another one",)
+
+
+def _message(order: Order, turn: TurnRow) -> list[str]:
+    """What in the message is not as it was: the steer, fields of the brief by name, else the prompt itself."""
+    if turn.message == order.message:
+        return []
+    before, now = json.loads(turn.brief), json.loads(order.brief.to_json())
+    fields = [name for name in order.phase.shows if before.get(name) != now.get(name)]
+    reasons = ["the steer has changed"] if turn.steer != order.steer else []
+    if fields:
+        reasons.append(f"the brief's {' and '.join(fields)} {'has' if len(fields) == 1 else 'have'} changed")
+    return reasons or ["the phase's prompt or one of its arguments has changed"]

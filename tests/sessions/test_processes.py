@@ -25,7 +25,7 @@ import session_workers
 
 PROCESSES = multiprocessing.get_context("forkserver")
 PROCESSES.set_forkserver_preload(session_workers.PRELOAD)
-KILLS, AT_ONCE, SEED = 20, 2, 20261122
+KILLS, AT_ONCE, SEED = 50, 2, 20261122
 
 
 def started(target: Any, path: Path, *given: Any) -> tuple[Any, Connection]:
@@ -110,7 +110,7 @@ def test_processes_with_the_real_cli_lose_and_double_nothing(researched_file: Pa
 
 
 def test_what_a_killed_process_was_told_is_stored(tmp_path: Path) -> None:
-    """Two write at a time and are killed at random moments, twenty in all: each acknowledged row stands, all sessions prove."""
+    """Two write at a time and are killed at random moments, fifty in all: each acknowledged row stands, all sessions prove."""
     path, chance = tmp_path / "lab.duckdb", random.Random(SEED)
     acknowledged: list[tuple[str, str]] = []
     deaths: list[int | None] = []

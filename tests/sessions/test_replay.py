@@ -13,7 +13,7 @@ import pytest
 
 from campaign_lab import Brief, Lab
 from campaign_lab.agents.events import Event, TurnStarted
-from campaign_lab.errors import NotFoundError, PhaseOrderError, ReplayMiss
+from campaign_lab.errors import NotFoundError, PhaseOrderError
 from campaign_lab.rehearsal.server import RehearsalServer
 from campaign_lab.sessions.session import Session
 
@@ -131,17 +131,6 @@ def test_a_fork_is_one_row_and_its_first_request_carries_the_research(
     prompt = next(json.loads(entry) for (entry,) in entries if json.loads(entry)["type"] == "user")
     assert "Emotional angle" in json.dumps(prompt)  # the purpose steers the first turn
     assert "brand_profile" not in json.dumps(prompt)  # the research is not pasted into it
-
-
-def test_why_not_replayed_is_said_in_words(researched: tuple[Lab, Session], termwick: Brief) -> None:
-    """A refused miss names what has changed: a brief's field that the prompt shows, and the price of running it."""
-    lab, _ = researched
-    fields = {name: value for name, value in termwick.model_dump().items() if name != "sources"}
-    changed = Brief(**{**fields, "audience": "Landlords with three flats", "sources": termwick.sources})
-    with pytest.raises(ReplayMiss) as miss:
-        lab.run_sync(lab.session(changed).run("research", on_miss="refuse"))
-    assert any("message" in reason for reason in miss.value.reasons)
-    assert miss.value.estimate_usd is not None
 
 
 def test_the_budget_of_a_brief_is_no_part_of_a_key(researched: tuple[Lab, Session], termwick: Brief) -> None:

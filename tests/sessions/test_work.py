@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
 
 from campaign_lab import Brief, Lab
-from campaign_lab.agents.phases import Agent, Phase
-from campaign_lab.errors import BudgetExceeded, NotFoundError, PhaseOrderError
+from campaign_lab.agents.phases import Agent, Phase, builtin_phases
+from campaign_lab.errors import BudgetExceeded, NotFoundError, PhaseOrderError, ReplayMiss
 from campaign_lab.records import Claim, Record, Text
 from campaign_lab.rehearsal.server import RehearsalServer
 from campaign_lab.sessions.budgets import Budgets
@@ -81,6 +82,62 @@ def test_a_question_needs_a_turn_before_it(lab_of: LabOf) -> None:
         lab.run_sync(session.ask("Why?"))
     with pytest.raises(ValueError, match="question"):
         lab.run_sync(session.ask("  "))
+
+
+# -- why a turn was not replayed
+
+
+def _changed(brief: Brief, **fields: object) -> Brief:
+    known = {name: getattr(brief, name) for name in Brief.model_fields}
+    return Brief(**{**known, **fields})
+
+
+def _with_agent_prompt(phase: Phase) -> Phase:
+    agents = (replace(phase.agents[0], prompt=phase.agents[0].prompt + " Be brief."), *phase.agents[1:])
+    return replace(phase, agents=agents)
+
+
+def _revised(phase: Phase) -> Phase:
+    first = phase.makes[0]
+    return replace(
+        phase, makes=(type(first.__name__, (first,), {"revision": 2, "__module__": __name__}), *phase.makes[1:])
+    )
+
+
+@pytest.mark.parametrize(
+    ("changes", "brief", "options", "reason"),
+    [
+        (None, {"audience": "Landlords with three flats"}, {}, "the brief's audience has changed"),
+        (None, {"market": "CA-BC", "language": "fr-CA"}, {}, "the brief's market and language have changed"),
+        (None, {}, {"steer": "Price first"}, "the steer has changed"),
+        (None, {}, {"take": 2}, "take 2 was asked for, take 1 is stored"),
+        (
+            lambda phase: replace(phase, prompt=phase.prompt + "More."),
+            {},
+            {},
+            "the phase's prompt or one of its arguments",
+        ),
+        (_with_agent_prompt, {}, {}, "an agent's prompt, tools, model or turn limit has changed"),
+        (_revised, {}, {}, "a record type has another revision"),
+    ],
+)
+def test_a_miss_names_what_has_changed(
+    changes: Any, brief: dict[str, Any], options: dict[str, Any], reason: str, lab_of: LabOf, termwick: Brief
+) -> None:
+    """Refused before anything is sent, with the reason in words and what a new turn would cost."""
+    lab = lab_of()
+    if changes:
+        lab.add_phase(changes(builtin_phases()["research"]))
+    with pytest.raises(ReplayMiss, match=reason) as miss:
+        lab.run_sync(lab.session(_changed(termwick, **brief)).run("research", on_miss="refuse", **options))
+    assert miss.value.estimate_usd is not None
+
+
+def test_a_miss_names_another_model_and_another_endpoint(lab_of: LabOf, termwick: Brief) -> None:
+    """The turns of another model are another conversation: the miss says for which model they are stored."""
+    lab = lab_of(model="claude-opus-5")
+    with pytest.raises(ReplayMiss, match=r"stored for rehearsal-\d+ with claude-sonnet-4-6, not for .* claude-opus-5"):
+        lab.run_sync(lab.session(termwick).run("research", on_miss="refuse"))
 
 
 # -- phases of one's own
