@@ -5,6 +5,7 @@ The command line and the panels show the same board, so they cannot disagree.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Literal
@@ -109,6 +110,18 @@ Event = (
     | TurnEnded
 )
 OnEvent = Callable[[Event], None]
+
+
+def heard_safely(listener: OnEvent) -> OnEvent:
+    """The listener; what it raises is logged and goes no further: a display that breaks must not end a turn that is paid."""
+
+    def hear(event: Event) -> None:
+        try:
+            listener(event)
+        except Exception:
+            logging.getLogger("campaign_lab").exception("the listener to progress failed at %r", event)
+
+    return hear
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from campaign_lab.errors import ReplayMiss, SessionExpired, TranscriptGone
+from campaign_lab.errors import EndpointError, ReplayMiss, SessionExpired, TranscriptGone
 from campaign_lab.sessions.budgets import check, estimate
 from campaign_lab.sessions.claims import Found
 from campaign_lab.sessions.context import Context
@@ -18,10 +18,15 @@ if TYPE_CHECKING:
 
 
 def admit(con: Con, context: Context, order: Order, *, found: Found, on_miss: str) -> Order:
-    """The order with the budget that is left for it. Raises ReplayMiss, SessionExpired, TranscriptGone, BudgetExceeded."""
+    """The order with the budget that is left for it. Raises what ``Session.run`` raises."""
     expected = estimate(con, order).usd
     if on_miss == "refuse":
         raise ReplayMiss(order.phase.name, why_not_replayed(con, order, found.siblings), expected)
+    if order.session.endpoint != context.endpoint.name:
+        reason = (
+            f"the session {order.session.name!r} is one of {order.session.endpoint}; open the lab with that endpoint"
+        )
+        raise EndpointError(context.endpoint.name, reason)
     end = expires_at(order.session)
     if end is not None and end <= context.now():
         raise SessionExpired(order.session.name, f"{end:%Y-%m-%d %H:%M} UTC")

@@ -8,7 +8,7 @@ import json
 import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -87,7 +87,7 @@ async def recover(context: Context) -> None:
         for subpath, entry in entries:
             ledger.read(subpath, [json.loads(entry)])
         requests = [*ledger.requests(), *ledger.cut(context.model, stopped=True)]
-        ended = _ended(row, "failed", "process", "its process ended", requests)
+        ended = _ended(row, "failed", "process", "its process ended", requests, now=context.now())
         await context.engine.run(partial(_book, attempt=ended, requests=requests))
 
 
@@ -101,9 +101,9 @@ async def _make(
         await run()
     except BaseException as error:
         ledger = Ledger() if attempt is None else attempt.ledger
-        requests = [*ledger.requests(), *ledger.cut(context.model, stopped=True)]
+        requests = [*ledger.requests(), *ledger.cut(order.session.model, stopped=True)]
         cause = error.cause if isinstance(error, TurnFailed) else _cause(error)
-        failed = _ended(row, "failed", cause, str(error) or type(error).__name__, requests)
+        failed = _ended(row, "failed", cause, str(error) or type(error).__name__, requests, now=context.now())
         context.endpoint.end(row.id)
         await asyncio.shield(context.engine.run(lambda con: _book(con, failed, requests)))
         on_event(events.TurnEnded(False, str(error)))
@@ -131,7 +131,7 @@ def _prepare(
     reader = PageReader(context.engine, order.brief, owner=order.pages_owner, fresh=order.fresh_pages)
     intake = Intake(order.phase, reader.texts, brand=order.brand, angles=order.angles)
     plan = Plan(
-        attempt_id=attempt_id, ancestors=ancestors, phase=order.phase, message=order.message, model=context.model,
+        attempt_id=attempt_id, ancestors=ancestors, phase=order.phase, message=order.message, model=order.session.model,
         endpoint_env=context.endpoint.env(), budget_usd=order.budget_usd,
     )  # fmt: skip
     attempt = Attempt(plan, on_event)
@@ -142,15 +142,15 @@ async def _finish(
     context: Context, order: Order, row: AttemptRow, attempt: Attempt, intake: Intake
 ) -> tuple[TurnRow, SessionRow]:
     """Writes the finished turn with all that belongs to it, in one transaction."""
-    requests = [*attempt.ledger.requests(), *attempt.ledger.cut(context.model, stopped=False)]
-    ended = _ended(row, "finished", None, None, requests)
-    cached = context.endpoint.end(row.id)
+    requests = [*attempt.ledger.requests(), *attempt.ledger.cut(order.session.model, stopped=False)]
     now = context.now()
+    ended = _ended(row, "finished", None, None, requests, now=now)
+    cached = context.endpoint.end(row.id)
     turn = TurnRow(
         id=row.id, session_id=order.session.id, parent_turn=order.parent, key=order.key, take=order.take,
         phase=order.phase.name, message=order.message, steer=order.steer,
         fingerprint=json.dumps(order.phase.fingerprint(), sort_keys=True), brief=order.brief.to_json(),
-        endpoint=context.endpoint.name, model=context.model, user_name=context.user, started_at=row.started_at,
+        endpoint=order.session.endpoint, model=order.session.model, user_name=context.user, started_at=row.started_at,
         finished_at=now, leaf_uuid=None, answer=attempt.answer, missing=json.dumps(intake.missing),
         notebook=order.cell.notebook, cell_id=order.cell.cell_id, source_sha=order.cell.source_sha,
     )  # fmt: skip
@@ -203,11 +203,9 @@ def _attempt_row(context: Context, order: Order) -> AttemptRow:
 
 
 def _ended(
-    row: AttemptRow, state: str, cause: str | None, reason: str | None, requests: Sequence[Request]
+    row: AttemptRow, state: str, cause: str | None, reason: str | None, requests: Sequence[Request], *, now: datetime
 ) -> AttemptRow:
-    return replace(
-        row, state=state, cause=cause, reason=reason, ended_at=datetime.now(UTC), cost_usd=total_cost(requests)
-    )
+    return replace(row, state=state, cause=cause, reason=reason, ended_at=now, cost_usd=total_cost(requests))
 
 
 def _cause(error: BaseException) -> str:

@@ -10,7 +10,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from campaign_lab.agents.events import Event
+from campaign_lab.agents.events import Event, heard_safely
 from campaign_lab.agents.phases import Phase
 from campaign_lab.brief import Brief
 from campaign_lab.records import Record
@@ -118,7 +118,7 @@ class Session:
         ``steer`` is a wish added to the message (a fork's first turn takes its purpose); ``take=2`` asks for a second
         answer; ``on_miss="refuse"`` raises ReplayMiss before anything is sent; ``fresh_pages`` fetches pages anew;
         ``budget_usd`` stops the turn above that cost; other arguments are the phase's own, such as ``angles=[…]``.
-        Raises PhaseOrderError, ReplayMiss, SessionExpired, TranscriptGone, BudgetExceeded, TurnFailed.
+        Raises PhaseOrderError, ReplayMiss, SessionExpired, TranscriptGone, BudgetExceeded, EndpointError, TurnFailed.
         """
         wish = Wish(
             self._context.phase(phase),
@@ -147,7 +147,7 @@ class Session:
             order = await self._context.engine.run(
                 lambda con: admit(con, self._context, order, found=found, on_miss=refusal)
             )
-        hear = on_event or self._context.on_event
+        hear = heard_safely(on_event or self._context.on_event)
         row, session, replayed = await self._context.loop.run(find_or_make(self._context, order, hear))
         turn = await self._context.engine.run(lambda con: self._loaded(con, row, session))
         forked = session.id != self._row.id and not replayed

@@ -12,7 +12,7 @@ import pytest
 
 from campaign_lab import Brief, Lab
 from campaign_lab.agents.phases import Agent, Phase, builtin_phases
-from campaign_lab.errors import BudgetExceeded, NotFoundError, PhaseOrderError, ReplayMiss
+from campaign_lab.errors import BudgetExceeded, EndpointError, NotFoundError, PhaseOrderError, ReplayMiss
 from campaign_lab.records import Claim, Record, Text
 from campaign_lab.rehearsal.server import RehearsalServer
 from campaign_lab.sessions.budgets import Budgets
@@ -138,6 +138,32 @@ def test_a_miss_names_another_model_and_another_endpoint(lab_of: LabOf, termwick
     lab = lab_of(model="claude-opus-5")
     with pytest.raises(ReplayMiss, match=r"stored for rehearsal-\d+ with claude-sonnet-4-6, not for .* claude-opus-5"):
         lab.run_sync(lab.session(termwick).run("research", on_miss="refuse"))
+
+
+def test_a_session_keeps_its_model_and_its_endpoint_whoever_opens_it(
+    lab_of: LabOf, server: RehearsalServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Opened in a lab with another model it runs on with its own; with another endpoint it only replays."""
+    turn = lab_of().run_sync(lab_of(model="claude-opus-5").open("main").run("copy"))
+    assert turn.records
+    assert {booked.model for booked in server.book[-5:]} == {"claude-sonnet-4-6"}
+    monkeypatch.setenv("CAMPAIGN_LAB_API_KEY", server.token)
+    with Lab(tmp_path / "lab.duckdb", user="ana", endpoint=f"http://127.0.0.1:{server.port}") as other:
+        session = other.open("main", from_start=True)
+        assert other.run_sync(session.run("research")).replayed
+        with pytest.raises(EndpointError, match="is one of rehearsal"):
+            other.run_sync(session.run("strategy", steer="Price first"))
+
+
+def test_a_listener_that_breaks_ends_no_turn(lab_of: LabOf, caplog: pytest.LogCaptureFixture) -> None:
+    """What a display raises is logged; the turn is finished and kept."""
+
+    def broken(_event: object) -> None:
+        raise RuntimeError("the display fell over")
+
+    lab = lab_of()
+    assert lab.run_sync(lab.open("main").run("copy", on_event=broken)).records
+    assert "the display fell over" in caplog.text
 
 
 # -- phases of one's own
