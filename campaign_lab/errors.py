@@ -160,9 +160,9 @@ class TranscriptGone(LabError):
 
 
 class BudgetExceeded(LabError):
-    """A run would go over a budget, so it was not started. All sums are US dollars; the estimate is one."""
+    """A run would go over a budget, so it was not started. Sums are US dollars; no estimate: the model has no known price."""
 
-    def __init__(self, scope: str, limit_usd: float, spent_usd: float, estimate_usd: float) -> None:
+    def __init__(self, scope: str, limit_usd: float, spent_usd: float, estimate_usd: float | None) -> None:
         super().__init__(scope, limit_usd, spent_usd, estimate_usd)
         self.scope = scope
         self.limit_usd = limit_usd
@@ -170,6 +170,11 @@ class BudgetExceeded(LabError):
         self.estimate_usd = estimate_usd
 
     def __str__(self) -> str:
+        if self.estimate_usd is None:
+            return (
+                f"The budget of ${self.limit_usd:.4f} for this {self.scope} cannot be held: the price of the model is not known. "
+                "Nothing was sent. Name a price table in CAMPAIGN_LAB_PRICES, or run without a budget."
+            )
         return (
             f"The budget of ${self.limit_usd:.4f} for this {self.scope} does not allow it: ${self.spent_usd:.4f} spent, and the "
             f"run is estimated at ${self.estimate_usd:.4f}. Nothing was sent. Raise the budget, or run less at once."

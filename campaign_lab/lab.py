@@ -139,7 +139,8 @@ class Lab:
     def open(self, name: str | os.PathLike[str], *, from_start: bool = False) -> Session:
         """The session of that name (or "campaign/name", or id) that the user owns or was given, standing at its tip.
 
-        ``from_start`` puts the handle where the session began, so that its runs replay.
+        ``from_start`` puts the handle where the session began, so that its runs replay; a fork that a run made by itself
+        has no beginning of its own, and stands at its tip.
 
         A path to a file that ``session.save`` wrote takes that file in first. Raises NotFoundError, StoreError.
         """
@@ -153,7 +154,7 @@ class Lab:
         if found is None:
             raise NotFoundError("session", str(name))
         context.require(found, "read")
-        return Session(context, found, found.start_turn if from_start else found.tip_turn)
+        return Session(context, found, found.start_turn if from_start and not found.automatic else found.tip_turn)
 
     # -- tables
 
@@ -169,7 +170,7 @@ class Lab:
         from campaign_lab.compare import copy_frame
 
         several = [sessions] if isinstance(sessions, Session) else sessions
-        return copy_frame([row for session in several for row in _copy_rows(session, self._context.endpoint.name)])
+        return copy_frame([row for session in several for row in _copy_rows(session)])
 
     def costs(self, by: str = "session") -> pd.DataFrame:
         """What was spent, in US dollars, by ``user``, ``campaign``, ``session``, ``phase``, ``agent``, ``day`` or ``model``.
@@ -302,11 +303,11 @@ def _endpoint(given: str | Endpoint, now: Callable[[], datetime]) -> Endpoint:
     return RehearsalEndpoint(now=now) if given == "rehearsal" else remote_endpoint(given)
 
 
-def _copy_rows(session: Session, endpoint: str) -> list[dict[str, Any]]:
+def _copy_rows(session: Session) -> list[dict[str, Any]]:
     """The session's copy variants as plain rows, with the motivation of their angle."""
     motivations = {kept.label: kept.to_json().get("motivation", "") for kept in session.kept("angle")}
     variants = [kept.to_json() for kept in session.kept("copy_variant") if not kept.degraded]
     return [
-        row | {"session": session.name, "motivation": motivations.get(row["angle"], ""), "endpoint": endpoint}
+        row | {"session": session.name, "motivation": motivations.get(row["angle"], ""), "endpoint": session.endpoint}
         for row in variants
     ]

@@ -24,7 +24,6 @@ CallToAction = Literal[
     "SHOP_NOW", "BUY_NOW", "ORDER_NOW", "SEE_MORE", "GET_DETAILS", "FIND_OUT_MORE", "INQUIRE_NOW", "MESSAGE_PAGE",
     "WHATSAPP_MESSAGE", "NO_BUTTON",
 ]  # fmt: skip
-CALLS_TO_ACTION: tuple[str, ...] = get_args(CallToAction)
 MOTIVATIONS: tuple[str, ...] = get_args(Motivation)
 
 

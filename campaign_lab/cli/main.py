@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from campaign_lab import __version__
 from campaign_lab.errors import BriefError, EndpointError, LabError, NotFoundError
 
-DONE, FAILED, WRONG_USE, INTERRUPTED = 0, 1, 2, 130
+FAILED, WRONG_USE, INTERRUPTED = 1, 2, 130
 
 Commands = argparse._SubParsersAction  # argparse names its own return type with an underscore
 COST_KEYS = ("user", "campaign", "session", "phase", "agent", "day", "model")
@@ -32,7 +32,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _say(text: object, code: int) -> int:
-    print(f"campaign-lab: {text}", file=sys.stderr)
+    from campaign_lab.cli.tables import plain
+
+    print(f"campaign-lab: {plain(text)}", file=sys.stderr)
     return code
 
 
@@ -69,7 +71,9 @@ def _add_run(commands: Commands[argparse.ArgumentParser]) -> None:
     )
     command.add_argument("--model", metavar="ID", help="full id of the model")
     command.add_argument(
-        "--phases", metavar="LIST", default="research,strategy,copy", help="phases in order (%(default)s)"
+        "--phases",
+        metavar="LIST",
+        help="phases in order (research,strategy,copy; on a fork those that it does not have yet)",
     )
     command.add_argument(
         "--competitor", metavar="URL", action="append", help="a rival's site; may be given several times"

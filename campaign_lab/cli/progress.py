@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from campaign_lab.agents.events import AgentLine, Board, Event, TurnStarted
-from campaign_lab.cli.tables import PIPED_WIDTH
+from campaign_lab.cli.tables import PIPED_WIDTH, plain
 from campaign_lab.cli.tables import console as results_console
 from campaign_lab.sessions.turns import Turn
 from campaign_lab.show import usd
@@ -60,7 +60,7 @@ class Progress:
         if turn.forked:
             how += "; the session had gone on differently, so a fork was made for it"
         self._board = Board()
-        self._console.print(Text(f"{turn.phase}: {how}", style="green"))
+        self._console.print(plain(f"{turn.phase}: {how}", style="green"))
 
     def __rich__(self) -> Group | Text:
         """The board as it stands."""
@@ -68,14 +68,14 @@ class Progress:
         if not board.phase or board.ended:
             return Text(board.note or "starting …", style="dim")
         elapsed = time.monotonic() - self._since
-        head = Text(f"{board.phase}  {elapsed:.0f} s  {board.tokens:,} tokens  ${board.cost_usd:.4f}", style="bold")
+        head = plain(f"{board.phase}  {elapsed:.0f} s  {board.tokens:,} tokens  ${board.cost_usd:.4f}", style="bold")
         table = Table.grid(padding=(0, 2))
         for line in board.lines.values():
             table.add_row(
-                Text(f"  {_name(line)}"), Text(line.words(), style=STYLES.get(line.state, "cyan")),
-                Text(f"{line.tokens:,} tokens", style="dim"),
+                plain(f"  {_name(line)}"), plain(line.words(), style=STYLES.get(line.state, "cyan")),
+                plain(f"{line.tokens:,} tokens", style="dim"),
             )  # fmt: skip
-        return Group(head, table, Text(board.note, style="yellow")) if board.note else Group(head, table)
+        return Group(head, table, plain(board.note, style="yellow")) if board.note else Group(head, table)
 
     def _say_changes(self) -> None:
         """Without a terminal: each new state of an agent once."""
@@ -83,7 +83,7 @@ class Progress:
         for text in [*lines, self._board.note]:
             if text and text not in self._said:
                 self._said.add(text)
-                self._console.print(Text(f"  {self._board.phase}: {text}"))
+                self._console.print(plain(f"  {self._board.phase}: {text}"))
 
 
 def _name(line: AgentLine) -> str:
@@ -96,10 +96,10 @@ def print_campaign(result: Mapping[str, Any], turns: Sequence[Turn]) -> None:
     console = results_console()
     records = result["records"]
     title = f"{result['session']['campaign']} · {result['session']['url']} · {result['endpoint']}"
-    console.print(Text(f"\n{title}", style="bold"))
+    console.print(plain(f"\n{title}", style="bold"))
     if result["endpoint"].startswith("rehearsal"):
         console.print(
-            Text(
+            plain(
                 "Rehearsal: texts are extracted and composed without a model. Use them to learn and to test.",
                 style="yellow",
             )
@@ -111,9 +111,9 @@ def print_campaign(result: Mapping[str, Any], turns: Sequence[Turn]) -> None:
     if records["copy_variant"]:
         console.print(_copy(records["copy_variant"]))
     if result["missing"]:
-        console.print(Text("\nMissing", style="bold"))
+        console.print(plain("\nMissing", style="bold"))
         for line in result["missing"]:
-            console.print(Text(f"  - {line}"))
+            console.print(plain(f"  - {line}"))
     _problems(console, records)
     _receipt(console, result["receipt"], turns)
 
@@ -124,7 +124,7 @@ def _brand(brand: Mapping[str, Any]) -> Text:
     voice = ", ".join(brand["voice"]["traits"])
     proofs = [claim["text"] for claim in (*brand["proofs"], *brand["offers"])][:3]
     lines = [f"\n{brand['name']}: {brand['promise']['text']}", f"Voice: {voice}", *(f"- {proof}" for proof in proofs)]
-    return Text("\n".join(lines))
+    return plain("\n".join(lines))
 
 
 def _angles(angles: Sequence[Mapping[str, Any]]) -> Table:
@@ -139,7 +139,7 @@ def _angles(angles: Sequence[Mapping[str, Any]]) -> Table:
             angle.get("core_angle", ""),
             leans,
         )
-        table.add_row(*(Text(str(cell)) for cell in cells))
+        table.add_row(*(plain(str(cell)) for cell in cells))
     return table
 
 
@@ -152,7 +152,7 @@ def _copy(variants: Sequence[Mapping[str, Any]]) -> Table:
         stands = f"{sum(bool(each['supported']) for each in evidence)} of {len(evidence)} stand" if evidence else "-"
         button = variant.get("call_to_action", "").replace("_", " ").capitalize()
         cells = [variant.get(name, "?") for name in ("angle", "headline", "primary_text", "description")]
-        table.add_row(*(Text(str(cell)) for cell in (*cells, button, stands)))
+        table.add_row(*(plain(str(cell)) for cell in (*cells, button, stands)))
     return table
 
 
@@ -161,7 +161,7 @@ def _problems(console: Console, records: Mapping[str, Sequence[Mapping[str, Any]
     faulty = [(kind, record) for kind, several in records.items() for record in several if record["problems"]]
     for kind, record in faulty:
         for problem in record["problems"]:
-            console.print(Text(f"! {kind.replace('_', ' ')} {record['id']}: {problem}", style="yellow"))
+            console.print(plain(f"! {kind.replace('_', ' ')} {record['id']}: {problem}", style="yellow"))
 
 
 def _receipt(console: Console, receipt: Mapping[str, Any], turns: Sequence[Turn]) -> None:
@@ -181,23 +181,23 @@ def _receipt(console: Console, receipt: Mapping[str, Any], turns: Sequence[Turn]
         if turn.receipt.cache and not turn.replayed:
             cache, carried = turn.receipt.cache, usd(turn.receipt.avoided_usd)
             console.print(
-                Text(
+                plain(
                     f"{turn.phase}: carries {carried} of earlier turns; cache {cache.state}, {cache.reason}",
                     style="dim",
                 )
             )
     if receipt["cut_requests"]:
         console.print(
-            Text(f"{receipt['cut_requests']} requests were cut; what they cost is not known.", style="yellow")
+            plain(f"{receipt['cut_requests']} requests were cut; what they cost is not known.", style="yellow")
         )
     if turns and len(receipt["replayed"]) == len(turns):
         console.print(
-            Text(f"Replayed: nothing was sent and nothing paid. It once cost {usd(receipt['cost'])}.", style="green")
+            plain(f"Replayed: nothing was sent and nothing paid. It once cost {usd(receipt['cost'])}.", style="green")
         )
         if ages := [turn.pages_read_at for turn in turns if turn.pages_read_at]:
-            console.print(Text(f"Its pages were read on {min(ages):%Y-%m-%d %H:%M} UTC."))
+            console.print(plain(f"Its pages were read on {min(ages):%Y-%m-%d %H:%M} UTC."))
     else:
         replayed = f" ({', '.join(receipt['replayed'])} replayed for nothing)" if receipt["replayed"] else ""
         price = f"Costs {usd(receipt['paid'])} at list price; rehearsal, so nothing was paid"
         paid = price if receipt["rehearsal"] else f"Paid {usd(receipt['paid'])}"
-        console.print(Text(f"{paid}{replayed}. A second run replays for $0."))
+        console.print(plain(f"{paid}{replayed}. A second run replays for $0."))

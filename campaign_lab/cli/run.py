@@ -17,6 +17,7 @@ from campaign_lab.sessions.receipts import joined
 from campaign_lab.sessions.session import Session
 from campaign_lab.sessions.turns import Turn
 
+DEFAULT_PHASES = "research,strategy,copy"
 BRIEF_FILES = (".toml", ".yaml", ".yml")
 
 
@@ -26,15 +27,19 @@ def run(given: argparse.Namespace) -> int:
 
     if (given.site is None) == (given.session is None):
         raise ValueError("BRIEF: give a brief, a web address or a folder, or else --session NAME")
-    names = [name.strip() for name in given.phases.split(",") if name.strip()]
+    names = [
+        name.strip() for name in (DEFAULT_PHASES if given.phases is None else given.phases).split(",") if name.strip()
+    ]
     if not names:
-        raise ValueError("--phases: '' names no phase; expected a list such as research,strategy,copy")
+        raise ValueError(f"--phases: '' names no phase; expected a list such as {DEFAULT_PHASES}")
     with Lab(given.lab, user=given.user, endpoint=given.endpoint, model=given.model or DEFAULT_MODEL) as lab:
         lab.known_phases(names)
         if given.session is None:
             session = lab.session(brief_of(given.site, given.competitor))
         else:
             session = lab.open(given.session, from_start=True)
+            done = {each.phase for each in session.checkpoints()}
+            names = names if given.phases else [name for name in names if name not in done]
         if session.notice:
             print(session.notice, file=sys.stderr)
         with Progress(quiet=given.json) as progress:
@@ -63,7 +68,7 @@ def to_json(lab: Lab, session: Session, turns: Sequence[Turn]) -> dict[str, Any]
             records.setdefault(kept.kind, []).append(kept.to_json())
     return {
         "session": {"name": session.name, "campaign": session.brief.campaign, "url": session.brief.url},
-        "endpoint": lab.endpoint,
+        "endpoint": session.endpoint,
         "user": lab.user,
         "records": records,
         "missing": [line for turn in turns for line in turn.missing],

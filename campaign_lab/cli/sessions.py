@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import shlex
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
@@ -47,7 +48,10 @@ def fork(lab: Lab, given: argparse.Namespace) -> Any:
         print_text(
             f"{made.name}: forked from {base.name} at {made.checkpoint()!r}. It carries all before it; nothing was sent."
         )
-        print_text(f"Go on with: campaign-lab run --session {json.dumps(made.name)} --phases strategy,copy")
+        options = [
+            f"--{name} {shlex.quote(value)}" for name, value in (("lab", given.lab), ("user", given.user)) if value
+        ]
+        print_text(" ".join(["Go on with: campaign-lab run --session", shlex.quote(made.full_name), *options]))
     return {"session": made.name, "id": made.id, "parent": base.name, "checkpoint": made.checkpoint().number}
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -11,6 +12,15 @@ from rich.text import Text
 
 PIPED_WIDTH = 150
 """Columns when the output goes to a file or another program: wide enough that no word is broken."""
+
+
+CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+"""Characters that would steer a terminal. Tabs and line ends stay."""
+
+
+def plain(text: object, style: str = "") -> Text:
+    """A text of whoever wrote it, without markup and without control characters."""
+    return Text(CONTROL.sub("", str(text)), style=style)
 
 
 def console() -> Console:
@@ -23,7 +33,7 @@ def console() -> Console:
 
 def print_text(text: str) -> None:
     """One line, or several."""
-    console().print(Text(text))
+    console().print(plain(text))
 
 
 def print_rows(title: str, rows: Sequence[Mapping[str, Any]]) -> None:
@@ -36,7 +46,7 @@ def print_rows(title: str, rows: Sequence[Mapping[str, Any]]) -> None:
         right = isinstance(value, int | float) and not isinstance(value, bool)
         table.add_column(name.replace("_", " "), justify="right" if right else "left", overflow="fold")
     for row in rows:
-        table.add_row(*(Text(_cell(name, value)) for name, value in row.items()))
+        table.add_row(*(plain(_cell(name, value)) for name, value in row.items()))
     console().print(table)
 
 

@@ -31,10 +31,18 @@ def admit(con: Con, context: Context, order: Order, *, found: Found, on_miss: st
     if end is not None and end <= context.now():
         raise SessionExpired(order.session.name, f"{end:%Y-%m-%d %H:%M} UTC")
     if _gone(con, order):
-        raise TranscriptGone(order.session.name, order.phase.name, expected)
+        raise TranscriptGone(order.session.name, order.phase.name, _again(con, order, expected))
     left = check(con, order, context.budgets, user=context.user, now=context.now())
     limits = [limit for limit in (order.budget_usd, left) if limit is not None]
     return replace(order, budget_usd=min(limits, default=None))
+
+
+def _again(con: Con, order: Order, expected: float | None) -> float | None:
+    """What it would cost to make the turns before this one again, and this one."""
+    marks = ", ".join("?" for _ in order.line)
+    sql = f"SELECT sum(cost_usd), count(*) - count(cost_usd) FROM attempts WHERE id IN ({marks})"
+    row = con.execute(sql, [turn.id for turn in order.line]).fetchone()
+    return None if row is None or row[1] or expected is None else float(row[0] or 0.0) + expected
 
 
 def _gone(con: Con, order: Order) -> bool:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal
 
 from campaign_lab.agents.prices import Usage, price_usd
 from campaign_lab.errors import BudgetExceeded
+from campaign_lab.store import tables
 
 if TYPE_CHECKING:
     from campaign_lab.sessions.running import Order
@@ -46,13 +47,9 @@ def estimate(con: Con, order: Order, message_tokens: int | None = None) -> Estim
 
     ``message_tokens`` is the size of the order's message, where the endpoint has counted it.
     """
-    sql = (
-        "SELECT avg(attempts.cost_usd) FROM attempts JOIN turns ON turns.id = attempts.id "
-        "WHERE turns.phase = ? AND turns.model = ? AND attempts.cost_usd IS NOT NULL"
-    )
-    row = con.execute(sql, [order.phase.name, order.session.model]).fetchone()
-    if row and row[0] is not None:
-        return Estimate(float(row[0]), "recorded")
+    recorded = mean_cost(con, order.phase.name, order.session.model)
+    if recorded is not None:
+        return Estimate(recorded, "recorded")
     message = len(order.message) // CHARACTERS_A_TOKEN if message_tokens is None else message_tokens
     main = _conversation_tokens(con, order) + message
     agents = len(order.phase.agents)
@@ -68,19 +65,35 @@ def estimate(con: Con, order: Order, message_tokens: int | None = None) -> Estim
     return Estimate(sum(known) if len(known) == len(prices) else None, basis)
 
 
+def mean_cost(con: Con, phase: str, model: str) -> float | None:
+    """What turns of a phase have cost with a model, on average; None when there is none with a known price."""
+    sql = (
+        "SELECT avg(attempts.cost_usd) FROM attempts JOIN turns ON turns.id = attempts.id "
+        "WHERE turns.phase = ? AND turns.model = ? AND attempts.cost_usd IS NOT NULL"
+    )
+    row = con.execute(sql, [phase, model]).fetchone()
+    return None if row is None or row[0] is None else float(row[0])
+
+
 def check(con: Con, order: Order, budgets: Budgets, *, user: str, now: datetime) -> float | None:
     """What is left for this turn, None for no limit. Raises BudgetExceeded when the estimate does not fit."""
-    expected = estimate(con, order).usd or 0.0
+    expected = estimate(con, order).usd
     scopes: list[tuple[str, float | None, float]] = [
         ("turn", budgets.turn_usd, 0.0),
-        ("session", budgets.session_usd, _sum(con, "session_id = ?", order.session.id)),
+        ("session", budgets.session_usd, _of_family(con, order)),
         ("user", budgets.user_usd, spent_by(con, user)),
         ("day", budgets.day_usd, spent_by(con, user, since=midnight_of(now))),
     ]
     for scope, limit, spent in scopes:
-        if limit is not None and spent + expected > limit:
+        if limit is not None and (expected is None or spent + expected > limit):
             raise BudgetExceeded(scope, limit, spent, expected)
     return min((limit - spent for _, limit, spent in scopes if limit is not None), default=None)
+
+
+def _of_family(con: Con, order: Order) -> float:
+    """What was spent on the session, the forks that its runs made by themselves included."""
+    ids = [row.id for row in tables.family_of(con, order.session, renewed=False)] or [order.session.id]
+    return _sum(con, f"session_id IN ({', '.join('?' for _ in ids)})", *ids)
 
 
 def spent_by(con: Con, user: str, since: datetime | None = None) -> float:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from campaign_lab.agents.phases import Phase
 from campaign_lab.errors import BudgetExceeded, LabError
-from campaign_lab.sessions.budgets import Estimate, midnight_of, spent_by
+from campaign_lab.sessions.budgets import Estimate, mean_cost, midnight_of, spent_by
 from campaign_lab.sessions.context import Context
 from campaign_lab.sessions.running import ANCHOR
 from campaign_lab.sessions.session import Session
@@ -33,7 +33,7 @@ class SessionResult:
 
     session: Session
     turns: tuple[Turn, ...] = ()
-    error: LabError | None = None
+    error: Exception | None = None
 
     def __repr__(self) -> str:
         end = f"failed: {self.error}" if self.error else "done"
@@ -60,7 +60,7 @@ async def run_all(
     context: Context, sessions: Sequence[Session], phases: Sequence[str], *, steer: Mapping[str, str], at_once: int
 ) -> FanOut:
     """Runs the phases on each session (see ``Lab.run_all``)."""
-    _check_budgets(context, [_estimate(session, phases, steer) for session in sessions])
+    _check_budgets(context, [_estimate(context, session, phases, steer) for session in sessions])
     notes = await _anchor(context, sessions, phases, steer=steer)
     gate = asyncio.Semaphore(max(1, at_once))
 
@@ -71,19 +71,23 @@ async def run_all(
                 for phase in phases:
                     wish = steer.get(session.name) if not turns else None
                     turns.append(await session.run(phase, steer=wish))
-            except LabError as error:
+            except Exception as error:  # whatever stops one session stops no other; a cancellation is no Exception
                 return SessionResult(session, tuple(turns), error)
         return SessionResult(session, tuple(turns))
 
     return FanOut(tuple(await asyncio.gather(*(one(session) for session in sessions))), tuple(notes))
 
 
-def _estimate(session: Session, phases: Sequence[str], steer: Mapping[str, str]) -> Estimate:
-    """The first phase is estimated where the session stands; later ones like it, because they do not stand yet."""
+def _estimate(context: Context, session: Session, phases: Sequence[str], steer: Mapping[str, str]) -> Estimate:
+    """The first phase where the session stands, and each later one as turns of it cost so far, or like the first."""
     try:
-        return session.estimate(phases[0], steer=steer.get(session.name)) if phases else Estimate(0.0, "replay")
-    except LabError:
+        first = session.estimate(phases[0], steer=steer.get(session.name)) if phases else Estimate(0.0, "replay")
+    except (LabError, ValueError, TypeError):
         return Estimate(0.0, "sizes")  # what is wrong with it is said when it runs
+    if first.basis == "replay" or first.usd is None:
+        return first
+    later = [context.engine.call(partial(mean_cost, phase=phase, model=context.model)) for phase in phases[1:]]
+    return Estimate(first.usd + sum(first.usd if usd is None else usd for usd in later), first.basis)
 
 
 def _check_budgets(context: Context, estimates: Sequence[Estimate]) -> None:
@@ -103,15 +107,23 @@ async def _anchor(
     """Puts forks that would all meet a cold cache behind a common anchor turn. Returns what it did, in words."""
     notes = []
     groups: dict[str, list[Session]] = {}
-    for session in sessions:
-        start = session.checkpoint().turn_id
-        if start and session.stands_at_its_start and _estimate(session, phases, steer).basis != "replay":
+    for session in sessions if context.on_miss == "run" else ():
+        try:
+            start = session.checkpoint().turn_id
+            waits = session.stands_at_its_start and session.may_run
+        except LabError:
+            continue  # said when it runs
+        if start and waits and _estimate(context, session, phases, steer).basis != "replay":
             groups.setdefault(start, []).append(session)
     for start, forks in groups.items():
         cold_s = context.engine.call(partial(_cold_for, context=context, turn_id=start))
         if len(forks) < ANCHOR_PAYS_FROM or cold_s is None:
             continue
-        turn = await forks[0].run_phase(ANCHOR_PHASE)
+        try:
+            turn = await forks[0].run_phase(ANCHOR_PHASE)
+        except LabError as error:
+            notes.append(f"The cache of a checkpoint was cold, and no anchor could be made for it: {error}")
+            continue
         for fork in forks[1:]:
             fork.stand_behind(turn.key)
         notes.append(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from campaign_lab.errors import NotFoundError
 from campaign_lab.sessions.access import permits, visible
 from campaign_lab.sessions.expiry import expires_at
 from campaign_lab.sessions.receipts import MAIN_AGENT
@@ -15,6 +16,12 @@ if TYPE_CHECKING:
     from campaign_lab.store.tables import Con
 
 Row = dict[str, Any]
+
+KNOWN_COST = (
+    "CASE WHEN count(*) FILTER (requests.complete AND requests.cost_usd IS NULL) > 0 THEN NULL "
+    "ELSE coalesce(sum(requests.cost_usd), 0) END"
+)
+"""A sum of costs that is NULL when one of them is not known: never 0."""
 
 COST_KEYS = {
     "user": "attempts.user_name",
@@ -39,6 +46,9 @@ def find_session(con: Con, user: str, name: str, *, now: datetime) -> SessionRow
         if name in (row.id, row.name, f"{row.campaign}/{row.name}")
     ]
     own = [row for row in named if row.owner == user]
+    campaigns = {f"{row.campaign}/{row.name}" for row in own}
+    if len(campaigns) > 1:
+        raise NotFoundError("single session", name, tuple(sorted(campaigns)))
     shared = [row for row in named if row.owner != user and permits(con, user, row, "read")]
     if not own and not shared and named:
         tables.insert(con, [AuditRow(user, "read", named[0].id, False, now)])
@@ -81,7 +91,7 @@ def cost_rows(con: Con, user: str, by: str) -> list[Row]:
         f"SELECT {COST_KEYS[by]}, count(*) FILTER (requests.complete), "
         "coalesce(sum(requests.input_tokens), 0), coalesce(sum(requests.cache_read_tokens), 0), "
         "coalesce(sum(requests.cache_write_5m_tokens + requests.cache_write_1h_tokens), 0), "
-        "coalesce(sum(requests.output_tokens), 0), coalesce(sum(requests.cost_usd), 0), "
+        f"coalesce(sum(requests.output_tokens), 0), {KNOWN_COST}, "
         "count(*) FILTER (requests.complete AND requests.cost_usd IS NULL), count(*) FILTER (NOT requests.complete) "
         "FROM requests JOIN attempts ON attempts.id = requests.attempt_id "
         "LEFT JOIN sessions ON sessions.id = attempts.session_id "
@@ -97,6 +107,7 @@ def tree_rows(con: Con, user: str, session: SessionRow) -> list[Row]:
     from campaign_lab.sessions.lineage import tree
 
     seen = []
+    names = {row.id for row in visible(con, user)}
     for node in tree(con, session):
         (row,) = tables.select(con, SessionRow, "WHERE id = ?", [node.id])
         if node.swept or not permits(con, user, row, "read"):
@@ -104,7 +115,7 @@ def tree_rows(con: Con, user: str, session: SessionRow) -> list[Row]:
         seen.append(
             {
                 "session": node.session,
-                "parent": node.parent or "",
+                "parent": (node.parent or "") if node.parent_id in names else "",
                 "checkpoint": node.number,
                 "phase": node.phase,
                 "purpose": node.purpose,
@@ -121,6 +132,7 @@ def tree_rows(con: Con, user: str, session: SessionRow) -> list[Row]:
     return seen
 
 
-def _spent(con: Con, session_id: str) -> float:
-    row = con.execute("SELECT coalesce(sum(cost_usd), 0) FROM attempts WHERE session_id = ?", [session_id]).fetchone()
-    return float(row[0]) if row else 0.0
+def _spent(con: Con, session_id: str) -> float | None:
+    sql = f"SELECT {KNOWN_COST} FROM requests JOIN attempts ON attempts.id = requests.attempt_id WHERE attempts.session_id = ?"
+    row = con.execute(sql, [session_id]).fetchone()
+    return None if row is None or row[0] is None else float(row[0])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -12,7 +12,7 @@ from campaign_lab.agents.phases import Phase
 from campaign_lab.brief import Brief
 from campaign_lab.errors import NotFoundError, PhaseOrderError
 from campaign_lab.records import slug
-from campaign_lab.sessions.access import root_owner
+from campaign_lab.sessions.access import named_session, root_owner
 from campaign_lab.sessions.keys import root_key, turn_key
 from campaign_lab.sessions.running import ANCHOR, Order
 from campaign_lab.sessions.standing import NOWHERE, CellRef
@@ -38,12 +38,12 @@ class Wish:
 
 def order_for(con: Con, session: SessionRow, position: str | None, wish: Wish) -> Order:
     """The order for a wish at a position. Raises PhaseOrderError, NotFoundError, TypeError."""
-    position = _past_anchor(con, session, position)
+    session, position = _past_anchor(con, session, position)
     line = tables.line_of(con, position)
     phase, arguments = wish.phase, dict(wish.arguments)
     _check_needs(phase, line)
     brands, angles = labels(con, line, "brand_profile"), labels(con, line, "angle")
-    steer = _steer(session, line, wish)
+    steer = _steer(named_session(con, session), line, wish)
     if "angles" in phase.arguments:
         only = [steer] if "angles" not in arguments and steer in angles else arguments.get("angles")
         arguments["angles"] = _chosen(only, angles, phase)
@@ -67,12 +67,24 @@ def labels(con: Con, line: Sequence[TurnRow], kind: str) -> list[str]:
     return []
 
 
-def _past_anchor(con: Con, session: SessionRow, position: str | None) -> str | None:
-    """A fork that a fan-out put on a common anchor turn goes on from behind it, when it stands right before it."""
-    if session.start_turn != position or session.tip_turn == position:
-        return position
-    line = [turn for turn in tables.line_of(con, session.tip_turn) if turn.parent_turn == position]
-    return line[0].id if line and line[0].phase == ANCHOR else position
+def _past_anchor(con: Con, session: SessionRow, position: str | None) -> tuple[SessionRow, str | None]:
+    """A fork that a fan-out put on a common anchor turn goes on from behind it, when it stands right before it.
+
+    One that renews such a fork takes its anchor over. Returns the session as it then is, and where it stands.
+    """
+    if session.start_turn != position:
+        return session, position
+    older = (
+        tables.select(con, SessionRow, "WHERE id = ?", [session.renews or ""]) if session.tip_turn == position else []
+    )
+    tip = older[0].tip_turn if older else session.tip_turn
+    line = [turn for turn in tables.line_of(con, tip) if turn.parent_turn == position]
+    if not line or line[0].phase != ANCHOR:
+        return session, position
+    if older:
+        tables.set_session(con, session.id, "tip_turn", line[0].id)
+        session = replace(session, tip_turn=line[0].id)
+    return session, line[0].id
 
 
 def _check_needs(phase: Phase, line: Sequence[TurnRow]) -> None:
@@ -83,14 +95,16 @@ def _check_needs(phase: Phase, line: Sequence[TurnRow]) -> None:
         raise PhaseOrderError(phase.name, ("a turn",))
 
 
-def _steer(session: SessionRow, line: Sequence[TurnRow], wish: Wish) -> str:
-    """The wish's own steer, else the purpose for the first turn of a fork that the user made."""
+def _steer(named: SessionRow, line: Sequence[TurnRow], wish: Wish) -> str:
+    """The wish's own steer, else the purpose for the first turn of a fork that the user made.
+
+    ``named`` is that fork, also where the handle has moved into a fork that a run made of it.
+    """
     if wish.steer is not None:
         return wish.steer
     own = [turn for turn in line if turn.phase != ANCHOR]
-    at_start = (own[-1].id if own else None) == session.start_turn
-    forked = session.parent_session is not None and not session.automatic
-    return session.purpose if forked and at_start and not wish.phase.follows else ""
+    at_start = (own[-1].id if own else None) == named.start_turn
+    return named.purpose if named.parent_session is not None and at_start and not wish.phase.follows else ""
 
 
 def _chosen(wanted: Sequence[str] | None, known: Sequence[str], phase: Phase) -> list[str]:

@@ -18,6 +18,7 @@ from campaign_lab.agents.phases import Phase
 from campaign_lab.brief import Brief
 from campaign_lab.errors import TurnFailed
 from campaign_lab.sessions import claims
+from campaign_lab.sessions.access import permits
 from campaign_lab.sessions.context import Context
 from campaign_lab.sessions.standing import NOWHERE, CellRef
 from campaign_lab.store import tables
@@ -70,13 +71,19 @@ async def find_or_make(context: Context, order: Order, on_event: events.OnEvent)
         attempt = _attempt_row(context, order)
         found = await context.engine.run(partial(claims.look_or_claim, session=order.session, attempt=attempt))
         if found.turn:
-            turn = found.turn
-            return turn, await context.engine.run(partial(tables.session_for, session=order.session, turn=turn)), True
+            session = await context.engine.run(partial(_session_of, context=context, order=order, turn=found.turn))
+            return found.turn, session, True
         if found.busy is None:
             turn, session = await _make(context, order, attempt, on_event=on_event)
             return turn, session, False
         on_event(events.Queued(found.busy.user_name))
         await asyncio.sleep(WAIT_S)
+
+
+def _session_of(con: Con, context: Context, order: Order, turn: TurnRow) -> SessionRow:
+    """The session that a found turn stands in. Reading alone moves nobody's session."""
+    may_run = permits(con, context.user, order.session, "run")
+    return tables.session_for(con, order.session, turn, take_over=may_run)
 
 
 async def recover(context: Context) -> None:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from campaign_lab.agents.events import Event, heard_safely
 from campaign_lab.agents.phases import Phase
 from campaign_lab.brief import Brief
+from campaign_lab.errors import NotFoundError
 from campaign_lab.records import Record
 from campaign_lab.sessions import access
 from campaign_lab.sessions.admission import admit
@@ -60,9 +61,19 @@ class Session:
         return self._row.name
 
     @property
+    def full_name(self) -> str:
+        """Campaign and name, as ``lab.open`` takes them."""
+        return f"{self._row.campaign}/{self._row.name}"
+
+    @property
     def owner(self) -> str:
         """Who owns it."""
         return self._row.owner
+
+    @property
+    def endpoint(self) -> str:
+        """Who answers its turns: ``rehearsal-N``, ``anthropic``, or a url's origin."""
+        return self._row.endpoint
 
     @property
     def purpose(self) -> str:
@@ -120,6 +131,8 @@ class Session:
         ``budget_usd`` stops the turn above that cost; other arguments are the phase's own, such as ``angles=[…]``.
         Raises PhaseOrderError, ReplayMiss, SessionExpired, TranscriptGone, BudgetExceeded, EndpointError, TurnFailed.
         """
+        if phase == "ask" and not str(arguments.get("question", "")).strip():
+            raise ValueError("question: '' is not allowed; ask something")
         wish = Wish(
             self._context.phase(phase),
             steer,
@@ -138,12 +151,14 @@ class Session:
     async def _run(
         self, wish: Wish, *, on_miss: str | None = None, on_event: Callable[[Event], None] | None = None
     ) -> Turn:
+        refusal = on_miss or self._context.on_miss
+        if refusal not in ("run", "refuse"):
+            raise ValueError(f"on_miss: {refusal!r} is not allowed; expected run or refuse")
+        self._context.require(self._row, "read")
         start, step = self._standing.enter(wish.cell)
         order, found = await self._context.engine.run(lambda con: self._ordered(con, start, wish))
-        self._context.require(self._row, "read")
         if found.turn is None:
             self._context.require(self._row, "run")
-            refusal = on_miss or self._context.on_miss
             order = await self._context.engine.run(
                 lambda con: admit(con, self._context, order, found=found, on_miss=refusal)
             )
@@ -157,14 +172,12 @@ class Session:
 
     async def ask(self, question: str, **options: Any) -> Turn:
         """Asks a free question of the conversation, as a turn like any other. Needs a turn before it. Options as in ``run``."""
-        if not question.strip():
-            raise ValueError("question: '' is not allowed; ask something")
         return await self.run("ask", question=question.strip(), **options)
 
     def estimate(self, phase: str, *, steer: str | None = None, **arguments: Any) -> Estimate:
         """About what ``run`` would cost from here, in US dollars; 0 when it would replay. An estimate, never a promise."""
+        self._context.require(self._row, "cost")
         wish = Wish(self._context.phase(phase), steer, 1, arguments)
-
         engine, here = self._context.engine, self._standing.now
         order, found = engine.call(lambda con: self._ordered(con, here, wish))
         if found.turn:
@@ -176,7 +189,7 @@ class Session:
         return engine.call(lambda con: estimate(con, order, tokens))
 
     def _ordered(self, con: tables.Con, start: str | None, wish: Wish) -> tuple[Order, Found]:
-        (row,) = tables.select(con, SessionRow, "WHERE id = ?", [self._row.id])
+        row = self._fresh_in(con)
         order = order_for(con, row, start, wish)
         return order, look(con, row, order.parent, order.key)
 
@@ -196,7 +209,7 @@ class Session:
         self._standing.leave(step, here)
         start = self.checkpoint(at)
         row = replace(
-            self._row, id=str(uuid.uuid4()), name=purpose.strip(), parent_session=self._row.id, start_turn=start.turn_id,
+            self._fresh(), id=str(uuid.uuid4()), name=purpose.strip(), parent_session=self._row.id, start_turn=start.turn_id,
             tip_turn=start.turn_id, purpose=purpose.strip(), automatic=False, made_at=now, last_paid_at=None, pinned=False,
             owner=self._context.user, notebook=cell.notebook, cell_id=cell.cell_id, source_sha=cell.source_sha, renews=None,
         )  # fmt: skip
@@ -219,13 +232,19 @@ class Session:
         row = self._fresh()
         return row.parent_session is not None and row.tip_turn == row.start_turn == self._standing.now
 
+    @property
+    def may_run(self) -> bool:
+        """May the user run on it?"""
+        return self._context.engine.call(lambda con: access.permits(con, self._context.user, self._row, "run"))
+
     def stand_behind(self, key: str) -> None:
         """Puts a fork without turns behind a turn that stands right after its start: the anchor that its siblings share."""
+        self._context.require(self._row, "run")
+        rest = "WHERE parent_turn = ? AND key = ?"
         (turn,) = self._context.engine.call(
-            lambda con: tables.select(con, TurnRow, "WHERE parent_turn = ? AND key = ?", [self._standing.now, key])[:1]
+            lambda con: tables.select(con, TurnRow, rest, [self._standing.now, key])[:1]
         )
-        self._set("tip_turn", turn.id)
-        self._standing.leave(None, turn.id)
+        self._context.engine.call(lambda con: tables.move_untouched_fork(con, self._row.id, turn.id))
 
     def checkpoints(self) -> list[Checkpoint]:
         """The checkpoints from the root to where the handle stands."""
@@ -313,11 +332,12 @@ class Session:
     def delete(self) -> None:
         """Takes it out of sight at once; the next sweep takes its turns, but none that another session stands on."""
         self._context.require(self._row, "delete")
-        self._set("swept_at", self._context.now())
+        now = self._context.now()
+        self._context.engine.call(lambda con: tables.set_session(con, self._row.id, "swept_at", now))
 
     def save(self, path: str | os.PathLike[str]) -> SaveReport:
         """Writes one file that ``lab.open`` takes in: another lab, machine, folder and user replays it and goes on."""
-        self._context.require(self._row, "read")
+        self._context.require(self._row, "fork")  # whoever takes the file in owns what is in it
         row = replace(self._fresh(), tip_turn=self._standing.now)
         from campaign_lab.sessions.portable import save
 
@@ -339,7 +359,10 @@ class Session:
         return self._context.engine.call(self._fresh_in)
 
     def _fresh_in(self, con: tables.Con) -> SessionRow:
-        return tables.select(con, SessionRow, "WHERE id = ?", [self._row.id])[0]
+        (row,) = tables.select(con, SessionRow, "WHERE id = ?", [self._row.id])
+        if row.swept_at is not None:
+            raise NotFoundError("session", row.name)
+        return row
 
     def _set(self, column: str, value: object) -> None:
         """Writes one column, named by us."""

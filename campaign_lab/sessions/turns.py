@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from campaign_lab.agents.phases import Phase
 from campaign_lab.records import Record
+from campaign_lab.sessions.access import root_owner
 from campaign_lab.sessions.caching import CacheVerdict, verdict
 from campaign_lab.sessions.receipts import Receipt, receipt_of
 from campaign_lab.show import records_html
@@ -106,7 +107,7 @@ def load_turn(con: Con, row: TurnRow, phase: Phase | None, session: SessionRow) 
         ),
         rehearsal=rehearsal,
         made_at=row.finished_at,
-        pages_read_at=tables.oldest_page(con, session.owner, session.campaign),
+        pages_read_at=tables.oldest_page(con, root_owner(con, session), session.campaign),
     )
 
 
@@ -143,6 +144,13 @@ def kept_of(rows: Sequence[RecordRow], phase: Phase | None) -> tuple[Kept, ...]:
     kept = []
     for row in rows:
         model = None if row.degraded or phase is None else phase.record_type(row.kind)
+        problems = tuple(json.loads(row.problems))
+        if model is not None and model.revision != row.revision:
+            problems = (
+                *problems,
+                f"stored as revision {row.revision}, read as text: the class is revision {model.revision}",
+            )
+            model = None
         record = None if model is None else model.model_validate_json(row.body)
-        kept.append(Kept(row.record_id, row.kind, row.label, record, row.body, tuple(json.loads(row.problems))))
+        kept.append(Kept(row.record_id, row.kind, row.label, record, row.body, problems))
     return tuple(kept)

@@ -80,7 +80,7 @@ def session_by_identity(con: Con, row: SessionRow) -> SessionRow | None:
     """The newest session with the same owner, campaign, url, name, endpoint and model."""
     rest = (
         "WHERE owner = ? AND campaign = ? AND url = ? AND name = ? AND endpoint = ? AND model = ? AND swept_at IS NULL "
-        "ORDER BY made_at DESC, id"
+        "AND parent_session IS NULL ORDER BY made_at DESC, id"
     )
     found = select(con, SessionRow, rest, [row.owner, row.campaign, row.url, row.name, row.endpoint, row.model])
     return found[0] if found else None
@@ -116,9 +116,9 @@ def get_or_create_fork(con: Con, row: SessionRow, is_expired: Callable[[SessionR
         return found[0]
     named = replace(row, name=found[0].name, renews=found[0].id) if found else _renamed(row, _names(con, row))
     insert(con, [named])
-    con.execute(
-        "UPDATE sessions SET last_paid_at = ? WHERE id = ?", [row.made_at, row.parent_session]
-    )  # forking keeps alive
+    parents = select(con, SessionRow, "WHERE id = ?", [row.parent_session])
+    if parents and not is_expired(parents[0]):  # forking keeps a session alive, but wakes none
+        set_session(con, parents[0].id, "last_paid_at", row.made_at)
     return named
 
 
@@ -141,14 +141,17 @@ def family_of(con: Con, session: SessionRow, *, renewed: bool = True) -> list[Se
     return [row for row in rows.values() if named(row) in heads]
 
 
-def session_for(con: Con, session: SessionRow, turn: TurnRow) -> SessionRow:
-    """The session of the family in which a found turn stands. A renewing session takes over a turn of the one it renews."""
+def session_for(con: Con, session: SessionRow, turn: TurnRow, *, take_over: bool) -> SessionRow:
+    """The session of the family in which a found turn stands.
+
+    A renewing session takes over a turn of the one it renews (``take_over``: for a user who may run on it).
+    """
     own = {row.id: row for row in family_of(con, session, renewed=False)}
     if any(each.id == turn.id for each in line_of(con, session.tip_turn)):
         return own.get(session.id, session)
     if turn.session_id in own:
         return own[turn.session_id]
-    if own.get(session.id, session).tip_turn == turn.parent_turn:
+    if take_over and own.get(session.id, session).tip_turn == turn.parent_turn:
         con.execute("UPDATE sessions SET tip_turn = ? WHERE id = ?", [turn.id, session.id])
     return select(con, SessionRow, "WHERE id = ?", [session.id])[0]
 
@@ -229,6 +232,14 @@ def _renamed(row: SessionRow, taken: set[str]) -> SessionRow:
     names = [row.name, *(f"{row.name} {number}" for number in range(2, len(taken) + 3))]
     free = next(name for name in names if name not in taken)
     return replace(row, name=free)
+
+
+def move_untouched_fork(con: Con, session_id: str, turn_id: str) -> None:
+    """Moves a fork to a turn, unless somebody has run on it meanwhile: then it stays where it is."""
+    con.execute(
+        "UPDATE sessions SET tip_turn = ? WHERE id = ? AND tip_turn IS NOT DISTINCT FROM start_turn",
+        [turn_id, session_id],
+    )
 
 
 def set_session(con: Con, session_id: str, column: str, value: object) -> None:
