@@ -14,7 +14,7 @@ from pydantic import ValidationError
 
 from campaign_lab import checks
 from campaign_lab.agents.phases import Phase
-from campaign_lab.records import CopyVariant, Record, slug, with_support
+from campaign_lab.records import BrandProfile, CompetitorProfile, CopyVariant, Record, slug, with_support
 
 MENDS = 2
 """How often a model may mend what it handed in; then it is kept as it is, marked."""
@@ -121,8 +121,10 @@ class Intake:
         return Kept(kind, "", record.label(), record, body, tuple(dict.fromkeys(problems)), angle=_text(raw, "angle"))
 
     def _names(self, record: Record) -> tuple[str, ...]:
-        """Names that need no quote: the brand's, and the one that the record itself is about."""
-        return (*self._brand, *([str(record.name)] if hasattr(record, "name") else []))
+        """Names that need no quote: the brand's, and that of the company which the record is about."""
+        if isinstance(record, BrandProfile | CompetitorProfile):
+            return (*self._brand, record.name)
+        return self._brand
 
 
 def _numbered(kept: Sequence[Kept]) -> tuple[Kept, ...]:

@@ -12,9 +12,6 @@ from typing import Any
 
 from campaign_lab.agents.prices import Usage, price_usd
 
-MAIN = ""
-"""The subpath of the main agent's conversation."""
-
 TOOLS_STOPPED = "[Request interrupted by user for tool use]"
 """The CLI's own note when an interrupt stopped tools: then no response was under way."""
 

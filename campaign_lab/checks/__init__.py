@@ -1,8 +1,9 @@
 """Is a record fit to run? Checks of evidence, lengths, wording and sameness. Rules are data with source and date."""
 
-from campaign_lab.checks.evidence import numbers_in, quote_stands, support, unsupported_claims
+from campaign_lab.checks.evidence import quote_stands, support, unsupported_claims
 from campaign_lab.checks.findings import Finding, problems
 from campaign_lab.checks.limits import graphemes, limit_of
+from campaign_lab.checks.numbers import numbers_in
 from campaign_lab.checks.sameness import likeness, near_duplicates, repeated_sentences, sentences_in
 from campaign_lab.checks.wording import breaches, gives_orders
 

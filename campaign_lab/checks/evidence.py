@@ -3,60 +3,41 @@
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Collection, Mapping
 from functools import lru_cache
 
+from campaign_lab.checks.folding import fold
+from campaign_lab.checks.names import names_held
+from campaign_lab.checks.numbers import measures_in, numbers_in
 from campaign_lab.records import Claim, Evidence, Record
+
+__all__ = ["MIN_WORDS", "fold", "quote_stands", "substantial", "support", "unsupported_claims"]
 
 MIN_WORDS = 4
 """A shorter quote stands on almost any page and proves nothing, unless it is a number with its unit."""
 
-_FOLDED = str.maketrans(
-    {
-        **dict.fromkeys("\u2018\u2019\u201a\u201b\u2032\u02bc`", "'"),
-        **dict.fromkeys("\u201c\u201d\u201e\u201f\u2033\u00ab\u00bb", '"'),
-        **dict.fromkeys("\u2010\u2011\u2012\u2013\u2014\u2015\u2212", "-"),
-        **dict.fromkeys("\u00ad\u200b\u200c\u200d\u2060\ufeff", None),
-        **dict.fromkeys("\u2605\u2606\u2b50\u2022\u2713\u2714", " "),
-        "…": "...",
-    }
-)
 _WORD = re.compile(r"\w+(?:['\u2019.,/-]\w+)*")
 _UNSPACED = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]")
-_NUMBER = re.compile(
-    r"(?P<before>[$€£¥]\s?)?(?<![\w.,])(?P<digits>\d+(?:[.,' ]\d{3})*(?:[.,]\d+)?)(?P<after>\s?[%‰$€£¥])?"
-)
-_SMALL = ("two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
-_NUMBER_WORDS = {word: str(value) for value, word in enumerate(_SMALL, start=2)} | {
-    "twenty": "20",
-    "thirty": "30",
-    "fifty": "50",
-    "hundred": "100",
-    "thousand": "1000",
-    "million": "1000000",
-}
-_NUMBER_WORD = re.compile(r"\b(" + "|".join(_NUMBER_WORDS) + r")\b", re.IGNORECASE)
 _WITH_UNIT = re.compile(r"[$€£¥]\s?\d|\d\s?[%‰$€£¥]|\d[\s-]?[^\W\d_]{2,}")
-_NAME = re.compile(r"[^\W\d_][\w'\u2019&-]*")
-
-
-def fold(text: str) -> str:
-    """The text as quotes are compared: NFC, whitespace collapsed, typographic marks plain, stars and ticks gone."""
-    return " ".join(unicodedata.normalize("NFC", text).translate(_FOLDED).split())
+_AMOUNT = re.compile(r"[$€£¥]?\s?\d")
+_MINUS = re.compile(r"(?<![^\W\d])-$")  # behind a letter it is a dash or a hyphen
+_GROUP = re.compile(r"\d{3}(?!\d)")
+_GROUPED = re.compile(r"(?<![\d.,])\d{1,3}(?: \d{3})* $")
 
 
 @lru_cache(maxsize=256)
-def _folded_page(text: str) -> str:
-    return fold(text)
+def _folded_lines(text: str) -> str:
+    """The folded page with its line ends: what stands on two lines is not one number."""
+    return "\n".join(line for line in map(fold, text.splitlines()) if line)
 
 
 def quote_stands(quote: str, text: str) -> bool:
     """Does the quote stand in the page's text word for word? A word or number cut in two does not."""
-    wanted, page = fold(quote), _folded_page(text)
+    wanted, lines = fold(quote), _folded_lines(text)
+    page = lines.replace("\n", " ")
     at = page.find(wanted) if wanted else -1
     while at >= 0:
-        if not _cut(page, at, at + len(wanted)):
+        if not _cut(lines, at, at + len(wanted)):
             return True
         at = page.find(wanted, at + 1)
     return False
@@ -71,7 +52,17 @@ def _cut(page: str, start: int, end: int) -> bool:
     last = page[end - 1].isalnum() and after[:1].isalnum()
     tail = page[end - 1].isdigit() and re.fullmatch(r"[.,]\d", after)
     head = page[start].isdigit() and re.fullmatch(r"\d[.,]", before)
-    return bool(first or last or tail or head)
+    return bool(first or last or tail or head or _cut_number(page, start, end))
+
+
+def _cut_number(page: str, start: int, end: int) -> bool:
+    """Is a minus, the start of a range or a group of thousands left out: "5%" of "-5%", "299 €" of "1 299 €"?"""
+    head, first = page[max(0, start - 16) : start], page[start : start + 4]
+    minus = _AMOUNT.match(first) and _MINUS.search(head)
+    left = _GROUP.match(first) and _GROUPED.search(head)
+    last = _GROUPED.search(page[max(0, end - 16) : end] + " ")
+    right = last and page[end : end + 1] == " " and _GROUP.match(page, end + 1)
+    return bool(minus or left or right)
 
 
 def substantial(quote: str) -> bool:
@@ -90,7 +81,7 @@ def support(record: Record, texts: Mapping[str, str]) -> dict[Evidence, bool]:
 
 
 def unsupported_claims(record: Record, texts: Mapping[str, str], names: Collection[str] = ()) -> list[str]:
-    """The claims whose supported quotes do not hold every number and name of the claim.
+    """The claims whose supported quotes do not hold every number, with what it measures, and name of the claim.
 
     ``names`` are exempt (the brand's own).
     """
@@ -100,32 +91,8 @@ def unsupported_claims(record: Record, texts: Mapping[str, str], names: Collecti
 
 def _carried(claim: Claim, supported: Mapping[Evidence, bool], names: Collection[str]) -> bool:
     plain = [evidence.model_copy(update={"supported": None}) for evidence in claim.evidence]
-    quotes = " \n ".join(evidence.quote for evidence in plain if supported[evidence])
-    return bool(quotes) and numbers_in(claim.text) <= numbers_in(quotes) and _names_held(claim.text, quotes, names)
-
-
-def numbers_in(text: str) -> frozenset[str]:
-    """The numbers in a text, each with its sign: "4.19%", "$29", "36". Words from "two" upwards count."""
-    plain = fold(text)
-    found = {
-        re.sub(r"[', ](?=\d{3}\b)", "", match["digits"]) + (match["before"] or match["after"] or "").strip()
-        for match in _NUMBER.finditer(plain)
-    }
-    return frozenset(found | {_NUMBER_WORDS[word.lower()] for word in _NUMBER_WORD.findall(plain)})
-
-
-def _names_held(text: str, quotes: str, exempt: Collection[str]) -> bool:
-    known = set(_NAME.findall(fold(quotes))) | {word for name in exempt for word in _NAME.findall(fold(name))}
-    return all(name in known for name in _names_in(text))
-
-
-def _names_in(text: str) -> list[str]:
-    """Capitalised words that do not merely begin a sentence, and words with a capital further in (RBC, McGee)."""
-    plain = fold(text)
-    found = []
-    for match in _NAME.finditer(plain):
-        word, before = match.group(), plain[: match.start()].rstrip("\"'([ ")
-        begins = not before or before[-1] in ".!?:|-"
-        if any(letter.isupper() for letter in word[1:]) or (word[0].isupper() and not begins and len(word) > 1):
-            found.append(word)
-    return found
+    quotes = [evidence.quote for evidence in plain if supported[evidence]]
+    numbers = frozenset[str]().union(*map(numbers_in, quotes))
+    measures = frozenset[tuple[str, str]]().union(*map(measures_in, quotes))
+    held = numbers_in(claim.text) <= numbers and measures_in(claim.text) <= measures
+    return bool(quotes) and held and names_held(claim.text, quotes, names)

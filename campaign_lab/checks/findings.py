@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 
-from campaign_lab.checks.evidence import numbers_in, support, unsupported_claims
+from campaign_lab.checks.evidence import support, unsupported_claims
 from campaign_lab.checks.limits import graphemes, limits
+from campaign_lab.checks.numbers import numbers_in
 from campaign_lab.checks.wording import Severity, breaches
 from campaign_lab.records import Angle, CompetitorProfile, CopyVariant, Record
 

@@ -56,21 +56,23 @@ class _Finder:
     def __init__(self, tree: Tree, blocks: Sequence[Block]) -> None:
         self.tree, self.blocks = tree, blocks
         self.starts = [block.position for block in blocks]
+        self.authors = [i for i in tree.find(_is_author) if tree.length(i)]
+        self.captions = list(tree.find(lambda node: node.tag == "figcaption", unseen=True))
         self.used: set[int] = set()
 
     def run(self) -> Iterator[tuple[int, str, str]]:
         """Position, words and author of each quote."""
         for position in reversed(list(self.tree.find(_is_unit))):
             lines = self._lines(position)
-            if len(lines) <= 40 and not self.used.intersection(lines):
+            if 0 < len(lines) <= 40 and not self.used.intersection(lines):
                 yield from self._unit(position, lines)
         for index, block in enumerate(self.blocks):
             if index not in self.used and not block.chrome and block.tag not in HEADINGS and _marked(block.text):
                 yield from self._quote(block.position, [index], self._next_author(index))
 
-    def _unit(self, position: int, lines: list[int]) -> Iterator[tuple[int, str, str]]:
+    def _unit(self, position: int, lines: Sequence[int]) -> Iterator[tuple[int, str, str]]:
         author_at = self._author_at(position)
-        author_lines = self._lines(author_at) if author_at >= 0 else []
+        author_lines = self._lines(author_at) if author_at >= 0 else range(0)
         words = [i for i in lines if i not in author_lines and not self.blocks[i].button]
         author = self.tree.inner(author_at) if author_at >= 0 else ""
         quoted = [i for i in words if self._is_quoted(i)]
@@ -79,7 +81,7 @@ class _Finder:
         elif words:
             words = [max(words, key=lambda i: len(self.blocks[i].text))]
         elif lines:
-            words = lines[:1]  # words and author share one line
+            words = list(lines[:1])  # words and author share one line
         if not author and words:
             author = self._next_author(words[-1], within=lines)
         yield from self._quote(position, words, author)
@@ -94,10 +96,10 @@ class _Finder:
             self.used.update(consecutive)
             yield position, text, re.sub(r"^[\s—\u2013~|•,-]+", "", author)[:_NAME_LIMIT]
 
-    def _lines(self, position: int) -> list[int]:
+    def _lines(self, position: int) -> range:
         """The blocks that begin in an element."""
         end = self.tree.nodes[position].end
-        return list(range(bisect_left(self.starts, position), bisect_left(self.starts, end)))
+        return range(bisect_left(self.starts, position), bisect_left(self.starts, end))
 
     def _is_quoted(self, line: int) -> bool:
         """Is the line marked as the words themselves: blockquote, q, reviewBody, a class such as testimonial-text?"""
@@ -106,12 +108,10 @@ class _Finder:
 
     def _author_at(self, position: int) -> int:
         nodes = self.tree.nodes
-        inside = (i for i in range(position + 1, nodes[position].end) if not nodes[i].unseen and _is_author(nodes[i]))
-        found = next((i for i in inside if self.tree.length(i)), -1)
+        found = _first(self.authors, position + 1, nodes[position].end)
         parent = nodes[position].parent
         if found < 0 and nodes[position].tag == "blockquote" and parent >= 0 and nodes[parent].tag == "figure":
-            after = range(nodes[position].end, nodes[parent].end)
-            found = next((i for i in after if nodes[i].tag == "figcaption"), -1)
+            found = _first(self.captions, nodes[position].end, nodes[parent].end)
         return found if found < 0 or self.tree.length(found) <= 2 * _NAME_LIMIT else -1
 
     def _next_author(self, line: int, within: Sequence[int] = ()) -> str:
@@ -167,6 +167,12 @@ def _from_lines(lines: Sequence[str]) -> Iterator[Rating]:
             if count or not match["value"].isdigit():  # "5 out of 5" alone is what one customer gave
                 stated = count["count"].strip(" .,") if count else ""
                 yield Rating(value=match["value"], best=match["best"] or "5", count=stated)
+
+
+def _first(positions: Sequence[int], start: int, end: int) -> int:
+    """The first of the positions from ``start`` to before ``end``; -1 when there is none."""
+    place = bisect_left(positions, start)
+    return positions[place] if place < len(positions) and positions[place] < end else -1
 
 
 def _is_unit(node: Node) -> bool:

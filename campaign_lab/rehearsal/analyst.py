@@ -22,16 +22,22 @@ Result = tuple[dict[str, Any] | None, list[str]]
 LOOKING_FOR = "People who look for "
 """How the segment begins that ends with the site's topic."""
 LABEL = 80
+"""A label of a record is at most so many characters long."""
 SHORT_TITLE_WORDS = 3
-"""A label of a record is at most so long."""
+"""A home page's title of up to so many words is a name."""
+NAMELESS = "The brand"
+"""What a brand is called whose pages and address give it no name."""
 
 
-def brand_profile(pages: Sequence[PageJson]) -> Result:
-    """What the brand says about itself, as a BrandProfile in JSON, and what the pages do not say."""
+def brand_profile(pages: Sequence[PageJson], *, home: str = "") -> Result:
+    """What the brand says about itself, as a BrandProfile in JSON, and what the pages do not say.
+
+    ``home`` is the address that was asked for: it is named when no page could be read.
+    """
     found = statements(pages)
     promise = promise_of(pages, found)
     if promise is None:
-        return None, ["brand profile: no page holds a sentence of four words that could be quoted"]
+        return None, [f"brand profile: {_nothing(pages, home)}"]
     name = brand_name(pages)
     rest = [passage for passage in found if fold(passage.text) != fold(promise.text)]
     fields = sorted_into_fields(rest, promise)
@@ -42,15 +48,19 @@ def brand_profile(pages: Sequence[PageJson]) -> Result:
         "colours": _colours(pages),
         **{field: [passage.claim() for passage in chosen] for field, chosen in fields.items()},
     }
-    return record, [f"{field}: the pages state none" for field, chosen in fields.items() if not chosen] + _notes(pages)
+    empty = [field for field, chosen in fields.items() if not chosen]
+    return record, [f"{field}: {_why_empty(field, found)}" for field in empty] + _notes(pages)
 
 
-def customer_insight(pages: Sequence[PageJson], audience: str = "") -> Result:
-    """What moves the brand's customers, as a CustomerInsight in JSON, and what the pages do not say."""
+def customer_insight(pages: Sequence[PageJson], audience: str = "", *, home: str = "") -> Result:
+    """What moves the brand's customers, as a CustomerInsight in JSON, and what the pages do not say.
+
+    ``home`` is the address that was asked for: it is named when no page could be read.
+    """
     found = statements(pages)
     said = [passage for passage in found if passage.kind == "testimonial"]
     if not found:
-        return None, ["customer insight: no page holds a sentence of four words that could be quoted"]
+        return None, [f"customer insight: {_nothing(pages, home)}"]
     fields = {
         name: best(matching(found, lambda known, name=name: known.tables["insight"][name]), 6)  # type: ignore[misc]
         for name in ("pains", "desires", "triggers")
@@ -81,7 +91,7 @@ def competitor_profiles(
         found = statements(pages)
         positioning = promise_of(pages, found)
         if positioning is None:
-            missing.append(f"competitor {url}: no page of it holds a sentence that could be quoted")
+            missing.append(f"competitor {url}: {_nothing(pages, url)}")
             continue
         rest = [passage for passage in found if fold(passage.text) != fold(positioning.text)]
         fields = sorted_into_fields(rest, positioning)
@@ -124,12 +134,29 @@ def brand_name(pages: Sequence[PageJson]) -> str:
         for page in pages
         for part in re.split(r"\s+[|\u2013\u2014-]\s+|[:|]\s+|\s+\u00b7\s+", page["title"])
     ]
-    parts = [part for part in parts if 1 < len(part) <= 60 and not gives_orders(part)]
+    generic = site_table("names")["generic"]
+    parts = [part for part in parts if 1 < len(part) <= 60 and part.lower() not in generic and not gives_orders(part)]
     matching = [part for part in parts if re.sub(r"[\W_]", "", part.lower()) == wanted]
     repeated = [part for part in parts if parts.count(part) > 1]
     if host.endswith(".example") and not repeated:  # a folder's name is often not the brand's: a short home title is
         repeated = [part for part in parts[:1] if len(part.split()) <= SHORT_TITLE_WORDS and pages[0]["title"] == part]
-    return str((matching or repeated or [label.replace("-", " ").title()])[0] or "The brand")
+    called = label.replace("-", " ").title()
+    if sum(letter.isalpha() for letter in label) <= 1:  # a folder "a" or an IP address is nobody's name
+        called = max(parts, key=len, default=NAMELESS)
+    return str((matching or repeated or [called])[0])
+
+
+def _nothing(pages: Sequence[PageJson], home: str) -> str:
+    """Why there is nothing to say: no page was read, or none could be quoted."""
+    if not pages:
+        return f"no page of {home or 'the site'} could be read"
+    return "no page holds a sentence of four words that could be quoted"
+
+
+def _why_empty(field: str, found: Sequence[Passage]) -> str:
+    """Why a field holds nothing: no passage speaks of it, or each that does serves another field."""
+    elsewhere = any(cues(passage.language).tables["fields"][field].search(passage.text) for passage in found)
+    return "all that was found stands under other headings" if elsewhere else "the pages state none"
 
 
 def _first(chosen: Sequence[Passage]) -> dict[str, Any] | None:

@@ -11,14 +11,13 @@ from typing import Any
 
 from campaign_lab.checks import breaches
 from campaign_lab.records import MOTIVATIONS
-from campaign_lab.rehearsal.analyst import LOOKING_FOR
+from campaign_lab.rehearsal.analyst import LABEL, LOOKING_FOR
 from campaign_lab.rehearsal.desk import Desk, foreign
 from campaign_lab.rehearsal.planning import Plan, Steer, is_speech, phrases, plans, read_steer, usable_claims
 from campaign_lab.rehearsal.sentences import cues, language_of, site_table
 from campaign_lab.rehearsal.texts import calmed, fill, whole
 
 Record = dict[str, Any]
-LABEL = 80
 
 
 def angles(
@@ -60,7 +59,7 @@ def variants(
     """``count`` CopyVariants in JSON for one angle, and what is missing. ``evidence``: the only claims it may make."""
     words = phrases(language)
     tag = language if language[:2].lower() == words["language"] else words["language"]
-    slots = {"brand": calmed(brand), "topic": _topic_in(angle["name"], words)}
+    slots = {"brand": brand, "topic": _topic_in(angle["name"], words)}
     desk = Desk(angle, slots, words, evidence, voice)
     made = [draft for draft in (desk.write(place, count) for place in range(count)) if draft]
     records = [

@@ -150,12 +150,14 @@ def _specialist(ask: Ask, own: Mapping[str, Reader]) -> Step:
     readers: dict[str, tuple[str, Callable[[], Findings], list[str]]] = {
         "brand-intelligence-analyst": (
             "brand_profile",
-            lambda: _one(analyst.brand_profile(_site(ask, task))),
+            lambda: _one(analyst.brand_profile(_site(ask, task), home=str(task.get("url", "")))),
             _home(task),
         ),
         "customer-psychology-specialist": (
             "customer_insight",
-            lambda: _one(analyst.customer_insight(_site(ask, task), str(task.get("audience", "")))),
+            lambda: _one(
+                analyst.customer_insight(_site(ask, task), str(task.get("audience", "")), home=str(task.get("url", "")))
+            ),
             _home(task),
         ),
         "competitive-intelligence-specialist": (
@@ -213,13 +215,14 @@ def _next_pages(calls: Sequence[Call], homes: Sequence[str]) -> list[str]:
 
 
 def _pages_of(calls: Sequence[Call], home: str) -> list[dict[str, Any]]:
-    """The pages read of one site, home page first. Refusals are left out."""
-    host = urlsplit(home).netloc.lower()
-    pages = [json_in(call.result or "") for call in calls if call.name == FETCH_PAGE]
-    found = {
-        page["url"]: page for page in pages if page and "url" in page and urlsplit(page["url"]).netloc.lower() == host
-    }
-    return sorted(found.values(), key=lambda page: page["url"] != urldefrag(home)[0])
+    """The pages read of one site, home page first, also where the home page led to another host. Refusals are left out."""
+    asked = urldefrag(home)[0]
+    answers = [(call.input.get("url"), json_in(call.result or "")) for call in calls if call.name == FETCH_PAGE]
+    pages = [(url, page) for url, page in answers if page and "url" in page]
+    first = {asked, *(page["url"] for url, page in pages if url == home)}
+    hosts = {urlsplit(url).netloc.lower() for url in first}
+    found = {page["url"]: page for _, page in pages if urlsplit(page["url"]).netloc.lower() in hosts}
+    return sorted(found.values(), key=lambda page: page["url"] not in first)
 
 
 def _site(ask: Ask, task: Mapping[str, Any]) -> list[dict[str, Any]]:

@@ -42,7 +42,7 @@ def statements(pages: Sequence[PageJson]) -> list[Passage]:
     everything = _everything(pages, paired=True)
     if len(everything) < ENOUGH:
         everything = _everything(pages, paired=False)
-    solo = _speaks_alone(everything)
+    solo = _speaks_alone(pages, everything)
     kept: dict[str, Passage] = {}
     for passage in everything:
         foreign_voice = passage.kind in ("statement", "heading") and not solo and _PEOPLE.search(passage.text)
@@ -59,8 +59,11 @@ def _everything(pages: Sequence[PageJson], *, paired: bool) -> list[Passage]:
     return found
 
 
-def _speaks_alone(found: Iterable[Passage]) -> bool:
-    """Is the brand one person who says "I"?"""
+def _speaks_alone(pages: Sequence[PageJson], found: Iterable[Passage]) -> bool:
+    """Is the brand one person who says "I"? Only where a title, heading or description says so: elsewhere customers speak."""
+    own = [line for page in pages for line in (page["title"], page["description"], *page["headings"])]
+    if not any(_PEOPLE.search(line) for line in own if not line.rstrip().endswith("?")):
+        return False
     text = " ".join(passage.text for passage in found if passage.kind in ("statement", "heading"))
     return len(_PEOPLE.findall(text)) > len(re.findall(r"\b(we|our|us|nous|notre|wir|unser\w*)\b", text, re.IGNORECASE))
 

@@ -65,7 +65,7 @@ def cues(language: str) -> Cues:
     anchored = {name: f"[\"'\\u201c\\u201e\\u00ab(]*{data[name]}" for name in ("dangling", "imperative")}
     loose = {name: data[name] for name in ("label", "boilerplate", "legal", "segment", "weak")}
     patterns = {name: re.compile(pattern, re.IGNORECASE) for name, pattern in {**anchored, **loose}.items()}
-    words = ("skip", "mass", "before", "no_modifier")
+    words = ("skip", "mass", "before", "no_modifier", "before_verb")
     topic = {name: frozenset[str](data.get(f"topic_{name}", ())) for name in words}
     return Cues(data["language"], patterns, tables, topic)
 
@@ -131,14 +131,14 @@ def _raw(page: Mapping[str, Any], known: Cues, paired: bool) -> Iterable[Raw]:
     header: list[str] = []
     for line in page["text"].splitlines():
         plain = fold(line)
+        cells = line.split(" | ")
+        before, header = header, _header_after(cells, header)
         if gives_orders(line) or _unquotable(line) or plain in authors:
+            header = header if header == before else []
             continue
-        if " | " in line:
-            cells = line.split(" | ")
-            header = cells if not re.search(r"\d", cells[0] + cells[-1]) and len(cells) > 1 and not header else header
+        if len(cells) > 1:
             yield from _row(line, cells, header)
             continue
-        header = []
         if any(plain in quote or quote in plain for quote in spoken):
             continue
         if plain in headings:
@@ -180,11 +180,23 @@ def _is_label(line: str, known: Cues) -> bool:
     return any(known.patterns[name].search(line) for name in ("label", "boilerplate"))
 
 
+def _header_after(cells: list[str], header: list[str]) -> list[str]:
+    """The header in force for a table row; empty where there is none, or the line is no row.
+
+    Pages do not say which rows are headers. One that holds a figure or a value is none: a wrong label would be a false fact.
+    """
+    if len(cells) == 1:
+        return []
+    if any(re.search(r"\d", cell) or re.search(site_table("tables")["values"], cell, re.IGNORECASE) for cell in cells):
+        return header if len(header) == len(cells) else []
+    return cells
+
+
 def _row(line: str, cells: list[str], header: list[str]) -> Iterable[Raw]:
     """A table row as "5 years, fixed: rate 4.19%, APR 4.21%", where its header says what the figures are."""
     figures = [at for at, cell in enumerate(cells) if at and re.search(r"\d", cell) and len(cell) <= 24]
     names = [cell for at, cell in enumerate(cells[: figures[0] if figures else 0]) if len(cell) <= 40]
-    if not names or line == " | ".join(header):
+    if not names:
         return
     lead = ", ".join([names[0], *(_lowered(name) for name in names[1:])])
     if len(header) == len(cells) and len(cells) > 2:

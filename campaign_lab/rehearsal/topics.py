@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from itertools import pairwise
 from typing import Any
 
 from campaign_lab.rehearsal.sentences import cues
@@ -19,7 +18,7 @@ def topic_of(pages: Sequence[Mapping[str, Any]], brand: str = "") -> str:
     pairs: Counter[str] = Counter()
     for weight, text in _weighted(pages):
         words = re.findall(r"[a-z]+(?:-[a-z]+)*|\d+|[.,;:!?|\n]", text.lower())
-        for before, word in pairwise([".", *words]):
+        for earlier, before, word in zip([".", ".", *words], [".", *words], words, strict=False):
             plural = len(word) > 4 and re.fullmatch(r"[a-z-]+[^siu\W]s", word) and word not in known.topic["skip"]
             if word in own or not (plural or word in known.topic["mass"]):
                 continue
@@ -29,6 +28,7 @@ def topic_of(pages: Sequence[Mapping[str, Any]], brand: str = "") -> str:
                 singles[word] += weight
             elif (
                 before not in known.topic["before"] | known.topic["no_modifier"] | own
+                and earlier not in known.topic["before_verb"]
                 and not before.endswith(("ly", "ed", "s"))
                 and len(before) > 2
             ):

@@ -1,7 +1,7 @@
 """The lab file as the rest of the package uses it: functions of a connection, run one after another.
 
 One worker thread a process owns the connection. It opens the file when there is work, keeps it open while work keeps
-coming, and hands it to the next process in line as soon as somebody waits (storage facts: 30 ms of work in one go
+coming, and hands it to the next process in line as soon as somebody waits (measured: 30 ms of work in one go
 is what buys throughput). A function runs inside one transaction; small ones may share it (``group=True``).
 """
 

@@ -25,7 +25,7 @@ PROJECT = "campaign_lab"
 """The project_key of all turns. The SDK derives one from the working folder, and ours changes with every turn."""
 
 NOT_CARRIED = frozenset({"cost-state", "last-prompt", "queue-operation", "custom-title"})
-"""Entries of an ancestor that a turn does not inherit: costs and prompts that are not its own (SDK facts, 12)."""
+"""Entries of an ancestor that a turn does not inherit: costs and prompts that are not its own (measured)."""
 
 Key = tuple[str, str, str]
 """project_key, session_id, subpath; subpath is "" for the main agent."""

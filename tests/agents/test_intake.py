@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from campaign_lab.agents.intake import MENDS, Intake, Kept
 from campaign_lab.agents.phases import builtin_phases
-from campaign_lab.records import CopyVariant
+from campaign_lab.records import Angle, BrandProfile, CopyVariant
 
 RESEARCH, STRATEGY, COPY = (builtin_phases()[name] for name in ("research", "strategy", "copy"))
 ANGLES = ("Proof first", "Calm voice", "Plain words")
@@ -273,3 +273,11 @@ def test_evidence_is_checked_against_the_pages_stored_by_then(
     assert "names a page that was not read" in problem["problem"]
     stored |= texts
     assert intake.hand_in("brand_profile", [brand])["problems"] == []
+
+
+def test_an_angles_own_name_exempts_nothing(texts: dict[str, str], variant: dict[str, Any]) -> None:
+    """Only a company's own name needs no quote: an angle cannot name itself after its false promise."""
+    intake = Intake(STRATEGY, lambda: texts, brand=("Termwick",))
+    angle = Angle.model_construct(name="50% off, backed by Deloitte")
+    assert intake._names(angle) == ("Termwick",)
+    assert intake._names(BrandProfile.model_construct(name="Brackendeer")) == ("Termwick", "Brackendeer")

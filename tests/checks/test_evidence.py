@@ -105,3 +105,79 @@ def test_a_claim_needs_every_number_and_name_in_its_quotes(text: str, quote: str
 def test_numbers_keep_their_sign_and_words_count() -> None:
     """Four per cent is not four dollars, and "seven" is 7."""
     assert numbers_in("4% of $4, 1 250 000 or seven, 12'000 and 9.30") == {"4%", "4$", "1250000", "7", "12000", "9.30"}
+
+
+@pytest.mark.parametrize(
+    ("text", "quote"),
+    [
+        ("We manage $2.3 billion in loans.", "We manage $2.3 million in loans."),
+        ("It has 10M customers in all.", "It has 10k customers in all."),
+        ("You hear within 2 hours.", "You hear within 2 weeks."),
+        ("It costs $29 a month.", "It costs $29 a year."),
+        ("We fix forty bikes.", "We fix four bikes today."),
+        ("We fix fifteen bikes.", "We fix five bikes today."),
+        ("It has a billion users.", "It has a million users."),
+        ("We fix a dozen bikes.", "We fix ten bikes today."),
+        ("It costs half the price.", "It costs a fair price."),
+        ("Deloitte audits every rate.", "We audit every rate twice."),
+        ("Checked twice: Deloitte audits every rate.", "Checked twice, we audit every rate."),
+        ("Checked - Deloitte audits every rate.", "Checked twice, we audit every rate."),
+    ],
+)
+def test_a_claim_needs_scale_unit_and_first_name_in_its_quotes(text: str, quote: str) -> None:
+    """Another scale, unit, number word or a name at the start is unsupported; the quote itself is not."""
+    assert unsupported_claims(profile(text, quote), {URL: quote}) == [text]
+    assert unsupported_claims(profile(quote, quote), {URL: quote}) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "quote"),
+    [
+        ("We manage $2,300,000 in loans.", "We manage $2.3 million in loans."),
+        ("It has ten thousand customers.", "It has 10k customers in all."),
+        ("You hear within 2 hrs.", "You hear within two business hours."),
+        ("It costs 5 percent.", "It costs 5% at most."),
+        ("It has twenty-five stands.", "There are 25 stands in town."),
+        ("Compares every rate.", "We compare every rate twice."),
+        ("Customers hear within 2 days.", "You hear within 2 days."),
+    ],
+)
+def test_a_claim_may_say_the_same_in_other_words(text: str, quote: str) -> None:
+    """Another spelling of a number or unit, and a common word at the start, need no quote of their own."""
+    assert unsupported_claims(profile(text, quote), {URL: quote}) == []
+
+
+PARTS = ["2", "half", "million", "a", "5k", "Ana", "-", ":", "days", "1", "299", "€"]
+
+
+@given(st.text(min_size=4, max_size=60) | st.lists(st.sampled_from(PARTS)).map(" ".join))
+def test_a_claim_that_is_its_quote_is_carried(text: str) -> None:
+    """Whatever it says."""
+    quote = f"{text} and so we say it"
+    record = profile("x y", "a b").model_copy(
+        update={
+            "promise": Claim.model_construct(
+                text=quote, evidence=(Evidence.model_construct(quote=quote, url=URL, supported=None),)
+            )
+        }
+    )
+    assert unsupported_claims(record, {URL: quote}) == []
+
+
+@pytest.mark.parametrize(
+    ("quote", "line", "stands"),
+    [
+        ("299 €", "Only 1 299 € today", False),
+        ("costs 1", "It costs 1 299 € today", False),
+        ("5% change", "A -5% change", False),
+        ("5% change", "A \u22125% change", False),
+        ("$5 change", "A -$5 change", False),
+        ("3 days", "In 2\u20133 days", False),
+        ("299 €", "Rated 1\n299 € today", True),
+        ("120 reviews", "Rated 4.9 120 reviews", True),
+        ("5 minutes flat", "Fast\u20145 minutes flat", True),
+    ],
+)
+def test_a_number_without_its_minus_or_thousands_is_cut(quote: str, line: str, stands: bool) -> None:
+    """Groups of thousands and signs belong to the number; another line or a dash behind a word does not."""
+    assert quote_stands(quote, line) is stands

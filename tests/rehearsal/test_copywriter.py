@@ -247,6 +247,17 @@ def test_copy_in_a_language_without_phrases_is_english_and_says_so() -> None:
     assert {item["language"] for item in campaign(SITES / "termwick", language="en-CA")["variants"]} == {"en-CA"}
 
 
+def test_a_brand_in_capitals_keeps_them(good: Campaign) -> None:
+    """The brand's name stands in texts as the profile has it."""
+    said = ""
+    for angle in good["angles"]:
+        claims = [proof["claim"] for proof in angle["proofs"]]
+        made, _ = copywriter.variants(angle, brand="ACME & SONS", voice={}, evidence=claims, language="en", count=5)
+        said += json.dumps(made)
+    assert "ACME & SONS" in said
+    assert "Acme" not in said
+
+
 def test_foreign_sentences_are_quoted_in_quotation_marks(tmp_path: Path) -> None:
     """A French site: English around French quotes, and the strategist is told."""
     found = campaign(odd_site(11).write(tmp_path / "lumen"))

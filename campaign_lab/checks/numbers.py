@@ -1,0 +1,106 @@
+"""The numbers in a text with their scale, their sign and what they measure: "$2.3 million", "10k", "two weeks"."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from decimal import Decimal, InvalidOperation
+from functools import cache
+
+from campaign_lab.checks.folding import fold
+from campaign_lab.checks.words import words
+
+_SIGNS = {"percent": "%", "per cent": "%"}
+
+
+def numbers_in(text: str) -> frozenset[str]:
+    """The numbers in a text, each with its sign: "4.19%", "29$", "36". "$2.3 million" is "2300000$".
+
+    Words from "two" upwards count, "half", "dozen" and plurals such as "millions" too.
+    """
+    return frozenset(number for number, _ in _quantities(text))
+
+
+def measures_in(text: str) -> frozenset[tuple[str, str]]:
+    """The numbers that measure something, each with its unit: "within 2 hrs" has ("2", "hour")."""
+    return frozenset((number, unit) for number, unit in _quantities(text) if unit)
+
+
+def _quantities(text: str) -> Iterator[tuple[str, str]]:
+    """Each number and its unit; the unit is "" when none follows."""
+    for match in _pattern().finditer(fold(text)):
+        if match["plural"]:
+            yield match["plural"].lower(), ""
+        elif match["digits"]:
+            yield _of_digits(match), _unit(match)
+        elif (value := _of_words(match)) is not None:
+            yield value, _unit(match)
+
+
+def _of_digits(match: re.Match[str]) -> str:
+    digits = re.sub(r"[', ](?=\d{3}\b)", "", match["digits"])
+    after = (match["after"] or "").strip().lower()
+    sign = (match["before"] or "").strip() or _SIGNS.get(after, after)
+    scale = match["scale"] or match["suffix"] or match["money_suffix"] or ""
+    return (_times(digits.replace(",", "."), _factor(scale)) if scale else digits) + sign
+
+
+def _of_words(match: re.Match[str]) -> str | None:
+    """The value of number words. None for "one" alone, which is more often no number."""
+    known = words()
+    scale = match["word_scale"] or match["half_scale"] or match["alone"] or ""
+    base = Decimal("0.5") if match["half"] else Decimal(1)
+    if match["word"]:
+        base = Decimal(sum(known.numbers[part] for part in match["word"].lower().split("-")))
+    if base == 1 and not scale:
+        return None
+    sign = _SIGNS.get((match["word_after"] or "").strip().lower(), "")
+    return _times(str(base), _factor(scale)) + sign
+
+
+def _times(digits: str, factor: int) -> str:
+    try:
+        return f"{(Decimal(digits) * factor).normalize():f}"
+    except InvalidOperation:  # two points: 1.250.000 million is no amount
+        return f"{digits}*{factor}"
+
+
+def _factor(scale: str) -> int:
+    """What one or several scales multiply by: "hundred thousand" is 100,000."""
+    known, product = words(), 1
+    for part in re.split(r"[\s-]", scale) if scale else ():
+        letters = known.suffixes | known.money_suffixes
+        product *= known.scales[part.lower()] if part.lower() in known.scales else letters[part]
+    return product
+
+
+def _unit(match: re.Match[str]) -> str:
+    """The unit's own name; letters that stick to the digits ("4x") are a unit too."""
+    spelling = (match["unit"] or match["stuck"] or "").lower()
+    return words().units.get(spelling, spelling)
+
+
+@cache
+def _pattern() -> re.Pattern[str]:
+    known = words()
+    scale = rf"(?:{'|'.join(known.scales)})"
+    scales = rf"{scale}(?:[\s-]{scale})*(?!\w)"
+    ones = "|".join(word for word, value in known.numbers.items() if value < 10)
+    tens = "|".join(word for word, value in known.numbers.items() if value >= 20)
+    plain = "|".join(sorted(known.numbers, key=len, reverse=True))
+    units = "|".join(sorted(known.units, key=len, reverse=True))
+    percent = r"\s?(?:percent|per\scent)(?!\w)"
+    digits = (
+        r"(?P<before>[$€£¥]\s?)?(?<![\w.,])(?P<digits>\d+(?:[.,' ]\d{3})*(?:[.,]\d+)?)"
+        rf"(?:[\s-]?(?P<scale>(?i:{scales}))|(?P<suffix>{'|'.join(known.suffixes)})(?!\w)"
+        rf"|(?P<money_suffix>(?(before)(?:{'|'.join(known.money_suffixes)})(?!\w)|(?!))))?"
+        rf"(?P<after>\s?[%‰$€£¥]|(?i:{percent}))?"
+    )
+    word = (
+        rf"(?i:(?<!\w)(?:(?P<word>(?:{tens})-(?:{ones})|{plain})(?:[\s-](?P<word_scale>{scales}))?(?!\w)"
+        rf"|(?P<half>half)(?:\sa\s(?P<half_scale>{scales}))?(?!\w)"
+        rf"|(?P<alone>{scales}))(?P<word_after>{percent})?)"
+    )
+    lone = rf"(?i:(?<!\w)(?P<plural>(?:{'|'.join(known.scales)})s)(?!\w))"
+    unit = rf"(?:(?:\s?/\s?|[\s-])?(?:(?:[^\W\d_]+[\s-]))?(?P<unit>(?i:{units}))(?!\w)|(?P<stuck>[^\W\d_]+))?"
+    return re.compile(rf"{lone}|(?:{digits}|{word}){unit}")

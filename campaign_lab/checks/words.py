@@ -1,0 +1,34 @@
+"""The words that comparing a claim with its quotes needs, as data in ``words.toml``."""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """Number words and scales with their values, suffixes of digits, units by spelling, and openers of claims."""
+
+    numbers: dict[str, int]
+    scales: dict[str, int]
+    suffixes: dict[str, int]
+    money_suffixes: dict[str, int]
+    units: dict[str, str]
+    openers: frozenset[str]
+
+
+@cache
+def words() -> Words:
+    """All of them, from ``words.toml``."""
+    data = tomllib.loads(files(__package__).joinpath("words.toml").read_text(encoding="utf-8"))
+    return Words(
+        numbers=data["numbers"],
+        scales=data["scales"],
+        suffixes=data["suffixes"],
+        money_suffixes=data["money_suffixes"],
+        units={spelling: unit for unit, spellings in data["units"].items() for spelling in spellings},
+        openers=frozenset(data["openers"]["words"].split()),
+    )
