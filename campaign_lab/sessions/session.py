@@ -208,12 +208,17 @@ class Session:
         here, step = self._standing.enter(cell)
         self._standing.leave(step, here)
         start = self.checkpoint(at)
-        row = replace(
-            self._fresh(), id=str(uuid.uuid4()), name=purpose.strip(), parent_session=self._row.id, start_turn=start.turn_id,
-            tip_turn=start.turn_id, purpose=purpose.strip(), automatic=False, made_at=now, last_paid_at=None, pinned=False,
-            owner=self._context.user, notebook=cell.notebook, cell_id=cell.cell_id, source_sha=cell.source_sha, renews=None,
-        )  # fmt: skip
-        row = self._context.engine.call(lambda con: tables.get_or_create_fork(con, row, self._context.is_expired))
+
+        def make(con: tables.Con) -> SessionRow:
+            row = replace(
+                self._fresh_in(con), id=str(uuid.uuid4()), name=purpose.strip(), parent_session=self._row.id,
+                start_turn=start.turn_id, tip_turn=start.turn_id, purpose=purpose.strip(), automatic=False, made_at=now,
+                last_paid_at=None, pinned=False, owner=self._context.user, notebook=cell.notebook, cell_id=cell.cell_id,
+                source_sha=cell.source_sha, renews=None,
+            )  # fmt: skip
+            return tables.get_or_create_fork(con, row, self._context.is_expired)
+
+        row = self._context.engine.call(make)
         return Session(self._context, row, start.turn_id)
 
     def forks(self) -> list[Session]:
