@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from campaign_lab.agents.prices import Usage, price_usd
+from campaign_lab.agents.prices import Usage, known_sum, price_usd
 
 TOOLS_STOPPED = "[Request interrupted by user for tool use]"
 """The CLI's own note when an interrupt stopped tools: then no response was under way."""
@@ -100,6 +100,4 @@ def _broke_off(entry: Mapping[str, Any]) -> bool:
 
 def total_cost(requests: Sequence[Request]) -> float | None:
     """US dollars of the complete requests; None when the price of one is unknown."""
-    costs = [request.cost_usd for request in requests if request.complete]
-    known = [cost for cost in costs if cost is not None]
-    return sum(known) if len(known) == len(costs) else None
+    return known_sum(request.cost_usd for request in requests if request.complete)

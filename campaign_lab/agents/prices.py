@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import os
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
 from functools import lru_cache
@@ -126,6 +126,13 @@ def _unusable(path: str, why: str) -> ValueError:
         f"The price table {path!r} cannot be used: {why}. Expected is one table a model, its id in quotes, with {fields} "
         f"(US dollars per million tokens); unset {VARIABLE} to use the built-in list"
     )
+
+
+def known_sum(costs: Iterable[float | None]) -> float | None:
+    """The sum in US dollars; None when one of the costs is not known."""
+    listed = list(costs)
+    known = [cost for cost in listed if cost is not None]
+    return sum(known) if len(known) == len(listed) else None
 
 
 def price_usd(model: str, usage: Usage, own: Prices | None = None) -> float | None:

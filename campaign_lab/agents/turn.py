@@ -59,7 +59,6 @@ class Attempt:
     answer: str = ""
     failed_agents: list[str] = field(default_factory=list)
     started_agents: dict[str, str] = field(default_factory=dict)
-    retried: str = ""
     over_budget: bool = False
     _fetches: dict[str, str] = field(default_factory=dict)
     _last_message: str = ""
@@ -130,10 +129,10 @@ class Attempt:
 
     def _retry(self, data: Mapping[str, Any]) -> None:
         status = data.get("error_status")
-        self.retried = f"the endpoint answered {status}" if status else "the connection to the endpoint broke"
+        reason = f"the endpoint answered {status}" if status else "the connection to the endpoint broke"
         wait_s = float(data.get("retry_delay_ms") or 0) / 1000
         attempt, most = int(data.get("attempt") or 1), int(data.get("max_retries") or 1)
-        self.on_event(events.Retrying(attempt, most, wait_s, self.retried))
+        self.on_event(events.Retrying(attempt, most, wait_s, reason))
 
     def _result(self, message: sdk.ResultMessage) -> None:
         if self.over_budget:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Literal
 
-from campaign_lab.agents.prices import Usage, price_usd
+from campaign_lab.agents.prices import Usage, known_sum, price_usd
 from campaign_lab.errors import BudgetExceeded
 from campaign_lab.store import tables
 
@@ -60,9 +60,8 @@ def estimate(con: Con, order: Order, message_tokens: int | None = None) -> Estim
             Usage(input_tokens=agents * TOKENS_READ_AN_AGENT, output_tokens=agents * TOKENS_WRITTEN),
         ),
     ]
-    known = [price for price in prices if price is not None]
     basis: Literal["counted", "sizes"] = "sizes" if message_tokens is None else "counted"
-    return Estimate(sum(known) if len(known) == len(prices) else None, basis)
+    return Estimate(known_sum(prices), basis)
 
 
 def mean_cost(con: Con, phase: str, model: str) -> float | None:

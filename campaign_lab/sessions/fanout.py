@@ -60,8 +60,10 @@ async def run_all(
     context: Context, sessions: Sequence[Session], phases: Sequence[str], *, steer: Mapping[str, str], at_once: int
 ) -> FanOut:
     """Runs the phases on each session (see ``Lab.run_all``)."""
-    _check_budgets(context, [_estimate(context, session, phases, steer) for session in sessions])
-    notes = await _anchor(context, sessions, phases, steer=steer)
+    estimates = [_estimate(context, session, phases, steer) for session in sessions]
+    _check_budgets(context, estimates)
+    paying = [session for session, estimate in zip(sessions, estimates, strict=True) if estimate.basis != "replay"]
+    notes = await _anchor(context, paying)
     gate = asyncio.Semaphore(max(1, at_once))
 
     async def one(session: Session) -> SessionResult:
@@ -101,9 +103,7 @@ def _check_budgets(context: Context, estimates: Sequence[Estimate]) -> None:
             raise BudgetExceeded(scope, limit, spent, whole)
 
 
-async def _anchor(
-    context: Context, sessions: Sequence[Session], phases: Sequence[str], *, steer: Mapping[str, str]
-) -> list[str]:
+async def _anchor(context: Context, sessions: Sequence[Session]) -> list[str]:
     """Puts forks that would all meet a cold cache behind a common anchor turn. Returns what it did, in words."""
     notes = []
     groups: dict[str, list[Session]] = {}
@@ -113,7 +113,7 @@ async def _anchor(
             waits = session.stands_at_its_start and session.may_run
         except LabError:
             continue  # said when it runs
-        if start and waits and _estimate(context, session, phases, steer).basis != "replay":
+        if start and waits:
             groups.setdefault(start, []).append(session)
     for start, forks in groups.items():
         cold_s = context.engine.call(partial(_cold_for, context=context, turn_id=start))

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from campaign_lab.agents.prices import known_sum
 from campaign_lab.sessions.caching import CacheVerdict
 from campaign_lab.show import receipt_html, usd
 from campaign_lab.store.rows import RequestRow
@@ -51,7 +52,7 @@ class Receipt:
     @property
     def cost_usd(self) -> float | None:
         """US dollars when the turns were made; None when a price is unknown."""
-        return _sum([line.cost_usd for line in self.lines])
+        return known_sum(line.cost_usd for line in self.lines)
 
     @property
     def paid_usd(self) -> float | None:
@@ -104,10 +105,5 @@ def _line(phase: str, agent: str, requests: Sequence[RequestRow]) -> ReceiptLine
         cache_read_tokens=sum(request.cache_read_tokens for request in requests),
         cache_write_tokens=sum(request.cache_write_5m_tokens + request.cache_write_1h_tokens for request in requests),
         output_tokens=sum(request.output_tokens for request in requests),
-        cost_usd=_sum([request.cost_usd for request in requests]),
+        cost_usd=known_sum(request.cost_usd for request in requests),
     )
-
-
-def _sum(costs: Sequence[float | None]) -> float | None:
-    known = [cost for cost in costs if cost is not None]
-    return sum(known) if len(known) == len(costs) else None

@@ -246,10 +246,12 @@ class Session:
         """Puts a fork without turns behind a turn that stands right after its start: the anchor that its siblings share."""
         self._context.require(self._row, "run")
         rest = "WHERE parent_turn = ? AND key = ?"
-        (turn,) = self._context.engine.call(
-            lambda con: tables.select(con, TurnRow, rest, [self._standing.now, key])[:1]
-        )
-        self._context.engine.call(lambda con: tables.move_untouched_fork(con, self._row.id, turn.id))
+
+        def move(con: tables.Con) -> None:
+            (turn,) = tables.select(con, TurnRow, rest, [self._standing.now, key])[:1]
+            tables.move_untouched_fork(con, self._row.id, turn.id)
+
+        self._context.engine.call(move)
 
     def checkpoints(self) -> list[Checkpoint]:
         """The checkpoints from the root to where the handle stands."""

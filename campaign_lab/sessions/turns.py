@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from campaign_lab.agents.phases import Phase
+from campaign_lab.agents.prices import known_sum
 from campaign_lab.records import Record
 from campaign_lab.sessions.access import root_owner
 from campaign_lab.sessions.caching import CacheVerdict, verdict
@@ -103,7 +104,7 @@ def load_turn(con: Con, row: TurnRow, phase: Phase | None, session: SessionRow) 
         receipt=replace(
             receipt_of(row.phase, requests, rehearsal=rehearsal),
             cache=_cache(con, row, requests),
-            avoided_usd=_sum(_requests_before(con, row)),
+            avoided_usd=known_sum(each.cost_usd for each in _requests_before(con, row) if each.complete),
         ),
         rehearsal=rehearsal,
         made_at=row.finished_at,
@@ -131,12 +132,6 @@ def _cache(con: Con, row: TurnRow, requests: Sequence[RequestRow]) -> CacheVerdi
         return None
     theirs = _requests(con, before[0].id)
     return verdict(requests, theirs, started_at=row.started_at, before_ended_at=before[0].finished_at)
-
-
-def _sum(requests: Sequence[RequestRow]) -> float | None:
-    costs = [request.cost_usd for request in requests if request.complete]
-    known = [cost for cost in costs if cost is not None]
-    return sum(known) if len(known) == len(costs) else None
 
 
 def kept_of(rows: Sequence[RecordRow], phase: Phase | None) -> tuple[Kept, ...]:

@@ -1,8 +1,0 @@
-"""Tests of the rehearsal share the odd sites of ``tests/odd_sites.py``."""
-
-from __future__ import annotations
-
-import sys
-from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).parent.parent))
