@@ -5,6 +5,7 @@ Brief says what to advertise; Lab opens the lab file; a Session runs phases as T
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -21,4 +22,25 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from importlib import import_module
 
-    return getattr(import_module(f"{__name__}.{name.lower()}"), name)
+    found = getattr(import_module(f"{__name__}.{name.lower()}"), name)
+    if name == "Lab":
+        globals()[name] = found  # so that this is done once
+        _attach_to_kernel()
+    return found
+
+
+def _attach_to_kernel() -> None:
+    """In a notebook's kernel, runs show their progress in their cell. Nothing of Jupyter is imported anywhere else."""
+    ipython = sys.modules.get("IPython")
+    shell = ipython.get_ipython() if ipython else None
+    if not hasattr(shell, "get_parent"):
+        return
+    try:
+        from campaign_lab.jupyter import attach
+
+        attach(shell)
+    except Exception as error:  # whatever is wrong with it, the lab works without
+        import warnings
+
+        message = f"campaign_lab shows no live progress in this notebook, and knows no %%angle cell: {error!r}"
+        warnings.warn(message, RuntimeWarning, stacklevel=3)

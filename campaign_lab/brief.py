@@ -139,11 +139,12 @@ class Brief(BaseModel):
             (name, value) for name, value in self.model_dump(mode="json").items() if value not in (None, "", [], False)
         ]
         cells = "".join(
-            f'<tr><th style="text-align:left">{escape(name.replace("_", " "))}</th>'
-            f'<td style="text-align:left">{escape(", ".join(value) if isinstance(value, list) else str(value))}</td></tr>'
+            f'<tr><th scope="row" style="text-align:left">{escape(name.replace("_", " "))}</th>'
+            f'<td style="text-align:left;white-space:normal;overflow-wrap:anywhere"><bdi>{_shown(value)}</bdi></td></tr>'
             for name, value in rows
         )
-        return f"<table>{cells}</table>"
+        # the class names are those that LaTeX typesetting passes over: "$5 and $10" is money
+        return f'<div class="campaign-lab tex2jax_ignore mathjax_ignore"><table>{cells}</table></div>'
 
     def folder_of(self, url: str) -> Path | None:
         """The folder or file that stands for the url's site, if it is a saved one."""
@@ -158,6 +159,12 @@ class Brief(BaseModel):
     def from_json(cls, text: str) -> Self:
         """The brief that ``to_json`` wrote. Its folders need not exist any more."""
         return cls(**json.loads(text))
+
+
+def _shown(value: Any) -> str:
+    """A field's value as HTML text. What cannot be printed (control characters, overrides of the direction) is left out."""
+    text = ", ".join(value) if isinstance(value, list) else str(value)
+    return escape("".join(sign if sign.isprintable() else " " * sign.isspace() for sign in text))
 
 
 def origin_of(url: str) -> str:

@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from types import UnionType
+from typing import TYPE_CHECKING, Any, Union, get_args, get_origin
 
-from campaign_lab.checks import graphemes
+from campaign_lab.checks import graphemes, limit_of
+from campaign_lab.checks.findings import COPY_FIELDS
+from campaign_lab.records import Record
 from campaign_lab.show import frame_html
 
 if TYPE_CHECKING:
@@ -15,46 +18,103 @@ if TYPE_CHECKING:
 
 Row = Mapping[str, Any]
 
+FIGURES: dict[type, str] = {bool: "boolean", int: "Int64", float: "Float64"}
+"""Dtypes of a record's fields that are figures; NA when a record has none."""
+
 MOST_ROWS = 200
 """Rows that a frame shows of itself."""
 
 
+TIME = "datetime64[us, UTC]"
+
+
 @dataclass(frozen=True)
 class Column:
-    """One column: its name, its pandas dtype, and how its value is read from a copy variant's row."""
+    """One column: its name, its pandas dtype, and how its value is read from a row."""
 
     name: str
     dtype: str
     value: Callable[[Row], Any]
 
 
-def _supported(row: Row) -> int:
-    return sum(bool(each["supported"]) for each in row["evidence"])
+def _named(name: str, dtype: str) -> Column:
+    return Column(name, dtype, lambda row: row[name])
+
+
+def _length(name: str) -> Column:
+    return Column(f"{name}_length", "int64", lambda row: graphemes(row[name]))
+
+
+def _over_limit(row: Row) -> str:
+    return ", ".join(name for name in COPY_FIELDS if graphemes(row[name]) > limit_of(name))
 
 
 COPY_COLUMNS: tuple[Column, ...] = (
-    Column("session", "str", lambda row: row["session"]),
-    Column("angle", "str", lambda row: row["angle"]),
-    Column("motivation", "str", lambda row: row["motivation"]),
-    Column("headline", "str", lambda row: row["headline"]),
-    Column("primary_text", "str", lambda row: row["primary_text"]),
-    Column("description", "str", lambda row: row["description"]),
-    Column("call_to_action", "str", lambda row: row["call_to_action"]),
-    Column("headline_length", "int64", lambda row: graphemes(row["headline"])),
-    Column("primary_text_length", "int64", lambda row: graphemes(row["primary_text"])),
-    Column("description_length", "int64", lambda row: graphemes(row["description"])),
-    Column("quotes", "int64", lambda row: len(row["evidence"])),
-    Column("quotes_supported", "int64", _supported),
-    Column("endpoint", "str", lambda row: row["endpoint"]),
+    _named("campaign", "str"),
+    _named("session", "str"),
+    _named("lineage", "str"),
+    _named("purpose", "str"),
+    _named("angle", "str"),
+    _named("motivation", "str"),
+    _named("awareness_stage", "str"),
+    _named("headline", "str"),
+    _named("primary_text", "str"),
+    _named("description", "str"),
+    _named("call_to_action", "str"),
+    _named("language", "str"),
+    _length("headline"),
+    _length("primary_text"),
+    _length("description"),
+    Column("over_limit", "str", _over_limit),
+    _named("claims", "int64"),
+    _named("claims_supported", "int64"),
+    _named("quotes", "int64"),
+    _named("quotes_supported", "int64"),
+    _named("near_duplicate", "str"),
+    _named("cost_own_usd", "float64"),
+    _named("cost_avoided_usd", "float64"),
+    _named("cache", "str"),
+    _named("pick", "str"),
+    _named("rating", "Int64"),
+    _named("note", "str"),
+    _named("rated_by", "str"),
+    _named("endpoint", "str"),
+    _named("id", "str"),
 )
-"""One row a copy variant. Lengths are in graphemes, what a reader sees as characters."""
+"""One row a copy variant.
 
+- ``campaign``, ``session`` and its ``purpose``; ``lineage`` is the way to it from its root session: ``main > Emotional angle``.
+- ``angle`` with its ``motivation`` and ``awareness_stage``; "" when the session has no angle of that name.
+- the copy itself; ``language`` is a BCP 47 tag. Lengths are in graphemes, what a reader sees as characters.
+  ``over_limit`` names the fields that are longer than recommended.
+- ``claims`` and ``quotes``, and how many of each are supported: a quote stands on its page, a claim says no more than its quotes.
+- ``near_duplicate``: headline of the variant of the same turn that says nearly the same, "" when there is none.
+- ``cost_own_usd``: what the session's own turns cost, ``cost_avoided_usd``: what the turns of others that it stands on once
+  cost. Both are of the session, the same in each of its rows, and NaN when a price is unknown.
+- ``cache``: was the prompt still cached for the turn that made the variant: warm, partial, cold, ``first turn``; "" if unknown.
+- ``pick`` (pick, reject or ""), ``rating`` (1 to 5 or NA) and ``note`` of ``rated_by``: the user, else whoever judged last.
+- ``endpoint`` that answered; ``id`` is the record's, as ``session.rate`` takes it.
+"""
 
-TIME = "datetime64[us, UTC]"
+DIFF_COLUMNS: tuple[Column, ...] = tuple(_named(name, "str") for name in ("kind", "label", "field", "a", "b"))
+"""One row a field that differs. ``label`` is the record's in the first session, or in the one that has it; ``a`` and ``b``
+are the field in the first and in the second one. The field ``record`` says that only one of them has the record."""
 
+COVERAGE_COLUMNS: tuple[Column, ...] = (
+    *(_named(name, "str") for name in ("session", "need_kind", "need", "awareness_stage")),
+    _named("angles", "int64"),
+    _named("names", "str"),
+)
+"""One row a need and stage of awareness. ``need_kind`` is pain, desire, or other (only an angle speaks of it); ``angles``
+counts the angles there, 0 for a gap, and ``names`` lists them."""
 
-def _named(name: str, dtype: str) -> Column:
-    return Column(name, dtype, lambda row: row[name])
+TIMELINE_COLUMNS: tuple[Column, ...] = (
+    *(_named(name, "str") for name in ("session", "phase", "agent")),
+    *(_named(name, "float64") for name in ("started_s", "ended_s")),
+    *(_named(name, "int64") for name in ("requests", "pages")),
+)
+"""One row an agent of a turn. ``started_s`` and ``ended_s`` are seconds since the turn began; ``requests`` are those that
+were answered, ``pages`` those that the agent asked for."""
 
 
 SESSION_COLUMNS: tuple[Column, ...] = (
@@ -74,12 +134,30 @@ TREE_COLUMNS: tuple[Column, ...] = (
     _named("checkpoint", "int64"),
     *(_named(name, "str") for name in ("phase", "purpose", "phases")),
     _named("cost_usd", "float64"),
+    _named("carried_usd", "float64"),
     _named("automatic", "bool"),
+    _named("state", "str"),
+    _named("expires_at", TIME),
+    _named("cache", "str"),
     _named("made_by", "str"),
     _named("made_at", TIME),
     *(_named(name, "str") for name in ("notebook", "cell", "id")),
 )
-"""One row a session of a fork tree. ``checkpoint`` and ``phase`` are what it was forked at; ``phases`` are its own turns."""
+"""One row a session of a fork tree. ``checkpoint`` and ``phase`` are what it was forked at, ``phases`` its turns from the root.
+
+``carried_usd`` is what the turns before its start once cost: what the fork avoided. ``state`` is living, expired or pinned.
+``cache`` tells whether the prompt of its tip is still cached, judged by time: warm, cold, or nothing where none was.
+"""
+
+
+PAGE_COLUMNS: tuple[Column, ...] = (
+    *(_named(name, "str") for name in ("url", "state", "title", "language")),
+    *(_named(name, "int64") for name in ("words", "numbers", "testimonials")),
+    _named("notes", "str"),
+    _named("fetched_at", TIME),
+)
+"""One row a page that agents asked for. ``state`` is read or refused, ``words`` counts its own text without navigation,
+``numbers`` and ``testimonials`` what was found in it; ``notes`` says why it was refused, or what is odd about it."""
 
 
 def cost_columns(by: str) -> tuple[Column, ...]:
@@ -93,9 +171,33 @@ def cost_columns(by: str) -> tuple[Column, ...]:
     )
 
 
-def copy_frame(rows: Sequence[Row]) -> pd.DataFrame:
-    """The copy variants as a frame."""
-    return frame(rows, COPY_COLUMNS)
+def record_columns(made: type[Record]) -> tuple[Column, ...]:
+    """One row a record of a class: whose it is, its own fields in the order of the class, and how it stands.
+
+    ``label`` is its name; a field of its own is text (claims as their statements, lists joined with " · ", "" when absent)
+    or a figure; one whose name is taken has ``_text`` behind it. ``claims`` and ``claims_supported`` count; a ``degraded``
+    record could not be read by its class, and its own fields are empty.
+    """
+    before = tuple(_named(name, "str") for name in ("session", "campaign", "phase", "label"))
+    after = (
+        *(_named(name, "int64") for name in ("claims", "claims_supported")),
+        _named("degraded", "bool"),
+        *(_named(name, "str") for name in ("endpoint", "id")),
+    )
+    taken = {column.name for column in (*before, *after)}
+    return (*before, *(_field(name, about.annotation, taken) for name, about in made.model_fields.items()), *after)
+
+
+def _field(name: str, annotation: Any, taken: set[str]) -> Column:
+    choice = get_args(annotation) if get_origin(annotation) in (Union, UnionType) else (annotation,)
+    kinds = [kind for kind in choice if kind is not type(None)]
+    dtype = FIGURES.get(kinds[0], "str") if len(kinds) == 1 else "str"
+
+    def value(row: Row) -> Any:
+        found = row["fields"].get(name)
+        return found if dtype != "str" else "" if found is None else str(found)
+
+    return Column(f"{name}_text" if name in taken else name, dtype, value)
 
 
 def frame(rows: Sequence[Row], columns: Sequence[Column]) -> pd.DataFrame:
@@ -123,6 +225,8 @@ def _readable() -> type[pd.DataFrame]:
 
         def _repr_html_(self) -> str:
             shown = self.head(MOST_ROWS)
+            if any(shown.index.names):  # named, it says something that no column does, such as after a pivot
+                shown = shown.reset_index()
             rows = [[_shown(value) for value in row] for row in shown.itertuples(index=False)]
             return frame_html([str(name) for name in shown.columns], rows, len(self))
 

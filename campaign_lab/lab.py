@@ -53,8 +53,8 @@ class Lab:
     """A lab file and who works in it. ``Lab()`` is the checkout's data/lab.duckdb, the user who is logged in, rehearsal.
 
     ``path``: the lab file (else CAMPAIGN_LAB_STORE, else data/lab.duckdb in a checkout, else the user's data folder).
-    ``user``: else JUPYTERHUB_USER, else the login. ``endpoint``: ``rehearsal``, ``anthropic``, or a url (else
-    CAMPAIGN_LAB_ENDPOINT). ``model``: a full model id. ``on_miss``: ``run`` or ``refuse`` (else CAMPAIGN_LAB_ON_MISS).
+    ``user``: else JUPYTERHUB_USER, else CAMPAIGN_LAB_USER, else the login. ``endpoint``: ``rehearsal``, ``anthropic``, or a
+    url (else CAMPAIGN_LAB_ENDPOINT). ``model``: a full model id. ``on_miss``: ``run`` or ``refuse`` (else CAMPAIGN_LAB_ON_MISS).
     ``session_ttl``: how long a session lives after its last paid turn or fork, such as "8h". ``budgets``: what may be spent.
     ``phases``: your own, beside research, strategy, copy and ask. ``on_event``: hears the progress of every turn.
     ``now``: a clock, for tests. Raises StoreError, EndpointError.
@@ -159,23 +159,60 @@ class Lab:
     # -- tables
 
     def sessions(self) -> pd.DataFrame:
-        """One row a session that the user owns or was given: what it is for, how far it is, what it cost, when it expires."""
+        """One row a session that the user owns or was given: what it is for, how far it is, what it cost, when it expires.
+
+        Its columns are ``compare.SESSION_COLUMNS``.
+        """
         from campaign_lab.compare import SESSION_COLUMNS, frame
 
         context = self._context
         return frame(context.engine.call(lambda con: session_rows(con, context.user, context.now())), SESSION_COLUMNS)
 
     def compare(self, sessions: Session | Sequence[Session]) -> pd.DataFrame:
-        """One row a copy variant of the sessions, up to where each handle stands."""
-        from campaign_lab.compare import copy_frame
+        """One row a copy variant of the sessions, up to where each handle stands (``compare.COPY_COLUMNS``)."""
+        from campaign_lab import frames
 
-        several = [sessions] if isinstance(sessions, Session) else sessions
-        return copy_frame([row for session in several for row in _copy_rows(session)])
+        return frames.compare(self._context, sessions)
+
+    def records(self, kind: str, sessions: Session | Sequence[Session] | None = None) -> pd.DataFrame:
+        """One row a record of a kind, such as ``angle``; of all sessions that the user may see, unless some are named.
+
+        Each record is listed once, under the session that made it. Its own fields are columns (``compare.record_columns``).
+        Raises NotFoundError that lists the known kinds.
+        """
+        from campaign_lab import frames
+
+        return frames.records(self._context, kind, sessions)
+
+    def diff(self, a: Session, b: Session) -> pd.DataFrame:
+        """One row a field in which the records of two sessions differ; turns that both carry are equal (``DIFF_COLUMNS``)."""
+        from campaign_lab import frames
+
+        return frames.diff(self._context, a, b)
+
+    def coverage(self, session: Session | Sequence[Session]) -> pd.DataFrame:
+        """Each pain and desire at each stage of awareness, with the angles there: zeros are gaps (``COVERAGE_COLUMNS``)."""
+        from campaign_lab import frames
+
+        return frames.coverage(self._context, session)
+
+    def pages(self, session: Session) -> pd.DataFrame:
+        """What the page reader saw: one row a page that agents asked for, the brand's own first, refused ones with the reason."""
+        from campaign_lab import frames
+
+        return frames.pages(self._context, session)
+
+    def timeline(self, session: Session | Sequence[Session]) -> pd.DataFrame:
+        """Which agent worked when in the session's turns, in seconds from the start of each turn (``TIMELINE_COLUMNS``)."""
+        from campaign_lab import frames
+
+        return frames.timeline(self._context, session)
 
     def costs(self, by: str = "session") -> pd.DataFrame:
         """What was spent, in US dollars, by ``user``, ``campaign``, ``session``, ``phase``, ``agent``, ``day`` or ``model``.
 
-        Read from the ledger: what the user paid, and what was paid on sessions that the user may see. The rows add up.
+        Read from the ledger: what the user paid, and what was paid on sessions that the user may see. The rows add up. Its
+        columns are ``compare.cost_columns``.
         """
         from campaign_lab.compare import cost_columns, frame
 
@@ -186,10 +223,10 @@ class Lab:
         """The fork tree that a session belongs to: one row a session that the user may see, parents first."""
         from campaign_lab.compare import TREE_COLUMNS, frame
 
-        self._context.require(session._row, "read")
-        return frame(
-            self._context.engine.call(lambda con: tree_rows(con, self._context.user, session._row)), TREE_COLUMNS
-        )
+        context = self._context
+        context.require(session._row, "read")
+        rows = context.engine.call(lambda con: tree_rows(con, context.user, session._row, context.now()))
+        return frame(rows, TREE_COLUMNS)
 
     # -- several at once
 
@@ -286,7 +323,7 @@ def _user(given: str | None) -> str:
     hub = os.environ.get("JUPYTERHUB_USER")
     if hub and given and given != hub:
         raise ValueError(f"user: {given!r} is not allowed; on this hub you are {hub!r}")
-    return hub or given or getpass.getuser()
+    return hub or given or os.environ.get("CAMPAIGN_LAB_USER") or getpass.getuser()
 
 
 def installed_phases() -> list[Phase]:
@@ -301,13 +338,3 @@ def _endpoint(given: str | Endpoint, now: Callable[[], datetime]) -> Endpoint:
     if not isinstance(given, str):
         return given
     return RehearsalEndpoint(now=now) if given == "rehearsal" else remote_endpoint(given)
-
-
-def _copy_rows(session: Session) -> list[dict[str, Any]]:
-    """The session's copy variants as plain rows, with the motivation of their angle."""
-    motivations = {kept.label: kept.to_json().get("motivation", "") for kept in session.kept("angle")}
-    variants = [kept.to_json() for kept in session.kept("copy_variant") if not kept.degraded]
-    return [
-        row | {"session": session.name, "motivation": motivations.get(row["angle"], ""), "endpoint": session.endpoint}
-        for row in variants
-    ]

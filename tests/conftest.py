@@ -26,6 +26,7 @@ def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """No setting of the person who runs the tests decides their outcome."""
     for name in (
         "CAMPAIGN_LAB_STORE",
+        "CAMPAIGN_LAB_USER",
         "CAMPAIGN_LAB_ENDPOINT",
         "CAMPAIGN_LAB_ON_MISS",
         "CAMPAIGN_LAB_PRICES",

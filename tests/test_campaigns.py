@@ -107,7 +107,7 @@ def good(tmp_path_factory: pytest.TempPathFactory) -> Campaign:
         return _campaign(lab, Brief.load(BRIEFS / "termwick-renewals.toml"))
 
 
-@pytest.mark.parametrize("name", ["termwick-renewals", "cairnwold-autumn", "duewren-trial"])
+@pytest.mark.parametrize("name", ["termwick-renewals", "cairnwold-autumn", "duewren-trial", "aubrelune-ete"])
 def test_a_demo_site_gives_five_angles_and_ten_texts_without_a_fault(name: str, make_lab: MakeLab) -> None:
     """Five motivations, ten variants; no unsupported quote, broken limit, near duplicate; nothing of the planted orders."""
     campaign = _campaign(make_lab(), Brief.load(BRIEFS / f"{name}.toml"))

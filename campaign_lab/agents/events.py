@@ -11,6 +11,8 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 AgentState = Literal["waiting", "reading", "thinking", "saving", "done", "failed"]
+STOPPED = "stopped"
+"""The reason of an agent, or a turn, that was cancelled."""
 
 
 @dataclass(frozen=True)
@@ -143,13 +145,29 @@ class AgentLine:
         """Has the agent reported or failed?"""
         return self.state in ("done", "failed")
 
+    @property
+    def works(self) -> bool:
+        """Is it at work?"""
+        return self.state in ("reading", "thinking", "saving")
+
+    @property
+    def name(self) -> str:
+        """The agent, with the main agent's name for its job where that says more."""
+        plain = self.label in ("", self.agent.replace("-", " "))
+        return self.agent if plain else f"{self.agent} · {self.label}"
+
     def words(self) -> str:
         """The state as a person reads it, such as: reading page 2 of 5."""
         if self.state == "reading":
             return f"reading page {min(self.pages_read + 1, self.pages_asked)} of {self.pages_asked}"
         if self.state == "done":
             return f"done, {self.pages_read - self.pages_refused} pages read" if self.pages_asked else "done"
-        return f"failed: {self.reason}" if self.state == "failed" else self.state
+        if self.state == "failed":
+            return {"": "failed", STOPPED: STOPPED}.get(self.reason, f"failed: {self.reason}")
+        return self.state
+
+
+MAIN = AgentLine("main agent", state="thinking")
 
 
 @dataclass(frozen=True)
@@ -158,20 +176,30 @@ class Board:
 
     phase: str = ""
     lines: dict[str, AgentLine] = field(default_factory=dict)
-    main_tokens: int = 0
-    main_cost_usd: float = 0.0
+    main: AgentLine = MAIN
     note: str = ""
     ended: bool = False
 
     @property
     def tokens(self) -> int:
         """Tokens of all finished responses so far."""
-        return self.main_tokens + sum(line.tokens for line in self.lines.values())
+        return self.main.tokens + sum(line.tokens for line in self.lines.values())
 
     @property
     def cost_usd(self) -> float:
         """US dollars of all finished responses with a known price so far."""
-        return self.main_cost_usd + sum(line.cost_usd for line in self.lines.values())
+        return self.main.cost_usd + sum(line.cost_usd for line in self.lines.values())
+
+    @property
+    def all_lines(self) -> dict[str, AgentLine]:
+        """The main agent's line, with an empty call, then those of its agents. It waits while one of them works."""
+        if self.ended and self.note:
+            lines = {call: _stopped(line) for call, line in self.lines.items()}
+            reason = STOPPED if self.note == STOPPED else ""  # the turn's own reason is said once, not on a line
+            return {"": replace(self.main, state="failed", reason=reason), **lines}
+        busy = any(line.works for line in self.lines.values())
+        state: AgentState = "done" if self.ended else "waiting" if busy else self.main.state
+        return {"": replace(self.main, state=state), **self.lines}
 
     def after(self, event: Event) -> Board:
         """The board once the event has happened."""
@@ -186,11 +214,12 @@ class Board:
             case Queued(user):
                 return replace(self, note=f"{user} is running this turn already; waiting for its result")
             case TurnEnded(ok, reason):
-                return replace(self, ended=True, note="" if ok else reason)
+                return replace(self, ended=True, note="" if ok else reason or STOPPED)
             case TokensBooked("", tokens, cost):
-                return replace(
-                    self, main_tokens=self.main_tokens + tokens, main_cost_usd=self.main_cost_usd + (cost or 0), note=""
-                )
+                main = replace(self.main, tokens=self.main.tokens + tokens, cost_usd=self.main.cost_usd + (cost or 0))
+                return replace(self, main=main, note="")
+            case PageAsked("") | PageRead("") | RecordsHandedIn(""):
+                return replace(self, main=_line_after(self.main, event))
             case _:
                 line = self.lines.get(event.call)
                 late = line is not None and line.ended and not isinstance(event, TokensBooked)  # brings nobody back
@@ -199,6 +228,11 @@ class Board:
                     if line is None or late
                     else replace(self, lines={**self.lines, event.call: _line_after(line, event)})
                 )
+
+
+def _stopped(line: AgentLine) -> AgentLine:
+    """The line of an agent once its turn has failed: who was at work has been stopped."""
+    return replace(line, state="failed", reason=STOPPED) if line.works else line
 
 
 def _line_after(line: AgentLine, event: Event) -> AgentLine:

@@ -162,9 +162,11 @@ async def run_attempt(engine: DuckFile, attempt: Attempt, reader: PageReader, in
         client = sdk.ClaudeSDKClient(
             _options(plan, store, tool_server(reader, intake), folder=str(folder), folders=folders)
         )
+        listens = False
         try:
             async with asyncio.timeout(plan.timeout_s):
                 await client.connect()
+                listens = True
                 await client.query(plan.message)
                 await _listen(client, attempt)
             _check(attempt, intake)
@@ -177,7 +179,7 @@ async def run_attempt(engine: DuckFile, attempt: Attempt, reader: PageReader, in
         except sdk.ClaudeSDKError as error:
             raise attempt.failure("process", f"the agent process ended early ({error})") from error
         finally:
-            await _stop(client)
+            await _stop(client, listens)
 
 
 async def _listen(client: sdk.ClaudeSDKClient, attempt: Attempt) -> None:
@@ -205,11 +207,15 @@ def _check(attempt: Attempt, intake: Intake) -> None:
         )
 
 
-async def _stop(client: sdk.ClaudeSDKClient) -> None:
-    """Ends the CLI. An interrupt first: without it the CLI, and the bill, would run on for seconds."""
-    with contextlib.suppress(Exception):
-        async with asyncio.timeout(INTERRUPT_S):
-            await client.interrupt()
+async def _stop(client: sdk.ClaudeSDKClient, listens: bool) -> None:
+    """Ends the CLI. An interrupt first: without it the CLI, and the bill, would run on for seconds.
+
+    One that was still starting has been asked nothing and does not listen yet: then there is no interrupt to wait for.
+    """
+    if listens:
+        with contextlib.suppress(Exception):
+            async with asyncio.timeout(INTERRUPT_S):
+                await client.interrupt()
     with contextlib.suppress(Exception):
         await client.disconnect()
 

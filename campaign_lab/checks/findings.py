@@ -72,8 +72,9 @@ def _lengths(record: Record) -> Iterator[Finding]:
 def _wording(record: Record) -> Iterator[Finding]:
     """Wording rules. Those for advertisements hold for copy only; placeholders and orders nowhere."""
     ad = isinstance(record, CopyVariant)
+    language = record.language if isinstance(record, CopyVariant) else ""
     for field, value in _texts(record):
-        for rule, passage in breaches(value):
+        for rule, passage in breaches(value, language):
             if rule.id not in _COPY_RULES or (ad and field in COPY_FIELDS):
                 yield Finding(rule.id, rule.severity, f"{rule.message}: {passage!r} ({rule.source})", field, value)
 

@@ -16,7 +16,9 @@ _NO_END = (
     r"(?<!\b[A-Z]\.)(?<!\b[ap]\.m\.)(?<!\b(?:Mr|Dr|St|Nr|vs|ca|no|Rd)\.)(?<!\b(?:Mrs|Inc|Ltd)\.)"
     r"(?<!\b(?:e\.g|i\.e|z\.B)\.)"
 )
-_END = re.compile(rf"(?<=[.!?…]){_NO_END}(?:(?<=[.!?…])|(?<=[{_CLOSING}]))\s+(?=[{_OPENING}]*[A-ZÀ-Þ0-9$€£])|\n+")
+_END = re.compile(
+    rf"(?<=[.!?…]){_NO_END}(?:(?<=[.!?…])|(?<=[{_CLOSING}]))\s+(?=(?:«\s)?[{_OPENING}]*[A-ZÀ-ÞŒ0-9$€£])|\n+"
+)
 
 
 @lru_cache(maxsize=20_000)

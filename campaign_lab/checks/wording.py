@@ -23,6 +23,8 @@ class WordingRule:
     patterns: re.Pattern[str]
     source: str
     checked_on: date
+    not_in: frozenset[str] = frozenset()
+    """Languages that the rule does not hold for, as two letters."""
 
 
 @cache
@@ -30,13 +32,21 @@ def wording_rules() -> tuple[WordingRule, ...]:
     """All rules, in the order of ``wording.toml``."""
     data = tomllib.loads(files(__package__).joinpath("wording.toml").read_text(encoding="utf-8"))
     return tuple(
-        WordingRule(**{**row, "patterns": re.compile("|".join(row["patterns"]), re.IGNORECASE)}) for row in data["rule"]
+        WordingRule(
+            **{
+                **row,
+                "patterns": re.compile("|".join(row["patterns"]), re.IGNORECASE),
+                "not_in": frozenset(row.get("not_in", ())),
+            }
+        )
+        for row in data["rule"]
     )
 
 
-def breaches(text: str) -> list[tuple[WordingRule, str]]:
-    """The rules that a text breaks, each with the passage that breaks it."""
-    found = ((rule, rule.patterns.search(text)) for rule in wording_rules())
+def breaches(text: str, language: str = "") -> list[tuple[WordingRule, str]]:
+    """The rules that a text breaks, each with the passage that breaks it. ``language`` is a BCP 47 tag, if known."""
+    rules = (rule for rule in wording_rules() if language[:2].lower() not in rule.not_in)
+    found = ((rule, rule.patterns.search(text)) for rule in rules)
     return [(rule, match.group()) for rule, match in found if match]
 
 

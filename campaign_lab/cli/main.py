@@ -46,6 +46,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"campaign-lab {__version__}")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
     _add_run(commands)
+    _add_lab(commands)
     _add_sessions(commands)
     _add_housekeeping(commands)
     return parser
@@ -78,6 +79,22 @@ def _add_run(commands: Commands[argparse.ArgumentParser]) -> None:
     command.add_argument(
         "--competitor", metavar="URL", action="append", help="a rival's site; may be given several times"
     )
+
+
+def _add_lab(commands: Commands[argparse.ArgumentParser]) -> None:
+    from campaign_lab.cli.lab import lab
+
+    command = _command(commands, "lab", lab, "open the workbench: JupyterLab in the project's folder", json=False)
+    command.add_argument(
+        "folder",
+        metavar="FOLDER",
+        nargs="?",
+        help="the folder to work in (default: the checkout that the package runs from, else the current folder)",
+    )
+    command.add_argument(
+        "--port", metavar="N", type=int, help="port on 127.0.0.1 (default: the next free one from 8888)"
+    )
+    command.add_argument("--no-browser", action="store_true", help="print the address only")
 
 
 def _add_sessions(commands: Commands[argparse.ArgumentParser]) -> None:
@@ -131,14 +148,22 @@ def _add_housekeeping(commands: Commands[argparse.ArgumentParser]) -> None:
 
 
 def _command(
-    commands: Commands[argparse.ArgumentParser], name: str, run: Callable[[argparse.Namespace], int], what: str
+    commands: Commands[argparse.ArgumentParser],
+    name: str,
+    run: Callable[[argparse.Namespace], int],
+    what: str,
+    *,
+    json: bool = True,
 ) -> argparse.ArgumentParser:
-    """A command with the arguments that all have."""
+    """A command with the arguments that all have, and ``--json`` where it has a result to print."""
     command = commands.add_parser(name, help=what, description=f"{what[0].upper()}{what[1:]}.")
     command.set_defaults(command=run)
     command.add_argument(
         "--lab", metavar="FILE", help="the lab file (default: data/lab.duckdb in a checkout, else your data folder)"
     )
-    command.add_argument("--user", metavar="NAME", help="who you are (default: JUPYTERHUB_USER, else the login)")
-    command.add_argument("--json", action="store_true", help="print JSON on stdout and nothing else there")
+    command.add_argument(
+        "--user", metavar="NAME", help="who you are (default: JUPYTERHUB_USER, else CAMPAIGN_LAB_USER, else the login)"
+    )
+    if json:
+        command.add_argument("--json", action="store_true", help="print JSON on stdout and nothing else there")
     return command

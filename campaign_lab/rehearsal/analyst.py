@@ -13,32 +13,29 @@ from urllib.parse import urlsplit
 
 from campaign_lab.checks import gives_orders
 from campaign_lab.checks.evidence import fold, substantial
+from campaign_lab.rehearsal.phrasebook import phrases
 from campaign_lab.rehearsal.selection import PageJson, best, matching, promise_of, sorted_into_fields, statements
 from campaign_lab.rehearsal.sentences import Passage, cues, language_of, site_table
 from campaign_lab.rehearsal.topics import topic_of
 
 Result = tuple[dict[str, Any] | None, list[str]]
 
-LOOKING_FOR = "People who look for "
-"""How the segment begins that ends with the site's topic."""
 LABEL = 80
 """A label of a record is at most so many characters long."""
 SHORT_TITLE_WORDS = 3
 """A home page's title of up to so many words is a name."""
-NAMELESS = "The brand"
-"""What a brand is called whose pages and address give it no name."""
 
 
-def brand_profile(pages: Sequence[PageJson], *, home: str = "") -> Result:
+def brand_profile(pages: Sequence[PageJson], *, home: str = "", language: str = "en") -> Result:
     """What the brand says about itself, as a BrandProfile in JSON, and what the pages do not say.
 
-    ``home`` is the address that was asked for: it is named when no page could be read.
+    ``home`` is the address that was asked for: it is named when no page could be read. ``language`` is the brief's.
     """
     found = statements(pages)
     promise = promise_of(pages, found)
     if promise is None:
         return None, [f"brand profile: {_nothing(pages, home)}"]
-    name = brand_name(pages)
+    name = brand_name(pages, language)
     rest = [passage for passage in found if fold(passage.text) != fold(promise.text)]
     fields = sorted_into_fields(rest, promise)
     record = {
@@ -49,13 +46,14 @@ def brand_profile(pages: Sequence[PageJson], *, home: str = "") -> Result:
         **{field: [passage.claim() for passage in chosen] for field, chosen in fields.items()},
     }
     empty = [field for field, chosen in fields.items() if not chosen]
-    return record, [f"{field}: {_why_empty(field, found)}" for field in empty] + _notes(pages)
+    return record, [f"{field}: {_why_empty(field, found)}" for field in empty] + _notes(pages, language)
 
 
-def customer_insight(pages: Sequence[PageJson], audience: str = "", *, home: str = "") -> Result:
+def customer_insight(pages: Sequence[PageJson], audience: str = "", *, home: str = "", language: str = "en") -> Result:
     """What moves the brand's customers, as a CustomerInsight in JSON, and what the pages do not say.
 
-    ``home`` is the address that was asked for: it is named when no page could be read.
+    ``home`` is the address that was asked for: it is named when no page could be read. ``language`` is the brief's:
+    groups of customers are named in it.
     """
     found = statements(pages)
     said = [passage for passage in found if passage.kind == "testimonial"]
@@ -69,7 +67,7 @@ def customer_insight(pages: Sequence[PageJson], audience: str = "", *, home: str
         *_questions(pages),
         *(p.claim() for p in best(matching(found, lambda k: k.tables["insight"]["objections"]), 2)),
     ]
-    segments, guessed = _segments(pages, audience)
+    segments, remarks = _segments(pages, audience, language)
     record = {
         "segments": segments,
         "awareness_stage": _awareness(pages, fields),
@@ -79,13 +77,16 @@ def customer_insight(pages: Sequence[PageJson], audience: str = "", *, home: str
     }
     empty = [name for name in ("pains", "desires", "objections", "triggers", "words") if not record[name]]
     missing = [f"{name}: no sentence of the pages speaks of them" for name in empty]
-    return record, missing + (["segments: no page names a group of customers"] if guessed else [])
+    return record, missing + remarks
 
 
 def competitor_profiles(
-    rivals: Mapping[str, Sequence[PageJson]], brand_pages: Sequence[PageJson] = ()
+    rivals: Mapping[str, Sequence[PageJson]], brand_pages: Sequence[PageJson] = (), *, language: str = "en"
 ) -> tuple[list[dict[str, Any]], list[str]]:
-    """One CompetitorProfile in JSON for each rival (home url: its pages), and which rivals could not be read."""
+    """One CompetitorProfile in JSON for each rival (home url: its pages), and which rivals could not be read.
+
+    Gaps are told in ``language``, the brief's.
+    """
     records, missing = [], []
     for url, pages in rivals.items():
         found = statements(pages)
@@ -95,9 +96,9 @@ def competitor_profiles(
             continue
         rest = [passage for passage in found if fold(passage.text) != fold(positioning.text)]
         fields = sorted_into_fields(rest, positioning)
-        record: dict[str, Any] = {"name": brand_name(pages), "url": url, "positioning": positioning.claim()}
+        record: dict[str, Any] = {"name": brand_name(pages, language), "url": url, "positioning": positioning.claim()}
         record |= {"offer": _first(fields["offers"]), "proof": _first(fields["proofs"])}
-        records.append({**record, "gap": _gap(pages, brand_pages)})
+        records.append({**record, "gap": _gap(pages, brand_pages, language)})
         missing += [f"competitor {record['name']}: no {name} stated" for name in ("offer", "proof") if not record[name]]
     return records, missing
 
@@ -121,8 +122,8 @@ def links_to_read(page: PageJson, *, limit: int) -> list[str]:
     return [url for *_, url in sorted(scored)][:limit]
 
 
-def brand_name(pages: Sequence[PageJson]) -> str:
-    """The brand's name as its pages write it; the address's when they do not."""
+def brand_name(pages: Sequence[PageJson], language: str = "en") -> str:
+    """The brand's name as its pages write it; the address's when they do not; else "the brand" in ``language``."""
     named = [page["site_name"].strip() for page in pages if 1 < len(page["site_name"].strip()) <= 60]
     if named and not gives_orders(named[0]):
         return str(max(dict.fromkeys(named), key=named.count))
@@ -142,7 +143,7 @@ def brand_name(pages: Sequence[PageJson]) -> str:
         repeated = [part for part in parts[:1] if len(part.split()) <= SHORT_TITLE_WORDS and pages[0]["title"] == part]
     called = label.replace("-", " ").title()
     if sum(letter.isalpha() for letter in label) <= 1:  # a folder "a" or an IP address is nobody's name
-        called = max(parts, key=len, default=NAMELESS)
+        called = max(parts, key=len, default=phrases(language)["reader"]["nameless"])
     return str((matching or repeated or [called])[0])
 
 
@@ -176,31 +177,43 @@ def _questions(pages: Sequence[PageJson]) -> list[dict[str, Any]]:
     return list(found.values())[:6]
 
 
-def _segments(pages: Sequence[PageJson], audience: str) -> tuple[list[str], bool]:
-    """Groups of customers that the brief or the pages name; else one made of the topic, and True."""
-    named = [_group(audience)] if len(audience.strip()) > 1 else []
-    for page in pages:
-        known = cues(language_of(page["text"], page["language"]))
+def _segments(pages: Sequence[PageJson], audience: str, language: str) -> tuple[list[str], list[str]]:
+    """Groups of customers that the brief or the pages name in the copy's language; else one made of the topic.
+
+    And what to remark about them: none was named, or the brief's audience is written in another language.
+    """
+    said, written = phrases(language)["reader"], phrases(language)["language"]
+    given = len(audience.strip()) > 1
+    fits = given and language_of(audience, written) == written
+    named = [_group(audience, written)] if fits else []
+    own = [page for page in pages if _spoken(page) == written]
+    for page in own:
+        known = cues(written)
         text = "\n".join(line for line in page["text"].splitlines() if not gives_orders(line))
         named += [match.group(1) for match in known.patterns["segment"].finditer(text)]
-    topic = _topic(pages)
+    topic = topic_of(own, brand_name(pages), written) if own else ""
     named = list(dict.fromkeys(name[0].upper() + name[1:] for name in named))[: 5 if topic else 6]
-    general = f"{LOOKING_FOR}{topic}" if topic else f"Visitors of {brand_name(pages)}"
-    return [*named, *([general] if topic or not named else [])], not named
+    general = "looking_for" if topic else "visitors"
+    general = said[general].format(topic=topic, brand=brand_name(pages, language))
+    which = "no page" if len(own) == len(pages) else f"no page in {written}"
+    remarks = [] if named else [f"segments: {which} names a group of customers"]
+    if given and not fits:
+        remarks.append(f"segments: the brief's audience is not in {written}, so no angle is addressed in its words")
+    return [*named, *([general] if topic or not named else [])], remarks
 
 
-def _group(audience: str) -> str:
+def _spoken(page: PageJson) -> str:
+    return language_of(page["text"], page["language"])
+
+
+def _group(audience: str, language: str) -> str:
     """The brief's audience as a label: its first sentence, cut where a clause begins when it is too long."""
+    known = cues(language).tables["text"]
     text = re.split(r"[.:;]\s|\n\n", " ".join(audience.split()))[0].rstrip(" ,;.:")
-    ends = [match.start() for match in re.finditer(r",? (?:and|or|but|who|whose|that|which|with)\b|,", text)]
+    ends = [match.start() for match in known["clause"].finditer(text)]
     fitting = [end for end in [*ends, len(text)] if 1 < end <= LABEL]
     cut = text[: max(fitting)] if fitting else text[:LABEL].rsplit(" ", 1)[0]
-    return re.sub(r"[ ,]+(and|or|but)$", "", cut)
-
-
-def _topic(pages: Sequence[PageJson]) -> str:
-    english = [page for page in pages if language_of(page["text"], page["language"]) == "en"]
-    return topic_of(english, brand_name(pages)) if english else ""
+    return known["joint"].sub("", cut)
 
 
 def _awareness(pages: Sequence[PageJson], fields: Mapping[str, Sequence[Passage]]) -> str:
@@ -231,24 +244,26 @@ def _colours(pages: Sequence[PageJson]) -> list[str]:
     return list(dict.fromkeys(colour for page in pages for colour in page["colours"]))[:8]
 
 
-def _notes(pages: Sequence[PageJson]) -> list[str]:
+def _notes(pages: Sequence[PageJson], language: str) -> list[str]:
     """What the strategist should know about the pages: foreign languages, text that could not be read."""
-    languages = [language_of(page["text"], page["language"]) for page in pages if page["text"].strip()]
-    foreign = sorted({language for language in languages if language != "en"})
+    spoken = {_spoken(page) for page in pages if page["text"].strip()}
+    foreign = sorted(spoken - {language[:2].lower()})
     notes = [f"language: pages are in {', '.join(foreign)}; quotes stay in it"] if foreign else []
     return notes + list(dict.fromkeys(f"{page['url']}: {note}" for page in pages for note in page["notes"]))
 
 
-def _gap(pages: Sequence[PageJson], brand_pages: Sequence[PageJson]) -> str:
+def _gap(pages: Sequence[PageJson], brand_pages: Sequence[PageJson], language: str) -> str:
     """Subjects that our pages speak about and the rival's do not. States no figures."""
+    said = phrases(language)["reader"]
     if not brand_pages:
-        return "No page of our own brand was read beside theirs, so nothing can be said about what they leave open."
+        return str(said["unread"])
     ours, theirs = _subjects(brand_pages), _subjects(pages)
     open_to_us = [subject for subject in ours if subject not in theirs][:4]
     if not open_to_us:
-        return "Every subject on our pages is on theirs too; the difference has to come from proof and from tone."
-    listed = " and ".join([", ".join(open_to_us[:-1]), open_to_us[-1]] if len(open_to_us) > 1 else open_to_us)
-    return f"The pages we read of them say nothing about {listed}; ours do."
+        return str(said["no_gap"])
+    names = [said.get("subjects", {}).get(subject, subject) for subject in open_to_us]
+    listed = said["and"].join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
+    return str(said["gap"].format(subjects=listed))
 
 
 def _subjects(pages: Sequence[PageJson]) -> list[str]:

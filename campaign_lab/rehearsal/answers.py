@@ -6,18 +6,25 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from campaign_lab.rehearsal.phrasebook import phrases
+from campaign_lab.rehearsal.sentences import language_of
+
 MOST_SENTENCES = 3
 
 
 def answer_question(question: str, research: Mapping[str, Sequence[Mapping[str, Any]]]) -> str:
-    """Up to three quotes from the research that share most words with the question; says so when none does."""
+    """Up to three quotes from the research that share most words with the question; says so when none does.
+
+    In the question's language, where rehearsal has phrases in it.
+    """
+    said = phrases(language_of(question))["answers"]
     words = _words(question)
     quotes = dict.fromkeys(quote for records in research.values() for record in records for quote in _quotes(record))
     ranked = sorted(quotes, key=lambda quote: (-len(words & _words(quote[0])), list(quotes).index(quote)))
     fitting = [quote for quote in ranked[:MOST_SENTENCES] if words & _words(quote[0])]
     if not fitting:
-        return "The research in this conversation says nothing about that."
-    return "\n".join(["The research says:", *(f'- "{text}" ({url})' for text, url in fitting)])
+        return str(said["nothing"])
+    return "\n".join([said["found"], *(f'- "{text}" ({url})' for text, url in fitting)])
 
 
 def _words(text: str) -> set[str]:

@@ -11,11 +11,13 @@ from typing import Any
 
 from campaign_lab.checks import breaches
 from campaign_lab.records import MOTIVATIONS
-from campaign_lab.rehearsal.analyst import LABEL, LOOKING_FOR
+from campaign_lab.rehearsal.analyst import LABEL
 from campaign_lab.rehearsal.desk import Desk, foreign
-from campaign_lab.rehearsal.planning import Plan, Steer, is_speech, phrases, plans, read_steer, usable_claims
+from campaign_lab.rehearsal.phrasebook import phrases
+from campaign_lab.rehearsal.planning import Plan, Steer, plans, read_steer, usable_claims
 from campaign_lab.rehearsal.sentences import cues, language_of, site_table
-from campaign_lab.rehearsal.texts import calmed, fill, whole
+from campaign_lab.rehearsal.texts import calmed, fill, lowered, whole
+from campaign_lab.rehearsal.typography import in_marks, is_speech, out_of_marks, typeset
 
 Record = dict[str, Any]
 
@@ -36,7 +38,8 @@ def angles(
     if profile is None:
         return [], ["angles: the research holds no brand profile, so there is no claim to build on"]
     claims = usable_claims(research)
-    topic = _topic(research)
+    texts = [claim["text"] for claim, _ in claims]
+    topic = _topic(research, language)
     wanted = read_steer(steer, _names(profile["name"], topic, language), language)
     made = plans(claims, steer=wanted, count=count)
     shared = {
@@ -44,11 +47,11 @@ def angles(
         "research": research,
         "steer": wanted,
         "topic": topic,
-        "language": language,
+        "words": phrases(language),
+        "spoken": language_of("\n".join(texts)),
         "task": task,
     }
     records = [_angle(plan, place, shared) for place, plan in enumerate(made)]
-    texts = [claim["text"] for claim, _ in claims]
     return records, [*_gaps(len(records), count, len(claims)), *_language_note(language, texts), *_steer_note(wanted)]
 
 
@@ -67,22 +70,19 @@ def variants(
     ]
     short = count - len(records)
     missing = [f"copy: {short} of {count} texts could not be written without repeating another"] if short else []
-    return records, missing + _language_note(language, [claim["text"] for claim in evidence])
+    return records, missing
 
 
 def _angle(plan: Plan, place: int, shared: Mapping[str, Any]) -> Record:
     """One angle out of its plan: fields from phrases around its claims."""
-    words, steer, task = phrases(shared["language"]), shared["steer"], shared["task"]
+    words, steer, task = shared["words"], shared["steer"], shared["task"]
     own, profile = words[plan.motivation], shared["profile"]
     segments = _segments(shared)
     segment = segments[0] if steer.persona else segments[place % len(segments)]
-    slots = {"brand": profile["name"], "topic": shared["topic"], "quote": _short_quote(plan), "segment": segment}
+    slots = {"brand": profile["name"], "topic": shared["topic"], "quote": _short_quote(plan, words), "segment": segment}
     filled = {name: fill(own[name], slots) for name in ("core", "persona", "stop")}
     anchor = plan.claims[0]
     url = anchor["evidence"][0]["url"]
-    quoted = slots["quote"].strip("\u201c\u201d")
-    others = (claim["text"] for claim in plan.claims[1:] if not is_speech(claim["text"]))
-    mechanism = next((whole(text) for text in others if not calmed(text).startswith(quoted)), "")
     offers = [claim["text"] for claim in profile["offers"]]
     record = {
         "name": next(name for template in own["names"] if (name := fill(template, slots)))[:LABEL],
@@ -94,40 +94,54 @@ def _angle(plan: Plan, place: int, shared: Mapping[str, Any]) -> Record:
         "awareness_stage": own["stage"],
         "job": own["job"],
         "promise": anchor["text"],
-        "mechanism": f"{own['mechanism']}: {mechanism}" if mechanism else f"{own['mechanism']}.",
-        "proofs": [{"claim": claim, "tier": _tier(claim["text"])} for claim in plan.claims],
+        "mechanism": _mechanism(plan, slots["quote"], shared),
+        "proofs": [{"claim": claim, "tier": _tier(claim["text"], shared["spoken"])} for claim in plan.claims],
         "objections": _objections(shared["research"], place),
-        "hook_hypothesis": _hypothesis(segment, stop=filled["stop"], reason=own["reason"]),
+        "hook_hypothesis": _hypothesis(segment, filled["stop"], own["reason"], words),
         "tone": f"{steer.tone}, {own['tone']}" if steer.tone and steer.tone not in own["tone"] else own["tone"],
         "format": own["format"],
         "placements": list(task.get("placements") or ["facebook feed", "instagram stream"])[:6],
         "call_to_action": _call_to_action(task, place),
         "landing_url": url,
-        "risk_flags": _risks(plan, task),
+        "risk_flags": _risks(plan, task, words["flags"]),
         "success_criterion": own["success"],
         "novelty": own["novelty"],
     }
-    offer = next((text for claim in plan.claims if (text := claim["text"]) in offers and _sells(text)), None)
+    sold = (text for claim in plan.claims if (text := claim["text"]) in offers and _sells(text, shared["spoken"]))
+    offer = next(sold, None)
     return {**record, "offer": offer} if offer else record
 
 
-def _sells(text: str) -> bool:
+def _sells(text: str, spoken: str) -> bool:
     """Does the text name something that can be had, with or without a price?"""
-    return bool(cues(language_of(text)).tables["fields"]["offers"].search(text))
+    return bool(cues(language_of(text, spoken)).tables["fields"]["offers"].search(text))
 
 
-def _hypothesis(segment: str, *, stop: str, reason: str) -> str:
+def _mechanism(plan: Plan, quote: str, shared: Mapping[str, Any]) -> str:
+    """Why the angle works, and a second claim that bears it out."""
+    words = shared["words"]
+    how, quoted = words[plan.motivation]["mechanism"], out_of_marks(quote)
+    others = (typeset(claim["text"], words["language"]) for claim in plan.claims[1:] if not is_speech(claim["text"]))
+    fact = next((whole(text) for text in others if not calmed(text).startswith(quoted)), "")
+    if not fact:
+        return f"{how}."
+    own = language_of(fact, shared["spoken"]) == words["language"]
+    fact = lowered(fact, words) if own else in_marks(fact, words["language"])
+    return str(words["angle"]["mechanism"].format(how=how, fact=fact))
+
+
+def _hypothesis(segment: str, stop: str, reason: str, words: Mapping[str, Any]) -> str:
     whom = segment if segment[:2].isupper() or not segment[:1].isupper() else segment[0].lower() + segment[1:]
-    return f"We believe {whom} will stop when {stop}, because {reason}."
+    return str(words["angle"]["hypothesis"].format(whom=whom, segment=segment, stop=stop, reason=reason))
 
 
-def _short_quote(plan: Plan) -> str:
+def _short_quote(plan: Plan, words: Mapping[str, Any]) -> str:
     """The shortest claim of the plan that is no mere figure, in quotation marks."""
-    text = min((str(claim["text"]) for claim in plan.claims[:2]), key=len)
+    text = typeset(min((str(claim["text"]) for claim in plan.claims[:2]), key=len), words["language"])
     if is_speech(text):
-        return text.replace(".\u201d", "\u201d")
-    inner = calmed(text).replace("\u201c", "\u2018").replace("\u201d", "\u2019")
-    return f"\u201c{inner if re.search(r'[ap][.]m[.]$', inner) else inner.rstrip('.')}\u201d"
+        return re.sub(r"\.(?=\s?[\u201d\u00bb])", "", text)
+    inner = calmed(text)
+    return in_marks(inner if re.search(r"[ap][.]m[.]$", inner) else inner.rstrip("."), words["language"])
 
 
 def _segments(shared: Mapping[str, Any]) -> list[str]:
@@ -135,7 +149,8 @@ def _segments(shared: Mapping[str, Any]) -> list[str]:
         text = shared["steer"].persona
         return [text[0].upper() + text[1:]]
     found = [segment for record in shared["research"].get("customer_insight", ()) for segment in record["segments"]]
-    return found or [str(shared["task"].get("audience") or "") or f"Visitors of {shared['profile']['name']}"]
+    visitors = shared["words"]["reader"]["visitors"].format(brand=shared["profile"]["name"])
+    return found or [str(shared["task"].get("audience") or "") or visitors]
 
 
 def _objections(research: Mapping[str, Sequence[Mapping[str, Any]]], place: int) -> list[dict[str, str]]:
@@ -147,21 +162,22 @@ def _objections(research: Mapping[str, Sequence[Mapping[str, Any]]], place: int)
     ]
 
 
-def _tier(text: str) -> int:
+def _tier(text: str, spoken: str) -> int:
     """How strong a claim is, 1 (measured figure) to 6 (own statement)."""
     if is_speech(text):
         return 3
-    return next((int(tier) for tier, cue in cues(language_of(text)).tables["tier"].items() if cue.search(text)), 6)
+    known = cues(language_of(text, spoken)).tables["tier"]
+    return next((int(tier) for tier, cue in known.items() if cue.search(text)), 6)
 
 
-def _risks(plan: Plan, task: Mapping[str, Any]) -> list[str]:
+def _risks(plan: Plan, task: Mapping[str, Any], said: Mapping[str, str]) -> list[str]:
     """Policy matters that a person must look at."""
-    flags = [f"special ad category: {name}" for name in task.get("special_ad_categories") or ()]
+    flags = [said["category"].format(name=name) for name in task.get("special_ad_categories") or ()]
     rated = any(rule.id == "quoted_rate" for claim in plan.claims for rule, _ in breaches(claim["text"]))
-    flags += ["quoted rate needs APR and term"] if rated else []
+    flags += [said["rate"]] if rated else []
     if flags and task.get("advertiser_role") in ("brokerage", "agent", "lender", "insurer"):
-        flags.append(f"licence line of the {task['advertiser_role']} must be shown")
-    risk = site_table("risk").get(plan.motivation)
+        flags.append(said["licence"].format(role=task["advertiser_role"]))
+    risk = said.get(plan.motivation)
     return [*flags, *([risk] if risk else [])][:8]
 
 
@@ -171,10 +187,11 @@ def _call_to_action(task: Mapping[str, Any], place: int) -> str:
     return str(choices[place % len(choices)])
 
 
-def _topic(research: Mapping[str, Sequence[Mapping[str, Any]]]) -> str:
-    """The topic that the reader of the pages found."""
+def _topic(research: Mapping[str, Sequence[Mapping[str, Any]]], language: str) -> str:
+    """The topic that the reader of the pages found, in the language of the copy."""
+    before = phrases(language)["reader"]["looking_for"].removesuffix("{topic}")
     found = [segment for record in research.get("customer_insight", ()) for segment in record["segments"]]
-    return next((str(name).removeprefix(LOOKING_FOR) for name in found if name.startswith(LOOKING_FOR)), "")
+    return next((str(name).removeprefix(before) for name in found if name.startswith(before)), "")
 
 
 def _names(brand: str, topic: str, language: str) -> dict[str, str]:
@@ -210,14 +227,14 @@ def _gaps(made: int, count: int, claims: int) -> list[str]:
 
 
 def _language_note(language: str, texts: Sequence[str]) -> list[str]:
-    """What could not be said in the brief's language."""
+    """What could not be said in the brief's language, in one line. The texts that follow are tagged with theirs."""
     written = phrases(language)["language"]
     notes = []
     if language[:2].lower() != written:
-        notes.append(f"language: rehearsal has no phrases in {language}, so the copy is written in {written}")
+        notes.append(f"rehearsal has no phrases in {language}, so the copy is written in {written}")
     if foreign(texts, written):
-        notes.append(f"language: the pages are not in {written}; quotes stay in their own language, in quotation marks")
-    return notes
+        notes.append(f"the pages are not in {written}; quotes stay in their own language, in quotation marks")
+    return [f"language: {'; '.join(notes)}"] if notes else []
 
 
 def _steer_note(steer: Steer) -> list[str]:

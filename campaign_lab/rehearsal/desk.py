@@ -9,9 +9,9 @@ from typing import Any
 
 from campaign_lab.checks import breaches, graphemes, likeness, limit_of, sentences_in
 from campaign_lab.checks.sameness import THRESHOLD
-from campaign_lab.rehearsal.planning import is_speech
 from campaign_lab.rehearsal.sentences import cues, language_of
-from campaign_lab.rehearsal.texts import Line, figures, fill, headlines, quotable
+from campaign_lab.rehearsal.texts import Line, figures, fill, headlines, lowered, quotable
+from campaign_lab.rehearsal.typography import in_marks, is_speech, typeset
 
 Record = dict[str, Any]
 ROOMY = 70.0
@@ -32,11 +32,13 @@ class Desk:
         self.seed = zlib.crc32(f"{slots['brand']}|{angle['name']}|{angle['core_angle']}".encode())
         self.traits = [
             cue
-            for trait, cue in cues("en").tables["voice"].items()
+            for trait, cue in cues(words["language"]).tables["voice"].items()
             if trait in voice.get("traits", ()) and trait in _TONES
         ]
-        self.bodies = quotable(evidence, limit_of("primary_text"))
-        self.heads = headlines(evidence)
+        self.shown = [{**claim, "text": typeset(claim["text"], words["language"])} for claim in evidence]
+        self.spoken = language_of("\n".join(claim["text"] for claim in evidence))
+        self.bodies = quotable(self.shown, limit_of("primary_text"), self.spoken)
+        self.heads = headlines(self.shown, self.spoken)
         self.foreign = foreign([claim["text"] for claim in evidence], words["language"])
         self.used: set[int] = set()
         self.said: set[str] = set()
@@ -76,7 +78,7 @@ class Desk:
 
     def _fits(self, name: str, line: Line) -> bool:
         fits = line.text and graphemes(line.text) <= limit_of(name) and not self.said & _keys(line.text)
-        return bool(fits) and all(rule.id == "quoted_rate" for rule, _ in breaches(line.text))
+        return bool(fits) and all(rule.id == "quoted_rate" for rule, _ in breaches(line.text, self.words["language"]))
 
     def _note(self, line: Line) -> None:
         self.used |= set(line.claims)
@@ -118,7 +120,11 @@ class Desk:
         yield body
 
     def _framed(self, body: Line) -> str:
-        return f"\u201c{body.text}\u201d" if body.claims[0] in self.foreign and not is_speech(body.text) else body.text
+        """The text as it stands behind a colon."""
+        if is_speech(body.text):
+            return body.text
+        foreign = body.claims[0] in self.foreign
+        return in_marks(body.text, self.words["language"]) if foreign else lowered(body.text, self.words)
 
     def _headlines(self, place: int, primary: Line, spare: int) -> Iterator[Line]:
         """A short claim that no text needs; then a figure; then a phrase."""
@@ -126,13 +132,14 @@ class Desk:
         left = [body for body in self.bodies if not set(body.claims) & self.used]
         if len(left) > spare:
             yield from (self._quoted(head) for head in free)
-        own = [line for line in figures(self.evidence) if line.claims != primary.claims]
+        figured = [line for line in figures(self.shown, self.spoken) if line.claims[0] not in self.foreign]
+        own = [line for line in figured if line.claims != primary.claims]
         yield from (line for line in own if not set(line.claims) & self.used)
         yield from self._phrases("headlines", place)
 
     def _quoted(self, head: Line) -> Line:
         foreign = head.claims[0] in self.foreign and not is_speech(head.text)
-        return Line(f"\u201c{head.text}\u201d", head.claims) if foreign else head
+        return Line(in_marks(head.text, self.words["language"]), head.claims) if foreign else head
 
     def _phrases(self, name: str, place: int, extra: Mapping[str, str] | None = None) -> Iterator[Line]:
         """The phrases of the motivation, in an order of this brand's own, those in the brand's tone first."""

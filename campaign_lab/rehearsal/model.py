@@ -147,23 +147,28 @@ def _strategy(ask: Ask, task: Mapping[str, Any]) -> Step:
 def _specialist(ask: Ask, own: Mapping[str, Reader]) -> Step:
     """Reads what has to be read, hands in, reports."""
     task = task_of(ask.prompt)
+    language = str(task.get("language", "en"))
     readers: dict[str, tuple[str, Callable[[], Findings], list[str]]] = {
         "brand-intelligence-analyst": (
             "brand_profile",
-            lambda: _one(analyst.brand_profile(_site(ask, task), home=str(task.get("url", "")))),
+            lambda: _one(analyst.brand_profile(_site(ask, task), home=str(task.get("url", "")), language=language)),
             _home(task),
         ),
         "customer-psychology-specialist": (
             "customer_insight",
             lambda: _one(
-                analyst.customer_insight(_site(ask, task), str(task.get("audience", "")), home=str(task.get("url", "")))
+                analyst.customer_insight(
+                    _site(ask, task), str(task.get("audience", "")), home=str(task.get("url", "")), language=language
+                )
             ),
             _home(task),
         ),
         "competitive-intelligence-specialist": (
             "competitor_profile",
             lambda: analyst.competitor_profiles(
-                {url: _pages_of(ask.calls, url) for url in task.get("competitors", [])}, _site(ask, task)
+                {url: _pages_of(ask.calls, url) for url in task.get("competitors", [])},
+                _site(ask, task),
+                language=language,
             ),
             [*task.get("competitors", []), *_home(task)],
         ),

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cache
-from importlib.resources import files
 from typing import Any
 
 from campaign_lab.checks import breaches, likeness
 from campaign_lab.checks.evidence import fold
 from campaign_lab.records import MOTIVATIONS
+from campaign_lab.rehearsal.phrasebook import phrases
 from campaign_lab.rehearsal.selection import SHORT, score
 from campaign_lab.rehearsal.sentences import Passage, cues, language_of
+from campaign_lab.rehearsal.typography import is_speech
 
 PROOFS = 4
 """An angle leans on at most so many claims."""
@@ -55,24 +54,14 @@ class Plan:
     claims: list[dict[str, Any]] = field(default_factory=list)
 
 
-@cache
-def phrases(language: str) -> dict[str, Any]:
-    """The phrases of a language, those of English where there is no file for it. Key ``language`` says which."""
-    folder = files("campaign_lab.rehearsal").joinpath("phrases")
-    names = [name for name in (f"{language[:2].lower()}.toml", "en.toml") if folder.joinpath(name).is_file()]
-    return tomllib.loads(folder.joinpath(names[0]).read_text(encoding="utf-8"))
-
-
 def read_steer(steer: str, names: Mapping[str, str], language: str) -> Steer:
     """What the words of a steer ask for. ``names`` maps possible names of angles to their motivation."""
     text = " ".join(steer.split())
     rows = [row for row in phrases(language)["steer"] if re.search(row["words"], text, re.IGNORECASE)]
-    wanted = [motivation for name, motivation in names.items() if name.casefold() in text.casefold()]
+    wanted = [motivation for name, motivation in names.items() if " ".join(name.split()).casefold() in text.casefold()]
     wanted += [m for m in MOTIVATIONS if re.search(rf"\b{m.replace('_', '[ _-]')}\b", text, re.IGNORECASE)]
     wanted += [motivation for row in rows for motivation in row["motivations"]]
-    persona = re.search(
-        r"\b(?:for|towards?|aimed at|speak to|target(?:ing)?) (?!the |a |an |example\b)([^.;,\n]{4,70})", text
-    )
+    persona = re.search(phrases(language)["persona"], text)
     patterns = tuple(re.compile(row["claims"], re.IGNORECASE) for row in rows)
     tone = rows[0]["tone"] if rows else ""
     return Steer(text, tuple(dict.fromkeys(wanted)), tone, persona.group(1).strip() if persona else "", patterns)
@@ -96,8 +85,9 @@ def usable_claims(research: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[t
 
 def plans(claims: Sequence[tuple[dict[str, Any], str]], *, steer: Steer, count: int) -> list[Plan]:
     """At most ``count`` angles of different motivations, each with an anchor of its own and up to three more claims."""
+    common = language_of("\n".join(claim["text"] for claim, _ in claims))
     values = {
-        (at, motivation): _value(claim, name, motivation, steer) - at / 60
+        (at, motivation): _value(claim, name, motivation, steer=steer, common=common) - at / 60
         for at, (claim, name) in enumerate(claims)
         for motivation in MOTIVATIONS
     }
@@ -172,10 +162,11 @@ def _lack(plan: Plan, claim: Mapping[str, Any]) -> float:
     return 2.0 if SHORT < length <= BODY and body < 2 else 0.0
 
 
-def _value(claim: Mapping[str, Any], name: str, motivation: str, steer: Steer) -> float:
-    """How well a claim carries a motivation."""
+def _value(claim: Mapping[str, Any], name: str, motivation: str, *, steer: Steer, common: str) -> float:
+    """How well a claim carries a motivation. ``common`` is the language of most claims."""
     text = claim["text"]
-    known = cues(language_of(text))
+    language = language_of(text, common)
+    known = cues(language)
     hits = len({match.group().lower() for match in known.tables["motivation"][motivation].finditer(text)})
     speech = is_speech(text)
     if motivation == "social_proof" and speech:
@@ -184,18 +175,12 @@ def _value(claim: Mapping[str, Any], name: str, motivation: str, steer: Steer) -
     points = _WEIGHTS[motivation] * min(hits, 3) - (0 if hits else 1.5) + (weight if suits == motivation else 0.0)
     points += sum(bool(cue.search(text)) for cue in steer.claims) if hits else 0
     points += 0.5 * len(set(re.findall(r"\w{4,}", steer.text.lower())) & set(re.findall(r"\w{4,}", text.lower())))
-    points += fitness(text, claim["evidence"][0]["url"])
+    points += fitness(text, claim["evidence"][0]["url"], language)
     points -= 2.0 if speech and motivation != "social_proof" else 0.0
     return points - (0.0 if hits else _WITHOUT_CUE.get(motivation, 0.0))
 
 
-def fitness(text: str, url: str) -> float:
+def fitness(text: str, url: str, language: str) -> float:
     """How well a claim of a page reads in an advertisement."""
-    language = language_of(text)
     dangling = bool(cues(language).patterns["dangling"].match(text))
     return 0.5 * score(Passage(text, (), url, "", language, 0, dangling))
-
-
-def is_speech(text: str) -> bool:
-    """Is it someone else's words, in quotation marks?"""
-    return bool(re.match("\u201c[^\u201c]*\u201d(?: \u2013 .*)?$", text))

@@ -13,6 +13,7 @@ from typing import Any
 
 from campaign_lab.checks import gives_orders, sentences_in
 from campaign_lab.checks.evidence import fold, substantial
+from campaign_lab.rehearsal.typography import in_marks
 
 LONGEST = 400
 """A longer passage is no quote any more."""
@@ -31,7 +32,10 @@ class Cues:
     language: str
     patterns: Table
     tables: Mapping[str, Table]
-    """By what they sort into: ``fields``, ``insight``, ``voice``, ``tier``, ``motivation``."""
+    """By what they sort into: ``fields``, ``insight``, ``voice``, ``tier``, ``motivation``.
+
+    ``text`` says what the copywriter may cut; it is empty where a language has none.
+    """
     topic: Mapping[str, frozenset[str]]
     """Words that are, or stand before, a topic."""
 
@@ -59,15 +63,21 @@ def cues(language: str) -> Cues:
     known = _cue_files()
     data = known.get(language, known["en"])
     tables = {
-        name: {key: re.compile(pattern, re.IGNORECASE) for key, pattern in data[name].items()}
-        for name in ("fields", "insight", "voice", "tier", "motivation")
+        name: {key: re.compile(pattern, re.IGNORECASE) for key, pattern in data.get(name, {}).items()}
+        for name in ("fields", "insight", "voice", "tier", "motivation", "text")
     }
-    anchored = {name: f"[\"'\\u201c\\u201e\\u00ab(]*{data[name]}" for name in ("dangling", "imperative")}
+    anchored = {name: rf"(?:[\"'\u201c\u201e\u00ab(]\s?)*{data[name]}" for name in ("dangling", "imperative")}
     loose = {name: data[name] for name in ("label", "boilerplate", "legal", "segment", "weak")}
     patterns = {name: re.compile(pattern, re.IGNORECASE) for name, pattern in {**anchored, **loose}.items()}
     words = ("skip", "mass", "before", "no_modifier", "before_verb")
     topic = {name: frozenset[str](data.get(f"topic_{name}", ())) for name in words}
     return Cues(data["language"], patterns, tables, topic)
+
+
+def cutting(language: str) -> Table:
+    """What the copywriter may cut in a text of this language; empty where nobody has written that down."""
+    known = cues(language)
+    return known.tables["text"] if known.language == language else {}
 
 
 @cache
@@ -137,7 +147,7 @@ def _raw(page: Mapping[str, Any], known: Cues, paired: bool) -> Iterable[Raw]:
             header = header if header == before else []
             continue
         if len(cells) > 1:
-            yield from _row(line, cells, header)
+            yield from _row(line, cells, header, known.language)
             continue
         if any(plain in quote or quote in plain for quote in spoken):
             continue
@@ -147,7 +157,7 @@ def _raw(page: Mapping[str, Any], known: Cues, paired: bool) -> Iterable[Raw]:
             yield from _sentences(line, known, paired)
     for item in page["testimonials"]:
         if not any(gives_orders(text) or _unquotable(text) for text in (item["quote"], item["author"])):
-            yield _testimonial(item["quote"], item["author"], page["text"])
+            yield _testimonial(item["quote"], item["author"], page["text"], known.language)
     for number in page["numbers"]:  # a bare figure and what its card says about it
         context = number["context"]
         if (
@@ -155,8 +165,9 @@ def _raw(page: Mapping[str, Any], known: Cues, paired: bool) -> Iterable[Raw]:
             and fold(context) not in lines
             and len(context.split()) > 2
             and not gives_orders(context)
+            and all(word in page["text"] for word in context.split())  # a footer's figures are nobody's offer
         ):
-            yield context, (context,), "row", False
+            yield _card(context, known.language), (context,), "row", False
     if not gives_orders(page["description"]) and not _unquotable(page["description"]):
         yield from _sentences(page["description"], known, paired)
 
@@ -192,19 +203,25 @@ def _header_after(cells: list[str], header: list[str]) -> list[str]:
     return cells
 
 
-def _row(line: str, cells: list[str], header: list[str]) -> Iterable[Raw]:
+def _card(context: str, language: str) -> str:
+    """A name and its price as a claim. French sets a colon between them, English lets them stand."""
+    priced = re.fullmatch(r"(?P<name>.*[^\W\d_]) (?P<price>\d[\d\s.,]*[$\u20ac])", context)
+    return f"{priced['name']} : {priced['price']}" if priced and language == "fr" else context
+
+
+def _row(line: str, cells: list[str], header: list[str], language: str) -> Iterable[Raw]:
     """A table row as "5 years, fixed: rate 4.19%, APR 4.21%", where its header says what the figures are."""
     figures = [at for at, cell in enumerate(cells) if at and re.search(r"\d", cell) and len(cell) <= 24]
     names = [cell for at, cell in enumerate(cells[: figures[0] if figures else 0]) if len(cell) <= 40]
     if not names:
         return
-    lead = ", ".join([names[0], *(_lowered(name) for name in names[1:])])
+    lead = ", ".join([names[0], *(_lowered(name) for name in names[1:])]) + (" :" if language == "fr" else ":")
     if len(header) == len(cells) and len(cells) > 2:
         values = [f"{_lowered(header[at])} {cells[at]}" for at in figures[:2] if header[at].strip()]
         if values:
-            yield f"{lead}: {', '.join(values)}.", (line, " | ".join(header)), "row", False
+            yield f"{lead} {', '.join(values)}.", (line, " | ".join(header)), "row", False
     elif len(figures) == 1 and len(cells) == len(names) + 1:
-        yield f"{lead}: {cells[figures[0]]}.", (line,), "row", False
+        yield f"{lead} {cells[figures[0]]}.", (line,), "row", False
 
 
 def _lowered(text: str) -> str:
@@ -213,11 +230,11 @@ def _lowered(text: str) -> str:
     return text if head.isupper() or not head[:1].isupper() else text[0].lower() + text[1:]
 
 
-def _testimonial(quote: str, author: str, text: str) -> Raw:
+def _testimonial(quote: str, author: str, text: str, language: str) -> Raw:
     """The quote in quotation marks, with its author where both stand side by side on the page."""
     bare = quote.strip().strip("\"'\u201c\u201d\u201e\u00ab\u00bb\u2018\u2019 ")
-    inner = re.sub('["\u201c\u201d\u201e\u00ab\u00bb]', "'", bare)
-    spoken = f"\u201c{inner}\u201d"
+    inner = bare if language == "fr" else re.sub('["\u201c\u201d\u201e\u00ab\u00bb]', "'", bare)
+    spoken = in_marks(inner, language)
     lines = text.splitlines()
     for line, following in zip(lines, [*lines[1:], ""], strict=True):
         together = f"{line} {following}" if author and fold(following) == fold(author) else line

@@ -8,29 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from campaign_lab.checks import breaches, graphemes, limit_of, sentences_in
-from campaign_lab.rehearsal.planning import is_speech
-from campaign_lab.rehearsal.sentences import cues, language_of
-
-_NEGATED = re.compile(
-    r"\b(not|no|never|none|nobody|without|refuse[sd]?|others?|average|usual|usually|instead|if|could)\b", re.IGNORECASE
-)
-_LOOSE_END = re.compile(
-    r"\b(a|an|the|of|for|to|in|on|at|by|with|and|or|from|than|per|is|are|was|has|have|your|our|its|that|if|as)$",
-    re.IGNORECASE,
-)
-_MAIN_CLAUSE = re.compile(
-    r"(?!(?:because|if|when|while|as|since|although|though|after|before|for|in|on|at|with|by|to|from|of|whether|once|until"
-    r"|unless|where|not|both|either|even)\b)(?P<first>[^,;:()]{25,}?)"
-    r"(?:;|, (?:and|so|which|as|because|where)) (?P<rest>.+)",
-    re.IGNORECASE,
-)
-"""A main clause that opens a sentence, and what follows it."""
-_TAKES_BACK = re.compile(r"\b(but|only|unless|except|if|provided|however|not)\b", re.IGNORECASE)
-_FIGURE = re.compile(
-    r"(?:^|, (?:and |but )?)(?P<figure>(?:[$\u20ac\u00a3]\s?)?\d[\d.,]*(?:\s?%)?(?=[\s-])[^,.;:!?()\u2013\u2014]*?)"
-    r"(?=[.;!?]?$|[.;!?] |, | (?:once|when|while|because|before|after|until|who|which|that|and|so)\b)"
-)
-"""A clause that begins with a figure, up to the next clause."""
+from campaign_lab.rehearsal.sentences import cues, cutting, language_of
+from campaign_lab.rehearsal.typography import SPEECH, is_speech
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,68 +54,83 @@ def calmed(text: str) -> str:
     return re.sub(r"\bi\b", "I", sentences)
 
 
-def quotable(claims: Sequence[Mapping[str, Any]], limit: int) -> list[Line]:
-    """Each claim as one sentence that fits, or a whole clause of it that does. Claims that do not fit are left out."""
+def lowered(text: str, words: Mapping[str, Any]) -> str:
+    """The sentence as it stands behind a colon: with a small letter where the language and its first word want one."""
+    known = words.get("lowered")
+    return text[0].lower() + text[1:] if known and re.match(known, text) else text
+
+
+def quotable(claims: Sequence[Mapping[str, Any]], limit: int, language: str) -> list[Line]:
+    """Each claim as one sentence that fits, or a whole clause of it that does. Claims that do not fit are left out.
+
+    ``language`` is the one that most of the claims are in; a text too short to tell is taken to be in it.
+    """
     found = []
     for at, claim in enumerate(claims):
-        piece = next((p for p in _pieces(claim["text"]) if graphemes(p) <= limit and _clean(p)), "")
+        own = language_of(claim["text"], language)
+        piece = next((p for p in _pieces(claim["text"], own) if graphemes(p) <= limit and _clean(p, own)), "")
         if piece:
             found.append(Line(piece, (at,)))
     return found
 
 
-def _pieces(text: str) -> Iterator[str]:
+def _pieces(text: str, language: str) -> Iterator[str]:
     """The claim whole, then its first sentences, then a clause that stands alone."""
     yield whole(text)
     if is_speech(text):
-        yield from _spoken_pieces(text)
+        yield from _spoken_pieces(text, language)
         return
     parts = sentences_in(text)
     for end in range(len(parts) - 1, 0, -1):
         yield whole(" ".join(parts[:end]))
-    clause = _MAIN_CLAUSE.match(parts[0] if parts else "")
-    if clause and not _TAKES_BACK.search(clause["rest"]) and language_of(text) == "en":
+    known = cutting(language)
+    clause = known["main_clause"].match(parts[0] if parts else "") if known else None
+    if clause and not known["takes_back"].search(clause["rest"]):
         yield whole(clause["first"])
 
 
-def _spoken_pieces(text: str) -> Iterator[str]:
-    """Fewer sentences of someone's words, with the name kept."""
-    match = re.match("\u201c(?P<said>.*)\u201d(?P<author> \u2013 .*)?$", text)
-    said = sentences_in(match["said"]) if match else []
-    author = (match["author"] or "") if match else ""
-    known = cues(language_of(text)).patterns["dangling"]
+def _spoken_pieces(text: str, language: str) -> Iterator[str]:
+    """Fewer sentences of someone's words, with the marks and the name kept."""
+    match = SPEECH.match(text)
+    words = match["said"].strip() if match else ""
+    if not words:
+        return
+    before, after = text.split(words, 1)
+    said, known = sentences_in(words), cues(language).patterns["dangling"]
     for start in range(len(said)):
         for end in range(len(said), start, -1):
             if not known.match(said[start]):
-                yield f"\u201c{' '.join(said[start:end])}\u201d{author}"
+                yield f"{before}{' '.join(said[start:end])}{after}"
 
 
-def headlines(claims: Sequence[Mapping[str, Any]]) -> list[Line]:
+def headlines(claims: Sequence[Mapping[str, Any]], language: str) -> list[Line]:
     """Short claims as they stand, without the full stop."""
     found = []
     for at, claim in enumerate(claims):
         text = whole(claim["text"])
-        if graphemes(bare(text)) <= limit_of("headline") and _clean(text):
+        if graphemes(bare(text)) <= limit_of("headline") and _clean(text, language_of(text, language)):
             found.append(Line(bare(text), (at,)))
     return found
 
 
-def figures(claims: Sequence[Mapping[str, Any]]) -> list[Line]:
+def figures(claims: Sequence[Mapping[str, Any]], language: str) -> list[Line]:
     """Figures with what they count, as headlines: "2,310 renewals", "30 days before the term ends"."""
     found = []
     for at, claim in enumerate(claims):
         text = claim["text"]
-        if is_speech(text) or _NEGATED.search(text) or language_of(text) != "en":
+        own = language_of(text, language)
+        known = cutting(own)
+        if not known or is_speech(text) or known["negated"].search(text):
             continue
-        for match in _FIGURE.finditer(calmed(text)):
+        for match in known["figure"].finditer(calmed(text)):
             piece = match["figure"].rstrip(" ,")
             fits = 14 <= len(piece) <= limit_of("headline") and len(piece.split()) >= 3
-            if fits and not _LOOSE_END.search(piece) and _clean(piece):
+            if fits and not known["loose_end"].search(piece) and _clean(piece, own):
                 found.append(Line(piece[0].upper() + piece[1:], (at,)))
                 break
     return found
 
 
-def _clean(text: str) -> bool:
+def _clean(text: str, language: str) -> bool:
     """Nothing that an advertisement must not say. A quoted rate passes: a person is told about it."""
-    return all(rule.severity != "block" and rule.id == "quoted_rate" for rule, _ in breaches(text))
+    return all(rule.severity != "block" and rule.id == "quoted_rate" for rule, _ in breaches(text, language))

@@ -9,11 +9,27 @@ from typing import Any
 
 from campaign_lab.rehearsal.sentences import cues
 
+Scores = tuple[Counter[str], Counter[str]]
+"""Points of single nouns, and of nouns with what describes them."""
 
-def topic_of(pages: Sequence[Mapping[str, Any]], brand: str = "") -> str:
-    """The site's topic, such as "mortgage rates". Empty when no noun stands out, or the pages are not in English."""
+
+def topic_of(pages: Sequence[Mapping[str, Any]], brand: str = "", language: str = "en") -> str:
+    """The site's topic, such as "mortgage rates" or "paniers de légumes", in the language of the pages.
+
+    Empty when no noun stands out, or for a language whose nouns nobody has described.
+    """
+    scorers = {"en": _english, "fr": _french}
+    if language not in scorers:
+        return ""
+    singles, pairs = scorers[language](pages, set(re.findall(r"\w+", brand.lower())))
+    scores = {**singles, **{pair: count * 2 for pair, count in pairs.items()}}
+    best = max(scores, key=lambda topic: (scores[topic], topic), default="")
+    return best if scores.get(best, 0) >= 4 else ""
+
+
+def _english(pages: Sequence[Mapping[str, Any]], own: set[str]) -> Scores:
+    """Plural and uncountable nouns, and the word before them."""
     known = cues("en")
-    own = set(re.findall(r"\w+", brand.lower()))
     singles: Counter[str] = Counter()
     pairs: Counter[str] = Counter()
     for weight, text in _weighted(pages):
@@ -33,9 +49,28 @@ def topic_of(pages: Sequence[Mapping[str, Any]], brand: str = "") -> str:
                 and len(before) > 2
             ):
                 pairs[f"{before} {word}"] += weight
-    scores = {**singles, **{pair: count * 2 for pair, count in pairs.items()}}
-    best = max(scores, key=lambda topic: (scores[topic], topic), default="")
-    return best if scores.get(best, 0) >= 4 else ""
+    return singles, pairs
+
+
+def _french(pages: Sequence[Mapping[str, Any]], own: set[str]) -> Scores:
+    """Plural nouns behind an article, and the noun that "de" adds to them."""
+    known = cues("fr")
+    singles: Counter[str] = Counter()
+    pairs: Counter[str] = Counter()
+    for weight, text in _weighted(pages):
+        plain = text.lower().replace("\u2019", "'")
+        words = re.findall(r"[^\W\d_]+'|[^\W\d_]+(?:-[^\W\d_]+)*|\d+|[.,;:!?|\n]", plain)
+        for before, word, joint, noun in zip(
+            [".", *words], words, [*words[1:], "."], [*words[2:], ".", "."], strict=False
+        ):
+            plural = len(word) > 4 and word[-1] in "sx" and word.isalpha() and word not in known.topic["skip"] | own
+            opened = before in known.topic["before"] or not before[0].isalpha()
+            if not (plural and opened):
+                continue
+            singles[word] += weight
+            if joint in ("de", "d'") and len(noun) > 2 and noun.isalpha() and noun not in known.topic["no_modifier"]:
+                pairs[f"{word} d\u2019{noun}" if joint == "d'" else f"{word} de {noun}"] += weight
+    return singles, pairs
 
 
 def _weighted(pages: Sequence[Mapping[str, Any]]) -> list[tuple[int, str]]:

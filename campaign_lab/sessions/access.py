@@ -6,6 +6,7 @@ a session that does not exist. In a lab file this guards against mistakes: whoev
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Literal
 
@@ -25,6 +26,9 @@ GRANTS: dict[str, frozenset[str]] = {
 }
 """What each permission lets another user do. Sharing, changing and deleting stay with the owner."""
 
+_ABOVE = "SELECT id, owner, CASE WHEN automatic THEN parent_session END FROM sessions"
+"""The session that an automatic fork belongs to; none for a named one."""
+
 
 def permits(con: Con, user: str, session: SessionRow, verb: Verb) -> bool:
     """May the user do this with the session? A fork that a run made by itself is shared as the session it came from."""
@@ -41,6 +45,35 @@ def decide(con: Con, user: str, session: SessionRow, *, verb: Verb, now: datetim
     if not allowed or verb != "read" or session.owner != user:
         tables.insert(con, [AuditRow(user, verb, session.id, allowed, now)])
     return allowed
+
+
+def readable(con: Con, user: str) -> set[str]:
+    """Ids of all sessions that the user owns or was given, swept ones included. Two queries, however many there are."""
+    above = {session: (owner, parent) for session, owner, parent in con.execute(_ABOVE).fetchall()}
+    shared = {row.session_id for row in tables.select(con, ShareRow, "WHERE user_name = ?", [user])}
+
+    def named(session: str) -> str:
+        seen = {session}
+        while (parent := above[session][1]) in above and parent not in seen:
+            seen.add(parent)
+            session = parent
+        return session
+
+    return {session for session in above if above[head := named(session)][0] == user or head in shared}
+
+
+def first_refused(con: Con, user: str, sessions: Sequence[SessionRow], *, now: datetime) -> SessionRow | None:
+    """The first of the sessions that the user may not read; None when all may be read.
+
+    What is written down is what ``decide`` writes down for reading each of them, up to the first refusal.
+    """
+    others = [row for row in sessions if row.owner != user]
+    allowed = readable(con, user) if others else set()
+    for row in others:
+        tables.insert(con, [AuditRow(user, "read", row.id, row.id in allowed, now)])
+        if row.id not in allowed:
+            return row
+    return None
 
 
 def grant(con: Con, session: SessionRow, user: str, *, permission: Permission, by: str, now: datetime) -> None:

@@ -9,9 +9,18 @@ from datetime import datetime
 from pathlib import PurePath
 from typing import TYPE_CHECKING
 
-from campaign_lab.sessions import access
+from campaign_lab.sessions import access, judging
 from campaign_lab.store import tables, transfer
-from campaign_lab.store.rows import AttemptRow, CacheRow, PageRow, RecordRow, RequestRow, SessionRow, TurnRow
+from campaign_lab.store.rows import (
+    AttemptRow,
+    CacheRow,
+    PageRow,
+    PickRow,
+    RecordRow,
+    RequestRow,
+    SessionRow,
+    TurnRow,
+)
 from campaign_lab.store.transfer import Transcript
 
 if TYPE_CHECKING:
@@ -29,6 +38,7 @@ class Bundle:
     attempts: tuple[AttemptRow, ...]
     requests: tuple[RequestRow, ...]
     records: tuple[RecordRow, ...]
+    picks: tuple[PickRow, ...]
     cache: tuple[CacheRow, ...]
     transcripts: tuple[Transcript, ...]
     pages: tuple[PageRow, ...]
@@ -45,6 +55,7 @@ def collect(con: Con, session: SessionRow) -> Bundle:
         attempts=tuple(tables.select(con, AttemptRow, f"WHERE id {_THESE}", [ids])),
         requests=tuple(tables.select(con, RequestRow, f"WHERE attempt_id {_THESE}", [ids])),
         records=tuple(tables.select(con, RecordRow, f"WHERE turn_id {_THESE} ORDER BY turn_id, n", [ids])),
+        picks=tuple(tables.select(con, PickRow, f"WHERE turn_id {_THESE} ORDER BY turn_id, n, user_name", [ids])),
         cache=tuple(tables.select(con, CacheRow, f"WHERE attempt_id {_THESE}", [ids])),
         transcripts=tuple(transfer.transcripts_of(con, ids)),
         pages=tuple(
@@ -92,8 +103,8 @@ def owned(bundle: Bundle, owner: str, ids: Mapping[str, str]) -> Bundle:
     )
 
 
-def store(con: Con, bundle: Bundle) -> None:
-    """Stores all but the sessions; what is here already is not stored again."""
+def store(con: Con, bundle: Bundle, owner: str = "") -> None:
+    """Stores all but the sessions; what is here already is not stored again, but for newer judgements of the owner's."""
     turns = [turn.id for turn in bundle.turns]
     known = {
         name: transfer.present(con, table, column, turns)
@@ -108,6 +119,7 @@ def store(con: Con, bundle: Bundle) -> None:
     tables.insert(con, [row for row in bundle.attempts if row.id not in known["attempt"]])
     tables.insert(con, [row for row in bundle.requests if row.attempt_id not in known["attempt"]])
     tables.insert(con, [row for row in bundle.records if row.turn_id not in known["record"]])
+    judging.take_in(con, bundle.picks, fresh={turn for turn in turns if turn not in known["record"]}, owner=owner)
     tables.insert(con, [row for row in bundle.cache if row.attempt_id not in known["cache"]])
     transfer.add_transcripts(con, bundle.transcripts)
     for page in bundle.pages:

@@ -13,11 +13,14 @@ WARM_SHARE = 0.95
 COLD_SHARE = 0.5
 
 
+State = Literal["warm", "partial", "cold"]
+
+
 @dataclass(frozen=True)
 class CacheVerdict:
     """How much of the checkpoint's prompt the turn's first request read from the cache, in tokens, and why not more."""
 
-    state: Literal["warm", "partial", "cold"]
+    state: State
     read_tokens: int
     expected_tokens: int
     reason: str
@@ -39,8 +42,8 @@ def verdict(
     written = last.cache_write_5m_tokens + last.cache_write_1h_tokens
     expected = last.input_tokens + last.cache_read_tokens + written
     read = mine[0].cache_read_tokens
-    share = read / expected if expected else 0.0
-    if share >= WARM_SHARE:
+    state = state_of(read, expected)
+    if state == "warm":
         return CacheVerdict("warm", read, expected, "the checkpoint's prompt was read from the cache")
     age_s = (started_at - before_ended_at).total_seconds()
     life_s = 3600 if last.cache_write_1h_tokens or not last.cache_write_5m_tokens else 300
@@ -50,7 +53,13 @@ def verdict(
         reason = "the checkpoint's prompt was too short to be cached, or the endpoint does not cache"
     else:
         reason = f"the checkpoint was only {_duration(age_s)} old: the endpoint dropped its entry, or a part before it changed"
-    return CacheVerdict("cold" if share < COLD_SHARE else "partial", read, expected, reason)
+    return CacheVerdict(state, read, expected, reason)
+
+
+def state_of(read_tokens: int, expected_tokens: int) -> State:
+    """Was the prompt read from the cache: nearly all of it, some, or less than half?"""
+    share = read_tokens / expected_tokens if expected_tokens else 0.0
+    return "warm" if share >= WARM_SHARE else "cold" if share < COLD_SHARE else "partial"
 
 
 def _duration(seconds: float) -> str:

@@ -41,6 +41,8 @@ class Context:
     budgets: Budgets = field(default_factory=Budgets)
     now: Callable[[], datetime] = utc_now
     on_event: Callable[[Event], None] = field(default=unheard)
+    replays: list[tuple[str, float | None]] = field(default_factory=list)
+    """Session and US dollars (None: not known) of each turn that this lab has replayed since it was opened."""
 
     def phase(self, name: str) -> Phase:
         """The phase of that name. Raises NotFoundError that lists the known ones."""

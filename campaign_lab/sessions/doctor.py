@@ -32,6 +32,10 @@ LOW_DISK_BYTES = 1_000_000_000
 ORPHANS = {
     "transcript entries of no attempt": "SELECT count(*) FROM entries WHERE session_id NOT IN (SELECT id FROM attempts)",
     "records of no turn": "SELECT count(*) FROM records WHERE turn_id NOT IN (SELECT id FROM turns)",
+    "judgements of no record": (
+        "SELECT count(*) FROM picks LEFT JOIN records ON records.turn_id = picks.turn_id AND records.kind = picks.kind"
+        " AND records.n = picks.n WHERE records.turn_id IS NULL"
+    ),
     "requests of no attempt": "SELECT count(*) FROM requests WHERE attempt_id NOT IN (SELECT id FROM attempts)",
     "turns of no session": "SELECT count(*) FROM turns WHERE session_id NOT IN (SELECT id FROM sessions)",
     "shares of no session": "SELECT count(*) FROM shares WHERE session_id NOT IN (SELECT id FROM sessions)",

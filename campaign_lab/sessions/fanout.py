@@ -15,6 +15,7 @@ from campaign_lab.sessions.context import Context
 from campaign_lab.sessions.running import ANCHOR
 from campaign_lab.sessions.session import Session
 from campaign_lab.sessions.turns import Turn
+from campaign_lab.sessions.watching import watching_together
 from campaign_lab.store import tables
 from campaign_lab.store.rows import RequestRow, TurnRow
 
@@ -63,7 +64,6 @@ async def run_all(
     estimates = [_estimate(context, session, phases, steer) for session in sessions]
     _check_budgets(context, estimates)
     paying = [session for session, estimate in zip(sessions, estimates, strict=True) if estimate.basis != "replay"]
-    notes = await _anchor(context, paying)
     gate = asyncio.Semaphore(max(1, at_once))
 
     async def one(session: Session) -> SessionResult:
@@ -77,7 +77,10 @@ async def run_all(
                 return SessionResult(session, tuple(turns), error)
         return SessionResult(session, tuple(turns))
 
-    return FanOut(tuple(await asyncio.gather(*(one(session) for session in sessions))), tuple(notes))
+    with watching_together(phases, [session.name for session in sessions], context.on_event):
+        notes = await _anchor(context, paying)
+        results = await asyncio.gather(*(one(session) for session in sessions))
+    return FanOut(tuple(results), tuple(notes))
 
 
 def _estimate(context: Context, session: Session, phases: Sequence[str], steer: Mapping[str, str]) -> Estimate:

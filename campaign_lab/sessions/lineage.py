@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from campaign_lab.errors import NotFoundError
+from campaign_lab.sessions.facts import Fact, cost_of, line_in, turn_facts
 from campaign_lab.store import tables
 from campaign_lab.store.rows import AttemptRow, SessionRow, TurnRow
 
@@ -43,7 +44,8 @@ class Node:
     """A session in a fork tree. ``id`` and ``parent_id`` are session ids; ``session`` and ``parent`` are names for people.
 
     ``number`` and ``phase`` name the checkpoint that it starts from; ``phases`` is what it has reached, from the root on.
-    ``cost_usd`` is what its own turns and failed attempts cost, without what it carries; None when a price is unknown.
+    ``cost_usd`` is what its own turns and failed attempts cost, without what it carries, and ``carried_usd`` what the turns
+    before its start once cost; None when a price is unknown. ``line`` is its turns from the root to its tip.
     """
 
     id: str
@@ -59,8 +61,10 @@ class Node:
     cell_id: str | None
     phases: tuple[str, ...]
     cost_usd: float | None
+    carried_usd: float | None
     automatic: bool
     swept: bool
+    line: tuple[Fact, ...]
 
 
 @dataclass(frozen=True)
@@ -107,12 +111,11 @@ def tree(con: Con, session: SessionRow) -> list[Node]:
     Siblings stand in the order in which they were made. A session that goes on from an expired one is its child.
     """
     sessions = {row.id: row for row in tables.select(con, SessionRow, "ORDER BY made_at, id")}
-    rows = con.execute("SELECT id, parent_turn, phase FROM turns").fetchall()
-    turns = {turn: (parent, str(phase)) for turn, parent, phase in rows}
-    costs = _own_costs(con)
+    facts, costs = turn_facts(con), _own_costs(con)
     nodes = []
     for row in _descended(sessions, _root(sessions, session)):
-        carried, parent = _phases(turns, row.start_turn), sessions.get(_parent(row) or "")
+        carried, line = line_in(facts, row.start_turn), line_in(facts, row.tip_turn)
+        parent = sessions.get(_parent(row) or "")
         nodes.append(
             Node(
                 id=row.id,
@@ -121,15 +124,17 @@ def tree(con: Con, session: SessionRow) -> list[Node]:
                 parent_id=parent.id if parent else None,
                 parent=parent.name if parent else None,
                 number=len(carried),
-                phase=(ROOT, *carried)[-1],
+                phase=carried[-1].phase if carried else ROOT,
                 purpose=row.purpose,
                 made_at=row.made_at,
                 notebook=row.notebook,
                 cell_id=row.cell_id,
-                phases=_phases(turns, row.tip_turn),
+                phases=tuple(fact.phase for fact in line),
                 cost_usd=costs.get(row.id, 0.0),
+                carried_usd=cost_of(carried),
                 automatic=row.automatic,
                 swept=row.swept_at is not None,
+                line=line,
             )
         )
     return nodes
@@ -159,15 +164,6 @@ def _descended(sessions: Mapping[str, SessionRow], root: SessionRow) -> Iterator
             seen.add(row.id)
             yield row
             waiting += reversed(children.get(row.id, []))
-
-
-def _phases(turns: Mapping[str, tuple[str | None, str]], turn: str | None) -> tuple[str, ...]:
-    """The phases of the turns from the root to this one."""
-    found: dict[str, str] = {}
-    while turn is not None and turn in turns and turn not in found:
-        parent, found[turn] = turns[turn]
-        turn = parent
-    return tuple(reversed(found.values()))
 
 
 def _own_costs(con: Con) -> dict[str, float | None]:

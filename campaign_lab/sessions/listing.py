@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,7 @@ from campaign_lab.store import tables
 from campaign_lab.store.rows import AuditRow, SessionRow
 
 if TYPE_CHECKING:
+    from campaign_lab.sessions.lineage import Node
     from campaign_lab.store.tables import Con
 
 Row = dict[str, Any]
@@ -59,7 +61,6 @@ def session_rows(con: Con, user: str, now: datetime) -> list[Row]:
     """One row a session that the user may see, newest first."""
     rows = []
     for row in visible(con, user):
-        end = expires_at(row)
         line = tables.line_of(con, row.tip_turn)
         rows.append(
             {
@@ -71,8 +72,8 @@ def session_rows(con: Con, user: str, now: datetime) -> list[Row]:
                 "phase": line[-1].phase if line else "root",
                 "turns": len(line),
                 "cost_usd": _spent(con, row.id),
-                "state": "pinned" if row.pinned else "expired" if end is not None and end <= now else "living",
-                "expires_at": end,
+                "state": _state(row, now),
+                "expires_at": expires_at(row),
                 "made_at": row.made_at,
                 "endpoint": row.endpoint,
                 "id": row.id,
@@ -102,34 +103,74 @@ def cost_rows(con: Con, user: str, by: str) -> list[Row]:
     return [dict(zip(names, row, strict=True)) for row in con.execute(sql, [user, user, *seen]).fetchall()]
 
 
-def tree_rows(con: Con, user: str, session: SessionRow) -> list[Row]:
-    """The whole tree around a session, parents before their forks; forks that the user may not see are left out."""
+def tree_rows(con: Con, user: str, session: SessionRow, now: datetime) -> list[Row]:
+    """The whole tree around a session, parents before their forks; forks that the user may not see are left out.
+
+    ``checkpoints`` of a row are what the session has beyond the parent that stands in the tree, each to fork from.
+    """
     from campaign_lab.sessions.lineage import tree
 
-    seen = []
-    names = {row.id for row in visible(con, user)}
-    for node in tree(con, session):
-        (row,) = tables.select(con, SessionRow, "WHERE id = ?", [node.id])
-        if node.swept or not permits(con, user, row, "read"):
-            continue
-        seen.append(
-            {
-                "session": node.session,
-                "parent": (node.parent or "") if node.parent_id in names else "",
-                "checkpoint": node.number,
-                "phase": node.phase,
-                "purpose": node.purpose,
-                "phases": ", ".join(node.phases),
-                "cost_usd": node.cost_usd,
-                "automatic": node.automatic,
-                "made_by": node.owner,
-                "made_at": node.made_at,
-                "notebook": node.notebook or "",
-                "cell": node.cell_id or "",
-                "id": node.id,
-            }
-        )
-    return seen
+    seen = {row.id: row for row in visible(con, user)}
+    return [_tree_row(node, seen, now) for node in tree(con, session) if node.id in seen]
+
+
+def _tree_row(node: Node, seen: Mapping[str, SessionRow], now: datetime) -> Row:
+    row, known = seen[node.id], node.parent_id in seen
+    warm_until = node.line[-1].warm_until if node.line else None
+    return {
+        "session": node.session,
+        "parent": (node.parent or "") if known else "",
+        "parent_id": (node.parent_id or "") if known else "",
+        "checkpoint": node.number,
+        "phase": node.phase,
+        "purpose": node.purpose,
+        "phases": ", ".join(node.phases),
+        "cost_usd": node.cost_usd,
+        "carried_usd": node.carried_usd,
+        "automatic": node.automatic,
+        "state": _state(row, now),
+        "expires_at": expires_at(row),
+        "cache": "" if warm_until is None else "warm" if warm_until >= now else "cold",
+        "made_by": node.owner,
+        "made_at": node.made_at,
+        "notebook": node.notebook or "",
+        "cell": node.cell_id or "",
+        "id": node.id,
+        "checkpoints": _checkpoint_rows(node, known),
+    }
+
+
+def _checkpoint_rows(node: Node, known: bool) -> list[Row]:
+    """The session's turns after its start; when its parent is not in the tree (``known``), all from the root on, which is 0."""
+    rows = [_root_row(node)] if not known else []
+    for number, fact in enumerate(node.line, 1):
+        if number > node.number or not known:
+            rows.append(
+                {
+                    "number": number,
+                    "phase": fact.phase,
+                    "steer": fact.steer,
+                    "take": fact.take,
+                    "cost_usd": fact.cost_usd,
+                    "made_by": fact.user,
+                    "made_at": fact.made_at,
+                    "notebook": fact.notebook or "",
+                    "cell": fact.cell_id or "",
+                }
+            )
+    return rows
+
+
+def _root_row(node: Node) -> Row:
+    return {
+        "number": 0, "phase": "root", "steer": "", "take": 1, "cost_usd": 0.0, "made_by": node.owner,
+        "made_at": node.made_at, "notebook": node.notebook or "", "cell": node.cell_id or "",
+    }  # fmt: skip
+
+
+def _state(row: SessionRow, now: datetime) -> str:
+    end = expires_at(row)
+    return "pinned" if row.pinned else "expired" if end is not None and end <= now else "living"
 
 
 def _spent(con: Con, session_id: str) -> float | None:

@@ -188,7 +188,7 @@ def _unfit(path: str, reason: str) -> StoreError:
 def _take_in(con: Con, bundle: Bundle, owner: str, path: str) -> SessionRow:
     _refuse_other_turns(con, bundle, path)
     ids = {row.id: _place(con, row, owner, [turn.id for turn in bundle.turns]) for row in bundle.sessions}
-    store(con, owned(bundle, owner, ids))
+    store(con, owned(bundle, owner, ids), owner)
     for row in bundle.sessions:
         _settle(con, row, owner, ids)
     (session,) = tables.select(con, SessionRow, "WHERE id = ?", [ids[bundle.sessions[0].id]])

@@ -47,7 +47,8 @@ class Receipt:
         return f"Receipt({len(self.lines)} lines, {usd(self.cost_usd)}{', rehearsal' if self.rehearsal else ''})"
 
     def _repr_html_(self) -> str:
-        return receipt_html([asdict(line) for line in self.lines], self.cost_usd, self.rehearsal)
+        lines = [asdict(line) for line in self.lines]
+        return receipt_html(lines, self.cost_usd, self.rehearsal, avoided_usd=self.avoided_usd)
 
     @property
     def cost_usd(self) -> float | None:

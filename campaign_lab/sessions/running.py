@@ -17,6 +17,7 @@ from campaign_lab.agents.ledger import Ledger, Request, total_cost
 from campaign_lab.agents.phases import Phase
 from campaign_lab.brief import Brief
 from campaign_lab.errors import TurnFailed
+from campaign_lab.records import CopyVariant
 from campaign_lab.sessions import claims
 from campaign_lab.sessions.access import permits
 from campaign_lab.sessions.context import Context
@@ -25,7 +26,7 @@ from campaign_lab.store import tables
 from campaign_lab.store.rows import AttemptRow, CacheRow, RecordRow, RequestRow, SessionRow, TurnRow
 
 if TYPE_CHECKING:
-    from campaign_lab.agents.intake import Intake
+    from campaign_lab.agents.intake import Intake, Kept
     from campaign_lab.agents.turn import Attempt
     from campaign_lab.store.tables import Con
 
@@ -161,14 +162,7 @@ async def _finish(
         finished_at=now, leaf_uuid=None, answer=attempt.answer, missing=json.dumps(intake.missing),
         notebook=order.cell.notebook, cell_id=order.cell.cell_id, source_sha=order.cell.source_sha,
     )  # fmt: skip
-    records = [
-        RecordRow(
-            turn_id=row.id, kind=kept.kind, n=n, record_id=kept.record_id, label=kept.label,
-            revision=kept.record.revision if kept.record else 0, body=kept.body, degraded=kept.degraded,
-            problems=json.dumps(kept.problems),
-        )
-        for n, kept in enumerate(intake.results())
-    ]  # fmt: skip
+    records = _record_rows(row.id, intake.results())
 
     def write(con: Con) -> tuple[TurnRow, SessionRow]:
         finished = replace(turn, leaf_uuid=tables.leaf_of(con, row.id))
@@ -180,6 +174,33 @@ async def _finish(
         return replace(finished, session_id=session.id), session
 
     return await context.engine.run(write)
+
+
+def _record_rows(turn_id: str, results: Sequence[Kept]) -> list[RecordRow]:
+    """What the turn hands in, each copy variant with the one that it is most alike to, if a reader would take the two for one."""
+    alike = _near_duplicates([kept for kept in results if isinstance(kept.record, CopyVariant)])
+    return [
+        RecordRow(
+            turn_id=turn_id, kind=kept.kind, n=n, record_id=kept.record_id, label=kept.label,
+            revision=kept.record.revision if kept.record else 0, body=kept.body, degraded=kept.degraded,
+            problems=json.dumps(kept.problems), near_duplicate=alike.get(kept.record_id),
+        )
+        for n, kept in enumerate(results)
+    ]  # fmt: skip
+
+
+def _near_duplicates(variants: Sequence[Kept]) -> dict[str, str]:
+    """By id, the id of the most alike of the others. All that is read of an advertisement is compared at once."""
+    from campaign_lab.checks import near_duplicates
+    from campaign_lab.checks.findings import COPY_FIELDS
+
+    texts = ["\n".join(str(getattr(kept.record, name)) for name in COPY_FIELDS) for kept in variants]
+    alike: dict[str, str] = {}
+    for left, right, _ in sorted(near_duplicates(texts), key=lambda pair: -pair[2]):
+        one, other = variants[left].record_id, variants[right].record_id
+        alike.setdefault(one, other)
+        alike.setdefault(other, one)
+    return alike
 
 
 def _book(con: Con, attempt: AttemptRow, requests: Sequence[Request]) -> None:

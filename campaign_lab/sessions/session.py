@@ -10,7 +10,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from campaign_lab.agents.events import Event, heard_safely
+from campaign_lab.agents.events import Event, OnEvent, heard_safely
 from campaign_lab.agents.phases import Phase
 from campaign_lab.brief import Brief
 from campaign_lab.errors import NotFoundError
@@ -28,10 +28,13 @@ from campaign_lab.sessions.receipts import Receipt, joined
 from campaign_lab.sessions.running import Order, find_or_make
 from campaign_lab.sessions.standing import Standing, current_cell
 from campaign_lab.sessions.turns import Kept, Turn, load_turn
+from campaign_lab.sessions.watching import watching
+from campaign_lab.show import session_html
 from campaign_lab.store import tables
 from campaign_lab.store.rows import SessionRow, TurnRow
 
 if TYPE_CHECKING:
+    from campaign_lab.sessions.judging import Judged
     from campaign_lab.sessions.lineage import Message, Step
     from campaign_lab.sessions.portable import SaveReport
     from campaign_lab.sessions.verify import Problem
@@ -110,6 +113,12 @@ class Session:
     def __repr__(self) -> str:
         return f"Session({self.name}, {self._row.campaign})"
 
+    def _repr_html_(self) -> str:
+        phases, kinds = [turn.phase for turn in self._line()], [kept.kind for kept in self.kept()]
+        return session_html(
+            name=self.name, campaign=self._row.campaign, purpose=self.purpose, phases=phases, kinds=kinds
+        )
+
     # -- running
 
     async def run(
@@ -154,20 +163,25 @@ class Session:
         refusal = on_miss or self._context.on_miss
         if refusal not in ("run", "refuse"):
             raise ValueError(f"on_miss: {refusal!r} is not allowed; expected run or refuse")
+        with watching(self.name, wish.phase.name, on_event or self._context.on_event) as hear:
+            return await self._found_or_made(wish, refusal, heard_safely(hear))
+
+    async def _found_or_made(self, wish: Wish, on_miss: str, hear: OnEvent) -> Turn:
         self._context.require(self._row, "read")
         start, step = self._standing.enter(wish.cell)
         order, found = await self._context.engine.run(lambda con: self._ordered(con, start, wish))
         if found.turn is None:
             self._context.require(self._row, "run")
             order = await self._context.engine.run(
-                lambda con: admit(con, self._context, order, found=found, on_miss=refusal)
+                lambda con: admit(con, self._context, order, found=found, on_miss=on_miss)
             )
-        hear = heard_safely(on_event or self._context.on_event)
         row, session, replayed = await self._context.loop.run(find_or_make(self._context, order, hear))
         turn = await self._context.engine.run(lambda con: self._loaded(con, row, session))
         forked = session.id != self._row.id and not replayed
         self._row = session
         self._standing.leave(step, row.id)
+        if replayed:
+            self._context.replays.append((session.id, turn.receipt.cost_usd))
         return replace(turn, replayed=replayed, forked=forked, receipt=replace(turn.receipt, paid=not replayed))
 
     async def ask(self, question: str, **options: Any) -> Turn:
@@ -305,6 +319,21 @@ class Session:
         from campaign_lab.sessions.verify import verify
 
         return self._context.engine.call(lambda con: verify(con, self._fresh_in(con)))
+
+    # -- judging
+
+    def rate(
+        self, variant: str, *, pick: str | None = None, rating: int | None = None, note: str | None = None
+    ) -> Judged:
+        """Says what the user thinks of a copy variant up to here, named by id or headline; ``lab.compare`` shows it.
+
+        ``pick`` is "pick" or "reject" ("" takes it back), ``rating`` 1 to 5 (0 takes it back), ``note`` at most 1,000
+        characters; what is not given stays. Raises ValueError, NotFoundError.
+        """
+        from campaign_lab.sessions.judging import Judgement, rate
+        from campaign_lab.sessions.lines import Place
+
+        return rate(self._context, Place(self._row, self._standing.now), variant, Judgement(pick, rating, note))
 
     # -- keeping and sharing
 

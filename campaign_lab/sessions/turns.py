@@ -83,9 +83,8 @@ class Turn:
         return f"Turn({self.phase}: {what}{', rehearsal' if self.rehearsal else ''})"
 
     def _repr_html_(self) -> str:
-        return records_html(
-            self.phase, [kept.to_json() | {"kind": kept.kind} for kept in self.kept], self.missing, self.rehearsal
-        )
+        records = [kept.to_json() | {"kind": kept.kind} for kept in self.kept]
+        return records_html(self.phase, records, self.missing, self.rehearsal, answer=self.answer)
 
 
 def load_turn(con: Con, row: TurnRow, phase: Phase | None, session: SessionRow) -> Turn:

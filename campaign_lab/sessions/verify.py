@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from campaign_lab.agents.ledger import Ledger
 from campaign_lab.agents.prices import Usage
+from campaign_lab.sessions import judging
 from campaign_lab.sessions.keys import root_key, turn_key
 from campaign_lab.store import tables
 from campaign_lab.store.rows import AttemptRow, ClaimRow, RecordRow, RequestRow, SessionRow, TurnRow
@@ -41,7 +42,8 @@ def verify(con: Con, session: SessionRow) -> list[Problem]:
     """What is wrong on the session's line, root first; empty when all is well.
 
     The chain reaches the root with one endpoint and model, keys are those of the messages, every call of a tool has its
-    answer, transcripts are complete and end where the turn says, the ledger equals them, and records can be read.
+    answer, transcripts are complete and end where the turn says, the ledger equals them, records can be read, and what is
+    said of them is of a record.
     """
     line, problems = _chain(con, session)
     parent: TurnRow | None = None
@@ -49,6 +51,7 @@ def verify(con: Con, session: SessionRow) -> list[Problem]:
         problems += _of_turn(session, turn, parent)
         problems += _of_attempt(con, turn)
         problems += _of_records(con, turn)
+        problems += [Problem(turn.id, what, RESTORE) for what in judging.faults(con, turn.id)]
         problems += _of_transcripts(con, turn)
         parent = turn
     return [*problems, *_of_claims(con, session)]

@@ -119,7 +119,10 @@ class RequestRow:
 
 @dataclass(frozen=True)
 class RecordRow:
-    """A record of a turn. ``body`` is its JSON; ``problems`` a JSON list of what was wrong and stayed so."""
+    """A record of a turn. ``body`` is its JSON; ``problems`` a JSON list of what was wrong and stayed so.
+
+    ``near_duplicate`` is the id of the record of the same turn that says nearly the same.
+    """
 
     turn_id: str
     kind: str
@@ -130,6 +133,21 @@ class RecordRow:
     body: str
     degraded: bool
     problems: str
+    near_duplicate: str | None = None
+
+
+@dataclass(frozen=True)
+class PickRow:
+    """What a user thinks of a record: ``pick`` is pick, reject or nothing, ``rating`` 1 to 5. One row a (record, user)."""
+
+    turn_id: str
+    kind: str
+    n: int
+    user_name: str
+    pick: str
+    rating: int | None
+    note: str
+    rated_at: datetime
 
 
 @dataclass(frozen=True)

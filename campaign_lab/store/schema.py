@@ -87,6 +87,17 @@ MIGRATIONS: tuple[Migration, ...] = (
             user_name VARCHAR, verb VARCHAR, session_id VARCHAR, allowed BOOLEAN, happened_at TIMESTAMPTZ);
         """,
     ),
+    Migration(
+        3,
+        """
+        -- id of the record of the same turn that says nearly the same; null when there is none, or nobody looked
+        ALTER TABLE records ADD COLUMN near_duplicate VARCHAR;
+        -- what people think of a record: one row a (record, user)
+        CREATE TABLE picks (
+            turn_id VARCHAR NOT NULL, kind VARCHAR NOT NULL, n INTEGER NOT NULL, user_name VARCHAR NOT NULL,
+            pick VARCHAR, rating INTEGER, note VARCHAR, rated_at TIMESTAMPTZ);
+        """,
+    ),
 )
 
 

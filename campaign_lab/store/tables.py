@@ -13,6 +13,7 @@ from campaign_lab.store.rows import (
     CacheRow,
     ClaimRow,
     PageRow,
+    PickRow,
     RecordRow,
     RequestRow,
     SessionRow,
@@ -26,7 +27,18 @@ if TYPE_CHECKING:
     Con = duckdb.DuckDBPyConnection
 
 Row = TypeVar(
-    "Row", SessionRow, TurnRow, ClaimRow, AttemptRow, RequestRow, RecordRow, PageRow, CacheRow, ShareRow, AuditRow
+    "Row",
+    SessionRow,
+    TurnRow,
+    ClaimRow,
+    AttemptRow,
+    RequestRow,
+    RecordRow,
+    PickRow,
+    PageRow,
+    CacheRow,
+    ShareRow,
+    AuditRow,
 )
 
 TABLES: dict[type, str] = {
@@ -36,6 +48,7 @@ TABLES: dict[type, str] = {
     AttemptRow: "attempts",
     RequestRow: "requests",
     RecordRow: "records",
+    PickRow: "picks",
     PageRow: "pages",
     CacheRow: "rehearsal_cache",
     ShareRow: "shares",

@@ -1,0 +1,158 @@
+"""``%%angle NAME``: a cell whose text is the steer of a fork. Run again unchanged it replays; edited, it makes a second take."""
+
+from __future__ import annotations
+
+import builtins
+import keyword
+import re
+import unicodedata
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from campaign_lab.errors import NotFoundError
+from campaign_lab.sessions.access import named_session
+from campaign_lab.sessions.session import Session
+from campaign_lab.store.rows import SessionRow
+
+if TYPE_CHECKING:
+    from IPython.core.interactiveshell import InteractiveShell
+
+MAGIC = "%%angle"
+USE = "%%angle NAME [--at CHECKPOINT] [--session VARIABLE] [--phases LIST]"
+OPTIONS = ("at", "session", "phases")
+AFTER = {"root": "research", "research": "strategy", "strategy": "copy"}
+"""The phase that comes next."""
+OPTION = re.compile(r"(?:^|\s)--(?=[A-Za-z])")
+
+
+class AngleError(ValueError):
+    """Wrong use of the magic. It shows itself as one line, without a traceback through our code."""
+
+    def _render_traceback_(self) -> list[str]:
+        return [f"{MAGIC}: {self}"]
+
+
+@dataclass(frozen=True)
+class AngleLine:
+    """The magic's first line, read."""
+
+    name: str
+    at: str | int = "research"
+    session: str = ""
+    phases: tuple[str, ...] = ()
+
+
+def register(shell: InteractiveShell) -> None:
+    """Makes the magic known to a kernel; once, however often it is called."""
+    if angle_cell not in shell.input_transformers_cleanup:
+        shell.input_transformers_cleanup.insert(0, angle_cell)  # first, so that no other one edits the text
+
+
+def angle_cell(lines: list[str]) -> list[str]:
+    """The input transformer: a cell that begins with the magic becomes one awaited call. Texts go in as literals only."""
+    first, _, text = "".join(lines).lstrip().partition("\n")
+    if first.split(maxsplit=1)[:1] != [MAGIC]:
+        return lines
+    line = first.removeprefix(MAGIC).strip()
+    return [f"await __import__({__name__!r}, fromlist=['_']).run_angle({line!a}, {text!a})\n"]
+
+
+async def run_angle(line: str, text: str) -> None:
+    """Forks, runs the next phase with the text as steer, shows its turn, and says how to go on. Raises AngleError."""
+    from IPython.core.getipython import get_ipython
+    from IPython.display import display
+
+    shell = get_ipython()
+    assert shell is not None  # a cell is running
+    wish, steer = read_line(line), text.strip()
+    if not steer:
+        raise AngleError("the cell has no text; write below the first line what the angle should be")
+    base = _base(shell.user_ns, wish.session)
+    for phase in wish.phases:
+        base._context.phase(phase)  # an unknown one is said before anything is made
+    fork = _forked(base, wish)
+    for number, phase in enumerate(wish.phases or (_next_phase(fork),)):
+        display(await fork.run(phase, steer=None if number else steer))  # type: ignore[no-untyped-call]
+    variable = _variable(wish.name, shell.user_ns)
+    shell.user_ns[variable] = fork
+    print(f"Go on with {variable} in another cell; in another notebook: {variable} = lab.open({fork.full_name!r})")
+
+
+def read_line(line: str) -> AngleLine:
+    """Name and options. Raises AngleError that names what is wrong."""
+    name, *given = OPTION.split(line)
+    options: dict[str, str] = {}
+    for each in given:
+        option, value = (*re.split(r"\s*=\s*|\s+", each, maxsplit=1), "")[:2]
+        if option not in OPTIONS or option in options:
+            why = "is given twice" if option in options else "is unknown"
+            raise AngleError(f"the option --{option} {why}; use: {USE}")
+        if not value.strip():
+            raise AngleError(f"the option --{option} has no value; use: {USE}")
+        options[option] = value.strip()
+    if not name.strip():
+        raise AngleError(f"the angle has no name; use: {USE}")
+    at = options.get("at", "research")
+    phases = tuple(phase.strip() for phase in options.get("phases", "").split(",") if phase.strip())
+    return AngleLine(name.strip(), int(at) if at.isdecimal() else at, options.get("session", ""), phases)
+
+
+def _base(namespace: Mapping[str, Any], variable: str) -> Session:
+    """The session to fork: the named variable's, else the one session of the notebook that is no fork."""
+    if variable:
+        if not isinstance(found := namespace.get(variable), Session):
+            raise AngleError(f"--session {variable}: there is no session of that name in this notebook")
+        return found
+    sessions = {name: each for name, each in namespace.items() if isinstance(each, Session) and name[0] != "_"}
+    named = {name: _named(each) for name, each in sessions.items()}
+    roots = {row.id: name for name, row in named.items() if row.parent_session is None}
+    if len(roots) == 1:
+        return sessions[next(iter(roots.values()))]
+    if roots:
+        raise AngleError(f"several sessions are here; say which one: --session {' or '.join(sorted(roots.values()))}")
+    if sessions:
+        raise AngleError(f"only forks are here; say which one to fork: --session {' or '.join(sorted(sessions))}")
+    raise AngleError("there is no session yet; make one in a cell above: base = lab.session(brief)")
+
+
+def _named(session: Session) -> SessionRow:
+    """The session that the user made, also where the handle stands in a fork that a run made of it."""
+    return session._context.engine.call(lambda con: named_session(con, session._row))
+
+
+def _forked(base: Session, wish: AngleLine) -> Session:
+    try:
+        return base.fork(wish.name, at=wish.at)
+    except NotFoundError as error:
+        if wish.at != "research" or error.what != "checkpoint":
+            raise
+        hint = 'run "research" on it in a cell above first, or name another place with --at'
+        raise AngleError(f"the session {base.name!r} has no research yet; {hint}") from None
+
+
+def _next_phase(fork: Session) -> str:
+    """What comes after the checkpoint of the fork; questions and phases of one's own are stepped over."""
+    done = [each.phase for each in fork.checkpoints()]
+    last = next((phase for phase in reversed(done) if phase in AFTER or phase == "copy"), "root")
+    if last not in AFTER:
+        raise AngleError(f"nothing comes after {last} by itself; name the phases with --phases")
+    return AFTER[last]
+
+
+def _variable(name: str, namespace: Mapping[str, Any]) -> str:
+    """A variable for the fork, made of its name, that hides nothing but an earlier handle of the same fork."""
+    plain = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold())  # as Python reads identifiers
+    words = "".join(each if f"_{each}".isidentifier() else " " for each in plain.replace("_", " ")).split()
+    made = "_".join(words)
+    made = made if made.isidentifier() else "_".join(("angle", *words))
+    while keyword.iskeyword(made) or hasattr(builtins, made) or not _is_free(made, name, namespace):
+        made += "_fork"
+    return made
+
+
+def _is_free(variable: str, name: str, namespace: Mapping[str, Any]) -> bool:
+    if not isinstance(held := namespace.get(variable), Session):
+        return variable not in namespace
+    row = _named(held)
+    return row.parent_session is not None and row.purpose == name

@@ -1,0 +1,107 @@
+"""Progress in the cell that runs: a live display while the run goes on, and nothing that differs in what is saved.
+
+The first and the last thing shown are the same constant bundle, which shows nothing. nbval compares the first with the one
+that was saved last, so a notebook is the same after a run and after a replay.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from types import TracebackType
+
+from campaign_lab.agents.events import Event, OnEvent
+from campaign_lab.panels.live_board import Drawing, LiveBoard, PhaseState, phase_bar
+from campaign_lab.sessions.watching import Watch
+from campaign_lab.show import framed, text
+
+HINT = "Interrupt the kernel (■) to stop; what is finished is kept."
+NOTHING = "<!-- progress is shown while the cell runs -->"
+"""Not an empty string: some front ends take that for no HTML at all, and show the text beside it."""
+
+
+class Block:
+    """One session in the display: where each of its phases is, and the board of the one under way."""
+
+    def __init__(self, session: str, phases: Sequence[str]) -> None:
+        self.session = session
+        self.states: dict[str, PhaseState] = dict.fromkeys(phases, "waiting")
+        self.live = LiveBoard()
+
+    @property
+    def free(self) -> bool:
+        """Is none of its phases under way?"""
+        return "running" not in self.states.values()
+
+    def html(self, *, named: bool) -> str:
+        """The block, under the session's name where there are several."""
+        title = f"<p><b>{text(self.session)}</b></p>" if named else ""
+        board = "" if self.free else self.live.html()
+        return f"{title}{phase_bar(self.states.items(), self.live.share)}{board}"
+
+
+class CellProgress:
+    """The display of one run, or of all runs of a fan-out. Entered in a coroutine of the cell, it draws in that loop."""
+
+    def __init__(self, phases: Sequence[str], sessions: Sequence[str]) -> None:
+        from IPython.display import DisplayHandle
+
+        self._phases = phases
+        self._line = f"Progress({', '.join(phases)})"
+        self._blocks = [Block(session, phases) for session in sessions]
+        self._handle = DisplayHandle()  # type: ignore[no-untyped-call]  # IPython has few types
+        self._drawing = Drawing(self._draw)
+
+    def __enter__(self) -> Watch:
+        self._publish(self._handle.display, NOTHING)
+        self._drawing.__enter__()
+        return self.watch
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._drawing.__exit__(kind, error, trace)
+        self._publish(self._handle.update, NOTHING)
+
+    @contextmanager
+    def watch(self, session: str, phase: str) -> Iterator[OnEvent]:
+        """Watches a run in the block of its session. Events come from the agents' thread; they only mark a change."""
+        block = self._block_of(session)
+        block.live, block.states[phase] = LiveBoard(), "running"
+
+        def hear(event: Event) -> None:
+            block.live.hear(event)
+            self._drawing.changed = True
+
+        end: PhaseState = "failed"
+        try:
+            yield hear
+            end = "done"
+        except asyncio.CancelledError:
+            end = "cancelled"
+            raise
+        finally:
+            block.states[phase] = end
+            self._drawing.changed = True
+
+    def _block_of(self, session: str) -> Block:
+        """The first block of that name that is free: two sessions of a fan-out may have one name, in two campaigns."""
+        for block in self._blocks:
+            if block.session == session and block.free:
+                return block
+        self._blocks.append(Block(session, self._phases))
+        return self._blocks[-1]
+
+    def _draw(self) -> None:
+        several = len(self._blocks) > 1
+        blocks = "".join(block.html(named=several) for block in self._blocks)
+        self._publish(self._handle.update, framed(f"{blocks}<p><small>{HINT}</small></p>"))
+
+    def _publish(self, send: Callable[..., None], html: str) -> None:
+        """Shows the HTML. What cannot be shown is logged: a display that breaks must not end a turn that is paid."""
+        try:
+            send({"text/plain": self._line, "text/html": html}, raw=True)
+        except Exception:
+            logging.getLogger("campaign_lab").exception("progress could not be shown in the cell")

@@ -1,0 +1,73 @@
+"""What all panels share: a live widget, a plain HTML twin for the saved notebook, one stable line of text, and plain errors."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Callable
+from html import escape
+from typing import Any
+
+import ipywidgets as widgets
+
+from campaign_lab.errors import LabError
+from campaign_lab.show import framed
+
+PLAIN = (LabError, ValueError, TypeError)
+"""Errors whose text is written for the person at the panel."""
+
+
+class Problem(widgets.HTML):  # type: ignore[misc]  # ipywidgets has no types
+    """Where a panel says what went wrong: in plain words, with the traceback folded below."""
+
+    def __init__(self) -> None:
+        super().__init__("")
+        self.add_class("campaign-lab-problem")
+
+    def show(self, error: BaseException) -> None:
+        """Shows the error."""
+        words = str(error) or type(error).__name__
+        said = words if isinstance(error, PLAIN) else f"This should not have happened: {type(error).__name__}: {words}"
+        trace = "".join(traceback.format_exception(error))
+        self.value = framed(
+            f'<div role="alert"><b>⚠ {escape(said)}</b><details><summary>Details for a bug report</summary>'
+            f"<pre>{escape(trace)}</pre></details></div>"
+        )
+
+    def clear(self) -> None:
+        """Nothing is wrong any more."""
+        self.value = ""
+
+
+class Panel(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
+    """Base of the panels. A subclass lays out its controls, and says its ``twin`` and its ``line``."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.problem = Problem()
+
+    def twin(self) -> str:
+        """The panel as plain HTML: a function of what is stored, so that saved notebooks compare equal."""
+        raise NotImplementedError
+
+    def line(self) -> str:
+        """The panel as one short stable line."""
+        raise NotImplementedError
+
+    def guarded(self, action: Callable[[], Any]) -> Callable[[Any], None]:
+        """A callback for buttons and traits that runs the action and shows what it raises: elsewhere it would vanish."""
+
+        def call(_event: Any) -> None:
+            self.problem.clear()
+            try:
+                action()
+            except Exception as error:
+                self.problem.show(error)
+
+        return call
+
+    def __repr__(self) -> str:
+        return self.line()
+
+    def _repr_mimebundle_(self, **options: Any) -> dict[str, Any]:
+        bundle: dict[str, Any] = super()._repr_mimebundle_(**options)
+        return {**bundle, "text/plain": self.line(), "text/html": self.twin()}

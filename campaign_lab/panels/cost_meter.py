@@ -1,0 +1,115 @@
+"""CostMeter: what the fork tree of a session paid, what forking and replaying avoided, and what may still be spent."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import ipywidgets as widgets
+
+from campaign_lab.figures.money import Sum, avoided, paid, rows_of, total
+from campaign_lab.panels.base import Panel
+from campaign_lab.sessions.budgets import midnight_of, spent_by
+from campaign_lab.show import framed, text, usd
+from campaign_lab.store import tables
+
+if TYPE_CHECKING:
+    from campaign_lab.lab import Lab
+    from campaign_lab.sessions.session import Session
+
+NO_BUDGET = "no budget set"
+BIG = "font-size:1.5em;line-height:1.4;font-variant-numeric:tabular-nums"
+
+
+class CostMeter(Panel):
+    """Four figures for the tree that ``session`` belongs to, in US dollars; ``refresh()`` reads them anew.
+
+    Only what was paid and what forking avoided is saved with a notebook: the other two are of this moment.
+    """
+
+    def __init__(self, lab: Lab, session: Session) -> None:
+        super().__init__()
+        self._lab, self._session = lab, session
+        self.paid, self.avoided, self.replayed, self.left = (widgets.HTML() for _ in range(4))
+        self.refresh_button = widgets.Button(
+            description="Refresh", icon="refresh", tooltip="Read the costs from the lab again"
+        )
+        self.refresh_button.on_click(self.guarded(self.refresh))
+        layout = {"flex_flow": "row wrap", "grid_gap": "0 2.5em"}
+        tiles = widgets.HBox([self.paid, self.avoided, self.replayed, self.left], layout=layout)
+        self.children = [tiles, self.refresh_button, self.problem]
+        self._paid = self._avoided = Sum(0.0)
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Reads the four figures from the lab."""
+        rows = rows_of(self._lab.tree(self._session))
+        self._paid, self._avoided = paid(rows), avoided(rows)
+        self.paid.value = _tile("Paid", str(self._paid), self._prices)
+        self.avoided.value = _tile("Avoided by forking", str(self._avoided), "carried by forks, not paid again")
+        self.replayed.value = _tile("Avoided by replay", str(self._replays(rows)), "since the lab was opened here")
+        self.left.value = _tile("Budget left", *self._budget(rows))
+
+    def twin(self) -> str:
+        """What is a function of the stored turns: paid, and avoided by forking."""
+        rows = (("Paid", self._paid, self._prices), ("Avoided by forking", self._avoided, "not paid again"))
+        cells = "".join(
+            f'<tr><th scope="row" style="text-align:left">{name}</th><td style="text-align:right">{text(cost)}</td>'
+            f'<td style="text-align:left">{text(note)}</td></tr>'
+            for name, cost, note in rows
+        )
+        return framed(f"<table>{cells}</table>")
+
+    def line(self) -> str:
+        """The two sums that are saved."""
+        return f"CostMeter(paid {self._paid}, avoided {self._avoided})"
+
+    # -- inside
+
+    @property
+    def _prices(self) -> str:
+        if self._session.endpoint.startswith("rehearsal"):
+            return "list prices; rehearsal itself costs nothing"
+        return "when the turns were made"
+
+    def _replays(self, rows: list[dict[str, Any]]) -> Sum:
+        """What the turns of this tree cost that were replayed in this process, once each time."""
+        ids = {row["id"] for row in rows}
+        return total(cost for session, cost in self._lab._context.replays if session in ids)
+
+    def _budget(self, rows: list[dict[str, Any]]) -> tuple[str, str]:
+        """What may still be spent under the budget that leaves least, and what each budget leaves."""
+        left = [(name, limit, limit - spent) for name, limit, spent in self._scopes(rows) if limit is not None]
+        if not left:
+            return NO_BUDGET, ""
+        notes = [f"{name}: {_rest(rest)} of {usd(limit)}" for name, limit, rest in left]
+        return _rest(min(rest for _, _, rest in left)), "; ".join(notes)
+
+    def _scopes(self, rows: list[dict[str, Any]]) -> list[tuple[str, float | None, float]]:
+        """Each budget of the lab: its name, its limit, and what was spent under it."""
+        context = self._lab._context
+        limits, user, row = context.budgets, context.user, self._session._row
+        today = midnight_of(context.now())
+        family, by_user, by_day = context.engine.call(
+            lambda con: (
+                {each.id for each in tables.family_of(con, row, renewed=False)},
+                spent_by(con, user),
+                spent_by(con, user, since=today),
+            )
+        )
+        session = total(row["cost_usd"] for row in rows if row["id"] in family).usd
+        return [
+            ("a turn", limits.turn_usd, 0.0),
+            ("this session", limits.session_usd, session),
+            (user, limits.user_usd, by_user),
+            (f"{user} today (UTC)", limits.day_usd, by_day),
+        ]
+
+
+def _rest(rest: float) -> str:
+    return usd(rest) if rest >= 0 else f"nothing ({usd(-rest)} over)"
+
+
+def _tile(name: str, amount: str, note: str) -> str:
+    """A figure with its name above and a small note below."""
+    below = f'<small style="white-space:normal">{text(note)}</small>' if note else ""
+    return framed(f'<div>{text(name)}<div style="{BIG}">{text(amount)}</div>{below}</div>')

@@ -1,0 +1,199 @@
+"""RunPanel: runs phases of a session at a click, shows who is at work, and can be cancelled."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import uuid
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import ipywidgets as widgets
+
+from campaign_lab.agents.events import MAIN, Event, Queued
+from campaign_lab.agents.loop import HEARTBEAT_S, STOP_S, Job
+from campaign_lab.agents.phases import Phase
+from campaign_lab.errors import TurnFailed
+from campaign_lab.panels.base import Panel
+from campaign_lab.panels.live_board import CELL, Drawing, LiveBoard, PhaseState, phase_bar
+from campaign_lab.sessions.standing import CellRef, current_cell, running_for
+from campaign_lab.sessions.turns import Turn
+from campaign_lab.show import framed, text
+
+if TYPE_CHECKING:
+    from campaign_lab.sessions.session import Session
+
+
+class RunPanel(Panel):
+    """Run, Cancel, a bar of the phases, one line an agent, and the results below once they are there.
+
+    A click works for the cell that the panel was made in, like running that cell: what is stored replays, what a
+    cancellation or an error has left out runs. ``steer`` and ``take`` go to the first phase, see ``session.run``.
+    Raises ValueError when no phase is named, NotFoundError for one that the lab does not know.
+    """
+
+    def __init__(self, session: Session, *phases: str, steer: str | None = None, take: int = 1) -> None:
+        super().__init__()
+        if not phases:
+            raise ValueError('phases: none is not allowed; name at least one, such as RunPanel(session, "research")')
+        self._session, self._steer, self._take = session, steer, take
+        self._phases = [session._context.phase(name) for name in phases]
+        self._cell = current_cell()
+        self._panel = f"panel {','.join(phases) if self._cell.cell_id else uuid.uuid4()}"
+        self._states: list[PhaseState] = []
+        self._lock = threading.Lock()  # callbacks have no fixed thread
+        self._job: Job[Turn] | None = None
+        self.turns: tuple[Turn, ...] = ()
+        """The turns that the last run has finished, in order."""
+        self._reset()
+        self.run_button = widgets.Button(
+            description="Run", icon="play", button_style="primary", tooltip=f"Run {', '.join(phases)}"
+        )
+        self.cancel_button = widgets.Button(
+            description="Cancel", icon="stop", disabled=True, tooltip="Stop the run; what is finished is kept"
+        )
+        self.status, self.phase_bar, self.agents, self.results = (widgets.HTML() for _ in range(4))
+        self.run_button.on_click(self.guarded(self.start))
+        self.cancel_button.on_click(self.guarded(self.cancel))
+        controls = widgets.HBox([self.run_button, self.cancel_button, self.status])
+        self.children = [controls, self.phase_bar, self.agents, self.problem, self.results]
+        self._say("idle")
+        self._draw_phases()
+
+    # -- from any thread
+
+    def start(self) -> Job[Turn]:
+        """Starts the run, unless it is under way: then that one is given."""
+        with self._lock:
+            if self._job is None or self._job.ended.is_set():
+                self.run_button.disabled, self.cancel_button.disabled = True, False
+                self._say("running")
+                self.problem.clear()
+                self._reset()
+                self._job = self._session._context.loop.submit(self._work())
+            return self._job
+
+    def cancel(self) -> None:
+        """Stops the run if one is under way. Finished phases are kept, and Run goes on from there."""
+        with self._lock:
+            if self._job is not None and not self.cancel_button.disabled:
+                self.cancel_button.disabled = True
+                self._say("cancelling …")
+                self._job.future.cancel()
+
+    async def run(self) -> Turn:
+        """Runs in a cell and waits: gives the last phase's turn. An interrupt of the kernel cancels the run.
+
+        Raises what ``session.run`` raises; TurnFailed when the run was cancelled at the panel.
+        """
+        job = self.start()
+        self._in_cell = True
+        try:
+            while not job.ended.is_set():  # noqa: ASYNC110  # a thread's; and an interrupt reaches no idle await
+                await asyncio.sleep(HEARTBEAT_S)
+        except BaseException:
+            self.cancel()
+            await asyncio.to_thread(job.ended.wait, STOP_S)
+            raise
+        if not job.future.cancelled():
+            return job.future.result()
+        if len(self.turns) == len(self._phases):
+            return self.turns[-1]  # cancelled too late
+        stopped = self._phases[len(self.turns)].name
+        raise TurnFailed(stopped, "cancelled", "it was cancelled", "Phases that were finished are kept.")
+
+    # -- in the loop's thread
+
+    async def _work(self) -> Turn:
+        try:
+            with running_for(self._as_cell()), Drawing(self._draw) as self._drawing:
+                for number in range(len(self._phases)):
+                    await self._run_phase(number)
+        except asyncio.CancelledError:
+            self._end("cancelled")
+            raise
+        except Exception as error:
+            self._end("failed", error)
+            raise
+        self._end("done")
+        return self.turns[-1]
+
+    async def _run_phase(self, number: int) -> None:
+        self._live, self._states[number] = LiveBoard(), "running"
+        self._drawing.changed = True
+        steer, take = (self._steer, self._take) if number == 0 else (None, 1)
+        turn = await self._session.run(self._phases[number].name, steer=steer, take=take, on_event=self._hear)
+        self._states[number] = "done"
+        self.turns = (*self.turns, turn)
+
+    def _hear(self, event: Event) -> None:
+        self._live.hear(event)
+        self._queued = isinstance(event, Queued)
+        self._drawing.changed = True
+
+    def _draw(self) -> None:
+        if not self.cancel_button.disabled:
+            self._say("queued" if self._queued else "running")
+        self._draw_phases()
+        self.agents.value = framed(self._live.html())
+
+    def _end(self, end: PhaseState, error: Exception | None = None) -> None:
+        """Shows how the run has ended, with what it has finished."""
+        self._states = [end if state == "running" else state for state in self._states]
+        self._draw_phases()
+        self.agents.value = framed(self._live.html()) if self._live.board.phase else ""
+        self.results.value = framed("".join(map(self._result, self.turns))) if self.turns else ""
+        if error is not None:
+            self.problem.show(error)
+        with self._lock:
+            self._say(f"{end}{self._remarks()}")
+            self.run_button.disabled, self.cancel_button.disabled = False, True
+
+    # -- inside
+
+    def _reset(self) -> None:
+        self.turns, self._queued, self._in_cell = (), False, False
+        self._live = LiveBoard()
+        self._states = ["waiting"] * len(self._phases)
+
+    def _as_cell(self) -> CellRef:
+        """The panel's cell, executed once more: each click stands where the first one stood."""
+        return replace(self._cell, panel=self._panel, execution=str(uuid.uuid4()))
+
+    def _remarks(self) -> str:
+        """What only the one who sees the run should know; nothing of it is saved."""
+        replayed = [turn.phase for turn in self.turns if turn.replayed]
+        every = len(replayed) == len(self._phases)
+        words = f" · {'' if every else ', '.join(replayed) + ' '}replayed: nothing was paid" if replayed else ""
+        forked = any(turn.forked for turn in self.turns)
+        return words + (" · the session had gone on differently, so a fork was made" if forked else "")
+
+    def _result(self, turn: Turn) -> str:
+        """A turn that can be folded away; it is so where a cell that awaits the run shows it too."""
+        unfolded = "" if self._in_cell else " open"
+        return f"<details{unfolded}><summary>Results of {text(turn.phase)}</summary>{turn._repr_html_()}</details>"
+
+    def _say(self, words: str) -> None:
+        self.status.value = f'<span role="status">{text(words)}</span>'
+
+    def _draw_phases(self) -> None:
+        names = [phase.name for phase in self._phases]
+        self.phase_bar.value = framed(phase_bar(zip(names, self._states, strict=True), self._live.share))
+
+    def twin(self) -> str:
+        """The phases with the agents that work in them."""
+        head = "".join(f'<th scope="col" style="{CELL}">{name}</th>' for name in ("Phase", "Agents"))
+        rows = "".join(
+            f'<tr><th scope="row" style="{CELL}">{text(phase.name)}</th><td style="{CELL}">{text(_agents(phase))}</td></tr>'
+            for phase in self._phases
+        )
+        return framed(f"<table><caption>Run panel</caption><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>")
+
+    def line(self) -> str:
+        """Such as RunPanel(research)."""
+        return f"RunPanel({', '.join(phase.name for phase in self._phases)})"
+
+
+def _agents(phase: Phase) -> str:
+    """Who works in a phase."""
+    return ", ".join((MAIN.agent, *(agent.name for agent in phase.agents)))

@@ -1,0 +1,142 @@
+"""Comparing: one row a copy variant of many sessions, with its angle, its checks, what it cost and what people say of it.
+
+It may be a thousand forks, so each table is read once, and a variant that several forks carry is examined once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from campaign_lab.agents.prices import known_sum
+from campaign_lab.records import Angle, CopyVariant
+from campaign_lab.sessions.bodies import counts
+from campaign_lab.sessions.caching import state_of
+from campaign_lab.sessions.judging import judgements
+from campaign_lab.sessions.lines import (
+    THESE,
+    Line,
+    Name,
+    Phases,
+    Place,
+    Step,
+    Stored,
+    all_steps,
+    latest,
+    line_to,
+    names_of,
+    stored,
+)
+from campaign_lab.store.rows import PickRow
+
+if TYPE_CHECKING:
+    from campaign_lab.store.tables import Con
+
+Row = dict[str, Any]
+
+FIRST_TURN = "first turn"
+"""The cache of a turn that had no prompt before it."""
+NO_ANGLE = {"motivation": "", "awareness_stage": ""}
+"""What is shown of an angle, when there is none of that name."""
+TEXTS = ("angle", "headline", "primary_text", "description", "call_to_action", "language")
+
+
+def copy_rows(con: Con, user: str, phases: Phases, places: Sequence[Place]) -> list[Row]:
+    """One row a copy variant, in the order of the places and of the turns; a degraded variant is left out."""
+    steps = all_steps(con)
+    lines = [line_to(steps, place.turn) for place in places]
+    current = [latest(line) for line in lines]
+    variants, angles = _read(con, user, phases, list({step for turns in current for step in turns}))
+    names = names_of(con, user)
+    costs = dict(con.execute("SELECT id, cost_usd FROM attempts").fetchall())
+    rows: list[Row] = []
+    for place, line, turns in zip(places, lines, current, strict=True):
+        own = _of_session(place, names) | _costs(place, line, costs)
+        known = {name: about for step in turns for name, about in angles.get(step.id, {}).items()}
+        for step in turns:
+            rows += [row | own | known.get(row["angle"], NO_ANGLE) for row in variants.get(step.id, ())]
+    return rows
+
+
+def _read(
+    con: Con, user: str, phases: Phases, turns: Sequence[Step]
+) -> tuple[dict[str, list[Row]], dict[str, dict[str, Row]]]:
+    """By turn, what is the same of a variant wherever it is seen from, and what is shown of the angles by name."""
+    variants: dict[str, list[Row]] = {}
+    angles: dict[str, dict[str, Row]] = {}
+    headlines: dict[tuple[str, str], str] = {}
+    said = judgements(con, [step.id for step in turns], user)
+    for record in stored(con, turns, phases, kinds=(CopyVariant.kind, Angle.kind)):
+        if record.degraded:
+            continue
+        if record.kind == Angle.kind:
+            about = {name: record.fields.get(name, "") for name in NO_ANGLE}
+            angles.setdefault(record.turn, {})[record.label] = about
+        else:
+            headlines[record.turn, record.id] = record.label
+            variants.setdefault(record.turn, []).append(_of_variant(record, said.get(record[:3])))
+    caches = _caches(con, [step for step in turns if step.id in variants])
+    for turn, rows in variants.items():
+        for row in rows:
+            row["near_duplicate"] = headlines.get((turn, row["near_duplicate"]), "")
+            row["cache"] = caches[turn]
+    return variants, angles
+
+
+def _of_variant(record: Stored, judged: PickRow | None) -> Row:
+    fields = record.fields
+    return {
+        **{name: fields.get(name, "") for name in TEXTS},
+        **counts(record),
+        "near_duplicate": record.near_duplicate,
+        "pick": judged.pick if judged else "",
+        "rating": judged.rating if judged else None,
+        "note": judged.note if judged else "",
+        "rated_by": judged.user_name if judged else "",
+        "id": record.id,
+    }
+
+
+def _caches(con: Con, turns: Sequence[Step]) -> dict[str, str]:
+    """By turn, how much of the prompt before it was still cached; "" where that is not known (see ``caching``)."""
+    wanted = [turn for step in turns for turn in (step.id, step.parent) if turn is not None]
+    sql = (
+        "SELECT attempt_id, cache_read_tokens, input_tokens + cache_read_tokens + cache_write_5m_tokens + cache_write_1h_tokens "
+        f"FROM requests WHERE subpath = '' AND complete AND attempt_id {THESE} ORDER BY n"
+    )
+    read: dict[str, int] = {}
+    prompt: dict[str, int] = {}
+    for turn, cached, whole in con.execute(sql, [wanted]).fetchall():
+        read.setdefault(turn, cached)  # by the first request
+        prompt[turn] = whole  # of the last one
+
+    def state(step: Step) -> str:
+        if step.parent is None:
+            return FIRST_TURN
+        known = step.id in read and step.parent in prompt
+        return state_of(read[step.id], prompt[step.parent]) if known else ""
+
+    return {step.id: state(step) for step in turns}
+
+
+def _of_session(place: Place, names: Mapping[str, Name]) -> Row:
+    path: dict[str, str] = {}
+    session = place.session.id
+    while session in names and session not in path:
+        path[session] = names[session].name
+        session = names[session].parent or ""
+    own = names[place.session.id]
+    return {
+        "campaign": place.session.campaign,
+        "session": own.name,
+        "lineage": " > ".join(reversed(path.values())),
+        "purpose": own.purpose,
+        "endpoint": own.endpoint,
+    }
+
+
+def _costs(place: Place, line: Line, costs: Mapping[str, float | None]) -> Row:
+    """What the session's own turns cost, and those that others made before it: they were not paid again."""
+    own = [costs.get(step.id) for step in line if step.session == place.session.id]
+    others = [costs.get(step.id) for step in line if step.session != place.session.id]
+    return {"cost_own_usd": known_sum(own), "cost_avoided_usd": known_sum(others)}

@@ -1,0 +1,92 @@
+"""Claims with their quotes and pages: what stands, what does not, and where one can look."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from campaign_lab.show.frame import bullets, folded, warning
+from campaign_lab.show.text import address, apart, text
+
+MOST_OPEN = 4
+"""Longer lists are folded after this many claims."""
+MOST_QUOTES = 2
+"""Claims with more quotes show them folded."""
+OVERSTATED = "says_more_than_its_quotes"
+NOT_FOUND = "not found on the page"
+
+
+def claim_html(claim: Mapping[str, Any]) -> str:
+    """The sentence, and below it each quote with its page. A quote that is the sentence itself is not printed twice."""
+    quotes = claim.get("evidence") or []
+    said = str(claim.get("text", ""))
+    mark = "" if stands(claim) else f" {warning(_why(claim))}"
+    lines = [_below(each, said) for each in quotes]
+    if len(lines) <= MOST_QUOTES:
+        return f"{apart(said)}{mark}{''.join(lines)}"
+    bad = sum(not each.get("supported") for each in quotes)
+    summary = f"<small>{len(lines)} quotes{f', ⚠ {bad} {NOT_FOUND}' if bad else ''}</small>"
+    return f"{apart(said)}{mark}{folded(summary, ''.join(lines))}"
+
+
+def quote_html(evidence: Mapping[str, Any]) -> str:
+    """A quote with its page, on its own."""
+    sign = "✓ on" if evidence.get("supported") else "from"
+    page = f"<br><small>{sign} {address(evidence.get('url', ''))}{_mark(evidence)}</small>"
+    return f"“{apart(evidence.get('quote', ''))}”{page}"
+
+
+def claims_html(title: str, claims: Sequence[Mapping[str, Any]]) -> str:
+    """A titled list of claims or quotes; nothing when there is none."""
+    if not claims:
+        return ""
+    items = [quote_html(each) if "quote" in each else claim_html(each) for each in claims]
+    open_items, rest = (items, []) if len(items) <= MOST_OPEN + 1 else (items[:MOST_OPEN], items[MOST_OPEN:])
+    more = ""
+    if rest:
+        bad = sum(not stands(each) for each in claims[MOST_OPEN:])
+        more = folded(f"{len(rest)} more{f' (⚠ {bad} unsupported)' if bad else ''}", bullets(rest))
+    return f"<p><b>{text(title)}</b></p>{bullets(open_items)}{more}"
+
+
+def stands(claim: Mapping[str, Any]) -> bool:
+    """Does a quote of the claim stand on its page, and does the claim say no more? For a quote on its own: does it stand?"""
+    if "quote" in claim:
+        return bool(claim.get("supported"))
+    return not claim.get(OVERSTATED) and any(each.get("supported") for each in claim.get("evidence") or [])
+
+
+def with_remarks(record: Mapping[str, Any]) -> dict[str, Any]:
+    """A copy of the record in which the claims that say more than their quotes know it, from the lines of its problems."""
+    told = [line for line in map(str, record.get("problems") or []) if line.startswith("claims:")]
+
+    def mark(value: Any) -> Any:
+        if isinstance(value, Mapping):
+            marked = {name: mark(part) for name, part in value.items()}
+            if "evidence" in marked and "text" in marked:
+                marked[OVERSTATED] = any(line.endswith(repr(str(marked["text"])[:200])) for line in told)
+            return marked
+        return [mark(part) for part in value] if isinstance(value, (list, tuple)) else value
+
+    return {name: mark(value) for name, value in record.items()}
+
+
+def _why(claim: Mapping[str, Any]) -> str:
+    return "says more than its quotes" if claim.get(OVERSTATED) else "unsupported claim"
+
+
+def _below(evidence: Mapping[str, Any], said: str) -> str:
+    quote = str(evidence.get("quote", ""))
+    same = quote and quote in said and len(said) - len(quote) <= 2  # the marks around a sentence that is a quote
+    if same:
+        shown = "✓ word for word on" if evidence.get("supported") else "quoted word for word from"
+    else:
+        shown = f"{'✓ ' if evidence.get('supported') else ''}“{apart(quote)}” —"
+    return f"<br><small>{shown} {address(evidence.get('url', ''))}{_mark(evidence)}</small>"
+
+
+def _mark(evidence: Mapping[str, Any]) -> str:
+    supported = evidence.get("supported")
+    if supported:
+        return ""
+    return " " + warning("not checked against the page" if supported is None else NOT_FOUND)

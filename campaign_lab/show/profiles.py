@@ -1,0 +1,99 @@
+"""Cards for what research found: the brand, its customers, its rivals; and for kinds of records that users made."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from campaign_lab.show.evidence import claim_html, claims_html, quote_html
+from campaign_lab.show.frame import bullets, card, columns
+from campaign_lab.show.text import address, apart, text, words
+
+HIDDEN = ("id", "kind", "evidence", "problems", "degraded")
+STAGES = {
+    "unaware": "do not know that they have the problem",
+    "problem": "know their problem, and no solution",
+    "solution": "know that there are solutions, and not this brand",
+    "product": "know the brand, and are not convinced yet",
+    "most": "are ready to buy, and wait for a reason",
+}
+"""Schwartz's stages of awareness, in words."""
+
+
+def brand_html(record: Mapping[str, Any]) -> str:
+    """Name and promise, then voice and what is claimed, each with its quotes."""
+    voice = record.get("voice") or {}
+    blocks = [
+        _line("Voice", ", ".join(map(str, voice.get("traits") or [])))
+        + _colours(record.get("colours") or [])
+        + claims_html("Sounds like", voice.get("examples") or []),
+        *(claims_html(words(name), record.get(name) or []) for name in ("offers", "proofs", "audience", "differentiators")),
+    ]  # fmt: skip
+    lead = f'<p class="cl-lead">{claim_html(record["promise"])}</p>' if record.get("promise") else ""
+    return card(str(record.get("name", "")), lead + columns(blocks), "the brand")
+
+
+def customers_html(record: Mapping[str, Any]) -> str:
+    """Who they are and how much they know, then what moves them, and their own words."""
+    stage = str(record.get("awareness_stage", ""))
+    lead = stage_html(stage)
+    groups = bullets([apart(each) for each in record.get("segments") or []])
+    names = ("pains", "desires", "objections", "triggers")
+    blocks = [claims_html(words(name), record.get(name) or []) for name in names]
+    blocks.append(claims_html("In their own words", record.get("words") or []))
+    return card("Customers", groups + lead + columns(blocks), "what moves them")
+
+
+def rival_html(record: Mapping[str, Any]) -> str:
+    """Positioning, offer and proof with their quotes, and the gap it leaves."""
+    parts = [
+        f"<p><b>{title}</b><br>{claim_html(record[name]) if record.get(name) else 'its pages state none'}</p>"
+        for title, name in (("Wants to be known for", "positioning"), ("Offer", "offer"), ("Proof", "proof"))
+    ]
+    parts.append(f"<p><b>Leaves open</b> <small>(our reading)</small><br>{apart(record.get('gap', ''))}</p>")
+    head = f"<p><small>{address(record.get('url', ''))}</small></p>"
+    return card(str(record.get("name", "")), head + columns(parts), "a rival")
+
+
+def stage_html(stage: str) -> str:
+    """The stage of awareness by its name and in words."""
+    return _line("Awareness", f"{stage}: they {STAGES[stage]}" if stage in STAGES else stage)
+
+
+def other_html(record: Mapping[str, Any]) -> str:
+    """A record of a kind that this package does not know: its fields as they come."""
+    title = str(record.get("name") or record.get("headline") or words(record.get("kind", "")))
+    rows = [(name, value) for name, value in record.items() if name not in HIDDEN and value and value != title]
+    body = "".join(f"<p><b>{text(words(name))}</b></p>{bullets(_pieces(value))}" for name, value in rows)
+    return card(title, body, words(record.get("kind", "")).lower())
+
+
+def _pieces(value: Any) -> list[str]:
+    """A value of any shape as pieces of HTML."""
+    if isinstance(value, Mapping):
+        if "text" in value:
+            return [claim_html(value)]
+        if "quote" in value:
+            return [quote_html(value)]
+        return [f"{text(words(name))}: {'; '.join(_pieces(item))}" for name, item in value.items() if item]
+    if isinstance(value, (list, tuple)):
+        return [piece for item in value for piece in _pieces(item)]
+    return [apart(value)]
+
+
+def _line(title: str, value: str) -> str:
+    return f"<p><b>{text(title)}</b> {apart(value)}</p>" if value else ""
+
+
+def _colours(colours: list[Any]) -> str:
+    """Each colour as a patch with its value."""
+    shown = [_colour(str(each)) for each in colours]
+    return f"<p><b>Colours</b> {' '.join(shown)}</p>" if shown else ""
+
+
+def _colour(value: str) -> str:
+    if not re.fullmatch(r"#[0-9a-fA-F]{6}", value):
+        return apart(value)
+    patch = f'<span style="background:{value};border:1px solid gray">&emsp;</span>'
+    return f'<span style="white-space:nowrap">{patch} <small>{value}</small></span>'

@@ -1,0 +1,75 @@
+"""What a turn found as one piece of HTML: a heading, cards by kind, and what is missing."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from campaign_lab.show.ads import copy_html, flags_html
+from campaign_lab.show.angles import angle_html
+from campaign_lab.show.evidence import with_remarks
+from campaign_lab.show.frame import bullets, card, framed, warning
+from campaign_lab.show.profiles import brand_html, customers_html, other_html, rival_html
+from campaign_lab.show.text import apart, text, words
+
+PHASES = ("research", "strategy", "copy")
+FORK_LINE = 'session.fork("another angle", at="research")'
+CARDS: dict[str, Callable[[Mapping[str, Any]], str]] = {
+    "brand_profile": brand_html,
+    "customer_insight": customers_html,
+    "competitor_profile": rival_html,
+    "angle": angle_html,
+}
+
+
+def records_html(
+    phase: str, records: Sequence[Mapping[str, Any]], missing: Sequence[str], rehearsal: bool, *, answer: str = ""
+) -> str:
+    """The records of a turn as cards, then what is missing. ``rehearsal`` is said in the heading.
+
+    A record is what ``Kept.to_json`` gives, with its ``kind``. ``answer`` is shown where there is no record to show.
+    """
+    note = " <small>(rehearsal)</small>" if rehearsal else ""
+    parts = [f"<h4>{text(words(phase))}{note}</h4>"]
+    kinds = dict.fromkeys(str(record["kind"]) for record in records)
+    parts += [_section(kind, [record for record in records if record["kind"] == kind]) for kind in kinds]
+    if answer and not records:
+        parts.append(f'<p class="cl-pre" dir="auto">{text(answer)}</p>')
+    if missing:
+        parts.append(f"<p><b>Missing</b></p>{bullets([apart(line) for line in missing])}")
+    return framed("".join(parts))
+
+
+def session_html(*, name: str, campaign: str, purpose: str, phases: Sequence[str], kinds: Sequence[str]) -> str:
+    """A session as a small card: how far it is, what it carries (the kinds of its records), and the next line to type."""
+    done = list(dict.fromkeys(phases))
+    counts = [f"{count} {_plural(kind, count)}" for kind, count in Counter(kinds).items()]
+    why = f"<p><b>Purpose</b> {apart(purpose)}</p>" if purpose and purpose != name else ""
+    reached = apart(", ".join(done)) if done else "nothing yet"
+    carries = f"<p><b>Carries</b> {apart(', '.join(counts))}</p>" if counts else ""
+    line = next((f'await session.run("{phase}")' for phase in PHASES if phase not in done), FORK_LINE)
+    body = f"{why}<p><b>Done</b> {reached}</p>{carries}<p><b>Next</b> <code>{text(line)}</code></p>"
+    return framed(card(name, body, campaign))
+
+
+def _plural(kind: str, count: int) -> str:
+    return f"{kind.replace('_', ' ')}{'s' if count > 1 else ''}"
+
+
+def _section(kind: str, records: Sequence[Mapping[str, Any]]) -> str:
+    """All records of one kind; those of which only the raw text was kept come last."""
+    whole = [with_remarks(record) for record in records if not record.get("degraded")]
+    broken = "".join(map(_degraded, (record for record in records if record.get("degraded"))))
+    if kind == "copy_variant":
+        return (copy_html(whole) if whole else "") + broken
+    show = CARDS.get(kind, other_html)
+    return "".join(f"{show(record)}{flags_html(record)}" for record in whole) + broken
+
+
+def _degraded(record: Mapping[str, Any]) -> str:
+    """The raw text of a record that could not be read, and why."""
+    why = bullets([apart(line) for line in record.get("problems") or []])
+    raw = f'<pre style="white-space:pre-wrap;max-height:24em;overflow:auto"><bdi>{text(record.get("raw", ""))}</bdi></pre>'
+    said = warning("This record could not be read; here is its text.")
+    return card(words(record["kind"]), f"<p>{said}</p>{why}{raw}", "degraded")
