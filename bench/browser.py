@@ -22,8 +22,8 @@ from browser.conftest import ARGUMENTS, CHROMIUM  # noqa: E402
 from browser.jupyter import Jupyter  # noqa: E402
 from browser.lab_page import LabPage  # noqa: E402
 
-CLICK_BAR, PROGRESS_BAR, FIRST_BAR = 0.2, 0.3, 1.5
-CLICKS, KERNELS = 20, 5
+CLICK_BAR, PROGRESS_BAR, FIRST_BAR, CANCEL_BAR = 0.2, 0.3, 1.5, 1.0
+CLICKS, KERNELS, CANCELS = 20, 5, 5
 SETUP = "from campaign_lab import Brief, Lab\n\nlab = Lab()"
 BASE = """from campaign_lab.panels import CompareBoard, RunPanel, SessionTree
 
@@ -47,7 +47,7 @@ SEEN = """area => { window.campaignSeen = {};
 
 
 def main() -> int:
-    """Prints the three figures; 1 when one is over its bar."""
+    """Prints the four figures; 1 when one is over its bar."""
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, headless=True, args=ARGUMENTS)
         jupyter = Jupyter(Path(folder))
@@ -62,12 +62,14 @@ def _measured(page: LabPage, jupyter: Jupyter) -> int:
     notebook = jupyter.write(
         "bench", setup=SETUP, base=BASE, runs=RUNS, panel='RunPanel(base.fork("Clicked"), "strategy")',
         tree="SessionTree(lab, base)", board="CompareBoard(lab, base)", watched=WATCHED,
+        **{f"cancel-{n}": f'RunPanel(lab.session(base.brief, "cancelled {n}"), "research")' for n in range(CANCELS)},
     )  # fmt: skip
     page.open(notebook)
     first = [_first_cell(page) for _ in range(KERNELS)]
     page.run_all()
     clicks = _clicks(page)
     delays = _progress(page)
+    cancels = [_cancelled(page, f"cancel-{n}") for n in range(CANCELS)]
     page.close()
     bad = _say("click to first visible change", [each for times in clicks.values() for each in times], CLICK_BAR)
     for what, times in clicks.items():
@@ -76,6 +78,7 @@ def _measured(page: LabPage, jupyter: Jupyter) -> int:
         )
     bad |= _say("progress behind its event", delays, PROGRESS_BAR)
     bad |= _say("first cell of a fresh kernel", first, FIRST_BAR)
+    bad |= _say("Cancel till the run has ended", cancels, CANCEL_BAR)
     return int(bad)
 
 
@@ -123,6 +126,13 @@ def _progress(page: LabPage) -> list[float]:
     said: dict[str, float] = json.loads(page.ask("import json; print(json.dumps(said))"))
     seen: dict[str, float] = page.page.evaluate("() => window.campaignSeen")
     return [(seen[words] - at) / 1000 for words, at in said.items() if words in seen]
+
+
+def _cancelled(page: LabPage, cell: str) -> float:
+    """Seconds from a click on Cancel, while agents are at work, till the panel says that the run has ended."""
+    page.click(cell, "Run")
+    page.wait_for(cell, "customer-psychology-specialist", 60)
+    return page.seconds(cell, lambda: page.click(cell, "Cancel"), "cancelled")
 
 
 if __name__ == "__main__":

@@ -161,9 +161,20 @@ class Brief(BaseModel):
         return cls(**json.loads(text))
 
 
+CODES = frozenset((*get_args(Objective), *get_args(SpecialAdCategory)))
+"""Values that are Meta's codes; a person reads them as words."""
+
+
+def _worded(value: str) -> str:
+    return value.removeprefix("OUTCOME_").replace("_", " ").capitalize() if value in CODES else value
+
+
 def _shown(value: Any) -> str:
     """A field's value as HTML text. What cannot be printed (control characters, overrides of the direction) is left out."""
-    text = ", ".join(value) if isinstance(value, list) else str(value)
+    if isinstance(value, float):
+        text = f"{value:,.2f}".removesuffix(".00")
+    else:
+        text = ", ".join(map(_worded, value)) if isinstance(value, list) else _worded(str(value))
     return escape("".join(sign if sign.isprintable() else " " * sign.isspace() for sign in text))
 
 

@@ -1,9 +1,10 @@
-"""Export: the copy out of the lab, as files for other programs. The only place above the store that writes files."""
+"""Export: the copy out of the lab, as files for other programs."""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
+from secrets import token_hex
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -16,15 +17,23 @@ FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 def save_csv(frame: pd.DataFrame, path: str | os.PathLike[str]) -> pd.DataFrame:
     """Writes the frame as CSV that spreadsheets open as it is (UTF-8 with a mark), and gives the frame back to be shown.
 
-    Texts that a spreadsheet would take for a formula get an apostrophe before them, as OWASP advises. The file is written
-    beside the target first, so that an error leaves an older file whole. Raises ValueError for a folder that is not there.
+    An index is written when it says what a row is about, as after a pivot. Texts that a spreadsheet would take for a formula
+    get an apostrophe before them, as OWASP advises, in headings too. The file is written beside the target first, so that an
+    error leaves an older file whole. Raises ValueError for a folder that is not there.
     """
     target = Path(path)
     if not target.parent.is_dir():
         raise ValueError(f"path: the folder {str(target.parent)!r} does not exist; make it first or choose another one")
-    beside = target.with_name(f".{target.name}.part")
-    frame.map(_harmless).to_csv(beside, index=False, encoding="utf-8-sig")
-    beside.replace(target)
+    from campaign_lab.compare.readable import is_telling  # brings pandas
+
+    safe = frame.map(_harmless).rename(index=_harmless, columns=_harmless)
+    safe = safe.rename_axis(index=_harmless, columns=_harmless)
+    beside = target.with_name(f".{token_hex(8)}.part")  # of its own, for two may write the same file
+    try:
+        safe.to_csv(beside, index=is_telling(frame.index), encoding="utf-8-sig")
+        beside.replace(target)
+    finally:
+        beside.unlink(missing_ok=True)
     return frame
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from campaign_lab.compare import (
@@ -17,8 +18,10 @@ from campaign_lab.compare import (
 from campaign_lab.errors import NotFoundError
 from campaign_lab.sessions import access
 from campaign_lab.sessions.context import Context
-from campaign_lab.sessions.lines import Place
+from campaign_lab.sessions.lines import THESE, Place
 from campaign_lab.sessions.session import Session
+from campaign_lab.store import tables
+from campaign_lab.store.rows import SessionRow
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -64,7 +67,8 @@ def coverage(context: Context, sessions: Sessions) -> pd.DataFrame:
     """One row a need and stage: COVERAGE_COLUMNS."""
     from campaign_lab.sessions.coverage import coverage_rows
 
-    rows = _each(context, sessions, lambda con, place: coverage_rows(con, context.phases, place))
+    places = _places(context, sessions)
+    rows = _read(context, places, lambda con: coverage_rows(con, context.phases, _fresh(con, places)))
     return frame(rows, COVERAGE_COLUMNS)
 
 
@@ -79,7 +83,7 @@ def pages(context: Context, sessions: Sessions) -> pd.DataFrame:
     """One row a page that was asked for: PAGE_COLUMNS."""
     from campaign_lab.sessions.reading import page_rows
 
-    return frame(_each(context, sessions, lambda con, place: page_rows(con, place.session)), PAGE_COLUMNS)
+    return frame(_each(context, sessions, lambda con, place: page_rows(con, context.user, place)), PAGE_COLUMNS)
 
 
 def _places(context: Context, sessions: Sessions) -> list[Place]:
@@ -107,10 +111,19 @@ def _read(context: Context, places: Sequence[Place], work: Callable[[Con], T]) -
 def _each(
     context: Context, sessions: Sessions, work: Callable[[Con, Place], list[dict[str, Any]]]
 ) -> list[dict[str, Any]]:
-    """The rows of each session, with its name."""
+    """The rows of each session, with its name as it is now."""
     places = _places(context, sessions)
     return _read(
         context,
         places,
-        lambda con: [{"session": place.session.name} | row for place in places for row in work(con, place)],
+        lambda con: [
+            {"session": place.session.name} | row for place in _fresh(con, places) for row in work(con, place)
+        ],
     )
+
+
+def _fresh(con: Con, places: Sequence[Place]) -> list[Place]:
+    """The places with their sessions as they are stored now: another handle may have renamed one."""
+    found = tables.select(con, SessionRow, f"WHERE id {THESE}", [[place.session.id for place in places]])
+    rows = {row.id: row for row in found}
+    return [replace(place, session=rows[place.session.id]) for place in places]

@@ -10,7 +10,7 @@ from typing import Any
 from lab_rows import NOW, grow
 
 from campaign_lab.store import tables
-from campaign_lab.store.rows import PickRow, RecordRow, SessionRow
+from campaign_lab.store.rows import JudgementRow, RecordRow, SessionRow
 
 HOME = "https://a.example/"
 
@@ -54,10 +54,10 @@ def turn(con: tables.Con, row: SessionRow, name: str, *records: RecordRow, phase
     return grown
 
 
-def said(turn_id: str, n: int = 0, user: str = "ana", *, at: datetime = NOW, **what: Any) -> PickRow:
+def said(turn_id: str, n: int = 0, user: str = "ana", *, at: datetime = NOW, **what: Any) -> JudgementRow:
     """A judgement of a copy variant."""
     what = {"pick": "", "rating": None, "note": "", **what}
-    return PickRow(turn_id, "copy_variant", n, user, **what, rated_at=at)
+    return JudgementRow(turn_id, "copy_variant", n, user, **what, rated_at=at)
 
 
 def _record(kind: str, label: str, body: dict[str, Any]) -> RecordRow:

@@ -30,7 +30,7 @@ ANALYST = "brand-intelligence-analyst"
 PAGE = "https://a.example/"
 FINGERPRINT = '{"agents": [], "records": {"brand_profile": 1}, "system": "s", "thinking": "disabled", "tools": []}'
 
-ALL_TABLES = ("sessions", "turns", "claims", "attempts", "transcripts", "entries", "requests", "records", "picks", "pages",
+ALL_TABLES = ("sessions", "turns", "claims", "attempts", "transcripts", "entries", "requests", "records", "judgements", "pages",
               "rehearsal_cache", "shares", "audit")  # fmt: skip
 
 
@@ -185,7 +185,8 @@ def orphans(con: tables.Con) -> list[str]:
         "transcript without entry": "SELECT t.session_id FROM transcripts AS t LEFT JOIN entries AS e"
         " ON t.session_id = e.session_id AND t.subpath = e.subpath WHERE e.session_id IS NULL",
         "record without turn": "SELECT turn_id FROM records WHERE turn_id NOT IN (SELECT id FROM turns)",
-        "judgement without record": "SELECT turn_id FROM picks WHERE turn_id NOT IN (SELECT turn_id FROM records)",
+        "judgement without record": "SELECT j.turn_id FROM judgements AS j LEFT JOIN records AS r"
+        " ON r.turn_id = j.turn_id AND r.kind = j.kind AND r.n = j.n WHERE r.turn_id IS NULL",
         "cache without attempt": "SELECT attempt_id FROM rehearsal_cache WHERE attempt_id NOT IN (SELECT id FROM attempts)",
         "request without attempt": "SELECT attempt_id FROM requests WHERE attempt_id NOT IN (SELECT id FROM attempts)",
         "turn without session": "SELECT id FROM turns WHERE session_id NOT IN (SELECT id FROM sessions)",

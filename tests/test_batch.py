@@ -110,6 +110,28 @@ def test_a_kernel_that_dies_is_said(tmp_path: Path) -> None:
     assert _said(tmp_path / "out.ipynb", "first-a") == "done\n"
 
 
+def test_a_reason_is_one_line_that_hides_and_reorders_nothing(tmp_path: Path) -> None:
+    """Colour codes, overrides of the writing direction and line ends of an error are out."""
+    cell = r"raise ValueError('a\x1b[31m red \u202egnp.exe\nand\tmore')"
+    template = write_notebook(tmp_path / "a.ipynb", {"bad-a": cell})
+    with pytest.raises(NotebookFailed) as error:
+        run_notebook(template, tmp_path / "out.ipynb")
+    assert error.value.reason == "ValueError: a red gnp.exe and more"
+
+
+def test_a_relative_lab_file_is_the_same_one_for_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A kernel works in the template's folder; the lab is the one that the caller means all the same."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("CAMPAIGN_LAB_STORE", "mine.duckdb")
+    (tmp_path / "templates").mkdir()
+    template = write_notebook(
+        tmp_path / "templates" / "a.ipynb", {"lab-a": "from campaign_lab import Lab\nlab = Lab()"}
+    )
+    run_notebook(template, tmp_path / "done.ipynb")
+    assert [path.name for path in tmp_path.glob("**/*.duckdb")] == ["mine.duckdb"]
+    assert (tmp_path / "mine.duckdb").is_file()
+
+
 def test_wrong_use_is_said_before_a_kernel_starts(tmp_path: Path) -> None:
     """No template, the template as its own result, and a batch of nothing at once are refused."""
     template = write_notebook(tmp_path / "a.ipynb", {"one-a": "1"})

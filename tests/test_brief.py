@@ -282,3 +282,13 @@ def test_a_path_never_appears_in_a_message(tmp_path_factory: pytest.TempPathFact
     assert "/tmp" not in message
     assert root.name in message or phase != "research"  # the competitor is there, under its made-up address
     assert '"sources"' not in message
+
+
+def test_shows_itself_in_words() -> None:
+    """Meta's codes are words and the budget is an amount; a text that only looks like a code stays."""
+    html = Brief(
+        url="https://a.example", campaign="OUT_OF_OFFICE", objective="OUTCOME_LEADS", budget=6000.0, market="CA",
+        special_ad_categories=("FINANCIAL_PRODUCTS_SERVICES",), advertiser_role="brokerage",
+    )._repr_html_()  # fmt: skip
+    for words in (">Leads<", ">Financial products services<", ">6,000<", ">OUT_OF_OFFICE<"):
+        assert words in html

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import itertools
+import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -16,12 +18,14 @@ from campaign_lab import Brief, Lab
 from campaign_lab.checks import limit_of, quote_stands
 from campaign_lab.pages import Page
 from campaign_lab.records import Angle, CopyVariant, Evidence, Record
+from campaign_lab.rehearsal.endpoint import REVISION
 from campaign_lab.store import tables
 
 MakeLab = Callable[..., Lab]
 BRIEFS = Path(__file__).resolve().parent.parent / "data" / "briefs"
 NEAR_DUPLICATE = 85
 ODD_SEEDS = (3, 8, 14)
+FINGERPRINTS = Path(__file__).parent / "fingerprints.toml"
 
 
 @dataclass(frozen=True)
@@ -107,16 +111,32 @@ def good(tmp_path_factory: pytest.TempPathFactory) -> Campaign:
         return _campaign(lab, Brief.load(BRIEFS / "termwick-renewals.toml"))
 
 
-@pytest.mark.parametrize("name", ["termwick-renewals", "cairnwold-autumn", "duewren-trial", "aubrelune-ete"])
-def test_a_demo_site_gives_five_angles_and_ten_texts_without_a_fault(name: str, make_lab: MakeLab) -> None:
+@pytest.fixture(scope="module", params=["termwick-renewals", "cairnwold-autumn", "duewren-trial", "aubrelune-ete"])
+def demo(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Campaign]:
+    """The name of a demo brief and its campaign."""
+    with Lab(tmp_path_factory.mktemp("demo") / "lab.duckdb", user="ana") as lab:
+        return request.param, _campaign(lab, Brief.load(BRIEFS / f"{request.param}.toml"))
+
+
+def test_a_demo_site_gives_five_angles_and_ten_texts_without_a_fault(demo: tuple[str, Campaign]) -> None:
     """Five motivations, ten variants; no unsupported quote, broken limit, near duplicate; nothing of the planted orders."""
-    campaign = _campaign(make_lab(), Brief.load(BRIEFS / f"{name}.toml"))
+    _, campaign = demo
     assert len({angle.motivation for angle in campaign.angles}) == len(campaign.angles) == 5
     assert len(campaign.variants) == 10
     assert {measure: fails for measure, find in MEASURES.items() if (fails := find(campaign))} == {}
     said = " ".join(record.model_dump_json() for record in campaign.records)
     assert "127.0.0.1" not in said
     assert "steal" not in said
+
+
+def test_an_answer_that_changes_has_a_new_revision(demo: tuple[str, Campaign]) -> None:
+    """A stored turn of this revision is replayed as what the endpoint says now, so the two must be the same."""
+    name, campaign = demo
+    said = [*(record.model_dump_json() for record in campaign.records), *campaign.missing]
+    found = sha256("\n".join(said).encode()).hexdigest()[:16]
+    known = tomllib.loads(FINGERPRINTS.read_text(encoding="utf-8"))["rehearsal"]
+    advice = f"{name} is now {found}: raise REVISION in rehearsal/endpoint.py, and write that and this into {FINGERPRINTS.name}"
+    assert (known["revision"], known["answers"][name]) == (REVISION, found), advice
 
 
 @pytest.mark.parametrize("seed", ODD_SEEDS)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any, ClassVar
 
 import pandas as pd
@@ -14,6 +17,7 @@ from campaign_lab.compare import (
     COPY_COLUMNS,
     COVERAGE_COLUMNS,
     DIFF_COLUMNS,
+    PAGE_COLUMNS,
     SESSION_COLUMNS,
     TIMELINE_COLUMNS,
     TREE_COLUMNS,
@@ -23,8 +27,8 @@ from campaign_lab.compare import (
 )
 from campaign_lab.records import RECORD_TYPES, CopyVariant, Record, Text
 
-TEXTS = ("campaign", "session", "lineage", "purpose", "angle", "motivation", "awareness_stage", "headline", "primary_text", "description",
-         "call_to_action", "language")  # fmt: skip
+TEXTS = ("campaign", "session", "lineage", "purpose", "angle", "motivation", "awareness_stage", "headline", "primary_text",
+         "description", "call_to_action", "language")  # fmt: skip
 LENGTHS = ("headline_length", "primary_text_length", "description_length")
 COUNTS = ("claims", "claims_supported", "quotes", "quotes_supported")
 COSTS = ("cost_own_usd", "cost_avoided_usd")
@@ -46,6 +50,7 @@ TABLES = {
     "diff": DIFF_COLUMNS,
     "coverage": COVERAGE_COLUMNS,
     "timeline": TIMELINE_COLUMNS,
+    "pages": PAGE_COLUMNS,
     "costs": cost_columns("user"),
     **{made.kind: record_columns(made) for made in RECORD_TYPES},
 }
@@ -179,3 +184,39 @@ def test_a_named_index_is_shown_and_a_bare_one_is_not() -> None:
     pivoted = table.pivot_table(index="motivation", columns="campaign", values="angle", aggfunc="first")
     assert ">pain<" in pivoted._repr_html_()
     assert ">1<" not in table[["angle"]].query("angle == 'Two'")._repr_html_()
+
+
+@pytest.mark.parametrize(
+    "turned",
+    [
+        lambda table: table[["claims", "quotes"]].T,
+        lambda table: table[["claims", "quotes"]].corr(),
+    ],
+    ids=["transposed", "correlated"],
+)
+def test_an_index_of_texts_is_shown(turned: Callable[[pd.DataFrame], pd.DataFrame]) -> None:
+    """Whether it has a name or not: without it nobody knows what a row is."""
+    table = turned(copy_frame([row(claims=1, quotes=2), row(claims=2, quotes=1)]))
+    shown = table._repr_html_()
+    assert all(f"<bdi>{label}</bdi>" in shown for label in table.index)
+
+
+def test_an_index_may_share_its_name_with_a_column() -> None:
+    """Both are shown, the index first."""
+    table = copy_frame([row(session="Rain", headline="One")]).set_index("session", drop=False)[["session", "headline"]]
+    assert re.findall(r"<bdi>(.*?)</bdi>", table._repr_html_()) == ["Rain", "Rain", "One"]
+
+
+def test_a_cell_may_hold_a_list() -> None:
+    """As in a column of one's own."""
+    table = copy_frame([row()]).assign(tags=[["One", "Two"]])
+    assert "[&#x27;One&#x27;, &#x27;Two&#x27;]" in table._repr_html_()
+
+
+def test_a_table_can_be_stored_and_read_again(tmp_path: Path) -> None:
+    """As a pickle, which caches and workers use; it still shows itself readably."""
+    table = copy_frame([row(headline="One")])
+    table.to_pickle(tmp_path / "copy.pickle")
+    read = pd.read_pickle(tmp_path / "copy.pickle")
+    assert read.equals(table)
+    assert read._repr_html_() == table._repr_html_()

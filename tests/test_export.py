@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -44,3 +45,41 @@ def test_a_missing_folder_is_named(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="does not exist; make it first"):
         save_csv(frame([], COLUMNS), tmp_path / "none" / "copy.csv")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_an_index_that_says_something_is_written(tmp_path: Path) -> None:
+    """After a pivot it is what the row is about; the row numbers of a filtered table are left out."""
+    rows = frame([{"headline": "One", "claims": 1}, {"headline": "Two", "claims": 2}], COLUMNS)
+    save_csv(rows.set_index("headline"), tmp_path / "pivot.csv")
+    save_csv(rows.query("claims == 2"), tmp_path / "filtered.csv")
+    assert _read(tmp_path / "pivot.csv") == [["headline", "claims"], ["One", "1"], ["Two", "2"]]
+    assert _read(tmp_path / "filtered.csv") == [["headline", "claims"], ["Two", "2"]]
+
+
+def test_headings_and_labels_are_no_formulas_either(tmp_path: Path) -> None:
+    """After a pivot they are texts of pages and models, in every level, and so may the names of the levels be."""
+    rows = frame([{"headline": "=1+1", "claims": 1}], COLUMNS).assign(motive="@pain", **{"-stage": "+most"})
+    save_csv(rows.pivot_table(index=["headline", "-stage"], columns="motive", values="claims"), tmp_path / "one.csv")
+    save_csv(rows.pivot(index="motive", columns=["headline", "-stage"]), tmp_path / "two.csv")
+    one, two = _read(tmp_path / "one.csv"), _read(tmp_path / "two.csv")
+    assert one == [["headline", "'-stage", "'@pain"], ["'=1+1", "'+most", "1.0"]]
+    assert {cell for line in two for cell in line} >= {"'-stage", "'=1+1", "'+most", "'@pain"}
+    assert not any(cell.startswith(FORMULA_STARTS) for line in (*one, *two) for cell in line)
+
+
+def test_an_error_leaves_nothing_behind(tmp_path: Path) -> None:
+    """Where the file cannot be put, no half of it stays beside."""
+    (tmp_path / "copy.csv").mkdir()
+    with pytest.raises(OSError, match=r"copy\.csv"):
+        save_csv(frame([], COLUMNS), tmp_path / "copy.csv")
+    assert [each.name for each in tmp_path.iterdir()] == ["copy.csv"]
+
+
+def test_many_writers_of_one_file_leave_a_whole_one(tmp_path: Path) -> None:
+    """Each writes beside it under a name of its own, and the last one stays."""
+    tables = [frame([{"headline": str(n), "claims": n}] * 300, COLUMNS) for n in range(16)]
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda table: save_csv(table, tmp_path / "copy.csv"), tables))
+    assert len(lines := _read(tmp_path / "copy.csv")) == 301
+    assert len({line[0] for line in lines[1:]}) == 1
+    assert [each.name for each in tmp_path.iterdir()] == ["copy.csv"]

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import tomllib
+from hashlib import sha256
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -27,6 +30,7 @@ from campaign_lab.records import (
     with_support,
 )
 
+FINGERPRINTS = Path(__file__).parent / "fingerprints.toml"
 TEXTS = st.text("abc XYZ 19%é", min_size=2, max_size=20).map(str.strip).filter(lambda text: len(text) >= 2)
 EVIDENCE = st.builds(Evidence, quote=TEXTS, url=TEXTS, supported=st.none() | st.booleans())
 
@@ -233,3 +237,13 @@ def test_a_slug_is_short_clean_and_its_own_slug(name: str) -> None:
     assert len(short) <= 60
     assert short == short.strip("-_")
     assert not set(short) & set(" /\\.:?#")
+
+
+@pytest.mark.parametrize("made", RECORD_TYPES, ids=lambda made: made.kind)
+def test_a_record_whose_fields_change_has_a_new_revision(made: type[Record]) -> None:
+    """A stored turn with the old shape must not be replayed as one with the new shape."""
+    schema = json.dumps(made.model_json_schema(), sort_keys=True)
+    found = sha256(schema.encode()).hexdigest()[:16]
+    known = tomllib.loads(FINGERPRINTS.read_text(encoding="utf-8"))["records"][made.kind]
+    advice = f"{made.kind} is now {found}: raise its revision in records.py, and write both into {FINGERPRINTS.name}"
+    assert known == {"revision": made.revision, "schema": found}, advice

@@ -10,7 +10,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
+from campaign_lab.show import Sum
+
 AgentState = Literal["waiting", "reading", "thinking", "saving", "done", "failed"]
+NOTHING = Sum()
 STOPPED = "stopped"
 """The reason of an agent, or a turn, that was cancelled."""
 
@@ -137,7 +140,7 @@ class AgentLine:
     pages_asked: int = 0
     pages_refused: int = 0
     tokens: int = 0
-    cost_usd: float = 0.0
+    cost: Sum = NOTHING
     reason: str = ""
 
     @property
@@ -186,9 +189,9 @@ class Board:
         return self.main.tokens + sum(line.tokens for line in self.lines.values())
 
     @property
-    def cost_usd(self) -> float:
-        """US dollars of all finished responses with a known price so far."""
-        return self.main.cost_usd + sum(line.cost_usd for line in self.lines.values())
+    def cost(self) -> Sum:
+        """What all finished responses so far cost."""
+        return sum((line.cost for line in self.lines.values()), self.main.cost)
 
     @property
     def all_lines(self) -> dict[str, AgentLine]:
@@ -216,7 +219,7 @@ class Board:
             case TurnEnded(ok, reason):
                 return replace(self, ended=True, note="" if ok else reason or STOPPED)
             case TokensBooked("", tokens, cost):
-                main = replace(self.main, tokens=self.main.tokens + tokens, cost_usd=self.main.cost_usd + (cost or 0))
+                main = replace(self.main, tokens=self.main.tokens + tokens, cost=self.main.cost.plus(cost))
                 return replace(self, main=main, note="")
             case PageAsked("") | PageRead("") | RecordsHandedIn(""):
                 return replace(self, main=_line_after(self.main, event))
@@ -247,7 +250,7 @@ def _line_after(line: AgentLine, event: Event) -> AgentLine:
         case RecordsHandedIn():
             return replace(line, state="saving")
         case TokensBooked(_, tokens, cost):
-            return replace(line, tokens=line.tokens + tokens, cost_usd=line.cost_usd + (cost or 0))
+            return replace(line, tokens=line.tokens + tokens, cost=line.cost.plus(cost))
         case AgentEnded(_, ok, reason):
             return replace(line, state="done" if ok else "failed", reason=reason)
         case _:

@@ -59,7 +59,7 @@ class Intake:
         self._tries: Counter[tuple[str, str]] = Counter()
         self._kept: dict[tuple[str, str], Kept] = {}
         self._to_mend: dict[tuple[str, str], list[Kept]] = {}
-        self.missing: list[str] = []
+        self._missing: dict[str, int] = {}
 
     def hand_in(self, kind: str, records: Sequence[Any], missing: Sequence[str] = ()) -> dict[str, Any]:
         """Keeps what is good, and answers the model with what is wrong. ``missing`` is what it looked for in vain.
@@ -69,7 +69,8 @@ class Intake:
         if self._phase.record_type(kind) is None:
             kinds = ", ".join(record.kind for record in self._phase.makes)
             return _answer([], [{"problem": f"kind {kind!r} is not asked for in this phase; it takes {kinds}"}])
-        self.missing += [line for line in map(str, missing) if line not in self.missing]
+        place = [record.kind for record in self._phase.makes].index(kind)
+        self._missing |= {line: place for line in map(str, missing) if line not in self._missing}
         examined = [self._examine(kind, _unwrapped(raw)) for raw in records]
         self._tries.update({_group(kept) for kept in examined if kept.problems})
         for group, handed in Counter(map(_group, examined)).items():
@@ -98,6 +99,14 @@ class Intake:
 
         left = {_name(kept): kept for waiting in self._to_mend.values() for kept in waiting}
         return _numbered(sorted((left | self._kept).values(), key=place))
+
+    @property
+    def missing(self) -> list[str]:
+        """What was looked for in vain, each once, in an order that does not depend on which agent was first.
+
+        By kind, then as handed in; where several agents hand in one kind, each for its angle, by text.
+        """
+        return sorted(self._missing, key=lambda line: (self._missing[line], line if self._angles else ""))
 
     def _examine(self, kind: str, raw: Any) -> Kept:
         model = self._phase.record_type(kind)

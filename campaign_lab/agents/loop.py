@@ -29,6 +29,18 @@ class Job(Generic[T]):
         self.ended.wait(STOP_S)
 
 
+class _Loop(asyncio.SelectorEventLoop):
+    """A loop whose processes have a session, and so a process group, of their own.
+
+    A signal to a whole group is meant for us: JupyterLab's ■ and Ctrl-C in a terminal send one. We end the run that it is
+    about; a CLI that heard it too would end whatever run it is in. The SDK has no option for it.
+    """
+
+    async def subprocess_exec(self, *args: Any, **options: Any) -> Any:
+        """As asyncio's."""
+        return await super().subprocess_exec(*args, **{**options, "start_new_session": True})
+
+
 class AgentLoop:
     """Runs coroutines in a thread of its own, started with the first one."""
 
@@ -80,7 +92,7 @@ class AgentLoop:
     def _running(self) -> asyncio.AbstractEventLoop:
         with self._lock:
             if self._loop is None:
-                self._loop = asyncio.new_event_loop()
+                self._loop = _Loop()
                 threading.Thread(target=self._loop.run_forever, name="agent-loop", daemon=True).start()
             return self._loop
 

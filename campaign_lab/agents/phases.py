@@ -26,6 +26,9 @@ SAVE_RECORDS = "mcp__lab__save_records"
 TOOLS = ("Agent", FETCH_PAGE, SAVE_RECORDS)
 """Every phase and fork sees the same tools: a change would lose the prompt cache."""
 
+ORDER = ("research", "strategy", "copy")
+"""The built-in phases in the order in which a campaign goes through them."""
+
 PAGES_AN_AGENT = 6
 """How many pages one agent may read."""
 

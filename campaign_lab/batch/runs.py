@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -15,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 from campaign_lab.brief import Brief
 from campaign_lab.compare import Column, frame
 from campaign_lab.errors import BriefError, LabError, NotFoundError
+from campaign_lab.lab import default_path
+from campaign_lab.show.text import plain
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -24,8 +25,6 @@ if TYPE_CHECKING:
 FilePath = str | os.PathLike[str]
 BRIEF_PARAMETER = "brief_path"
 """The parameter of a template that takes the path of a brief."""
-CONTROL = re.compile(r"\x1b\[[0-9;]*[A-Za-z]|[\x00-\x1f\x7f-\x9f]")
-"""What would steer a terminal, line ends and tabs included: an error is one line in a table."""
 
 BATCH_COLUMNS: tuple[Column, ...] = tuple(
     Column(name, "str", itemgetter(name)) for name in ("brief", "campaign", "state", "notebook", "error")
@@ -58,7 +57,7 @@ def run_notebook(
     """Runs a copy of the template with these parameters, saves it at ``out`` with its outputs, and returns that path as given.
 
     The template runs in its own folder, as in JupyterLab. ``on_progress`` hears of each cell, ``cancelled`` may stop the
-    run. The lab is the one that CAMPAIGN_LAB_STORE names. Raises NotFoundError, NotebookFailed, ValueError.
+    run. The lab is the one that ``Lab()`` opens here. Raises NotFoundError, NotebookFailed, ValueError.
     """
     source, target = Path(template).resolve(), Path(out).resolve()
     if not source.is_file():
@@ -72,14 +71,15 @@ def run_notebook(
 
     register()
 
-    plain = {
+    given = {
         name: os.fspath(value) if isinstance(value, os.PathLike) else value
         for name, value in (parameters or {}).items()
     }
     try:
         papermill.execute_notebook(
-            source, target, plain, engine_name=NAME, kernel_name="python3", progress_bar=False,
+            source, target, given, engine_name=NAME, kernel_name="python3", progress_bar=False,
             on_progress=on_progress, cancelled=cancelled, resources={"metadata": {"path": str(source.parent)}},
+            extra_env={"CAMPAIGN_LAB_STORE": str(default_path().resolve())},  # the kernel works in another folder
         )  # fmt: skip
     except papermill.PapermillExecutionError as error:
         raise NotebookFailed(target.name, _stopped_at(target), _line(f"{error.ename}: {error.evalue}")) from None
@@ -169,5 +169,5 @@ def _stopped_at(path: Path) -> str:
 
 
 def _line(text: object) -> str:
-    """A text as one line without control characters."""
-    return " ".join(CONTROL.sub(" ", str(text)).split()).rstrip(".")
+    """A text as one line, without what steers a terminal, hides, or reorders other text."""
+    return " ".join(plain(text).split()).rstrip(".")

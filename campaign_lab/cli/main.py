@@ -159,7 +159,9 @@ def _command(
     command = commands.add_parser(name, help=what, description=f"{what[0].upper()}{what[1:]}.")
     command.set_defaults(command=run)
     command.add_argument(
-        "--lab", metavar="FILE", help="the lab file (default: data/lab.duckdb in a checkout, else your data folder)"
+        "--lab",
+        metavar="FILE",
+        help="the lab file (default: CAMPAIGN_LAB_STORE, else data/lab.duckdb in a checkout, else your data folder)",
     )
     command.add_argument(
         "--user", metavar="NAME", help="who you are (default: JUPYTERHUB_USER, else CAMPAIGN_LAB_USER, else the login)"

@@ -68,7 +68,7 @@ class Progress:
         if not board.phase or board.ended:
             return Text(board.note or "starting …", style="dim")
         elapsed = time.monotonic() - self._since
-        head = plain(f"{board.phase}  {elapsed:.0f} s  {board.tokens:,} tokens  ${board.cost_usd:.4f}", style="bold")
+        head = plain(f"{board.phase}  {elapsed:.0f} s  {board.tokens:,} tokens  {board.cost}", style="bold")
         table = Table.grid(padding=(0, 2))
         for line in board.lines.values():
             table.add_row(

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from campaign_lab.agents.phases import ORDER
 from campaign_lab.brief import Brief
 from campaign_lab.errors import PhaseOrderError
 from campaign_lab.lab import DEFAULT_MODEL, Lab
@@ -17,7 +18,7 @@ from campaign_lab.sessions.receipts import joined
 from campaign_lab.sessions.session import Session
 from campaign_lab.sessions.turns import Turn
 
-DEFAULT_PHASES = "research,strategy,copy"
+DEFAULT_PHASES = ",".join(ORDER)
 BRIEF_FILES = (".toml", ".yaml", ".yml")
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from campaign_lab.figures.money import Sum, avoided, known, own_phases, paid, rows_of, total
+from campaign_lab.figures.money import avoided, known, own_phases, paid, rows_of, total
 from campaign_lab.figures.style import AVOIDED, CLEAR, INK, PAID, cut, drawn, hover, nothing, wrapped
+from campaign_lab.show import Sum
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, get_args
 from campaign_lab.figures.money import rows_of
 from campaign_lab.figures.style import CLEAR, INK, ON_MARKS, PAID, counted, drawn, hover, nothing, wrapped
 from campaign_lab.records import AwarenessStage
+from campaign_lab.show.profiles import stage_in_short
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -16,20 +17,13 @@ Need = dict[str, Any]
 Trace = dict[str, Any]
 
 STAGES: tuple[str, ...] = get_args(AwarenessStage)
-KNOWS = {
-    "unaware": "does not see<br>the problem",
-    "problem": "feels<br>the problem",
-    "solution": "knows that<br>solutions exist",
-    "product": "knows<br>this product",
-    "most": "ready to buy",
-}
-"""The five awareness stages (Eugene Schwartz, Breakthrough Advertising, 1966) in plain words."""
 ROW = 46
 LABEL_ROOM = 2.6
 """Width of the needs' column, in cells."""
 LEFT = -LABEL_ROOM - 0.5
 NEED_WIDTH = 40
 NAME_WIDTH = 18
+STAGE_WIDTH = 20
 
 
 def coverage_map(frame: pd.DataFrame) -> go.Figure:
@@ -40,8 +34,9 @@ def coverage_map(frame: pd.DataFrame) -> go.Figure:
     layout = {
         "xaxis": {
             "range": [LEFT, len(STAGES) - 0.5], "tickvals": list(range(len(STAGES))), "side": "top",
-            "ticktext": [f"<b>{stage}</b><br>{KNOWS[stage]}" for stage in STAGES], "showgrid": False, "ticklen": 0,
-            "title": {"text": "What the reader knows already (awareness stage)", "standoff": 8},
+            "ticktext": [f"<b>{stage}</b><br>{wrapped(stage_in_short(stage), STAGE_WIDTH)}" for stage in STAGES],
+            "showgrid": False, "ticklen": 0,
+            "title": {"text": "What the readers know already (awareness stage)", "standoff": 8},
         },
         "yaxis": {
             "range": [len(needs) - 0.5, -0.5], "showticklabels": False, "showgrid": False, "ticklen": 0,

@@ -4,31 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from campaign_lab.show import usd
+from campaign_lab.show import Sum
 
 if TYPE_CHECKING:
     import pandas as pd
 
 Row = Mapping[str, Any]
-
-
-@dataclass(frozen=True)
-class Sum:
-    """A sum of costs: the dollars that are known, and how many costs are not."""
-
-    usd: float
-    unknown: int = 0
-
-    def __add__(self, other: Sum) -> Sum:
-        return Sum(self.usd + other.usd, self.unknown + other.unknown)
-
-    def __str__(self) -> str:
-        if not self.unknown:
-            return usd(self.usd)
-        return f"at least {usd(self.usd)}" if self.usd else "not known"
 
 
 def rows_of(frame: pd.DataFrame) -> list[dict[str, Any]]:

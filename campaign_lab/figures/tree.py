@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from campaign_lab.figures.money import Sum, avoided, known, own_phases, rows_of
+from campaign_lab.figures.money import avoided, known, own_phases, rows_of
 from campaign_lab.figures.style import CLEAR, INK, PAID, counted, cut, drawn, hover, nothing, plain, wrapped
-from campaign_lab.show import usd
+from campaign_lab.show import Sum, usd
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -137,7 +137,7 @@ def _hover(row: Row) -> str:
 
 def _cost(row: Row) -> str:
     if row["cost"] is None:
-        return "not known"
+        return usd(None)
     return plain(usd(row["cost"])) if row["cost"] else "nothing paid"
 
 

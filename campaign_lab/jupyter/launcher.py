@@ -24,6 +24,7 @@ FIRST_PORT = 8888
 PORTS = 50
 """How many ports from the first one on are tried when none is asked for."""
 TOUR = "notebooks/00_tour.ipynb"
+STORE = "CAMPAIGN_LAB_STORE"
 OWN_TOKEN = "JUPYTER_TOKEN"  # noqa: S105  # the name of a variable
 LONGEST_SOCKET = 50
 """Characters of the folder for kernel sockets: a name of 50 more comes behind it, and a socket's path may have 104."""
@@ -118,8 +119,8 @@ def _environment(place: Place, store: str | None, user: str | None) -> dict[str,
         "JUPYTER_DATA_DIR": str(place.state),
         "JUPYTER_RUNTIME_DIR": str(place.run),
     }
-    if store:
-        told["CAMPAIGN_LAB_STORE"] = str(Path(store).expanduser().resolve())
+    if store := store or os.environ.get(STORE):
+        told[STORE] = str(Path(store).expanduser().resolve())  # each kernel works in its notebook's folder
     return told | ({"CAMPAIGN_LAB_USER": user} if user else {})
 
 
@@ -179,5 +180,5 @@ def _serve(place: Place, *, shown_token: str) -> None:
 def _tell(address: str, token: str, environment: Mapping[str, str]) -> None:
     """Says in plain words where it is and how it is stopped."""
     print(f"\n  Open    {address}{f'?token={token}' if token else f'   (with the token of your {OWN_TOKEN})'}")
-    print(f"  Lab     {environment.get('CAMPAIGN_LAB_STORE') or default_path()}")
+    print(f"  Lab     {environment.get(STORE) or default_path()}")
     print("  Stop    Ctrl-C. Kernels stop with it; whatever turns have finished is kept.\n", flush=True)

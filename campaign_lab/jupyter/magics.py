@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import builtins
-import keyword
 import re
-import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from campaign_lab.agents.phases import ORDER
 from campaign_lab.errors import NotFoundError
+from campaign_lab.panels.code_line import handle_for, known_as, open_line
 from campaign_lab.sessions.access import named_session
 from campaign_lab.sessions.session import Session
 from campaign_lab.store.rows import SessionRow
@@ -21,8 +20,6 @@ if TYPE_CHECKING:
 MAGIC = "%%angle"
 USE = "%%angle NAME [--at CHECKPOINT] [--session VARIABLE] [--phases LIST]"
 OPTIONS = ("at", "session", "phases")
-AFTER = {"root": "research", "research": "strategy", "strategy": "copy"}
-"""The phase that comes next."""
 OPTION = re.compile(r"(?:^|\s)--(?=[A-Za-z])")
 
 
@@ -74,9 +71,9 @@ async def run_angle(line: str, text: str) -> None:
     fork = _forked(base, wish)
     for number, phase in enumerate(wish.phases or (_next_phase(fork),)):
         display(await fork.run(phase, steer=None if number else steer))  # type: ignore[no-untyped-call]
-    variable = _variable(wish.name, shell.user_ns)
+    variable = handle_for(fork, shell.user_ns)
     shell.user_ns[variable] = fork
-    print(f"Go on with {variable} in another cell; in another notebook: {variable} = lab.open({fork.full_name!r})")
+    print(f"Go on with {variable} in another cell; in another notebook: {open_line(variable, known_as(fork))}")
 
 
 def read_line(line: str) -> AngleLine:
@@ -134,25 +131,7 @@ def _forked(base: Session, wish: AngleLine) -> Session:
 def _next_phase(fork: Session) -> str:
     """What comes after the checkpoint of the fork; questions and phases of one's own are stepped over."""
     done = [each.phase for each in fork.checkpoints()]
-    last = next((phase for phase in reversed(done) if phase in AFTER or phase == "copy"), "root")
-    if last not in AFTER:
+    last = next((phase for phase in reversed(done) if phase in ORDER), None)
+    if last == ORDER[-1]:
         raise AngleError(f"nothing comes after {last} by itself; name the phases with --phases")
-    return AFTER[last]
-
-
-def _variable(name: str, namespace: Mapping[str, Any]) -> str:
-    """A variable for the fork, made of its name, that hides nothing but an earlier handle of the same fork."""
-    plain = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold())  # as Python reads identifiers
-    words = "".join(each if f"_{each}".isidentifier() else " " for each in plain.replace("_", " ")).split()
-    made = "_".join(words)
-    made = made if made.isidentifier() else "_".join(("angle", *words))
-    while keyword.iskeyword(made) or hasattr(builtins, made) or not _is_free(made, name, namespace):
-        made += "_fork"
-    return made
-
-
-def _is_free(variable: str, name: str, namespace: Mapping[str, Any]) -> bool:
-    if not isinstance(held := namespace.get(variable), Session):
-        return variable not in namespace
-    row = _named(held)
-    return row.parent_session is not None and row.purpose == name
+    return ORDER[0] if last is None else ORDER[ORDER.index(last) + 1]

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Callable
-from html import escape
 from typing import Any
 
 import ipywidgets as widgets
 
 from campaign_lab.errors import LabError
-from campaign_lab.show import framed
+from campaign_lab.show import framed, text
 
-PLAIN = (LabError, ValueError, TypeError)
+PLAIN = (LabError, ValueError)
 """Errors whose text is written for the person at the panel."""
 
 
@@ -29,8 +28,8 @@ class Problem(widgets.HTML):  # type: ignore[misc]  # ipywidgets has no types
         said = words if isinstance(error, PLAIN) else f"This should not have happened: {type(error).__name__}: {words}"
         trace = "".join(traceback.format_exception(error))
         self.value = framed(
-            f'<div role="alert"><b>⚠ {escape(said)}</b><details><summary>Details for a bug report</summary>'
-            f"<pre>{escape(trace)}</pre></details></div>"
+            f'<div role="alert"><b>⚠ {text(said)}</b><details><summary>Details for a bug report</summary>'
+            f"<pre>{text(trace)}</pre></details></div>"
         )
 
     def clear(self) -> None:

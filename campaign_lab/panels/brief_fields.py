@@ -65,6 +65,11 @@ def checkbox(description: str, name: str, **options: Any) -> widgets.Checkbox:
     return widgets.Checkbox(description=description, tooltip=tooltip, indent=False, **options)
 
 
+def category(name: str) -> widgets.Checkbox:
+    """The box for a special ad category. Boxes are read out one by one, so each names the group itself."""
+    return checkbox(f"Special ad category: {choice(name)}", CATEGORIES, layout={"width": "33em"})
+
+
 def said(value: Any) -> str:
     """A field's value on one line, with the names of the stored choices in words."""
     if isinstance(value, list):

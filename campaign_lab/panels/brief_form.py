@@ -19,14 +19,14 @@ from campaign_lab.panels.brief_fields import (
     UNDER_FIELDS,
     WIDE,
     amount,
-    checkbox,
+    category,
     control,
     label,
     said,
 )
 from campaign_lab.panels.brief_toml import fields_of, site_from, site_in, toml
 from campaign_lab.show import framed, text
-from campaign_lab.show.text import plain, words
+from campaign_lab.show.text import plain
 
 
 class BriefForm(Panel):
@@ -38,7 +38,7 @@ class BriefForm(Panel):
     def __init__(self, brief: Brief | None = None, path: str | os.PathLike[str] | None = None) -> None:
         super().__init__()
         self.fields = {name: control(name) for name in Brief.model_fields if name not in ("sources", CATEGORIES)}
-        self.categories = {name: checkbox(words(name), CATEGORIES) for name in get_args(SpecialAdCategory)}
+        self.categories = {name: category(name) for name in get_args(SpecialAdCategory)}
         self.notes = {name: widgets.HTML(layout={"margin": UNDER_FIELDS, "display": "none"}) for name in self._names}
         self.status = widgets.HTML(layout={"margin": UNDER_FIELDS})
         self.file = widgets.Text(
@@ -115,8 +115,7 @@ class BriefForm(Panel):
         return [name for name in Brief.model_fields if name != "sources"]
 
     def _laid_out(self) -> list[widgets.Widget]:
-        heading = widgets.Label(label(CATEGORIES), layout={"width": "calc(13em + 6px)", "justify_content": "flex-end"})
-        boxes = widgets.HBox([heading, widgets.VBox(list(self.categories.values()))])
+        boxes = widgets.VBox(list(self.categories.values()), layout={"margin": UNDER_FIELDS})
         rows = [
             widgets.VBox([boxes if name == CATEGORIES else self.fields[name], self.notes[name]]) for name in self._names
         ]
@@ -176,7 +175,7 @@ class BriefForm(Panel):
                 problems.setdefault(name, []).append(self._as_typed(message))
         for name, note in self.notes.items():
             problem = text("; ".join(problems.get(name, ())))
-            note.value = framed(f'<span role="alert">⚠ {problem}</span>') if problem else ""
+            note.value = framed(f'<span role="status">⚠ {problem}</span>') if problem else ""
             note.layout.display = None if problem else "none"
         count = len(problems)
         wrong = f"⚠ {count} field{' needs' if count == 1 else 's need'} a look"

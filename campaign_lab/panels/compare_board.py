@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 import ipywidgets as widgets
 
+from campaign_lab.agents.phases import ORDER
 from campaign_lab.panels.base import Panel
 from campaign_lab.panels.judgement import LINES, Judgement, Look
 from campaign_lab.panels.variants import Group, Row, cost_of, differences_html, groups, twin_html
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
 
 SHOWN = 5
 """Forks that stand in the list without scrolling."""
-USUAL = ("research", "strategy", "copy")
 WRAP = {"flex_flow": "row wrap"}
 
 
@@ -72,12 +72,14 @@ class CompareBoard(Panel):
         if self.only_differences.value:
             found = [group for group in (each.differing() for each in found) if any(group.columns)]
         before = self.angle.label
-        self._groups, self._drawing = found, True
-        self.angle.options = [(group.title, number) for number, group in enumerate(found)]
         titles = [group.title for group in found]
-        if found:
-            self.angle.value = titles.index(before) if before in titles else 0
-        self._drawing = False
+        self._groups, self._drawing = found, True
+        try:
+            self.angle.options = [(title, number) for number, title in enumerate(titles)]
+            if found:
+                self.angle.value = titles.index(before) if before in titles else 0
+        finally:
+            self._drawing = False
         self.notes.value = framed("".join(f"<p>{line}</p>" for line in self._notes(found)))
         self.show_angle()
 
@@ -86,8 +88,9 @@ class CompareBoard(Panel):
         group = self._groups[self.angle.value] if self.angle.value is not None else None
         chosen, old = self._shown(), self.grid.children
         self.cards = []
-        columns = zip(chosen, group.columns, strict=True) if group else ()
-        self.grid.children = [self._column(place, column) for place, column in columns]
+        self.grid.children = (
+            [self._column(place, group, number) for number, place in enumerate(chosen)] if group else ()
+        )
         for widget in old:
             _close(widget)
         differ = self.only_differences.value and group is not None
@@ -136,21 +139,23 @@ class CompareBoard(Panel):
         return [place for place in self.forks.value if self._rows[place]]
 
     def _save(self, card: Judgement, name: str, value: Any) -> None:
-        """Stores what was changed on a card; when that cannot be, the card shows what is stored."""
+        """Stores what was changed on a card; the card shows what is stored, also when that cannot be, or not be read anew."""
         self.problem.clear()
-        row = card.row
+        row, said = card.row, ""
         try:
             self.sessions[card.place].rate(row["id"], **{name: value})
+            what = {"pick": value or "undecided", "rating": f"rating {value or 'taken back'}", "note": "note"}[name]
+            said = f"saved: {what}, by {self._lab.user} · “{row['headline']}” of {row['session']}"
+            row = card.changed(name, value)
+            self._read()
+            for each in self.cards:  # a record that several forks carry is judged in all of them
+                stored = (row for row in self._rows[each.place] if row["id"] == each.row["id"])
+                each.show(next(stored, each.row))
         except Exception as error:
             card.show(row)
             self.problem.show(error)
-            return
-        self._read()
-        for each in self.cards:  # a record that several forks carry is judged in all of them
-            stored = (row for row in self._rows[each.place] if row["id"] == each.row["id"])
-            each.show(next(stored, each.row))
-        said = {"pick": value or "undecided", "rating": f"rating {value or 'taken back'}", "note": "note"}[name]
-        self._say(f"saved: {said}, by {self._lab.user} · “{row['headline']}” of {row['session']}")
+            said += " · the board could not be read anew" if said else ""
+        self._say(said)
 
     def _sender(self, session: Session) -> tuple[str, str]:
         """The brand as the advertisement names it, and its address; forks of one research have the same."""
@@ -206,16 +211,18 @@ class CompareBoard(Panel):
         self.next_button.on_click(self.guarded(lambda: self.step(1)))
         self.refresh_button.on_click(self.guarded(self.refresh))
 
-    def _column(self, place: int, rows: Sequence[Row]) -> widgets.VBox:
+    def _column(self, place: int, group: Group, number: int) -> widgets.VBox:
         """A fork's variants in the chosen angle, one card below the other."""
+        rows, user = group.columns[number], self._lab.user
         brand, address = self._sender(self.sessions[place])
         ads = [ad_html(row, brand=brand, address=address) for row in rows]
         cards = [
-            Judgement(row, ad, place=place, look=self._look, save=self._save) for row, ad in zip(rows, ads, strict=True)
+            Judgement(row, ad, place=place, user=user, look=self._look, save=self._save)
+            for row, ad in zip(rows, ads, strict=True)
         ]
         self.cards += cards
         head = f"<b>{apart(self._titles[place])}</b><br><small>own cost {usd(cost_of(self._rows[place]))}</small>"
-        none = "" if rows else "<p>No variant here.</p>"
+        none = "" if rows else f"<p>{group.lack(rows)}</p>"
         title = widgets.HTML(framed(head + none), style=self._look.html, layout=self._look.inside)
         return widgets.VBox([title, *cards], layout=self._look.column)
 
@@ -233,7 +240,7 @@ class CompareBoard(Panel):
         for place in places:
             if not self._rows[place]:
                 reached = {point.phase for point in self.sessions[place].checkpoints()}
-                runs = " and then ".join(f'<code>run("{phase}")</code>' for phase in USUAL if phase not in reached)
+                runs = " and then ".join(f'<code>run("{phase}")</code>' for phase in ORDER if phase not in reached)
                 todo = f"await its {runs}" if runs else "its copy is not valid: run it again with take=2"
                 notes.append(f"{apart(self._titles[place])} has no copy yet: {todo}.")
         return notes

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import ipywidgets as widgets
 
-from campaign_lab.figures.money import Sum, avoided, paid, rows_of, total
+from campaign_lab.figures.money import avoided, paid, rows_of, total
 from campaign_lab.panels.base import Panel
 from campaign_lab.sessions.budgets import midnight_of, spent_by
-from campaign_lab.show import framed, text, usd
+from campaign_lab.show import Sum, framed, text, usd
 from campaign_lab.store import tables
 
 if TYPE_CHECKING:

@@ -17,6 +17,8 @@ Save = Callable[["Judgement", str, Any], None]
 
 PICKS = (("Pick", "pick"), ("Reject", "reject"), ("Undecided", ""))
 RATINGS = (("not rated", 0), *((str(number), number) for number in range(1, 6)))
+NOTHING: Row = {"pick": "", "rating": None, "note": ""}
+"""Who has said nothing yet."""
 LABEL_WIDTH = "5.5em"
 LINES = "line-height:1.4"
 """Widgets set texts as far apart as the fields beside them are high."""
@@ -38,12 +40,13 @@ class Look:
 class Judgement(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
     """The card of one variant. ``save`` hears what the user changes; ``show`` puts in what is stored, unheard.
 
-    ``place`` is that of its fork among those that are compared.
+    ``place`` is that of its fork among those that are compared. The controls hold what ``user`` has said, and stand empty
+    below the judgement of somebody else: so a change of one of them takes over nothing, and any of it can be confirmed.
     """
 
-    def __init__(self, row: Row, ad: str, *, place: int, look: Look, save: Save) -> None:
+    def __init__(self, row: Row, ad: str, *, place: int, user: str, look: Look, save: Save) -> None:
         super().__init__(layout=look.card)
-        self.row, self.place = row, place
+        self.row, self.place, self._user = row, place, user
         self._save, self._listening = save, False
         of = f"“{plain(row['headline'])}” of {plain(row['session'])}"
         self.ad = widgets.HTML(framed(f'<div style="{LINES}">{ad}</div>'), style=look.html, layout=look.inside)
@@ -68,10 +71,18 @@ class Judgement(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
     def show(self, row: Row) -> None:
         """Shows what is stored."""
         self.row, self._listening = row, False
-        self.pick.value, self.rating.value, self.note.value = row["pick"], row["rating"] or 0, row["note"]
-        by = f" (by {row['rated_by']})" if row["rated_by"] else ""
-        self.said.value = framed(f"<small>{text(judged(row) + by)}</small>")
-        self._listening = True
+        own = row if row["rated_by"] == self._user else NOTHING
+        try:
+            self.pick.value, self.rating.value, self.note.value = own["pick"], own["rating"] or 0, own["note"]
+        finally:
+            self._listening = True
+        by = f"{row['rated_by']}: " if row["rated_by"] else ""
+        self.said.value = framed(f"<small>{text(by + judged(row))}</small>")
+
+    def changed(self, name: str, value: Any) -> Row:
+        """The row as it is stored once the user has changed this: what somebody else said is no part of it."""
+        own = {} if self.row["rated_by"] == self._user else NOTHING
+        return {**self.row, **own, name: value or NOTHING[name], "rated_by": self._user}
 
     def _heard(self, name: str) -> Callable[[Any], None]:
         def changed(change: Any) -> None:

@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import Literal, Self
 
 from campaign_lab.agents.events import AgentLine, Board, Event, TurnStarted
-from campaign_lab.show import text, usd
+from campaign_lab.show import text
 
 DRAW_S = 0.1
 """The shortest time between two drawings, in seconds: each is a message to the browser."""
@@ -85,7 +85,7 @@ def _row(line: AgentLine, elapsed_s: float | None) -> str:
     """One agent's line. Names and reasons come from models, so they are escaped."""
     pages = f"{line.pages_read} of {line.pages_asked}" if line.pages_asked else "-"
     took = "-" if elapsed_s is None else f"{elapsed_s:.0f} s"
-    numbers = (pages, f"{line.tokens:,}", took, usd(line.cost_usd))
+    numbers = (pages, f"{line.tokens:,}", took, str(line.cost))
     return (
         f'<tr><th scope="row" style="{CELL}">{text(line.name)}</th><td style="{CELL}">{text(line.words())}</td>'
         + "".join(f'<td style="{NUMBER}">{number}</td>' for number in numbers)

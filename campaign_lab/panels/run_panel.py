@@ -41,8 +41,9 @@ class RunPanel(Panel):
         self._cell = current_cell()
         self._panel = f"panel {','.join(phases) if self._cell.cell_id else uuid.uuid4()}"
         self._states: list[PhaseState] = []
-        self._lock = threading.Lock()  # callbacks have no fixed thread
+        self._lock = threading.RLock()  # callbacks have no fixed thread, and observers of our traits call back
         self._job: Job[Turn] | None = None
+        self._running = False  # not job.ended: that comes after Run can be clicked again
         self.turns: tuple[Turn, ...] = ()
         """The turns that the last run has finished, in order."""
         self._reset()
@@ -65,12 +66,15 @@ class RunPanel(Panel):
     def start(self) -> Job[Turn]:
         """Starts the run, unless it is under way: then that one is given."""
         with self._lock:
-            if self._job is None or self._job.ended.is_set():
-                self.run_button.disabled, self.cancel_button.disabled = True, False
-                self._say("running")
-                self.problem.clear()
+            if self._job is None or not self._running:
                 self._reset()
-                self._job = self._session._context.loop.submit(self._work())
+                job = self._job = self._session._context.loop.submit(self._work())
+                self._running = True
+                self.problem.clear()
+                self.run_button.disabled = True
+                self._say("running")
+                self.cancel_button.disabled = False  # last: whoever hears of it may cancel
+                return job
             return self._job
 
     def cancel(self) -> None:
@@ -86,8 +90,9 @@ class RunPanel(Panel):
 
         Raises what ``session.run`` raises; TurnFailed when the run was cancelled at the panel.
         """
-        job = self.start()
-        self._in_cell = True
+        with self._lock:
+            job = self.start()
+            self._in_cell = True
         try:
             while not job.ended.is_set():  # noqa: ASYNC110  # a thread's; and an interrupt reaches no idle await
                 await asyncio.sleep(HEARTBEAT_S)
@@ -97,9 +102,10 @@ class RunPanel(Panel):
             raise
         if not job.future.cancelled():
             return job.future.result()
-        if len(self.turns) == len(self._phases):
-            return self.turns[-1]  # cancelled too late
-        stopped = self._phases[len(self.turns)].name
+        turns = self.turns
+        if len(turns) == len(self._phases):
+            return turns[-1]  # cancelled too late
+        stopped = self._phases[len(turns)].name
         raise TurnFailed(stopped, "cancelled", "it was cancelled", "Phases that were finished are kept.")
 
     # -- in the loop's thread
@@ -115,8 +121,9 @@ class RunPanel(Panel):
         except Exception as error:
             self._end("failed", error)
             raise
+        last = self.turns[-1]
         self._end("done")
-        return self.turns[-1]
+        return last
 
     async def _run_phase(self, number: int) -> None:
         self._live, self._states[number] = LiveBoard(), "running"
@@ -132,8 +139,9 @@ class RunPanel(Panel):
         self._drawing.changed = True
 
     def _draw(self) -> None:
-        if not self.cancel_button.disabled:
-            self._say("queued" if self._queued else "running")
+        with self._lock:
+            if not self.cancel_button.disabled:
+                self._say("queued" if self._queued else "running")
         self._draw_phases()
         self.agents.value = framed(self._live.html())
 
@@ -146,8 +154,10 @@ class RunPanel(Panel):
         if error is not None:
             self.problem.show(error)
         with self._lock:
+            self.cancel_button.disabled = True
             self._say(f"{end}{self._remarks()}")
-            self.run_button.disabled, self.cancel_button.disabled = False, True
+            self._running = False
+            self.run_button.disabled = False  # last: whoever hears of it may run again
 
     # -- inside
 
@@ -174,7 +184,7 @@ class RunPanel(Panel):
         return f"<details{unfolded}><summary>Results of {text(turn.phase)}</summary>{turn._repr_html_()}</details>"
 
     def _say(self, words: str) -> None:
-        self.status.value = f'<span role="status">{text(words)}</span>'
+        self.status.value = framed(f'<span role="status">{text(words)}</span>')
 
     def _draw_phases(self) -> None:
         names = [phase.name for phase in self._phases]

@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import ipywidgets as widgets
 
+from campaign_lab.agents.phases import ORDER
+from campaign_lab.errors import NotFoundError
 from campaign_lab.panels.base import Panel
-from campaign_lab.panels.code_line import open_line, run_line
+from campaign_lab.panels.code_line import handle_for, known_as, open_line, run_line
 from campaign_lab.panels.tree_lines import Choice, checkpoint_html, details, options, plain, session_html
-from campaign_lab.sessions.listing import find_session, tree_rows
+from campaign_lab.sessions.listing import tree_rows
 from campaign_lab.sessions.standing import current_cell, running_for
 from campaign_lab.show import framed, text, tree_html
 from campaign_lab.show.text import words
@@ -24,8 +26,6 @@ Row = Mapping[str, Any]
 SHOWN = 16
 """Lines of the list that stand on the screen; the others are scrolled to."""
 PERMISSIONS = (("read it", "read"), ("read and fork it", "fork"), ("read and run it", "run"))
-USUAL = ("research", "strategy", "copy")
-"""The phases in the order in which a campaign goes through them."""
 WIDE = {"width": "auto"}
 
 
@@ -54,7 +54,9 @@ class SessionTree(Panel):
 
     @property
     def chosen(self) -> tuple[Row, Row | None]:
-        """The chosen session, and its checkpoint where one is chosen."""
+        """The chosen session, and its checkpoint where one is chosen. Raises NotFoundError when nothing is left to choose."""
+        if self.tree.value is None:
+            raise NotFoundError("session", self._row.name)
         session_id, number = self.tree.value
         row = next(row for row in self.rows if row["id"] == session_id)
         return row, next((point for point in row["checkpoints"] if point["number"] == number), None)
@@ -78,10 +80,14 @@ class SessionTree(Panel):
         lines = options(self.rows, context.user, now)
         choices = [place for _, place in lines]
         self._drawing = True
-        with self.tree.hold_sync():
-            self.tree.options, self.tree.rows = lines, min(max(len(lines), 4), SHOWN)
-            self.tree.value = next((each for each in (wanted, (self._row.id, None), *choices) if each in choices), None)
-        self._drawing = False
+        try:
+            with self.tree.hold_sync():
+                self.tree.options, self.tree.rows = lines, min(max(len(lines), 4), SHOWN)
+                self.tree.value = next(
+                    (each for each in (wanted, (self._row.id, None), *choices) if each in choices), None
+                )
+        finally:
+            self._drawing = False
         forks = sum(bool(row["parent"]) for row in self.rows)
         points = sum(len(row["checkpoints"]) for row in self.rows)
         self.summary.value = framed(f"<b>Fork tree</b>: {len(self.rows)} sessions, {forks} forks, {points} checkpoints")
@@ -97,7 +103,7 @@ class SessionTree(Panel):
         if steer:
             self._steers[fork.id] = steer
         self.refresh((fork.id, None))
-        self.code.value = run_line(fork.name, self._known_as(fork), _first_phase(self.chosen[0]), steer=steer)
+        self.code.value = run_line(handle_for(fork), known_as(fork), _first_phase(self.chosen[0]), steer=steer)
         made = "was there already" if old else "is forked"
         self._say(f"“{fork.name}” {made}. Nothing was run: copy the code into a cell.")
         self.purpose.value = self.steer.value = ""
@@ -107,10 +113,10 @@ class SessionTree(Panel):
         """Shows the code that opens the chosen session, and what the session holds."""
         row, _ = self.chosen
         session = self._session(row)
-        name, known_as = session.name, self._known_as(session)
-        line = open_line(name, known_as)
+        name, handle, found_as = session.name, handle_for(session), known_as(session)
+        line = open_line(handle, found_as)
         if session.stands_at_its_start:
-            line = run_line(name, known_as, _first_phase(row), steer=self._steers.get(session.id, ""))
+            line = run_line(handle, found_as, _first_phase(row), steer=self._steers.get(session.id, ""))
         self.code.value = line
         self.detail.value = framed(details([("Session", text(name)), *_holdings(session)]))
         self._say(f"“{name}”: copy the code into a cell to open it.")
@@ -212,7 +218,13 @@ class SessionTree(Panel):
 
     def _show_chosen(self) -> None:
         """What is known of the chosen line, and what the controls say of it."""
-        if self._drawing or self.tree.value is None:
+        if self._drawing:
+            return
+        if self.tree.value is None:
+            self.detail.value = self.new_name.value = self.code.value = ""
+            self._say(
+                f"There is nothing left to choose: “{self._row.name}” is gone, or it is not shared with you any more."
+            )
             return
         row, point = self.chosen
         now = self._lab._context.now()
@@ -229,23 +241,11 @@ class SessionTree(Panel):
     def _session(self, row: Row) -> Session:
         return self._lab.open(row["id"])
 
-    def _known_as(self, session: Session) -> str:
-        """What ``lab.open`` finds this very session by: its full name, or its id where that means another one, or a file."""
-        context = self._lab._context
-        try:
-            found = context.engine.call(
-                lambda con: find_session(con, context.user, session.full_name, now=context.now())
-            )
-        except Exception:
-            found = None
-        readable = found is not None and found.id == session.id and not session.full_name.endswith(".duckdb")
-        return session.full_name if readable else session.id
-
 
 def _first_phase(row: Row) -> str:
     """What a campaign usually runs first on a fork that starts where this one does."""
     done = _phases(row)[: row["checkpoint"]]
-    return next((phase for phase in USUAL if phase not in done), USUAL[-1])
+    return next((phase for phase in ORDER if phase not in done), ORDER[-1])
 
 
 def _phases(row: Row) -> list[str]:

@@ -19,6 +19,7 @@ Column = Sequence[Row]
 FIELDS = ("angle", "headline", "primary_text", "description", "call_to_action", "language")
 """What tells two variants apart: what a reader of the feed may notice, and the angle behind it."""
 JUDGED = {"pick": "picked", "reject": "rejected", "": "undecided"}
+NOTHING_OWN = "Nothing of its own here: its variants are in every chosen fork"
 CELL = ' style="text-align:left;vertical-align:top"'
 
 
@@ -28,17 +29,34 @@ class Group:
 
     title: str
     columns: tuple[tuple[Row, ...], ...]
+    shared: bool = False
+    """Are variants left out that all forks have?"""
 
     def differing(self) -> Group:
         """The group without the variants that all forks have."""
         common = set.intersection(*({_texts(row) for row in column} for column in self.columns))
         left = (tuple(row for row in column if _texts(row) not in common) for column in self.columns)
-        return Group(self.title, tuple(left))
+        return Group(self.title, tuple(left), bool(common))
 
     def differences(self) -> list[list[str]]:
         """What differs, a row a field: the variant's number, the field, and its text in each fork."""
         several = enumerate(zip_longest(*self.columns, fillvalue=None), 1)
-        return [line for number, variants in several for line in _fields_apart(number, variants)]
+        return [line for number, variants in several for line in self._fields_apart(number, variants)]
+
+    def lack(self, column: Column) -> str:
+        """What is said where a fork has no variant, or no further one."""
+        if not self.shared:
+            return "none" if column else "No variant here."
+        return NOTHING_OWN if not column else "nothing more of its own"
+
+    def _fields_apart(self, number: int, variants: Sequence[Row | None]) -> Iterator[list[str]]:
+        for field in FIELDS if all(variants) else ("headline",):
+            said = [
+                self.lack(column) if row is None else _said(row, field)
+                for row, column in zip(variants, self.columns, strict=True)
+            ]
+            if len(set(said)) > 1:
+                yield [str(number), words(field), *said]
 
 
 def groups(columns: Sequence[Column]) -> list[Group]:
@@ -66,13 +84,6 @@ def _group(columns: Sequence[Column], motivation: str, name: str | None) -> Grou
 
 def _texts(row: Row) -> tuple[str, ...]:
     return tuple(str(row[field]) for field in FIELDS)
-
-
-def _fields_apart(number: int, variants: Sequence[Row | None]) -> Iterator[list[str]]:
-    for field in FIELDS if all(variants) else ("headline",):
-        said = ["none" if row is None else _said(row, field) for row in variants]
-        if len(set(said)) > 1:
-            yield [str(number), words(field), *said]
 
 
 def _said(row: Row, field: str) -> str:

@@ -14,8 +14,9 @@ if TYPE_CHECKING:
     from campaign_lab.rehearsal.model import Reader
     from campaign_lab.rehearsal.server import RehearsalServer
 
-REVISION = 1
-"""Raise it when the same conversation gets another answer or another price: stored turns are then not replayed."""
+REVISION = 2
+"""Raise it when the same conversation gets another answer or another price: stored turns are then not replayed.
+tests/fingerprints.toml knows the answers of each revision, so that no change goes unseen."""
 
 
 class RehearsedPhase(Protocol):

@@ -74,7 +74,7 @@ def _french(pages: Sequence[Mapping[str, Any]], own: set[str]) -> Scores:
 
 
 def _weighted(pages: Sequence[Mapping[str, Any]]) -> list[tuple[int, str]]:
-    """The texts of English pages; titles, headings and descriptions say more about the topic than the rest."""
+    """The texts of the pages with their weight; titles, headings and descriptions say more about the topic than the rest."""
     texts: list[tuple[int, str]] = []
     for place, page in enumerate(pages):
         texts += [(3 if place else 6, page["title"]), (2 if place else 4, page["description"]), (1, page["text"])]

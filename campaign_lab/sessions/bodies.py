@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from campaign_lab.sessions.lines import Stored
@@ -13,11 +14,33 @@ NOT_HELD = "claims: no supported quote holds"
 
 
 def parts_in(value: Any) -> tuple[list[Part], list[Part]]:
-    """Every claim and every quote with its page, in reading order, each once."""
+    """Every claim and every quote below the value, in reading order, each once. The value itself is neither."""
     claims: dict[tuple[Any, ...], Part] = {}
     quotes: dict[tuple[Any, ...], Part] = {}
-    _collect(value, claims, quotes)
+    for part in _below(value):
+        if is_claim(part):
+            claims.setdefault((part["text"], *map(_quote, part["evidence"])), part)
+        elif is_quote(part):
+            quotes.setdefault(_quote(part), part)
     return list(claims.values()), list(quotes.values())
+
+
+def is_claim(value: Any) -> bool:
+    """Is it a statement with the quotes that carry it? A record of one's own may use the same names for other things."""
+    match value:
+        case {"text": str(), "evidence": list(evidence)}:
+            return all(map(is_quote, evidence))
+        case _:
+            return False
+
+
+def is_quote(value: Any) -> bool:
+    """Is it a quote with its page?"""
+    match value:
+        case {"quote": str(), "url": str()}:
+            return True
+        case _:
+            return False
 
 
 def counts(record: Stored) -> dict[str, int]:
@@ -43,10 +66,10 @@ def text_of(value: Any) -> str:
             return value
         case list():
             return " · ".join(filter(None, map(text_of, value)))
-        case {"text": str(statement), "evidence": list()}:
-            return statement
-        case {"quote": str(words), "url": str()}:
-            return words
+        case {"text": statement} if is_claim(value):
+            return str(statement)
+        case {"quote": words} if is_quote(value):
+            return str(words)
         case dict():
             texts = (text_of(each) for each in value.values() if isinstance(each, str | list | dict))
             return ": ".join(filter(None, texts))
@@ -61,17 +84,14 @@ def _stands(claim: Part, remarks: list[str]) -> bool:
     return not told and any(quote.get("supported") is True for quote in claim["evidence"])
 
 
-def _collect(value: Any, claims: dict[tuple[Any, ...], Part], quotes: dict[tuple[Any, ...], Part]) -> None:
-    if isinstance(value, dict):
-        if "evidence" in value and "text" in value:
-            claims.setdefault((value["text"], *map(_quote, value["evidence"])), value)
-        elif "quote" in value and "url" in value:
-            quotes.setdefault(_quote(value), value)
-        value = value.values()
-    for each in value:
+def _below(value: Any) -> Iterator[Part]:
+    """All objects below a value, in reading order."""
+    for each in value.values() if isinstance(value, dict) else value:
+        if isinstance(each, dict):
+            yield each
         if isinstance(each, dict | list):
-            _collect(each, claims, quotes)
+            yield from _below(each)
 
 
 def _quote(part: Part) -> tuple[Any, ...]:
-    return part["quote"], part["url"], part.get("supported")
+    return part["quote"], part["url"], part.get("supported") is True

@@ -9,13 +9,13 @@ from datetime import datetime
 from pathlib import PurePath
 from typing import TYPE_CHECKING
 
-from campaign_lab.sessions import access, judging
+from campaign_lab.sessions import access, judgements
 from campaign_lab.store import tables, transfer
 from campaign_lab.store.rows import (
     AttemptRow,
     CacheRow,
+    JudgementRow,
     PageRow,
-    PickRow,
     RecordRow,
     RequestRow,
     SessionRow,
@@ -38,24 +38,32 @@ class Bundle:
     attempts: tuple[AttemptRow, ...]
     requests: tuple[RequestRow, ...]
     records: tuple[RecordRow, ...]
-    picks: tuple[PickRow, ...]
+    judgements: tuple[JudgementRow, ...]
     cache: tuple[CacheRow, ...]
     transcripts: tuple[Transcript, ...]
     pages: tuple[PageRow, ...]
 
 
-def collect(con: Con, session: SessionRow) -> Bundle:
-    """Everything on the session's line, and the pages that its campaign has read."""
+def collect(con: Con, session: SessionRow, user: str | None = None) -> Bundle:
+    """Everything on the session's line, and the pages that its campaign has read.
+
+    ``user``: whoever it is collected for; judgements that the user may not know are left out. None: nothing is.
+    """
     line = tables.line_of(con, session.tip_turn)
     ids = [turn.id for turn in line]
     owner = access.root_owner(con, session)
+    said = (
+        tables.select(con, JudgementRow, f"WHERE turn_id {_THESE} ORDER BY turn_id, n, user_name", [ids])
+        if user is None
+        else judgements.known_to(con, ids, user)
+    )
     return Bundle(
         sessions=(session, *_came_through(con, session, line)),
         turns=tuple(line),
         attempts=tuple(tables.select(con, AttemptRow, f"WHERE id {_THESE}", [ids])),
         requests=tuple(tables.select(con, RequestRow, f"WHERE attempt_id {_THESE}", [ids])),
         records=tuple(tables.select(con, RecordRow, f"WHERE turn_id {_THESE} ORDER BY turn_id, n", [ids])),
-        picks=tuple(tables.select(con, PickRow, f"WHERE turn_id {_THESE} ORDER BY turn_id, n, user_name", [ids])),
+        judgements=tuple(said),
         cache=tuple(tables.select(con, CacheRow, f"WHERE attempt_id {_THESE}", [ids])),
         transcripts=tuple(transfer.transcripts_of(con, ids)),
         pages=tuple(
@@ -119,7 +127,9 @@ def store(con: Con, bundle: Bundle, owner: str = "") -> None:
     tables.insert(con, [row for row in bundle.attempts if row.id not in known["attempt"]])
     tables.insert(con, [row for row in bundle.requests if row.attempt_id not in known["attempt"]])
     tables.insert(con, [row for row in bundle.records if row.turn_id not in known["record"]])
-    judging.take_in(con, bundle.picks, fresh={turn for turn in turns if turn not in known["record"]}, owner=owner)
+    judgements.take_in(
+        con, bundle.judgements, fresh={turn for turn in turns if turn not in known["record"]}, owner=owner
+    )
     tables.insert(con, [row for row in bundle.cache if row.attempt_id not in known["cache"]])
     transfer.add_transcripts(con, bundle.transcripts)
     for page in bundle.pages:

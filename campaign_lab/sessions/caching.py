@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Literal
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Literal
 
+from campaign_lab.sessions.lines import THESE
 from campaign_lab.store.rows import RequestRow
+
+if TYPE_CHECKING:
+    from campaign_lab.store.tables import Con
 
 WARM_SHARE = 0.95
 COLD_SHARE = 0.5
+LONG_LIFE, SHORT_LIFE = timedelta(hours=1), timedelta(minutes=5)
+"""How long an entry of the prompt cache lives after its last use, by how it was written."""
 
 
 State = Literal["warm", "partial", "cold"]
@@ -38,22 +44,69 @@ def verdict(
     theirs = [request for request in before if not request.subpath and request.complete]
     if not mine or not theirs:
         return None
-    last = theirs[-1]
-    written = last.cache_write_5m_tokens + last.cache_write_1h_tokens
-    expected = last.input_tokens + last.cache_read_tokens + written
-    read = mine[0].cache_read_tokens
+    expected, read = _prompt(theirs[-1]), mine[0].cache_read_tokens
     state = state_of(read, expected)
     if state == "warm":
         return CacheVerdict("warm", read, expected, "the checkpoint's prompt was read from the cache")
-    age_s = (started_at - before_ended_at).total_seconds()
-    life_s = 3600 if last.cache_write_1h_tokens or not last.cache_write_5m_tokens else 300
-    if age_s > life_s:
-        reason = f"the checkpoint was {_duration(age_s)} old, and its cache entry lives {_duration(life_s)}"
-    elif not written and not last.cache_read_tokens:
+    age, life = started_at - before_ended_at, _life_after(theirs)
+    if life is None:
         reason = "the checkpoint's prompt was too short to be cached, or the endpoint does not cache"
+    elif age > life:
+        reason = f"the checkpoint was {_duration(age)} old, and its cache entry lives {_duration(life)}"
     else:
-        reason = f"the checkpoint was only {_duration(age_s)} old: the endpoint dropped its entry, or a part before it changed"
+        reason = (
+            f"the checkpoint was only {_duration(age)} old: the endpoint dropped its entry, or a part before it changed"
+        )
     return CacheVerdict(state, read, expected, reason)
+
+
+def states(con: Con, parents: Mapping[str, str | None]) -> dict[str, State]:
+    """The verdicts' states of many turns, each given with the one before it; turns of which it is not known are left out."""
+    wanted = list({turn for pair in parents.items() for turn in pair if turn is not None})
+    sql = (
+        "SELECT attempt_id, cache_read_tokens, input_tokens + cache_read_tokens + cache_write_5m_tokens + cache_write_1h_tokens "
+        f"FROM requests WHERE subpath = '' AND complete AND attempt_id {THESE} ORDER BY n"
+    )
+    read: dict[str, int] = {}
+    prompt: dict[str, int] = {}
+    for turn, cached, whole in con.execute(sql, [wanted]).fetchall():
+        read.setdefault(turn, cached)  # by the first request
+        prompt[turn] = whole  # of the last one
+    return {
+        turn: state_of(read[turn], prompt[before])
+        for turn, before in parents.items()
+        if turn in read and before in prompt
+    }
+
+
+def life_of(long_tokens: int, short_tokens: int) -> timedelta | None:
+    """How long the end of a prompt lives of which so much was written for long and for short; None when nothing was.
+
+    What is written for long stands before what is written for short, so the end lives as long as the latter.
+    """
+    return SHORT_LIFE if short_tokens else LONG_LIFE if long_tokens else None
+
+
+def warm_until(con: Con, turn: str | None = None) -> dict[str, datetime]:
+    """By turn, until when the cached prompt of its end can be read; of all turns of the lab, or of one.
+
+    It lives on from the last use: the end of the turn, or of one that follows it. How long, the main agent's last request
+    that wrote to the cache says. Turns that cached nothing are not there.
+    """
+    written = (
+        "SELECT attempt_id, arg_max(cache_write_1h_tokens, coalesce(n, 0)) AS long, "
+        "arg_max(cache_write_5m_tokens, coalesce(n, 0)) AS short "
+        "FROM requests WHERE subpath = '' AND complete AND cache_write_1h_tokens + cache_write_5m_tokens > 0 "
+        f"{'' if turn is None else 'AND attempt_id = $turn '}GROUP BY attempt_id"
+    )
+    sql = (
+        "SELECT turns.id, greatest(turns.finished_at, max(later.finished_at)), any_value(long), any_value(short) "
+        f"FROM turns JOIN ({written}) AS written ON written.attempt_id = turns.id "
+        "LEFT JOIN turns AS later ON later.parent_turn = turns.id GROUP BY turns.id, turns.finished_at"
+    )
+    rows = con.execute(sql, {} if turn is None else {"turn": turn}).fetchall()
+    lives = ((found, used, life_of(long, short)) for found, used, long, short in rows)
+    return {found: used + life for found, used, life in lives if life}
 
 
 def state_of(read_tokens: int, expected_tokens: int) -> State:
@@ -62,8 +115,24 @@ def state_of(read_tokens: int, expected_tokens: int) -> State:
     return "warm" if share >= WARM_SHARE else "cold" if share < COLD_SHARE else "partial"
 
 
-def _duration(seconds: float) -> str:
-    """Seconds in the unit that a person would use."""
+def _life_after(requests: Sequence[RequestRow]) -> timedelta | None:
+    """As the last request that wrote to the cache says; an entry that was only read is taken for a long-lived one."""
+    for request in reversed(requests):
+        if life := life_of(request.cache_write_1h_tokens, request.cache_write_5m_tokens):
+            return life
+    return LONG_LIFE if requests[-1].cache_read_tokens else None
+
+
+def _prompt(request: RequestRow) -> int:
+    """The tokens of its whole prompt."""
+    return (
+        request.input_tokens + request.cache_read_tokens + request.cache_write_5m_tokens + request.cache_write_1h_tokens
+    )
+
+
+def _duration(time: timedelta) -> str:
+    """A time in the unit that a person would use."""
+    seconds = time.total_seconds()
     for unit, size in (("h", 3600), ("min", 60)):
         if seconds >= size:
             return f"{seconds / size:.0f} {unit}"

@@ -10,11 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 from campaign_lab.agents.prices import known_sum
 from campaign_lab.records import Angle, CopyVariant
+from campaign_lab.sessions import caching
 from campaign_lab.sessions.bodies import counts
-from campaign_lab.sessions.caching import state_of
-from campaign_lab.sessions.judging import judgements
+from campaign_lab.sessions.judgements import judgements_of
 from campaign_lab.sessions.lines import (
-    THESE,
     Line,
     Name,
     Phases,
@@ -27,7 +26,7 @@ from campaign_lab.sessions.lines import (
     names_of,
     stored,
 )
-from campaign_lab.store.rows import PickRow
+from campaign_lab.store.rows import JudgementRow
 
 if TYPE_CHECKING:
     from campaign_lab.store.tables import Con
@@ -65,7 +64,7 @@ def _read(
     variants: dict[str, list[Row]] = {}
     angles: dict[str, dict[str, Row]] = {}
     headlines: dict[tuple[str, str], str] = {}
-    said = judgements(con, [step.id for step in turns], user)
+    said = judgements_of(con, [step.id for step in turns], user)
     for record in stored(con, turns, phases, kinds=(CopyVariant.kind, Angle.kind)):
         if record.degraded:
             continue
@@ -83,7 +82,7 @@ def _read(
     return variants, angles
 
 
-def _of_variant(record: Stored, judged: PickRow | None) -> Row:
+def _of_variant(record: Stored, judged: JudgementRow | None) -> Row:
     fields = record.fields
     return {
         **{name: fields.get(name, "") for name in TEXTS},
@@ -98,25 +97,9 @@ def _of_variant(record: Stored, judged: PickRow | None) -> Row:
 
 
 def _caches(con: Con, turns: Sequence[Step]) -> dict[str, str]:
-    """By turn, how much of the prompt before it was still cached; "" where that is not known (see ``caching``)."""
-    wanted = [turn for step in turns for turn in (step.id, step.parent) if turn is not None]
-    sql = (
-        "SELECT attempt_id, cache_read_tokens, input_tokens + cache_read_tokens + cache_write_5m_tokens + cache_write_1h_tokens "
-        f"FROM requests WHERE subpath = '' AND complete AND attempt_id {THESE} ORDER BY n"
-    )
-    read: dict[str, int] = {}
-    prompt: dict[str, int] = {}
-    for turn, cached, whole in con.execute(sql, [wanted]).fetchall():
-        read.setdefault(turn, cached)  # by the first request
-        prompt[turn] = whole  # of the last one
-
-    def state(step: Step) -> str:
-        if step.parent is None:
-            return FIRST_TURN
-        known = step.id in read and step.parent in prompt
-        return state_of(read[step.id], prompt[step.parent]) if known else ""
-
-    return {step.id: state(step) for step in turns}
+    """By turn, how much of the prompt before it was still cached; "" where that is not known."""
+    known = caching.states(con, {step.id: step.parent for step in turns})
+    return {step.id: FIRST_TURN if step.parent is None else known.get(step.id, "") for step in turns}
 
 
 def _of_session(place: Place, names: Mapping[str, Name]) -> Row:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, get_args
 
 from campaign_lab.checks import likeness
 from campaign_lab.records import Angle, AwarenessStage, CustomerInsight
 from campaign_lab.sessions.bodies import parts_in
-from campaign_lab.sessions.lines import Phases, Place, Stored, kept_at
+from campaign_lab.sessions.lines import Phases, Place, Stored, all_steps, latest, line_to, records_of
 
 if TYPE_CHECKING:
     from campaign_lab.store.tables import Con
@@ -32,26 +32,40 @@ class Need:
     quotes: frozenset[tuple[str, str]] = frozenset()
 
 
-def coverage_rows(con: Con, phases: Phases, place: Place) -> list[Row]:
-    """Every need at each of the five stages, with the angles there: pains, desires, then what only angles speak of."""
-    kept = [each for each in kept_at(con, place, phases, kinds=(CustomerInsight.kind, Angle.kind)) if not each.degraded]
-    needs = needs_in(each for each in kept if each.kind == CustomerInsight.kind)
-    angles = [each for each in kept if each.kind == Angle.kind]
+def coverage_rows(con: Con, phases: Phases, places: Sequence[Place]) -> list[Row]:
+    """Session by session, every need at each of the five stages, with the angles there.
+
+    Pains come first, then desires, then what only angles speak of.
+    """
+    steps = all_steps(con)
+    lines = [latest(line_to(steps, place.turn)) for place in places]
+    turns = list({step for line in lines for step in line})
+    kept = records_of(con, turns, phases, kinds=(CustomerInsight.kind, Angle.kind))
+    return [
+        {"session": place.session.name} | row
+        for place, line in zip(places, lines, strict=True)
+        for row in _covered([each for step in line for each in kept.get(step.id, ()) if not each.degraded])
+    ]
+
+
+def _covered(records: Sequence[Stored]) -> Iterator[Row]:
+    """The rows of one session."""
+    needs = needs_in(each for each in records if each.kind == CustomerInsight.kind)
+    angles = [each for each in records if each.kind == Angle.kind]
     covered = [(need_of(angle, needs), angle) for angle in angles]
     every = dict.fromkeys([*needs, *(need for need, _ in covered)])
-    return [_row(need, stage, covered) for need in every for stage in STAGES]
+    return (_row(need, stage, covered) for need in every for stage in STAGES)
 
 
 def needs_in(insights: Iterable[Stored]) -> list[Need]:
     """The pains and desires of what the research found out, pains first, each once."""
     listed = list(insights)
-    found = [
-        Need(kind, claim["text"], _quotes(claim))
-        for kind, field in (("pain", "pains"), ("desire", "desires"))
-        for insight in listed
-        for claim in insight.fields.get(field, ())
-    ]
-    return list({need.text: need for need in reversed(found)}.values())[::-1]
+    needs: dict[str, Need] = {}
+    for kind, field in (("pain", "pains"), ("desire", "desires")):
+        for insight in listed:
+            for claim in insight.fields.get(field, ()):
+                needs.setdefault(claim["text"], Need(kind, claim["text"], _quotes(claim)))
+    return list(needs.values())
 
 
 def need_of(angle: Stored, needs: Sequence[Need]) -> Need:

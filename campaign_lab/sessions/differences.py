@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from campaign_lab.records import Angle, CopyVariant
-from campaign_lab.sessions.bodies import text_of
+from campaign_lab.sessions.bodies import is_claim, is_quote, text_of
 from campaign_lab.sessions.lines import Phases, Place, Stored, all_steps, latest, line_to, records_of
 
 if TYPE_CHECKING:
@@ -88,9 +89,24 @@ def _fields(one: Stored, other: Stored) -> Iterator[Row]:
     ours = {"raw": one.raw} if one.degraded else one.fields
     theirs = {"raw": other.raw} if other.degraded else other.fields
     for name in dict.fromkeys((*ours, *theirs)):
-        a, b = text_of(ours.get(name)), text_of(theirs.get(name))
-        if a != b:
-            yield _row(one, name, a, b)
+        a, b = ours.get(name), theirs.get(name)
+        if (left := _compared(a)) != (right := _compared(b)):
+            texts = text_of(a), text_of(b)
+            yield _row(one, name, *(texts if texts[0] != texts[1] else (left, right)))
+
+
+def _compared(value: Any) -> str:
+    """The value as JSON without evidence: what two records are told apart by, and shown where their texts are equal."""
+    return json.dumps(_bare(value), ensure_ascii=False, sort_keys=True)
+
+
+def _bare(value: Any) -> Any:
+    """Claims as their statements and quotes as their words; all else as it is."""
+    if is_claim(value) or is_quote(value):
+        return text_of(value)
+    if isinstance(value, dict):
+        return {name: _bare(each) for name, each in value.items()}
+    return [_bare(each) for each in value] if isinstance(value, list) else value
 
 
 def _row(record: Stored, field: str, a: str, b: str) -> Row:

@@ -33,8 +33,8 @@ ORPHANS = {
     "transcript entries of no attempt": "SELECT count(*) FROM entries WHERE session_id NOT IN (SELECT id FROM attempts)",
     "records of no turn": "SELECT count(*) FROM records WHERE turn_id NOT IN (SELECT id FROM turns)",
     "judgements of no record": (
-        "SELECT count(*) FROM picks LEFT JOIN records ON records.turn_id = picks.turn_id AND records.kind = picks.kind"
-        " AND records.n = picks.n WHERE records.turn_id IS NULL"
+        "SELECT count(*) FROM judgements AS j LEFT JOIN records AS r"
+        " ON r.turn_id = j.turn_id AND r.kind = j.kind AND r.n = j.n WHERE r.turn_id IS NULL"
     ),
     "requests of no attempt": "SELECT count(*) FROM requests WHERE attempt_id NOT IN (SELECT id FROM attempts)",
     "turns of no session": "SELECT count(*) FROM turns WHERE session_id NOT IN (SELECT id FROM sessions)",

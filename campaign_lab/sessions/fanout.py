@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -10,14 +11,17 @@ from typing import TYPE_CHECKING
 
 from campaign_lab.agents.phases import Phase
 from campaign_lab.errors import BudgetExceeded, LabError
+from campaign_lab.sessions import caching
 from campaign_lab.sessions.budgets import Estimate, mean_cost, midnight_of, spent_by
 from campaign_lab.sessions.context import Context
+from campaign_lab.sessions.lines import Step, Steps, all_steps, line_to
 from campaign_lab.sessions.running import ANCHOR
 from campaign_lab.sessions.session import Session
 from campaign_lab.sessions.turns import Turn
 from campaign_lab.sessions.watching import watching_together
-from campaign_lab.store import tables
-from campaign_lab.store.rows import RequestRow, TurnRow
+from campaign_lab.show.frame import bullets, framed
+from campaign_lab.show.tables import table
+from campaign_lab.show.text import text
 
 if TYPE_CHECKING:
     from campaign_lab.store.tables import Con
@@ -36,9 +40,19 @@ class SessionResult:
     turns: tuple[Turn, ...] = ()
     error: Exception | None = None
 
+    @property
+    def phases(self) -> str:
+        """The phases that were done, in words."""
+        return ", ".join(turn.phase for turn in self.turns)
+
+    @property
+    def problem(self) -> str:
+        """The error in words; empty when there was none."""
+        return (str(self.error) or type(self.error).__name__) if self.error else ""
+
     def __repr__(self) -> str:
-        end = f"failed: {self.error}" if self.error else "done"
-        return f"{self.session.name}: {', '.join(turn.phase for turn in self.turns) or 'nothing'} {end}"
+        end = f"failed: {self.problem}" if self.error else "done"
+        return f"{self.session.name}: {self.phases or 'nothing'} {end}"
 
 
 @dataclass(frozen=True)
@@ -55,6 +69,14 @@ class FanOut:
 
     def __repr__(self) -> str:
         return f"FanOut({len(self.results)} sessions, {len(self.failed)} failed)"
+
+    def _repr_html_(self) -> str:
+        names = ("Session", "Phases done", "State", "Error")
+        rows = [
+            [each.session.name, each.phases or "none", "failed" if each.error else "done", each.problem]
+            for each in self.results
+        ]
+        return framed(table(names, rows) + bullets([text(note) for note in self.notes]))
 
 
 async def run_all(
@@ -78,9 +100,10 @@ async def run_all(
         return SessionResult(session, tuple(turns))
 
     with watching_together(phases, [session.name for session in sessions], context.on_event):
-        notes = await _anchor(context, paying)
+        refused = await _anchor(context, paying)
         results = await asyncio.gather(*(one(session) for session in sessions))
-    return FanOut(tuple(results), tuple(notes))
+    behind = context.engine.call(lambda con: _behind_anchors(con, results))
+    return FanOut(tuple(results), (*refused, *behind))
 
 
 def _estimate(context: Context, session: Session, phases: Sequence[str], steer: Mapping[str, str]) -> Estimate:
@@ -107,8 +130,8 @@ def _check_budgets(context: Context, estimates: Sequence[Estimate]) -> None:
 
 
 async def _anchor(context: Context, sessions: Sequence[Session]) -> list[str]:
-    """Puts forks that would all meet a cold cache behind a common anchor turn. Returns what it did, in words."""
-    notes = []
+    """Puts forks that would all meet a cold cache behind a common anchor turn. Returns where it could not, in words."""
+    refused = []
     groups: dict[str, list[Session]] = {}
     for session in sessions if context.on_miss == "run" else ():
         try:
@@ -119,34 +142,33 @@ async def _anchor(context: Context, sessions: Sequence[Session]) -> list[str]:
         if start and waits:
             groups.setdefault(start, []).append(session)
     for start, forks in groups.items():
-        cold_s = context.engine.call(partial(_cold_for, context=context, turn_id=start))
-        if len(forks) < ANCHOR_PAYS_FROM or cold_s is None:
+        warm_until = context.engine.call(partial(caching.warm_until, turn=start)).get(start)
+        if len(forks) < ANCHOR_PAYS_FROM or warm_until is None or context.now() <= warm_until:
             continue
         try:
             turn = await forks[0].run_phase(ANCHOR_PHASE)
         except LabError as error:
-            notes.append(f"The cache of a checkpoint was cold, and no anchor could be made for it: {error}")
+            refused.append(f"The cache of a checkpoint was cold, and no anchor could be made for it: {error}")
             continue
         for fork in forks[1:]:
             fork.stand_behind(turn.key)
-        notes.append(
-            f"The cache of the checkpoint of {len(forks)} forks was {cold_s / 3600:.1f} h past its life: a short common turn "
-            "warmed it before they ran."
-        )
-    return notes
+    return refused
 
 
-def _cold_for(con: Con, context: Context, turn_id: str) -> float | None:
-    """How long ago the cache entry of a checkpoint expired, in seconds; None while it lives or where none was written."""
-    turns = tables.select(con, TurnRow, "WHERE id = ?", [turn_id])
-    used = [row.finished_at for row in (*turns, *tables.select(con, TurnRow, "WHERE parent_turn = ?", [turn_id]))]
-    requests = tables.select(
-        con, RequestRow, "WHERE attempt_id = ? AND subpath = '' AND complete ORDER BY n", [turn_id]
-    )
-    if not turns or not requests:
-        return None
-    long_lived = any(request.cache_write_1h_tokens for request in requests)
-    if not long_lived and not any(request.cache_write_5m_tokens for request in requests):
-        return None
-    past = (context.now() - max(used)).total_seconds() - (3600 if long_lived else 300)
-    return past if past > 0 else None
+def _behind_anchors(con: Con, results: Sequence[SessionResult]) -> list[str]:
+    """What the stored turns say of anchors, in words: the same when all of it is replayed."""
+    steps = all_steps(con)
+    before = [_before(result, steps) for result in results]
+    anchors = Counter(step.id for step in before if step is not None and step.phase == ANCHOR)
+    return [
+        f"A short common turn warmed the cache of a checkpoint for {count} {'session' if count == 1 else 'sessions'} "
+        "that ran behind it."
+        for count in anchors.values()
+    ]
+
+
+def _before(result: SessionResult, steps: Steps) -> Step | None:
+    """The turn that stands before those of the result."""
+    line = line_to(steps, result.session._standing.now)
+    place = len(line) - len(result.turns) - 1
+    return line[place] if place >= 0 else None

@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from campaign_lab.errors import NotFoundError
+from campaign_lab.sessions.access import readable
 from campaign_lab.sessions.facts import Fact, cost_of, line_in, turn_facts
 from campaign_lab.store import tables
 from campaign_lab.store.rows import AttemptRow, SessionRow, TurnRow
@@ -25,7 +26,10 @@ ROOT = "root"
 
 @dataclass(frozen=True)
 class Step:
-    """A turn on a line. ``number`` counts from 1 (the root is 0); ``session`` and ``parent_session`` are names."""
+    """A turn on a line. ``number`` counts from 1 (the root is 0); ``session`` and ``parent_session`` are names.
+
+    Of a session that the user may not read nothing is told: ``session`` and ``purpose`` are empty, ``parent_session`` is None.
+    """
 
     number: int
     phase: str
@@ -81,10 +85,10 @@ class Message:
     text: str
 
 
-def lineage(con: Con, turn_id: str | None) -> list[Step]:
-    """The turns from the root to this one; none for the root (None). Raises NotFoundError."""
-    line = _line(con, turn_id)
-    sessions = {row.id: row for row in tables.select(con, SessionRow)}
+def lineage(con: Con, turn_id: str | None, user: str) -> list[Step]:
+    """The turns from the root to this one, as the user may know them; none for the root (None). Raises NotFoundError."""
+    line, seen = _line(con, turn_id), readable(con, user)
+    sessions = {row.id: row for row in tables.select(con, SessionRow) if row.id in seen}
     return [_step(number, turn, sessions) for number, turn in enumerate(line, 1)]
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
 
 from pydantic_core import from_json
 
@@ -67,6 +67,15 @@ class Name(NamedTuple):
     parent: str | None
 
 
+class HasParent(Protocol):
+    """A turn that knows the one before it."""
+
+    @property
+    def parent(self) -> str | None:
+        """The id of the turn before it; None after the root."""
+
+
+T = TypeVar("T", bound=HasParent)
 Line = Sequence[Step]
 Steps = Mapping[str, Step]
 Phases = Mapping[str, Phase]
@@ -78,12 +87,12 @@ def all_steps(con: Con) -> dict[str, Step]:
     return {row[0]: Step(*row) for row in found}
 
 
-def line_to(steps: Steps, turn: str | None) -> list[Step]:
-    """The turns from the root to this one; none for the root."""
-    line: dict[str, Step] = {}
-    while turn is not None and turn in steps and turn not in line:
-        line[turn] = steps[turn]
-        turn = steps[turn].parent
+def line_to(turns: Mapping[str, T], turn: str | None) -> list[T]:
+    """Of turns by id, those from the root to this one; none for the root."""
+    line: dict[str, T] = {}
+    while turn is not None and turn in turns and turn not in line:
+        line[turn] = turns[turn]
+        turn = turns[turn].parent
     return list(reversed(line.values()))
 
 

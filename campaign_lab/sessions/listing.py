@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from campaign_lab.errors import NotFoundError
 from campaign_lab.sessions.access import permits, visible
 from campaign_lab.sessions.expiry import expires_at
+from campaign_lab.sessions.lines import all_steps, line_to
 from campaign_lab.sessions.receipts import MAIN_AGENT
 from campaign_lab.store import tables
 from campaign_lab.store.rows import AuditRow, SessionRow
@@ -59,9 +60,10 @@ def find_session(con: Con, user: str, name: str, *, now: datetime) -> SessionRow
 
 def session_rows(con: Con, user: str, now: datetime) -> list[Row]:
     """One row a session that the user may see, newest first."""
+    steps, costs = all_steps(con), _own_costs(con)
     rows = []
     for row in visible(con, user):
-        line = tables.line_of(con, row.tip_turn)
+        line = line_to(steps, row.tip_turn)
         rows.append(
             {
                 "session": row.name,
@@ -71,7 +73,7 @@ def session_rows(con: Con, user: str, now: datetime) -> list[Row]:
                 "purpose": row.purpose,
                 "phase": line[-1].phase if line else "root",
                 "turns": len(line),
-                "cost_usd": _spent(con, row.id),
+                "cost_usd": costs.get(row.id, 0.0),
                 "state": _state(row, now),
                 "expires_at": expires_at(row),
                 "made_at": row.made_at,
@@ -173,7 +175,10 @@ def _state(row: SessionRow, now: datetime) -> str:
     return "pinned" if row.pinned else "expired" if end is not None and end <= now else "living"
 
 
-def _spent(con: Con, session_id: str) -> float | None:
-    sql = f"SELECT {KNOWN_COST} FROM requests JOIN attempts ON attempts.id = requests.attempt_id WHERE attempts.session_id = ?"
-    row = con.execute(sql, [session_id]).fetchone()
-    return None if row is None or row[0] is None else float(row[0])
+def _own_costs(con: Con) -> dict[str, float | None]:
+    """US dollars by session, failed attempts included; None when a price is unknown. Who asked nothing is not there."""
+    sql = (
+        f"SELECT attempts.session_id, {KNOWN_COST} FROM requests JOIN attempts ON attempts.id = requests.attempt_id "
+        "GROUP BY attempts.session_id"
+    )
+    return dict(con.execute(sql).fetchall())

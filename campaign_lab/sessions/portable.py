@@ -71,12 +71,15 @@ class SaveReport:
         return asdict(self)
 
 
-def save(engine: DuckFile, session: SessionRow, path: str | os.PathLike[str]) -> SaveReport:
-    """Writes a new file with everything on the session's line, up to its tip. Raises StoreError; never overwrites a file."""
+def save(engine: DuckFile, session: SessionRow, path: str | os.PathLike[str], *, user: str | None = None) -> SaveReport:
+    """Writes a new file with everything on the session's line, up to its tip. Raises StoreError; never overwrites a file.
+
+    ``user``: who saves it; judgements that the user may not know are left out.
+    """
     target = os.path.abspath(os.fspath(path))
     if os.path.lexists(target):
         raise _there(target)
-    bundle = portable(engine.call(lambda con: collect(con, session)))
+    bundle = portable(engine.call(lambda con: collect(con, session, user)))
     try:
         os.makedirs(os.path.dirname(target), exist_ok=True)
         with tempfile.TemporaryDirectory(dir=os.path.dirname(target), prefix=".saving-") as folder:

@@ -1,14 +1,17 @@
-"""What was read: the pages of a session's campaign as plain rows, refused ones with the reason."""
+"""What was read: the pages that a session's agents asked for as plain rows, refused ones with the reason."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
+from urllib.parse import urldefrag, urlsplit
 
 from campaign_lab.sessions.access import root_owner
-from campaign_lab.store import tables
-from campaign_lab.store.rows import PageRow, SessionRow
+from campaign_lab.sessions.asking import FETCH, pages_asked
+from campaign_lab.sessions.lines import THESE, Place, all_steps, line_to
+from campaign_lab.store import tables, transfer
+from campaign_lab.store.rows import PageRow
 
 if TYPE_CHECKING:
     from campaign_lab.store.tables import Con
@@ -16,20 +19,42 @@ if TYPE_CHECKING:
 Row = dict[str, Any]
 
 
-def page_rows(con: Con, session: SessionRow) -> list[Row]:
-    """One row an address, as last met: the brand's own site first, then the others, each by address.
+def page_rows(con: Con, user: str, place: Place) -> list[Row]:
+    """One row an address that the line asked for, as last met: the brand's own site first, then the others, each by address.
 
-    Agents read in parallel, so the order of reading means nothing.
+    Agents read in parallel, so the order of reading means nothing. What a turn asked for is not known any more when its
+    conversations were swept: the owner of the pages is then shown all of the campaign, others what is left.
     """
-    rest = "WHERE owner = ? AND campaign = ? ORDER BY fetched_at"
-    found = tables.select(con, PageRow, rest, [root_owner(con, session), session.campaign])
-    read = {row.url: _read(row) for row in found if row.error is None}
-    asked = {row.requested_url for row in found if row.error is None}
-    refused = {row.url: _refused(row) for row in found if row.error is not None and row.url not in asked | read.keys()}
-    home = urlsplit(session.url).netloc
-    return sorted(
-        [*read.values(), *refused.values()], key=lambda row: (urlsplit(row["url"]).netloc != home, row["url"])
-    )
+    owner = root_owner(con, place.session)
+    turns = [step.id for step in line_to(all_steps(con), place.turn)]
+    met = tables.pages_met(con, owner, place.session.campaign)
+    swept = not transfer.present(con, "transcripts", "session_id", turns).issuperset(turns)
+    asked = {row.requested_url for row in met} if swept and user == owner else _asked(con, turns)
+    home = urlsplit(place.session.url).netloc
+    rows = [_read(row) if row.error is None else _refused(row) for row in _newest(met, asked)]
+    return sorted(rows, key=lambda row: (urlsplit(row["url"]).netloc != home, row["url"]))
+
+
+def _newest(met: Sequence[PageRow], asked: Collection[str]) -> Collection[PageRow]:
+    """What was met last at each of the addresses; a page that two of them lead to counts once."""
+    last: dict[str, PageRow] = {}
+    for row in met:
+        last |= dict.fromkeys({row.requested_url, row.url}.intersection(asked), row)
+    return {row.url: row for row in sorted(last.values(), key=lambda row: row.fetched_at)}.values()
+
+
+def _asked(con: Con, turns: Collection[str]) -> set[str]:
+    """The addresses that the agents of the turns asked for, as the page reader keeps them."""
+    sql = f"SELECT entry FROM entries WHERE session_id {THESE} AND entry LIKE ?"
+    entries = con.execute(sql, [list(turns), f"%{FETCH}%"]).fetchall()
+    return {_address(url) for (entry,) in entries for _, url in pages_asked(json.loads(entry))}
+
+
+def _address(url: str) -> str:
+    try:
+        return urldefrag(url.strip())[0]
+    except ValueError:  # no address at all: it was refused before it was kept
+        return url
 
 
 def _read(row: PageRow) -> Row:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import importlib.metadata
 import json
+import logging
 import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -103,24 +104,40 @@ async def _make(
     context: Context, order: Order, row: AttemptRow, *, on_event: events.OnEvent
 ) -> tuple[TurnRow, SessionRow]:
     """Runs one attempt and writes down how it ended. The import of the SDK takes seconds, so it happens beside the loop."""
-    run, attempt, intake = None, None, None
+    give_up = partial(_give_up, context, row, on_event=on_event)
+    ledger = Ledger()
     try:
         run, attempt, intake = await asyncio.to_thread(_prepare, context, order, row.id, on_event=on_event)
+        ledger = attempt.ledger
         await run()
     except BaseException as error:
-        ledger = Ledger() if attempt is None else attempt.ledger
-        requests = [*ledger.requests(), *ledger.cut(order.session.model, stopped=True)]
-        cause = error.cause if isinstance(error, TurnFailed) else _cause(error)
-        failed = _ended(row, "failed", cause, str(error) or type(error).__name__, requests, now=context.now())
-        context.endpoint.end(row.id)
-        await asyncio.shield(context.engine.run(lambda con: _book(con, failed, requests)))
-        on_event(events.TurnEnded(False, str(error)))
+        await asyncio.shield(give_up(error, [*ledger.requests(), *ledger.cut(order.session.model, stopped=True)]))
         raise
-    assert attempt is not None
-    assert intake is not None
-    turn, session = await asyncio.shield(_finish(context, order, row, attempt, intake))
+    requests = [*ledger.requests(), *ledger.cut(order.session.model, stopped=False)]
+
+    async def settle() -> tuple[TurnRow, SessionRow]:
+        try:
+            return await _finish(context, order, row, _Answer(attempt.answer, intake, requests))
+        except BaseException as error:
+            await give_up(error, requests)
+            raise
+
+    made = await asyncio.shield(settle())  # the answer is paid: who stops waiting now does not lose it
     on_event(events.TurnEnded(True))
-    return turn, session
+    return made
+
+
+async def _give_up(
+    context: Context, row: AttemptRow, error: BaseException, requests: Sequence[Request], *, on_event: events.OnEvent
+) -> None:
+    """Books what a failed attempt was charged, and gives its claim back."""
+    cause = error.cause if isinstance(error, TurnFailed) else _cause(error)
+    failed = _ended(row, "failed", cause, str(error) or type(error).__name__, requests, now=context.now())
+    try:
+        context.endpoint.end(row.id)
+        await context.engine.run(lambda con: _book(con, failed, requests))
+    finally:
+        on_event(events.TurnEnded(False, str(error)))
 
 
 def _prepare(
@@ -146,30 +163,36 @@ def _prepare(
     return lambda: run_attempt(context.engine, attempt, reader, intake), attempt, intake
 
 
-async def _finish(
-    context: Context, order: Order, row: AttemptRow, attempt: Attempt, intake: Intake
-) -> tuple[TurnRow, SessionRow]:
+@dataclass(frozen=True)
+class _Answer:
+    """What an attempt came to: the last message, the records that were handed in, and the requests to book."""
+
+    text: str
+    intake: Intake
+    requests: Sequence[Request]
+
+
+async def _finish(context: Context, order: Order, row: AttemptRow, answer: _Answer) -> tuple[TurnRow, SessionRow]:
     """Writes the finished turn with all that belongs to it, in one transaction."""
-    requests = [*attempt.ledger.requests(), *attempt.ledger.cut(order.session.model, stopped=False)]
     now = context.now()
-    ended = _ended(row, "finished", None, None, requests, now=now)
+    ended = _ended(row, "finished", None, None, answer.requests, now=now)
     cached = context.endpoint.end(row.id)
     turn = TurnRow(
         id=row.id, session_id=order.session.id, parent_turn=order.parent, key=order.key, take=order.take,
         phase=order.phase.name, message=order.message, steer=order.steer,
         fingerprint=json.dumps(order.phase.fingerprint(), sort_keys=True), brief=order.brief.to_json(),
         endpoint=order.session.endpoint, model=order.session.model, user_name=context.user, started_at=row.started_at,
-        finished_at=now, leaf_uuid=None, answer=attempt.answer, missing=json.dumps(intake.missing),
+        finished_at=now, leaf_uuid=None, answer=answer.text, missing=json.dumps(answer.intake.missing),
         notebook=order.cell.notebook, cell_id=order.cell.cell_id, source_sha=order.cell.source_sha,
     )  # fmt: skip
-    records = _record_rows(row.id, intake.results())
+    records = _record_rows(row.id, answer.intake.results())
 
     def write(con: Con) -> tuple[TurnRow, SessionRow]:
         finished = replace(turn, leaf_uuid=tables.leaf_of(con, row.id))
         tables.insert(con, [finished])
         tables.insert(con, records)
         tables.insert(con, cached)
-        _book(con, ended, requests)
+        _book(con, ended, answer.requests)
         session = tables.move_tip(con, finished)
         return replace(finished, session_id=session.id), session
 
@@ -190,13 +213,21 @@ def _record_rows(turn_id: str, results: Sequence[Kept]) -> list[RecordRow]:
 
 
 def _near_duplicates(variants: Sequence[Kept]) -> dict[str, str]:
-    """By id, the id of the most alike of the others. All that is read of an advertisement is compared at once."""
+    """By id, the id of the most alike of the others. All that is read of an advertisement is compared at once.
+
+    When they cannot be compared none is named: a paid turn is not lost for it.
+    """
     from campaign_lab.checks import near_duplicates
     from campaign_lab.checks.findings import COPY_FIELDS
 
-    texts = ["\n".join(str(getattr(kept.record, name)) for name in COPY_FIELDS) for kept in variants]
+    try:
+        texts = ["\n".join(str(getattr(kept.record, name)) for name in COPY_FIELDS) for kept in variants]
+        pairs = sorted(near_duplicates(texts), key=lambda pair: -pair[2])
+    except Exception:
+        logging.getLogger("campaign_lab").exception("copy variants could not be compared with each other")
+        return {}
     alike: dict[str, str] = {}
-    for left, right, _ in sorted(near_duplicates(texts), key=lambda pair: -pair[2]):
+    for left, right, _ in pairs:
         one, other = variants[left].record_id, variants[right].record_id
         alike.setdefault(one, other)
         alike.setdefault(other, one)

@@ -1,123 +1,38 @@
-"""Session: a named pointer into the tree of turns, and the handle that moves along it."""
+"""Session: a named pointer into the tree of turns, and the handle that moves along it by running and forking."""
 
 from __future__ import annotations
 
-import json
-import os
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
-from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from campaign_lab.agents.events import Event, OnEvent, heard_safely
 from campaign_lab.agents.phases import Phase
-from campaign_lab.brief import Brief
-from campaign_lab.errors import NotFoundError
-from campaign_lab.records import Record
 from campaign_lab.sessions import access
 from campaign_lab.sessions.admission import admit
 from campaign_lab.sessions.budgets import Estimate, estimate
 from campaign_lab.sessions.checkpoints import At, Checkpoint, chosen
 from campaign_lab.sessions.claims import Found, look
-from campaign_lab.sessions.context import Context
-from campaign_lab.sessions.expiry import expires_at, seconds
+from campaign_lab.sessions.handle import Handle
 from campaign_lab.sessions.keys import root_key
 from campaign_lab.sessions.ordering import Wish, order_for
-from campaign_lab.sessions.receipts import Receipt, joined
 from campaign_lab.sessions.running import Order, find_or_make
-from campaign_lab.sessions.standing import Standing, current_cell
-from campaign_lab.sessions.turns import Kept, Turn, load_turn
+from campaign_lab.sessions.standing import current_cell
+from campaign_lab.sessions.turns import Turn
 from campaign_lab.sessions.watching import watching
-from campaign_lab.show import session_html
 from campaign_lab.store import tables
 from campaign_lab.store.rows import SessionRow, TurnRow
 
 if TYPE_CHECKING:
-    from campaign_lab.sessions.judging import Judged
-    from campaign_lab.sessions.lineage import Message, Step
-    from campaign_lab.sessions.portable import SaveReport
-    from campaign_lab.sessions.verify import Problem
+    pass
 
 
-class Session:
+class Session(Handle):
     """A handle on a session. It stands at a checkpoint; each ``run`` starts there and moves it on.
 
     Made by ``lab.session``, ``lab.open`` and ``session.fork``, never by hand.
     """
-
-    def __init__(self, context: Context, row: SessionRow, position: str | None) -> None:
-        self._context = context
-        self._row = row
-        self._standing = Standing(position)
-
-    # -- what it is
-
-    @property
-    def id(self) -> str:
-        """The session's id, for ``lab.open``; people use the name."""
-        return self._row.id
-
-    @property
-    def name(self) -> str:
-        """The session's name, unique in its campaign."""
-        return self._row.name
-
-    @property
-    def full_name(self) -> str:
-        """Campaign and name, as ``lab.open`` takes them."""
-        return f"{self._row.campaign}/{self._row.name}"
-
-    @property
-    def owner(self) -> str:
-        """Who owns it."""
-        return self._row.owner
-
-    @property
-    def endpoint(self) -> str:
-        """Who answers its turns: ``rehearsal-N``, ``anthropic``, or a url's origin."""
-        return self._row.endpoint
-
-    @property
-    def purpose(self) -> str:
-        """Why it was forked; empty for a session that was not."""
-        return self._row.purpose
-
-    @property
-    def metadata(self) -> dict[str, Any]:
-        """What was given to ``lab.session`` when it was made."""
-        return dict(json.loads(self._row.metadata))
-
-    @property
-    def brief(self) -> Brief:
-        """The brief it works on."""
-        return Brief.from_json(self._row.brief)
-
-    @property
-    def expires_at(self) -> datetime | None:
-        """When it expires if nothing is paid or forked till then; None when it is pinned."""
-        return expires_at(self._fresh())
-
-    @property
-    def expired(self) -> bool:
-        """Has it expired? Then its turns still replay, and nothing new is sent."""
-        return self._context.is_expired(self._fresh())
-
-    @property
-    def notice(self) -> str:
-        """What a person should know about it, such as that it goes on from an expired session; mostly empty."""
-        if self._row.renews is None:
-            return ""
-        return f"The earlier session {self.name!r} had expired. This one replays its turns for nothing and goes on from there."
-
-    def __repr__(self) -> str:
-        return f"Session({self.name}, {self._row.campaign})"
-
-    def _repr_html_(self) -> str:
-        phases, kinds = [turn.phase for turn in self._line()], [kept.kind for kept in self.kept()]
-        return session_html(
-            name=self.name, campaign=self._row.campaign, purpose=self.purpose, phases=phases, kinds=kinds
-        )
 
     # -- running
 
@@ -276,131 +191,3 @@ class Session:
     def checkpoint(self, at: At = None) -> Checkpoint:
         """The checkpoint that ``at`` names (see ``fork``). Raises NotFoundError that lists the known ones."""
         return chosen(self.checkpoints(), at)
-
-    # -- reading
-
-    def kept(self, kind: str | None = None) -> list[Kept]:
-        """The records up to where the handle stands, degraded ones included. A later turn of a phase replaces the earlier."""
-        latest = {turn.phase: turn for turn in self._line()}
-        return [kept for turn in latest.values() for kept in self._load(turn).kept if kind in (None, kept.kind)]
-
-    def records(self, kind: str | None = None) -> list[Record]:
-        """The valid records up to where the handle stands, such as ``records("angle")``."""
-        return [kept.record for kept in self.kept(kind) if kept.record is not None]
-
-    def turns(self) -> list[Turn]:
-        """The turns from the root to where the handle stands."""
-        line = self._line()
-        return self._context.engine.call(lambda con: [self._loaded(con, turn, self._row) for turn in line])
-
-    @property
-    def receipt(self) -> Receipt:
-        """What all turns up to here cost when they were made."""
-        return joined([turn.receipt for turn in self.turns()])
-
-    @property
-    def lineage(self) -> list[Step]:
-        """How the conversation came about: each turn with its session, purpose, when, by whom, and from which cell."""
-        self._context.require(self._row, "read")
-        from campaign_lab.sessions.lineage import lineage
-
-        return self._context.engine.call(lambda con: lineage(con, self._standing.now))
-
-    def conversation(self, agent: str = "") -> list[Message]:
-        """What was said up to here: by the main agent, or by a named one, such as ``customer-psychology-specialist``."""
-        self._context.require(self._row, "read")
-        from campaign_lab.sessions.lineage import conversation
-
-        return self._context.engine.call(lambda con: conversation(con, self._standing.now, agent))
-
-    def verify(self) -> list[Problem]:
-        """Re-reads the session from the store and proves it; what is returned is wrong with it, mostly nothing."""
-        self._context.require(self._row, "read")
-        from campaign_lab.sessions.verify import verify
-
-        return self._context.engine.call(lambda con: verify(con, self._fresh_in(con)))
-
-    # -- judging
-
-    def rate(
-        self, variant: str, *, pick: str | None = None, rating: int | None = None, note: str | None = None
-    ) -> Judged:
-        """Says what the user thinks of a copy variant up to here, named by id or headline; ``lab.compare`` shows it.
-
-        ``pick`` is "pick" or "reject" ("" takes it back), ``rating`` 1 to 5 (0 takes it back), ``note`` at most 1,000
-        characters; what is not given stays. Raises ValueError, NotFoundError.
-        """
-        from campaign_lab.sessions.judging import Judgement, rate
-        from campaign_lab.sessions.lines import Place
-
-        return rate(self._context, Place(self._row, self._standing.now), variant, Judgement(pick, rating, note))
-
-    # -- keeping and sharing
-
-    def share(self, user: str, permission: access.Permission = "read") -> None:
-        """Lets another user read, fork or run this session; fork and run include reading. A run is paid by who runs it."""
-        if permission not in access.GRANTS:
-            raise ValueError(f"permission: {permission!r} is not allowed; expected one of {', '.join(access.GRANTS)}")
-        self._context.require(self._row, "share")
-        by, now = self._context.user, self._context.now()
-        self._context.engine.call(lambda con: access.grant(con, self._row, user, permission=permission, by=by, now=now))
-
-    def unshare(self, user: str) -> None:
-        """Takes a share back. Forks that the user has made stay."""
-        self._context.require(self._row, "share")
-        self._context.engine.call(lambda con: access.revoke(con, self._row, user))
-
-    def rename(self, name: str) -> None:
-        """Gives it another name. Raises ValueError when the campaign has a session of that name."""
-        self._context.require(self._row, "change")
-        self._row = self._context.engine.call(lambda con: tables.rename_session(con, self._row, name.strip()))
-
-    def pin(self, pinned: bool = True) -> None:
-        """A pinned session does not expire."""
-        self._context.require(self._row, "change")
-        self._set("pinned", pinned)
-
-    def keep_for(self, ttl: str | float) -> None:
-        """Sets its life after the last paid turn or fork, such as "8h" or "7d"."""
-        self._context.require(self._row, "change")
-        self._set("ttl_seconds", int(seconds(ttl)))
-
-    def delete(self) -> None:
-        """Takes it out of sight at once; the next sweep takes its turns, but none that another session stands on."""
-        self._context.require(self._row, "delete")
-        now = self._context.now()
-        self._context.engine.call(lambda con: tables.set_session(con, self._row.id, "swept_at", now))
-
-    def save(self, path: str | os.PathLike[str]) -> SaveReport:
-        """Writes one file that ``lab.open`` takes in: another lab, machine, folder and user replays it and goes on."""
-        self._context.require(self._row, "fork")  # whoever takes the file in owns what is in it
-        row = replace(self._fresh(), tip_turn=self._standing.now)
-        from campaign_lab.sessions.portable import save
-
-        return save(self._context.engine, row, path)
-
-    # -- inside
-
-    def _line(self) -> Sequence[TurnRow]:
-        self._context.require(self._row, "read")
-        return self._context.engine.call(lambda con: tables.line_of(con, self._standing.now))
-
-    def _load(self, turn: TurnRow) -> Turn:
-        return self._context.engine.call(lambda con: self._loaded(con, turn, self._row))
-
-    def _loaded(self, con: tables.Con, turn: TurnRow, session: SessionRow) -> Turn:
-        return load_turn(con, turn, self._context.phases.get(turn.phase), session)
-
-    def _fresh(self) -> SessionRow:
-        return self._context.engine.call(self._fresh_in)
-
-    def _fresh_in(self, con: tables.Con) -> SessionRow:
-        (row,) = tables.select(con, SessionRow, "WHERE id = ?", [self._row.id])
-        if row.swept_at is not None:
-            raise NotFoundError("session", row.name)
-        return row
-
-    def _set(self, column: str, value: object) -> None:
-        """Writes one column, named by us."""
-        self._context.engine.call(lambda con: tables.set_session(con, self._row.id, column, value))
-        self._row = self._fresh()

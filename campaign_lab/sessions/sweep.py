@@ -182,7 +182,7 @@ def _take_turns(con: Con, turns: Collection[str]) -> None:
         f" WHERE t.id = attempts.id AND t.session_id <> attempts.session_id AND t.id {_THESE}",
         [list(turns)],
     )
-    for table in ("records", "picks"):
+    for table in ("records", "judgements"):
         con.execute(f"DELETE FROM {table} WHERE turn_id {_THESE}", [list(turns)])
     con.execute(f"DELETE FROM turns WHERE id {_THESE}", [list(turns)])
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from campaign_lab.sessions.asking import pages_asked
 from campaign_lab.sessions.lines import THESE, Place, Step, all_steps, line_to
 from campaign_lab.sessions.receipts import MAIN_AGENT
 
@@ -16,9 +17,6 @@ if TYPE_CHECKING:
     from campaign_lab.store.tables import Con
 
 Row = dict[str, Any]
-
-FETCH = "fetch_page"
-"""How the name of the tool that reads a page ends."""
 
 
 @dataclass
@@ -81,7 +79,7 @@ def _threads(con: Con, turn: str) -> Iterator[_Thread]:
         # entries that do not tell their time were stored about when they were written, but never mix the two clocks
         times = [time for entry, stored_at in entries if (time := _time(entry) if told else stored_at) is not None]
         if times:
-            asked = {call for entry, _ in entries for call in _pages_asked(entry)}
+            asked = {call for entry, _ in entries for call, _ in pages_asked(entry)}
             yield _Thread(subpath, _agent(subpath, entries), min(times), max(times), len(asked))
 
 
@@ -97,10 +95,3 @@ def _agent(subpath: str, entries: list[tuple[dict[str, Any], float]]) -> str:
         return MAIN_AGENT
     names = [str(entry.get("agentType", "")) for entry, _ in entries if entry.get("type") == "agent_metadata"]
     return names[0] if names else subpath.rsplit("/", 1)[-1]
-
-
-def _pages_asked(entry: Mapping[str, Any]) -> Iterator[str]:
-    content = (entry.get("message") or {}).get("content")
-    for block in content if isinstance(content, list) else ():
-        if block.get("type") == "tool_use" and str(block.get("name", "")).endswith(FETCH):
-            yield str(block.get("id"))

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from campaign_lab.agents.ledger import Ledger
 from campaign_lab.agents.prices import Usage
-from campaign_lab.sessions import judging
+from campaign_lab.sessions import judgements
 from campaign_lab.sessions.keys import root_key, turn_key
 from campaign_lab.store import tables
 from campaign_lab.store.rows import AttemptRow, ClaimRow, RecordRow, RequestRow, SessionRow, TurnRow
@@ -51,7 +51,7 @@ def verify(con: Con, session: SessionRow) -> list[Problem]:
         problems += _of_turn(session, turn, parent)
         problems += _of_attempt(con, turn)
         problems += _of_records(con, turn)
-        problems += [Problem(turn.id, what, RESTORE) for what in judging.faults(con, turn.id)]
+        problems += [Problem(turn.id, what, RESTORE) for what in judgements.faults(con, turn.id)]
         problems += _of_transcripts(con, turn)
         parent = turn
     return [*problems, *_of_claims(con, session)]

@@ -2,11 +2,13 @@
 
 from campaign_lab.show.ads import ad_html
 from campaign_lab.show.frame import card, framed
+from campaign_lab.show.money import Sum, usd
 from campaign_lab.show.results import records_html, session_html
-from campaign_lab.show.tables import frame_html, receipt_html, tree_html, usd
+from campaign_lab.show.tables import frame_html, receipt_html, tree_html
 from campaign_lab.show.text import text
 
 __all__ = [
+    "Sum",
     "ad_html",
     "card",
     "frame_html",

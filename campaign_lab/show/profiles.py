@@ -18,7 +18,7 @@ STAGES = {
     "product": "know the brand, and are not convinced yet",
     "most": "are ready to buy, and wait for a reason",
 }
-"""Schwartz's stages of awareness, in words."""
+"""The five stages of awareness (Eugene Schwartz, Breakthrough Advertising, 1966): what readers at each know or do not."""
 
 
 def brand_html(record: Mapping[str, Any]) -> str:
@@ -59,6 +59,11 @@ def rival_html(record: Mapping[str, Any]) -> str:
 def stage_html(stage: str) -> str:
     """The stage of awareness by its name and in words."""
     return _line("Awareness", f"{stage}: they {STAGES[stage]}" if stage in STAGES else stage)
+
+
+def stage_in_short(stage: str) -> str:
+    """What readers at a stage of awareness know, or do not, in a few words."""
+    return STAGES[stage].partition(",")[0]
 
 
 def other_html(record: Mapping[str, Any]) -> str:

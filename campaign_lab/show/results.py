@@ -13,7 +13,6 @@ from campaign_lab.show.frame import bullets, card, framed, warning
 from campaign_lab.show.profiles import brand_html, customers_html, other_html, rival_html
 from campaign_lab.show.text import apart, text, words
 
-PHASES = ("research", "strategy", "copy")
 FORK_LINE = 'session.fork("another angle", at="research")'
 CARDS: dict[str, Callable[[Mapping[str, Any]], str]] = {
     "brand_profile": brand_html,
@@ -41,14 +40,19 @@ def records_html(
     return framed("".join(parts))
 
 
-def session_html(*, name: str, campaign: str, purpose: str, phases: Sequence[str], kinds: Sequence[str]) -> str:
-    """A session as a small card: how far it is, what it carries (the kinds of its records), and the next line to type."""
+def session_html(
+    *, name: str, campaign: str, purpose: str, phases: Sequence[str], following: str, kinds: Sequence[str]
+) -> str:
+    """A session as a small card: how far it is, what it carries (the kinds of its records), and the next line to type.
+
+    ``following`` is the phase that comes next, "" when all are done.
+    """
     done = list(dict.fromkeys(phases))
     counts = [f"{count} {_plural(kind, count)}" for kind, count in Counter(kinds).items()]
     why = f"<p><b>Purpose</b> {apart(purpose)}</p>" if purpose and purpose != name else ""
     reached = apart(", ".join(done)) if done else "nothing yet"
     carries = f"<p><b>Carries</b> {apart(', '.join(counts))}</p>" if counts else ""
-    line = next((f'await session.run("{phase}")' for phase in PHASES if phase not in done), FORK_LINE)
+    line = f'await session.run("{following}")' if following else FORK_LINE
     body = f"{why}<p><b>Done</b> {reached}</p>{carries}<p><b>Next</b> <code>{text(line)}</code></p>"
     return framed(card(name, body, campaign))
 

@@ -8,6 +8,7 @@ from numbers import Integral, Real
 from typing import Any
 
 from campaign_lab.show.frame import framed
+from campaign_lab.show.money import usd
 from campaign_lab.show.text import apart, text
 
 WIDTHS = ((400, 28), (120, 22), (40, 15))
@@ -16,11 +17,6 @@ STAYS_TO = 15
 """A first column up to this width, in em, stays in sight when the table scrolls; a wider one would hide the others."""
 EM_PER_CHARACTER, EM_PER_BOLD = 0.62, 0.74
 """About what a character needs, and a bold one in a heading."""
-
-
-def usd(cost: float | None) -> str:
-    """Dollars with four decimals; an unknown price says so."""
-    return "unknown" if cost is None else f"${cost:.4f}"
 
 
 def receipt_html(

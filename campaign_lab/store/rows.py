@@ -137,8 +137,11 @@ class RecordRow:
 
 
 @dataclass(frozen=True)
-class PickRow:
-    """What a user thinks of a record: ``pick`` is pick, reject or nothing, ``rating`` 1 to 5. One row a (record, user)."""
+class JudgementRow:
+    """What a user thinks of a record: ``pick`` is pick, reject or nothing, ``rating`` 1 to 5. One row a (record, user).
+
+    One that was taken back says nothing and stays, so that it is known when.
+    """
 
     turn_id: str
     kind: str

@@ -92,8 +92,8 @@ MIGRATIONS: tuple[Migration, ...] = (
         """
         -- id of the record of the same turn that says nearly the same; null when there is none, or nobody looked
         ALTER TABLE records ADD COLUMN near_duplicate VARCHAR;
-        -- what people think of a record: one row a (record, user)
-        CREATE TABLE picks (
+        -- what people think of a record: one row a (record, user), empty when it was taken back
+        CREATE TABLE judgements (
             turn_id VARCHAR NOT NULL, kind VARCHAR NOT NULL, n INTEGER NOT NULL, user_name VARCHAR NOT NULL,
             pick VARCHAR, rating INTEGER, note VARCHAR, rated_at TIMESTAMPTZ);
         """,

@@ -12,8 +12,8 @@ from campaign_lab.store.rows import (
     AuditRow,
     CacheRow,
     ClaimRow,
+    JudgementRow,
     PageRow,
-    PickRow,
     RecordRow,
     RequestRow,
     SessionRow,
@@ -34,7 +34,7 @@ Row = TypeVar(
     AttemptRow,
     RequestRow,
     RecordRow,
-    PickRow,
+    JudgementRow,
     PageRow,
     CacheRow,
     ShareRow,
@@ -48,7 +48,7 @@ TABLES: dict[type, str] = {
     AttemptRow: "attempts",
     RequestRow: "requests",
     RecordRow: "records",
-    PickRow: "picks",
+    JudgementRow: "judgements",
     PageRow: "pages",
     CacheRow: "rehearsal_cache",
     ShareRow: "shares",
@@ -221,10 +221,14 @@ def leaf_of(con: Con, attempt_id: str) -> str | None:
 
 def pages_of(con: Con, owner: str, campaign: str) -> list[PageRow]:
     """The newest stored version of each page of a campaign, bytes left out. Refusals are not among them."""
+    return list({row.requested_url: row for row in pages_met(con, owner, campaign) if row.error is None}.values())
+
+
+def pages_met(con: Con, owner: str, campaign: str) -> list[PageRow]:
+    """Each time that a page of a campaign was read or refused, oldest first, bytes left out."""
     names = ", ".join("NULL" if field.name == "body" else field.name for field in fields(PageRow))
-    sql = f"SELECT {names} FROM pages WHERE owner = ? AND campaign = ? AND error IS NULL ORDER BY fetched_at"
-    found = [PageRow(*row) for row in con.execute(sql, [owner, campaign]).fetchall()]
-    return list({row.requested_url: row for row in found}.values())
+    sql = f"SELECT {names} FROM pages WHERE owner = ? AND campaign = ? ORDER BY fetched_at"
+    return [PageRow(*row) for row in con.execute(sql, [owner, campaign]).fetchall()]
 
 
 def oldest_page(con: Con, owner: str, campaign: str) -> datetime | None:

@@ -77,6 +77,14 @@ def test_a_retry_is_noted_until_something_happens() -> None:
     assert folded(TokensBooked("", 5, None), board=board).note == ""
 
 
+def test_the_cost_of_a_turn_says_what_is_not_known() -> None:
+    """An unknown price is no price of 0."""
+    started = folded(BEGIN, AgentStarted("c1", "reader", ""))
+    assert str(started.cost) == "$0.0000"
+    assert str(folded(TokensBooked("c1", 5, None), board=started).cost) == "unknown"
+    assert str(folded(TokensBooked("c1", 5, None), TokensBooked("", 5, 0.5), board=started).cost) == "at least $0.5000"
+
+
 def test_a_turn_that_failed_says_why() -> None:
     """The reason stays on the board."""
     board = folded(BEGIN, TurnEnded(False, "the budget is used up"))
@@ -95,7 +103,7 @@ def test_counts_never_go_below_zero_or_out_of_step(events: list[Event]) -> None:
     board = folded(BEGIN, *events)
     for line in board.lines.values():
         assert 0 <= line.pages_refused <= line.pages_read
-        assert min(line.pages_asked, line.tokens, line.cost_usd, board.tokens, board.cost_usd) >= 0
+        assert min(line.pages_asked, line.tokens, line.cost.usd, board.tokens, board.cost.usd) >= 0
         assert line.words()
 
 

@@ -257,10 +257,14 @@ def test_a_record_handed_in_again_replaces_the_earlier_one(intake: Intake, varia
 
 
 def test_what_is_missing_is_kept_once_and_in_order(intake: Intake) -> None:
-    """Also when no record came with it."""
+    """Also when no record came with it; of copy-creators, which work at once, in an order of its own."""
+    strategy = Intake(STRATEGY, dict)
+    strategy.hand_in("angle", [], ["no third claim", "no price"])
+    strategy.hand_in("angle", [], ["no price", "no rating"])
+    assert strategy.missing == ["no third claim", "no price", "no rating"]
     intake.hand_in("copy_variant", [], ["no third claim", "no price"])
     intake.hand_in("copy_variant", [], ["no price", "no rating"])
-    assert intake.missing == ["no third claim", "no price", "no rating"]
+    assert intake.missing == ["no price", "no rating", "no third claim"]
 
 
 def test_evidence_is_checked_against_the_pages_stored_by_then(

@@ -138,6 +138,20 @@ def test_ctrl_c_in_a_script_waits_for_the_clean_up() -> None:
     assert slow.cleaned
 
 
+def test_a_process_does_not_hear_signals_to_our_group() -> None:
+    """JupyterLab's interrupt goes to the whole process group, and is about one cell, not about every run."""
+
+    async def group() -> int:
+        process = await asyncio.create_subprocess_exec("sleep", "60")
+        try:
+            return os.getpgid(process.pid)
+        finally:
+            process.kill()
+            await process.wait()
+
+    assert AgentLoop().run_sync(group()) != os.getpgrp()
+
+
 def test_a_job_that_has_ended_can_be_cancelled() -> None:
     """Nothing happens, and its result stays."""
     job = AgentLoop().submit(thread_name())

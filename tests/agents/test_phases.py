@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from campaign_lab import Brief
 from campaign_lab.agents.phases import (
     FETCH_PAGE,
+    ORDER,
     SAVE_RECORDS,
     TOOLS,
     Agent,
@@ -153,6 +154,16 @@ def test_a_phase_of_ones_own_adds_its_agents_behind_the_built_in_ones() -> None:
     """So the beginning of the prompt stays the same."""
     own = Agent("slogan-writer", "Writes slogans", "# slogan-writer\n", (SAVE_RECORDS,))
     assert all_agents(replace(SLOGANS, agents=(own,))) == (*all_agents(SLOGANS), own)
+
+
+def test_the_order_is_that_of_the_built_in_phases() -> None:
+    """Each stands on records of those before it; the free question has no place in it."""
+    phases = builtin_phases()
+    assert (*ORDER, "ask") == tuple(phases)
+    made: set[str] = set()
+    for phase in (phases[name] for name in ORDER):
+        assert set(phase.needs) <= made
+        made |= {record.kind for record in phase.makes}
 
 
 def test_agents_may_use_our_tools_only() -> None:

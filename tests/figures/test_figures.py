@@ -22,6 +22,7 @@ from campaign_lab.figures.money import known
 from campaign_lab.figures.style import AVOIDED, INK, ON_MARKS, PAID
 from campaign_lab.rehearsal.endpoint import RehearsalEndpoint
 from campaign_lab.rehearsal.server import RehearsalServer
+from campaign_lab.show.profiles import STAGES
 
 THEMES = ("#ffffff", "#111111")
 KINDS = ("tree", "costs", "coverage", "timeline")
@@ -181,10 +182,10 @@ def test_an_unknown_cost_is_said(frames: dict[str, pd.DataFrame]) -> None:
     tree = frames["tree"].copy()
     tree.loc[1, "cost_usd"] = math.nan
     shown = bars(cost_waterfall(tree))
-    assert list(shown.values())[1] == (0, "not known")
+    assert list(shown.values())[1] == (0, "unknown")
     assert shown["Paid in all"][1].startswith("at least $")
     assert "not known" in title_of(cost_waterfall(tree))
-    assert fork_tree(tree).data[3].text[1] == "not known"
+    assert fork_tree(tree).data[3].text[1] == "unknown"
     assert "NaN" not in json_of(cost_waterfall(tree)) + json_of(fork_tree(tree))
 
 
@@ -209,6 +210,14 @@ def test_the_map_says_how_many_needs_have_no_angle(frames: dict[str, pd.DataFram
     assert 0 < (needs == 0).sum() < len(needs)
     assert title.startswith(f"{(needs == 0).sum()} of {len(needs)} needs have no angle")
     assert all((stage in title) == (count == 0) for stage, count in stages.items())
+
+
+def test_the_map_says_of_each_stage_what_the_cards_say(frames: dict[str, pd.DataFrame]) -> None:
+    """The beginning of the same words stands at the head of each column."""
+    heads = [seen(text) for text in coverage_map(frames["coverage"]).layout.xaxis.ticktext]
+    assert [head.split()[0] for head in heads] == list(STAGES)
+    for head, (stage, words) in zip(heads, STAGES.items(), strict=True):
+        assert words.startswith(head.removeprefix(stage).strip())
 
 
 def test_the_map_fills_the_cells_with_angles(frames: dict[str, pd.DataFrame]) -> None:

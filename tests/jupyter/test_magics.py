@@ -101,12 +101,12 @@ def test_a_cell_forks_runs_and_says_how_to_go_on(live: Kernel, tmp_path: Path) -
     """The text is the steer, the turn knows its cell; unchanged the cell replays, edited it makes a second take."""
     first = live.run("angle-a", f"%%angle Émotional «angle»\n{HARD}\n\nSecond line.\n")
     assert "Turn(strategy: 5 angles" in shown(first)
-    assert "émotional_angle = lab.open('Spring renewals/Émotional «angle»')" in shown(first)
+    assert 'emotional_angle = lab.open("Spring renewals/Émotional «angle»")' in shown(first)
     steer = f"{HARD}\n\nSecond line."
-    assert live.value("[(s.phase, s.notebook, s.cell_id) for s in émotional_angle.lineage][1:]") == (
+    assert live.value("[(s.phase, s.notebook, s.cell_id) for s in emotional_angle.lineage][1:]") == (
         "[('strategy', 'angles.ipynb', 'angle-a')]"
     )
-    assert live.value(f"any({steer!r} in m.text for m in émotional_angle.conversation() if m.role == 'user')") == "True"
+    assert live.value(f"any({steer!r} in m.text for m in emotional_angle.conversation() if m.role == 'user')") == "True"
     live.run("count-a", "before = len(lab.costs(by='session'))")
 
     again = live.run("angle-a", f"%%angle Émotional «angle»\n{HARD}\n\nSecond line.\n")
@@ -114,9 +114,9 @@ def test_a_cell_forks_runs_and_says_how_to_go_on(live: Kernel, tmp_path: Path) -
     assert live.value("len(lab.costs(by='session')) - before") == "0"
 
     edited = live.run("angle-a", "%%angle Émotional «angle»\nAnother wish.\n")
-    assert "lab.open('Spring renewals/Émotional «angle» 2')" in shown(edited)
+    assert 'emotional_angle = lab.open("Spring renewals/Émotional «angle» 2")' in shown(edited)
     assert live.value("lab.tree(base)['automatic'].sum()") == "np.int64(1)"
-    assert live.value("[s.phase for s in émotional_angle.lineage]") == "['research', 'strategy']"
+    assert live.value("[s.phase for s in emotional_angle.lineage]") == "['research', 'strategy']"
 
 
 def test_wrong_use_is_one_clear_line(live: Kernel) -> None:
@@ -141,36 +141,22 @@ def test_wrong_use_is_one_clear_line(live: Kernel) -> None:
     assert live.value("len(lab.tree(held[0])) + len(lab.tree(held[1]))") == "2"
 
 
-def test_the_variable_hides_nothing(live: Kernel) -> None:
-    """A name that is a variable, a keyword, or no identifier at all gives a variable that was free."""
+def test_the_variable_hides_nothing_and_the_line_opens_the_very_fork(live: Kernel) -> None:
+    """A name that is a variable, and one that lab.open takes for a file: the line that is printed opens the fork all the same."""
+    live.run("angle-a", "%%angle base --session base\ntext")
+    assert live.value("base.name, fork_base.name") == "('main', 'base')"
+    said = shown(live.run("angle-b", "%%angle x.duckdb --session base\ntext"))
+    line = said[said.index("in another notebook: ") :].removeprefix("in another notebook: ").splitlines()[0]
+    assert live.value("x_duckdb.name") == "'x.duckdb'"
+    live.run("open-a", line.replace("x_duckdb =", "opened ="))
+    assert live.value("opened.id == x_duckdb.id") == "True"
+
+
+def test_the_tree_hides_no_variable_of_the_user(live: Kernel) -> None:
+    """The line to paste after forking by clicking goes to a variable that was free."""
     live.run(
-        "setup-b", "from campaign_lab.jupyter.magics import _variable\nfrom IPython import get_ipython\nlambda_ = 1"
+        "tree-a",
+        "from campaign_lab.panels import SessionTree\ntree = SessionTree(lab, base)\ntree.purpose.value = 'base'",
     )
-    names = [
-        "base",
-        "lab",
-        "class",
-        "print",
-        "Price first!",
-        "24 h",
-        "!!",
-        "ﬁx",
-        "a²",
-        "lambda",
-        "__x__",
-        "Straße 漢字",
-    ]
-    made = live.value(f"[_variable(name, get_ipython().user_ns) for name in {names!r}]")
-    variables = ast.literal_eval(made)
-    assert variables[:8] == [
-        "base_fork",
-        "lab_fork",
-        "class_fork",
-        "print_fork",
-        "price_first",
-        "angle_24_h",
-        "angle",
-        "fix",
-    ]
-    assert all(each.isidentifier() for each in variables)
-    assert variables[8:] == ["a2", "lambda_fork", "x", "strasse_漢字"]
+    live.run("fork-a", "tree.fork_button.click()")
+    assert live.value("tree.code.value.partition(' = ')[0]") == "'fork_base'"

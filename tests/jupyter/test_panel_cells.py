@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import signal
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -99,6 +101,30 @@ def test_awaited_in_a_cell_it_shows_the_last_turn(running: Kernel) -> None:
     running.run("panel-d", "panel = RunPanel(base, 'research', 'strategy')\npanel")
     outputs = running.run("wait-d", "await panel.run()")
     assert data_of(outputs)["text/plain"] == "Turn(strategy: 5 angles, rehearsal)"
+
+
+def test_an_interrupted_cell_leaves_the_panels_run_alone(running: Kernel) -> None:
+    """JupyterLab's button signals the kernel's whole process group; the run goes on in the background."""
+    pid = int(running.value("__import__('os').getpid()"))
+    running.run("panel-f", "panel = RunPanel(base, 'research', 'strategy', 'copy')\npanel")
+    click(running, "run_button")
+    process, pressed = running._client.process_message, []
+
+    def hear(message: Any, cell: Any, index: int) -> Any:
+        if not pressed and message["msg_type"] == "stream":
+            pressed.append(time.monotonic())
+            os.killpg(pid, signal.SIGINT)
+        return process(message, cell, index)
+
+    running._client.process_message = hear  # type: ignore[method-assign]
+    busy = (
+        "import psutil, time\nwhile not psutil.Process().children(): time.sleep(0.01)\nprint('it runs')\ntime.sleep(60)"
+    )
+    said = shown(running.run("busy-f", busy))
+    assert pressed
+    assert "KeyboardInterrupt" in said
+    finished(running)
+    assert running.value("panel.problem.value, [turn.replayed for turn in panel.turns]") == "('', [True, True, False])"
 
 
 def test_cancel_is_heard_while_a_cell_awaits(running: Kernel) -> None:

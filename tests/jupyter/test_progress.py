@@ -147,23 +147,32 @@ def test_an_error_ends_the_display(notebook: Notebook) -> None:
     assert outputs[1]["ename"] == "PhaseOrderError"
 
 
-def test_an_interrupt_stops_the_run_and_the_display(notebook: Notebook) -> None:
-    """The cell comes back; what was finished stays, and the same cell runs again."""
+@pytest.mark.parametrize(
+    ("phase", "at", "moment", "made"),
+    [
+        ("strategy", "'research'", "main agent", "Turn(strategy: 5 angles, rehearsal)"),
+        ("research", "0", "saving", "Turn(research: "),
+    ],
+)
+def test_an_interrupt_stops_the_run_and_the_display(
+    notebook: Notebook, phase: str, at: str, moment: str, made: str
+) -> None:
+    """The button signals the process group. The cell comes back and says no more; the same cell runs again."""
     heard, pid = threading.Event(), int(notebook.running.value("__import__('os').getpid()"))
 
     def interrupt() -> None:
         heard.wait(60)
-        os.kill(pid, signal.SIGINT)
+        os.killpg(pid, signal.SIGINT)
 
     def began() -> None:
-        if any("main agent" in html for html in notebook.pictures()):
+        if any(moment in html for html in notebook.pictures()):
             heard.set()
 
     stopping = threading.Thread(target=interrupt)
     stopping.start()
     notebook.on_update = began
-    source = "cut = base.fork('Cut', at='research')\nawait cut.run('strategy')"
-    outputs = notebook.run("cut", source)
+    source = f"cut = base.fork('Cut {phase}', at={at})\nawait cut.run({phase!r})"
+    outputs = notebook.run(f"cut-{phase}", source)
     stopping.join()
     notebook.on_update = lambda: None
     assert [output["output_type"] for output in outputs] == ["display_data", "error"]
@@ -171,8 +180,9 @@ def test_an_interrupt_stops_the_run_and_the_display(notebook: Notebook) -> None:
     assert outputs[1]["ename"] in ("CancelledError", "KeyboardInterrupt")
     look = "import psutil; [each.name() for each in psutil.Process().children(recursive=True)]"
     assert notebook.running.value(look) == "[]"
-    again = notebook.run("cut", source)
-    assert again[-1]["data"]["text/plain"] == "Turn(strategy: 5 angles, rehearsal)"
+    assert notebook.run("after", "import asyncio, gc; gc.collect(); await asyncio.sleep(0.5)") == []
+    again = notebook.run(f"cut-{phase}", source)
+    assert again[-1]["data"]["text/plain"].startswith(made)
 
 
 def test_a_listener_of_its_own_is_heard_alone(notebook: Notebook) -> None:

@@ -107,6 +107,14 @@ def test_the_message_stands_by_its_field(name: str, typed: str) -> None:
     assert GOOD in form.status.value
 
 
+def test_a_message_does_not_interrupt_who_types() -> None:
+    """It changes with each keystroke, so it is announced politely, and never as an alert."""
+    form = BriefForm(path=TERMWICK)
+    form.fields["market"].value = "Canad"
+    assert 'role="status"' in notes(form)["market"]
+    assert "alert" not in notes(form)["market"] + form.status.value
+
+
 def test_counts_the_fields_that_need_a_look() -> None:
     """Two fields, two messages, one sum."""
     form = BriefForm(path=TERMWICK)
@@ -257,6 +265,8 @@ def test_every_control_has_a_label_and_a_hint() -> None:
     assert all(label and hint for label, hint in named)
     assert set(form.fields) | {"special_ad_categories"} == set(Brief.model_fields) - {"sources"}
     labels = [label for label, _ in named]
+    boxes = [label for label in labels if label.startswith("Special ad category: ")]
+    assert len(boxes) == len(get_args(SpecialAdCategory))
     assert labels[:3] == ["Site", "Campaign", "Objective"]
     assert labels[-3:] == ["Brief file", "Load", "Save"]
 

@@ -15,7 +15,7 @@ from campaign_lab import Lab
 from campaign_lab.errors import NotFoundError
 from campaign_lab.panels import CompareBoard
 from campaign_lab.panels.judgement import Judgement, Look
-from campaign_lab.panels.variants import FIELDS, groups, twin_html
+from campaign_lab.panels.variants import FIELDS, NOTHING_OWN, groups, twin_html
 from campaign_lab.rehearsal.endpoint import RehearsalEndpoint
 from campaign_lab.rehearsal.server import RehearsalServer
 
@@ -176,6 +176,23 @@ def test_one_fork_has_nothing_to_differ_from(written: LabOf) -> None:
     assert "Choose two or more forks" in board.notes.value
 
 
+def test_a_fork_whose_variants_are_all_shared_is_not_said_to_have_none(written: LabOf) -> None:
+    """With only differences shown, column and table say that what it has is in every fork."""
+    shared, own, more = (row("a", "Trust", "pain", headline) for headline in ("1", "2", "3"))
+    group = groups([[shared], [shared, own, more], [shared, own]])[0].differing()
+    assert group.differences()[0][2:] == [NOTHING_OWN, "2", "2"]
+    assert group.differences()[1][2:] == [NOTHING_OWN, "3", "nothing more of its own"]
+    assert groups([[], [own]])[0].differing().differences()[0][2:] == ["No variant here.", "2"]
+    lab = written()
+    fewer = lab.open("main").fork("Less to read", at="strategy")
+    lab.run_sync(fewer.run("copy", variants=1))
+    board = CompareBoard(lab, [lab.open("main"), fewer])
+    board.only_differences.value = True
+    assert heads(board) == ["main"]
+    assert NOTHING_OWN in board.grid.children[1].children[0].value
+    assert NOTHING_OWN in board.differences.value
+
+
 # -- judging
 
 
@@ -217,17 +234,19 @@ def test_opening_and_walking_a_board_stores_nothing(written: LabOf) -> None:
 
 
 def test_a_guest_who_may_read_may_judge_and_sees_whose_judgement_it_is(written: LabOf) -> None:
-    """Ana's stands on the card with her name until ben says something himself; hers stays."""
+    """Ana's stands in words above empty controls until ben says something himself, if only the same; hers stays."""
     ana = written("ana")
     ana.open("main").share("ben", "read")
-    ana.open("main").rate("in-good-company-v1", pick="pick")
+    ana.open("main").rate("in-good-company-v1", pick="pick", rating=5, note="warm")
     board = board_of(written("ben"), "main")
     card = board.cards[0]
-    assert card.pick.value == "pick"
-    assert "picked (by ana)" in card.said.value
+    assert "ana: picked, rating 5, note: warm" in card.said.value
+    assert (card.pick.value, card.rating.value, card.note.value) == ("", 0, "")
+    card.pick.value = "pick"
+    assert "saved: pick, by ben" in board.status.value
+    assert "ben: picked<" in card.said.value
     card.pick.value = "reject"
-    assert "saved: reject, by ben" in board.status.value
-    assert "rejected (by ben)" in card.said.value
+    assert "ben: rejected<" in card.said.value
     assert ana.compare(ana.open("main")).set_index("id").loc["in-good-company-v1", "pick"] == "pick"
 
 
@@ -257,15 +276,49 @@ def test_what_cannot_be_stored_is_said_and_the_card_shows_what_is(written: LabOf
     assert lab.compare(lab.open("main"))["pick"].eq("").all()
 
 
+def test_what_is_stored_is_said_though_the_board_cannot_be_read_anew(written: LabOf) -> None:
+    """Another fork of the board is shared no more: the judgement is stored, said and on its card, beside the problem."""
+    ana, ben = written("ana"), written("ben")
+    main = ana.open("main")
+    fork = main.fork("Copy of main")
+    main.share("ben", "read")
+    fork.share("ben", "read")
+    main.rate("in-good-company-v1", pick="pick", note="warm")
+    board = CompareBoard(ben, [ben.open("main"), ben.open("Copy of main")])
+    fork.unshare("ben")
+    card = board.cards[0]
+    card.rating.value = 4
+    assert "There is no session" in board.problem.value
+    assert "saved: rating 4, by ben" in board.status.value
+    assert "ben: undecided, rating 4<" in card.said.value
+    assert ben.compare(ben.open("main")).set_index("id").loc["in-good-company-v1", "rating"] == 4
+
+
+def test_an_error_while_angles_are_put_in_does_not_deafen_the_board(written: LabOf) -> None:
+    """The next choice is heard."""
+    board = board_of(written())
+    board.angle.observe(lambda _change: board.angle.index / 0, "options")
+    board.forks.value = (1,)
+    assert "ZeroDivisionError" in board.problem.value
+    board.angle.value = 2
+    assert heads(board) == ["Emotional angle"]
+    assert {card.row["id"] for card in board.cards} == {each["id"] for each in board._groups[2].columns[0]}
+
+
 def test_a_rating_can_be_changed_and_taken_back() -> None:
     """The list offers one to five and "not rated", whatever is stored; showing what is stored saves nothing."""
     said: list[Any] = []
     card = Judgement(
-        row("a", "A", "pain", "H"), "", place=0, look=Look(), save=lambda _card, name, value: said.append((name, value))
+        row("a", "A", "pain", "H"),
+        "",
+        place=0,
+        user="ana",
+        look=Look(),
+        save=lambda _card, name, value: said.append((name, value)),
     )
     assert [value for _, value in card.rating.options] == [0, 1, 2, 3, 4, 5]
     assert card.rating.label == "not rated"
-    card.show(card.row | {"rating": 3})
+    card.show({**card.row, "rating": 3, "rated_by": "ana"})
     assert said == []
     card.rating.value = 0
     assert said == [("rating", 0)]
@@ -300,7 +353,7 @@ def test_hostile_texts_are_shown_as_text() -> None:
     assert "<script>" not in shown
     assert "\x1b" not in shown
     assert "&lt;script&gt;" in shown
-    assert "\x1b" not in Judgement(each, "", place=0, look=Look(), save=lambda *_: None).note.tooltip
+    assert "\x1b" not in Judgement(each, "", place=0, user="ana", look=Look(), save=lambda *_: None).note.tooltip
 
 
 def test_what_is_saved_is_the_copy_and_what_was_thought_of_it(written: LabOf) -> None:

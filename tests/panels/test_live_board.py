@@ -82,6 +82,15 @@ def test_a_line_says_all_that_is_known_of_an_agent() -> None:
     ]
 
 
+def test_a_cost_that_is_not_known_is_never_zero() -> None:
+    """One that is known in part says so."""
+    live = heard(
+        BEGIN, AgentStarted("c1", "reader", ""), TokensBooked("", 10, None), TokensBooked("c1", 10, 0.0123),
+        TokensBooked("c1", 10, None),
+    )  # fmt: skip
+    assert [row[-1] for row in cells(live)] == ["unknown", "$0.0000", "at least $0.0123"]
+
+
 def test_who_was_at_work_when_a_turn_was_cancelled_has_stopped() -> None:
     """Nobody is left reading for ever."""
     live = heard(BEGIN, AgentStarted("c1", "reader", ""), TurnEnded(False))

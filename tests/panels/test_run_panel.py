@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import threading
 import time
 from collections.abc import Callable, Iterator
 
@@ -15,6 +16,8 @@ from panel_tools import inside, labels_of
 from campaign_lab import Brief
 from campaign_lab.errors import NotFoundError, TurnFailed
 from campaign_lab.panels import RunPanel
+from campaign_lab.panels.base import Problem
+from campaign_lab.panels.live_board import TICK_S
 from campaign_lab.rehearsal.server import Fault, RehearsalServer
 from campaign_lab.store import tables
 from campaign_lab.store.rows import AttemptRow
@@ -253,6 +256,56 @@ def test_cancel_without_a_run_does_nothing(lab_of: MakeLab) -> None:
     assert words(panel.status.value).startswith("done")
 
 
+def test_an_observer_may_cancel_as_soon_as_it_can(lab_of: MakeLab) -> None:
+    """It is called within the panel's own step, and does not wait for that."""
+    panel = RunPanel(lab_of().open("main"), "copy")
+    panel.cancel_button.observe(lambda change: change["new"] or panel.cancel(), "disabled")
+    threading.Thread(target=panel.start, daemon=True).start()
+    until(lambda: words(panel.status.value) == "cancelled")
+    assert (panel.run_button.disabled, panel.cancel_button.disabled) == (False, True)
+    assert finished(panel).turns == ()
+
+
+def test_run_as_soon_as_it_can_be_clicked_is_a_new_run(lab_of: MakeLab) -> None:
+    """Not the one that is just ending, whose job has not ended yet."""
+    panel = RunPanel(lab_of().open("main", from_start=True), "research")
+    first = panel.start()
+    again: list[object] = []
+    panel.run_button.observe(lambda change: change["new"] or again or again.append(panel.start()), "disabled")
+    assert first.future.result(PATIENCE_S).phase == "research"
+    until(lambda: bool(again))
+    assert again == [panel._job]
+    assert panel._job is not first
+    assert [turn.phase for turn in finished(panel).turns] == ["research"]
+    assert words(panel.status.value).startswith("done")
+
+
+def test_a_drawing_never_says_running_over_cancelling(lab_of: MakeLab, slow: RehearsalServer) -> None:
+    """While a click is handled, the loop's thread does not write the status, however often it draws."""
+    session = lab_of().open("main")
+    session._context.endpoint.server = slow
+    panel = RunPanel(session, "copy")
+    panel.run_button.click()
+    until(lambda: "copy-creator" in words(panel.agents.value))
+    with panel._lock:
+        panel.status.value = "held"
+        time.sleep(2 * TICK_S)
+        assert panel.status.value == "held"
+        panel.cancel()
+    finished(panel)
+    assert words(panel.status.value) == "cancelled"
+
+
+def test_a_problem_is_shown_without_what_a_reader_cannot_see() -> None:
+    """Texts of pages and endpoints come in errors; a bug does not pass for plain words."""
+    problem = Problem()
+    problem.show(ValueError("a \u202e\x1b[31m<b>b"))
+    assert "⚠ a &lt;b&gt;b</b>" in problem.value
+    assert not {"\u202e", "\x1b"} & set(problem.value)
+    problem.show(TypeError("'NoneType' object is not iterable"))
+    assert "This should not have happened: TypeError" in problem.value
+
+
 def test_a_wish_goes_to_the_first_phase(lab_of: MakeLab) -> None:
     """Like in a fan-out: the steer and the take are of the turn that the panel begins with."""
     session = lab_of().open("main").fork("Take two", at="research")
@@ -283,4 +336,5 @@ def test_its_controls_are_labelled_and_in_order(lab_of: MakeLab) -> None:
     assert [label for label, _ in labels] == ["Run", "Cancel"]
     assert all(tooltip for _, tooltip in labels)
     assert 'role="status"' in panel.status.value
+    assert "mathjax_ignore" in panel.status.value
     assert {panel.status, panel.phase_bar, panel.agents, panel.problem, panel.results} <= set(inside(panel))

@@ -17,7 +17,7 @@ from panel_tools import inside, labels_of
 from campaign_lab import Lab
 from campaign_lab.errors import NotFoundError
 from campaign_lab.panels import SessionTree
-from campaign_lab.panels.code_line import literal, run_line, variable
+from campaign_lab.panels.code_line import handle_for, literal, open_line, run_line, variable
 from campaign_lab.panels.tree_lines import left
 from campaign_lab.sessions.standing import CellRef, running_for
 
@@ -219,6 +219,36 @@ def test_a_session_that_is_deleted_meanwhile_leaves_the_tree(lab_of: LabOf) -> N
     assert (tree.line(), tree.chosen[0]["session"]) == ("SessionTree(1 session)", "main")
 
 
+def test_a_tree_whose_share_was_taken_back_says_so(lab_of: LabOf) -> None:
+    """Refreshed it keeps nothing of what was chosen, and each action answers in words that there is no such session."""
+    ana, ben = lab_of("ana"), lab_of("ben")
+    ana.open("main").share("ben", "run")
+    tree = SessionTree(ben, ben.open("main"))
+    tree.open_button.click()
+    ana.open("main").unshare("ben")
+    tree.refresh_button.click()
+    assert tree.problem.value == ""
+    assert (tree.detail.value, tree.new_name.value, tree.code.value) == ("", "", "")
+    assert "nothing left to choose" in tree.status.value
+    for button in (tree.fork_button, tree.rename_button, tree.pin_button, tree.open_button):
+        button.click()
+        assert "<b>⚠ There is no session &#x27;main&#x27; here." in tree.problem.value
+    with pytest.raises(NotFoundError):
+        _ = tree.chosen
+
+
+def test_an_error_while_lines_are_put_in_does_not_deafen_the_tree(lab_of: LabOf) -> None:
+    """The next choice is heard."""
+    lab = lab_of()
+    tree = tree_of(lab)
+    lab.open("main").fork("Later", at=1)
+    tree.tree.observe(lambda _change: tree.tree.rows / 0, "options")
+    tree.refresh_button.click()
+    assert "ZeroDivisionError" in tree.problem.value
+    tree.choose("main", 1)
+    assert "the end of research" in tree.detail.value
+
+
 def test_the_table_tells_what_a_fork_carries_and_how_long_its_prompt_stays(lab_of: LabOf, clock: Clock) -> None:
     """lab.tree: cost carried is that of the turns before the start; an empty campaign has neither cache nor cost."""
     lab = lab_of()
@@ -360,7 +390,7 @@ def test_a_run_line_calls_open_and_run_and_nothing_else(name: str, steer: str) -
     """Whatever a session is called: two statements, to a variable that hides neither the lab nor Python's own names."""
     assert variable(name).isidentifier()
     assert variable(name) not in ("lab", "print", "await", "max")
-    tree = ast.parse(run_line(name, name, "strategy", steer=steer))
+    tree = ast.parse(run_line(variable(name), name, "strategy", steer=steer))
     calls = [ast.unparse(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call)]
     assert calls == [f"{variable(name)}.run", "lab.open"] or calls == ["lab.open", f"{variable(name)}.run"]
     assert len(tree.body) == 2
@@ -371,6 +401,8 @@ def test_a_run_line_calls_open_and_run_and_nothing_else(name: str, steer: str) -
     [
         ("Emotional angle", "emotional_angle"),
         ("Été 2026", "ete_2026"),
+        ("Émotional angle", "emotional_angle"),
+        ("24 h", "fork_24_h"),
         ("2nd", "fork_2nd"),
         ("lab", "fork_lab"),
         ("熊", "fork"),
@@ -379,3 +411,15 @@ def test_a_run_line_calls_open_and_run_and_nothing_else(name: str, steer: str) -
 def test_variables_are_plain_words(name: str, expected: str) -> None:
     """ASCII words, so that no look-alike letter hides in them."""
     assert variable(name) == expected
+
+
+def test_a_variable_hides_only_an_earlier_handle_of_the_same_session(lab_of: LabOf) -> None:
+    """A fork called like a variable of the user's gets another one; after it was pasted, the same one again."""
+    lab = lab_of()
+    main = lab.open("main")
+    fork, other = main.fork("base", at=1), main.fork("Fork base", at=1)
+    mine = {"base": main, "fork_base_2": 1}
+    assert handle_for(fork, mine) == "fork_base"
+    assert handle_for(fork, mine | {"fork_base": lab.open("base")}) == "fork_base"
+    assert handle_for(other, mine | {"fork_base": fork}) == "fork_base_3"
+    assert open_line(handle_for(fork, mine), "base") == 'fork_base = lab.open("base")'

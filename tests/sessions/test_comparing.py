@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pandas as pd
 import pytest
 from copy_rows import HOME, angle, claim, quote, turn, variant
-from lab_rows import add, fork, grow, session, share
+from lab_rows import NOW, add, fork, grow, session, share
 
 from campaign_lab import Lab
 from campaign_lab.agents.intake import MENDS, Intake
@@ -18,7 +19,9 @@ from campaign_lab.agents.phases import Phase, builtin_phases
 from campaign_lab.errors import NotFoundError
 from campaign_lab.records import CopyVariant
 from campaign_lab.sessions.comparing import copy_rows
+from campaign_lab.sessions.coverage import coverage_rows
 from campaign_lab.sessions.lines import Place
+from campaign_lab.sessions.listing import session_rows
 from campaign_lab.store import tables
 from campaign_lab.store.rows import AuditRow, SessionRow
 
@@ -306,6 +309,27 @@ def test_more_forks_take_no_more_statements(make_lab: MakeLab) -> None:
 
     places = write(lab, make)
     few, many = (write(lab, lambda con, some=some: count(con, some)) for some in (places[:2], places))
+    assert few == many
+
+
+def test_more_sessions_take_no_more_statements(make_lab: MakeLab) -> None:
+    """A dozen forks are listed, and their coverage told, in as many statements as one session."""
+    lab = make_lab()
+
+    def count(con: tables.Con, places: list[Place]) -> tuple[int, int]:
+        listing, covering = Counting(con), Counting(con)
+        assert [row["turns"] for row in session_rows(listing, "ana", NOW)] == [2] * (len(places) - 1) + [1]  # type: ignore[arg-type]
+        assert len(coverage_rows(covering, lab._context.phases, places)) == 5 * len(places)  # type: ignore[arg-type]
+        return listing.statements, covering.statements
+
+    def grown(con: tables.Con) -> tuple[tuple[int, int], tuple[int, int]]:
+        base = turn(con, add(con, session()), "t0", angle("Calm", anchor="Rest"), phase="strategy")
+        few = count(con, [Place(base, "t0")])
+        later = NOW + timedelta(seconds=1)
+        forks = [turn(con, add(con, fork(base, f"f{n}", made_at=later)), f"t-{n}") for n in range(12)]
+        return few, count(con, [Place(row, row.tip_turn) for row in (base, *forks)])
+
+    few, many = write(lab, grown)
     assert few == many
 
 

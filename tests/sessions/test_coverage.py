@@ -109,3 +109,11 @@ def test_most_angles_of_the_demo_campaigns_stand_at_a_need(make_lab: MakeLab) ->
         assert tables[-1]["angles"].sum() == 5
     table = pd.concat(tables)
     assert table[table["need_kind"] != "other"]["angles"].sum() > 15 / 2
+
+
+def test_a_need_that_is_pain_and_desire_is_listed_once(make_lab: MakeLab) -> None:
+    """As a pain, in the place where it was first named: pains stand before desires."""
+    found = [insight(pains=[PAIN, DESIRE], desires=["Another wish.", DESIRE, PAIN])]
+    table = covered(make_lab(), angle("Calm", anchor=PAIN), research=found)
+    needs = table[["need_kind", "need"]].drop_duplicates().to_dict("split")["data"]
+    assert needs == [["pain", PAIN], ["pain", DESIRE], ["desire", "Another wish."]]

@@ -87,6 +87,19 @@ def test_claims_are_told_by_their_statements(make_lab: MakeLab) -> None:
     assert told(make_lab(), left, right) == [("copy_variant", "Two", "claims", "A. · B.", "A.")]
 
 
+def test_a_figure_within_a_part_is_a_difference(make_lab: MakeLab) -> None:
+    """The same claim as measured figure and as own statement: the texts are equal, so the figures are shown."""
+    parts = [[{"claim": claim("Free repairs."), "tier": tier}] for tier in (1, 6)]
+    left, right = ([("strategy", [angle("Calm", proofs=proofs)])] for proofs in parts)
+    assert told(make_lab(), left, right) == [
+        (
+            "angle", "Calm", "proofs",
+            '[{"claim": "Free repairs.", "tier": 1}]',
+            '[{"claim": "Free repairs.", "tier": 6}]',
+        )
+    ]  # fmt: skip
+
+
 def test_a_record_that_could_not_be_read_differs_by_its_raw_text(make_lab: MakeLab) -> None:
     """It is not taken for a record without fields."""
     broken = replace(variant("One"), degraded=True, body='"nonsense"')

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from functools import partial
 
 import duckdb
 import pytest
-from lab_rows import ANALYST, NOW, add, fork, grow, result, said, session, store, try_in_vain, use
+from lab_rows import ANALYST, NOW, add, fork, grow, result, said, session, share, store, try_in_vain, use
 
 from campaign_lab.errors import NotFoundError
 from campaign_lab.sessions.lineage import Message, Node, conversation, lineage, tree
@@ -37,7 +38,8 @@ def forest(con: Con) -> dict[str, SessionRow]:
 def test_a_line_names_each_turn_with_its_session_cell_and_maker(lab_file: DuckFile) -> None:
     """Root first: number, phase, session, purpose, parent, time, who, notebook and cell."""
     rows = lab_file.call(forest)
-    steps = lab_file.call(lambda con: lineage(con, rows["Shorter"].tip_turn))
+    lab_file.call(lambda con: share(con, rows["main"], "bob"))
+    steps = lab_file.call(lambda con: lineage(con, rows["Shorter"].tip_turn, "bob"))
     assert [(step.number, step.phase, step.turn, step.session, step.user) for step in steps] == [
         (1, "research", "t1", "main", "ana"),
         (2, "copy", "t3", "Emotional", "bob"),
@@ -46,11 +48,21 @@ def test_a_line_names_each_turn_with_its_session_cell_and_maker(lab_file: DuckFi
     assert (steps[0].notebook, steps[0].cell_id, steps[0].made_at) == ("angles.ipynb", "c1", NOW)
 
 
+def test_a_session_that_the_user_may_not_read_is_not_named(lab_file: DuckFile) -> None:
+    """Bob's fork still carries the turn, but no longer tells what ana calls the session that made it."""
+    rows = lab_file.call(forest)
+    steps = lab_file.call(lambda con: lineage(con, rows["Shorter"].tip_turn, "bob"))
+    assert [(step.turn, step.session, step.purpose, step.parent_session) for step in steps] == [
+        ("t1", "", "", None),
+        ("t3", "Emotional", "Emotional", None),
+    ]
+
+
 def test_the_root_has_no_line_and_an_unknown_turn_is_an_error(lab_file: DuckFile) -> None:
     """Nothing was said before the first turn; a turn that is not there is not an empty line."""
-    assert lab_file.call(lambda con: lineage(con, None)) == []
+    assert lab_file.call(lambda con: lineage(con, None, "ana")) == []
     assert lab_file.call(lambda con: conversation(con, None)) == []
-    for look in (lineage, conversation):
+    for look in (partial(lineage, user="ana"), conversation):
         with pytest.raises(NotFoundError, match="'nowhere'"):
             lab_file.call(lambda con, look=look: look(con, "nowhere"))
 
@@ -230,7 +242,7 @@ def test_a_step_of_a_turn_whose_session_is_gone_has_no_name(lab_file: DuckFile) 
     def check(con: Con) -> None:
         row = grow(con, add(con, session()), "t1")
         con.execute("DELETE FROM sessions")
-        (step,) = lineage(con, row.tip_turn)
+        (step,) = lineage(con, row.tip_turn, "ana")
         assert (step.session, step.parent_session, step.turn) == ("", None, "t1")
 
     lab_file.call(check)

@@ -65,3 +65,21 @@ def test_alike_variants_name_each_other(headlines: list[str], expected: list[str
     assert lab._context.engine.call(
         lambda con: con.execute("SELECT count(near_duplicate) FROM records").fetchone()
     ) == (len([each for each in expected if each]),)
+
+
+def test_a_check_that_fails_loses_no_paid_turn(
+    lab_of: MakeLab, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The variants are stored without a near duplicate, and the log says why."""
+
+    def fail(_texts: list[str]) -> None:
+        raise ArithmeticError("no texts today")
+
+    monkeypatch.setattr("campaign_lab.checks.near_duplicates", fail)
+    lab = lab_of()
+    main = lab.open("main")
+    lab.run_sync(main.run("copy", angles=[main.records("angle")[0].label()]))
+    table = lab.compare(main)
+    assert len(table) > 1
+    assert table["near_duplicate"].eq("").all()
+    assert "no texts today" in caplog.text

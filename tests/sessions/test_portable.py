@@ -170,7 +170,7 @@ def test_notebook_folders_stay_behind(lab_file: DuckFile, other: DuckFile, tmp_p
     row = lab_file.call(lambda con: grow(con, add(con, session(notebook=where)), "t1", notebook=where, cell_id="c1"))
     save(lab_file, row, tmp_path / "s.duckdb")
     loaded = load(other, tmp_path / "s.duckdb", owner="ana")
-    (step,) = other.call(lambda con: lineage(con, "t1"))
+    (step,) = other.call(lambda con: lineage(con, "t1", "ana"))
     assert (loaded.notebook, step.notebook, step.cell_id) == ("angles.ipynb", "angles.ipynb", "c1")
     assert not [text for text in every_text(other) if "/home/ana" in text]
 
@@ -240,7 +240,7 @@ def test_a_fork_brings_the_sessions_that_it_came_through(lab_file: DuckFile, oth
         ("Closer", "zoe", "Between", ("research",)),
         ("Emotional", "zoe", "Closer", ("research", "copy")),
     ]
-    assert [step.user for step in other.call(lambda con: lineage(con, loaded.tip_turn))] == ["ana", "bob"]
+    assert [step.user for step in other.call(lambda con: lineage(con, loaded.tip_turn, loaded.owner))] == ["ana", "bob"]
     assert other.call(dump)["shares"] == []
     assert other.call(lambda con: ids(con, "pages", "owner")) == {"zoe"}
     assert other.call(lambda con: verify(con, loaded)) == []

@@ -278,7 +278,23 @@ def test_cold_forks_are_warmed_by_a_common_anchor_and_replay_after_it(
     again = lab.run_sync(lab.run_all([base.fork(name, at="research") for name in names], "strategy"))
     assert all(turn.replayed for result in again.results for turn in result.turns)
     assert len(server.book) == booked
-    assert again.notes == ()
+    assert again.notes == done.notes
+    assert again._repr_html_() == done._repr_html_()
+
+
+def test_a_fan_out_shows_what_failed_and_why(lab_of: LabOf) -> None:
+    """A row a session: what is done and, escaped, the error that stopped it; run again it shows the same."""
+    lab = lab_of()
+    base = lab.open("main")
+    forks = [base.fork("<b>well</b>", at="research"), base.fork("ill", at="research")]
+    done = lab.run_sync(lab.run_all(forks, "strategy", "<none>"))
+    shown = done._repr_html_()
+    assert repr(done) == "FanOut(2 sessions, 2 failed)"
+    assert "&lt;b&gt;well&lt;/b&gt;" in shown
+    assert "&lt;none&gt;" in shown
+    assert shown.count("<bdi>failed</bdi>") == 2
+    assert shown.count("<bdi>strategy</bdi>") == 2
+    assert lab.run_sync(lab.run_all(forks, "strategy", "<none>"))._repr_html_() == shown
 
 
 # -- budgets and costs

@@ -155,8 +155,8 @@ def test_a_session_says_how_far_it_is_and_what_to_type_next() -> None:
     """Research is done, so strategy is next; when all is done, a fork."""
     kinds = ["brand_profile", "competitor_profile", "competitor_profile"]
     told = {"name": "Emotional", "campaign": "Spring", "purpose": "softer", "kinds": kinds}
-    text = Reader(session_html(**told, phases=["research"])).text
+    text = Reader(session_html(**told, phases=["research"], following="strategy")).text
     for part in ("Emotional Spring", "Purpose softer", "Done research", "1 brand profile, 2 competitor profiles"):
         assert part in text
     assert 'Next await session.run("strategy")' in text
-    assert "Next session.fork(" in Reader(session_html(**told, phases=["research", "strategy", "copy"])).text
+    assert "Next session.fork(" in Reader(session_html(**told, phases=["copy"], following="")).text

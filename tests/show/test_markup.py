@@ -81,7 +81,7 @@ def test_names_of_sessions_and_agents_are_text(name: str, other: str) -> None:
     counts = dict.fromkeys(("requests", "input_tokens", "cache_read_tokens", "cache_write_tokens", "output_tokens"), 1)
     row = {"session": name, "parent": other, "purpose": other, "phases": name, "cost_usd": None, "carried_usd": 0.5}
     assert_only_ours(
-        session_html(name=name, campaign=other, purpose=other, phases=[name], kinds=[other])
+        session_html(name=name, campaign=other, purpose=other, phases=[name], following=other, kinds=[other])
         + framed(tree_html([row]) + card(name, "", other))
         + receipt_html([{"phase": name, "agent": other, **counts, "cost_usd": None}], None, True, avoided_usd=1.0)
     )

@@ -1,29 +1,20 @@
-"""Tables for comparing: columns are data, one line a column; the frame is pandas."""
+"""The columns of every table, as data: one line a column."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cache
 from types import UnionType
-from typing import TYPE_CHECKING, Any, Union, get_args, get_origin
+from typing import Any, Union, get_args, get_origin
 
 from campaign_lab.checks import graphemes, limit_of
 from campaign_lab.checks.findings import COPY_FIELDS
 from campaign_lab.records import Record
-from campaign_lab.show import frame_html
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 Row = Mapping[str, Any]
 
 FIGURES: dict[type, str] = {bool: "boolean", int: "Int64", float: "Float64"}
 """Dtypes of a record's fields that are figures; NA when a record has none."""
-
-MOST_ROWS = 200
-"""Rows that a frame shows of itself."""
-
 
 TIME = "datetime64[us, UTC]"
 
@@ -127,7 +118,10 @@ SESSION_COLUMNS: tuple[Column, ...] = (
     _named("endpoint", "str"),
     _named("id", "str"),
 )
-"""One row a session. ``phase`` is the newest one; ``state`` is living, expired or pinned; ``cost_usd`` is its own."""
+"""One row a session. ``phase`` is the newest one, and ``state`` is living, expired or pinned.
+
+``turns`` counts all turns up to its tip, carried ones too; ``cost_usd`` is what its own turns and failed attempts cost.
+"""
 
 TREE_COLUMNS: tuple[Column, ...] = (
     *(_named(name, "str") for name in ("session", "parent")),
@@ -198,45 +192,3 @@ def _field(name: str, annotation: Any, taken: set[str]) -> Column:
         return found if dtype != "str" else "" if found is None else str(found)
 
     return Column(f"{name}_text" if name in taken else name, dtype, value)
-
-
-def frame(rows: Sequence[Row], columns: Sequence[Column]) -> pd.DataFrame:
-    """The rows as a frame with fixed columns and dtypes, empty or not."""
-    import pandas as pd
-
-    data = {column.name: pd.Series([column.value(row) for row in rows], dtype=column.dtype) for column in columns}
-    return _readable()(data)
-
-
-@cache
-def _readable() -> type[pd.DataFrame]:
-    """A DataFrame that shows itself so that texts can be read: pandas cuts them, and squeezes them to a word a line.
-
-    Made when first needed, because pandas takes most of a second to import.
-    """
-    import pandas as pd
-
-    class ReadableFrame(pd.DataFrame):
-        """A DataFrame in every way but its HTML."""
-
-        @property
-        def _constructor(self) -> type[pd.DataFrame]:
-            return ReadableFrame
-
-        def _repr_html_(self) -> str:
-            shown = self.head(MOST_ROWS)
-            if any(shown.index.names):  # named, it says something that no column does, such as after a pivot
-                shown = shown.reset_index()
-            rows = [[_shown(value) for value in row] for row in shown.itertuples(index=False)]
-            return frame_html([str(name) for name in shown.columns], rows, len(self))
-
-    return ReadableFrame
-
-
-def _shown(value: Any) -> Any:
-    """Times without seconds; what is missing as nothing."""
-    import pandas as pd
-
-    if pd.isna(value):
-        return ""
-    return f"{value:%Y-%m-%d %H:%M}" if hasattr(value, "strftime") else value

@@ -1,4 +1,4 @@
-"""Judging: what people think of the copy. Picks, ratings and notes belong to the record, whoever's fork it is seen from."""
+"""Judgements: what people think of the copy. They belong to the record, whoever's fork it is seen from."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING
 
 from campaign_lab.errors import NotFoundError
 from campaign_lab.records import CopyVariant
+from campaign_lab.sessions.access import readable
 from campaign_lab.sessions.context import Context
 from campaign_lab.sessions.lines import THESE, Place, Stored, kept_at
 from campaign_lab.store import tables
-from campaign_lab.store.rows import PickRow
+from campaign_lab.store.rows import JudgementRow
 
 if TYPE_CHECKING:
     from campaign_lab.store.tables import Con
@@ -31,8 +32,8 @@ Key = tuple[str, str, int]
 
 
 @dataclass(frozen=True)
-class Judgement:
-    """What is said of a record now; what is None stays as it was. Raises ValueError for what cannot be kept."""
+class Change:
+    """What is said of a copy variant now; what is None stays as it was. Raises ValueError for what cannot be kept."""
 
     pick: str | None = None
     rating: int | None = None
@@ -48,7 +49,7 @@ class Judgement:
         if self.note is not None:
             object.__setattr__(self, "note", _storable(self.note))
 
-    def upon(self, row: PickRow) -> PickRow:
+    def upon(self, row: JudgementRow) -> JudgementRow:
         """The row with what was said."""
         return replace(
             row,
@@ -59,7 +60,7 @@ class Judgement:
 
 
 @dataclass(frozen=True, repr=False)
-class Judged:
+class Judgement:
     """What the user now thinks of a copy variant. ``rating`` is None when there is none."""
 
     headline: str
@@ -73,40 +74,49 @@ class Judged:
         return f"{self.headline!r}: {said}"
 
 
-def rate(context: Context, place: Place, variant: str, said: Judgement) -> Judged:
+def rate(context: Context, place: Place, variant: str, change: Change) -> Judgement:
     """Keeps what the user says of a copy variant up to where the handle stands, named by its id or headline.
 
     Raises NotFoundError, with the ids that there are, when none or more than one is called so.
     """
     context.require(place.session, "read")
 
-    def write(con: Con) -> Judged:
+    def write(con: Con) -> Judgement:
         record = _named(list(kept_at(con, place, context.phases, kinds=(CopyVariant.kind,))), variant)
-        row = said.upon(_judged(con, record, context.user, context.now()))
+        row = change.upon(_so_far(con, record, context.user, context.now()))
         _keep(con, row)
-        return Judged(record.label, row.pick, row.rating, row.note)
+        return Judgement(record.label, row.pick, row.rating, row.note)
 
     return context.engine.call(write)
 
 
-def judgements(con: Con, turns: Collection[str], user: str) -> dict[Key, PickRow]:
-    """For each record of the turns the user's own judgement, else the newest of anybody."""
-    found: dict[Key, PickRow] = {}
-    for row in tables.select(con, PickRow, f"WHERE turn_id {THESE} ORDER BY rated_at, user_name", [list(turns)]):
+def judgements_of(con: Con, turns: Collection[str], user: str) -> dict[Key, JudgementRow]:
+    """For each record of the turns the user's own judgement, else the newest that the user may know (``known_to``)."""
+    found: dict[Key, JudgementRow] = {}
+    for row in known_to(con, turns, user):
         key = (row.turn_id, row.kind, row.n)
-        if key not in found or found[key].user_name != user:
+        if not _is_empty(row) and (key not in found or found[key].user_name != user):
             found[key] = row
     return found
 
 
-def take_in(con: Con, rows: Iterable[PickRow], *, fresh: Collection[str], owner: str) -> None:
+def known_to(con: Con, turns: Collection[str], user: str) -> list[JudgementRow]:
+    """The stored judgements of the turns, oldest first: the user's own, and all of turns of sessions that the user may read."""
+    rows = tables.select(con, JudgementRow, f"WHERE turn_id {THESE} ORDER BY rated_at, user_name", [list(turns)])
+    sessions = readable(con, user)
+    made_in = con.execute(f"SELECT id, session_id FROM turns WHERE id {THESE}", [list(turns)]).fetchall()
+    seen = {turn for turn, session in made_in if session in sessions}
+    return [row for row in rows if row.user_name == user or row.turn_id in seen]
+
+
+def take_in(con: Con, rows: Iterable[JudgementRow], *, fresh: Collection[str], owner: str) -> None:
     """Keeps judgements that come from a file, for the user who takes it in.
 
     For turns that were not here before (``fresh``) everybody's. Of turns that were here only the user's own, when they
     are newer: nobody changes by a file what others think.
     """
     for row in rows:
-        here = tables.select(con, PickRow, _SAME, _same(row)) if row.turn_id not in fresh else []
+        here = tables.select(con, JudgementRow, _SAME, _same(row)) if row.turn_id not in fresh else []
         newer = row.user_name == owner and all(row.rated_at > each.rated_at for each in here)
         if row.turn_id in fresh or newer:
             _keep(con, row)
@@ -116,7 +126,7 @@ def faults(con: Con, turn: str) -> Iterator[str]:
     """What is wrong with the stored judgements of a turn, mostly nothing."""
     known = set(con.execute("SELECT kind, n FROM records WHERE turn_id = ?", [turn]).fetchall())
     said = set[tuple[str, int, str]]()
-    for row in tables.select(con, PickRow, "WHERE turn_id = ? ORDER BY kind, n, user_name", [turn]):
+    for row in tables.select(con, JudgementRow, "WHERE turn_id = ? ORDER BY kind, n, user_name", [turn]):
         what = f"what {row.user_name} said of its {row.kind} {row.n}"
         if (row.kind, row.n) not in known:
             yield f"{what} is of no record"
@@ -130,25 +140,28 @@ def faults(con: Con, turn: str) -> Iterator[str]:
 _SAME = "WHERE turn_id = ? AND kind = ? AND n = ? AND user_name = ?"
 
 
-def _same(row: PickRow) -> list[str | int]:
+def _same(row: JudgementRow) -> list[str | int]:
     return [row.turn_id, row.kind, row.n, row.user_name]
 
 
-def _judged(con: Con, record: Stored, user: str, now: datetime) -> PickRow:
+def _so_far(con: Con, record: Stored, user: str, now: datetime) -> JudgementRow:
     """What the user has said of it so far."""
-    fresh = PickRow(record.turn, record.kind, record.n, user, pick="", rating=None, note="", rated_at=now)
-    here = tables.select(con, PickRow, _SAME, _same(fresh))
+    fresh = JudgementRow(record.turn, record.kind, record.n, user, pick="", rating=None, note="", rated_at=now)
+    here = tables.select(con, JudgementRow, _SAME, _same(fresh))
     return replace(here[0], rated_at=now) if here else fresh
 
 
-def _keep(con: Con, row: PickRow) -> None:
-    """Puts the row in the place of the earlier one; where nothing is left to say, there is none."""
-    con.execute(f"DELETE FROM picks {_SAME}", _same(row))
-    if row.pick or row.rating is not None or row.note:
-        tables.insert(con, [row])
+def _keep(con: Con, row: JudgementRow) -> None:
+    """Puts the row in the place of the earlier one. An empty one too: an older file must not bring back what was taken back."""
+    con.execute(f"DELETE FROM judgements {_SAME}", _same(row))
+    tables.insert(con, [row])
 
 
-def _can_be_said(row: PickRow) -> bool:
+def _is_empty(row: JudgementRow) -> bool:
+    return not row.pick and row.rating is None and not row.note
+
+
+def _can_be_said(row: JudgementRow) -> bool:
     """Is it a row that ``rate`` could have written? Rows from elsewhere may hold anything."""
     whole = None not in (row.user_name, row.note, row.rated_at)
     return whole and row.pick in WORDS and (row.rating is None or row.rating in RATINGS) and len(row.note) <= MOST_NOTE
@@ -170,7 +183,9 @@ def _whole(rating: int) -> int:
     except TypeError:
         number = -1
     if number not in (UNRATED, *RATINGS):
-        raise ValueError(f"rating: {rating!r} is not allowed; expected a whole number from 1 to 5, or 0 to take it back")
+        raise ValueError(
+            f"rating: {rating!r} is not allowed; expected a whole number from 1 to 5, or 0 to take it back"
+        )
     return number
 
 

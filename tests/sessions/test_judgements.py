@@ -1,4 +1,4 @@
-"""Judging: what people say of a variant is kept with it, by user, and goes where the record goes."""
+"""Judgements: what people say of a variant is kept with it, by user, and goes where the record goes."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from campaign_lab.sessions.sweep import sweep
 from campaign_lab.sessions.verify import verify
 from campaign_lab.store import tables
 from campaign_lab.store.engine import DuckFile, open_file
-from campaign_lab.store.rows import PickRow, SessionRow
+from campaign_lab.store.rows import JudgementRow, SessionRow
 
 MakeLab = Callable[..., Lab]
 JUDGED = ["pick", "rating", "note", "rated_by"]
@@ -42,8 +42,8 @@ def judged(lab: Lab, name: str = "main") -> list[list[Any]]:
     return [[None if pd.isna(value) else value for value in row] for row in table.values.tolist()]
 
 
-def picks(con: tables.Con) -> list[PickRow]:
-    return tables.select(con, PickRow, "ORDER BY turn_id, n, user_name")
+def stored(con: tables.Con) -> list[JudgementRow]:
+    return tables.select(con, JudgementRow, "ORDER BY turn_id, n, user_name")
 
 
 @pytest.fixture
@@ -74,7 +74,7 @@ def test_what_was_said_stands_beside_the_variant(lab: Lab) -> None:
 
 
 def test_what_is_not_said_stays(lab: Lab) -> None:
-    """One row a user and variant, changed bit by bit; an empty word takes back, and of nothing nothing is left."""
+    """One row a user and variant, changed bit by bit; an empty word takes back, and what was taken back is not shown."""
     main = lab.open("main")
     for said_now, row in (
         ({"rating": 2}, ["", 2, "", "ana"]),
@@ -86,11 +86,11 @@ def test_what_is_not_said_stays(lab: Lab) -> None:
     ):
         main.rate("first", **said_now)  # type: ignore[arg-type]
         assert judged(lab) == [row, NOTHING]
-    assert len(lab._context.engine.call(picks)) == 1
+    assert len(lab._context.engine.call(stored)) == 1
     assert repr(main.rate("second", pick="pick", rating=3)) == "'Second': pick, 3 of 5"
     assert repr(main.rate("second", pick="", rating=0)) == "'Second': nothing said"
     assert judged(lab)[1] == NOTHING
-    assert len(lab._context.engine.call(picks)) == 1
+    assert len(lab._context.engine.call(stored)) == 2
 
 
 @pytest.mark.parametrize(
@@ -111,7 +111,7 @@ def test_what_cannot_be_kept_is_refused(wrong: dict[str, Any], words: str, lab: 
     """With the value and what is allowed; nothing is stored, not even what would have been right."""
     with pytest.raises(ValueError, match=words):
         lab.open("main").rate("first", **{"note": "right", **wrong} if wrong else {})
-    assert lab._context.engine.call(picks) == []
+    assert lab._context.engine.call(stored) == []
 
 
 def test_a_note_of_any_text_comes_back_as_it_is(lab: Lab) -> None:
@@ -162,9 +162,9 @@ def test_readers_may_judge_and_each_sees_their_own(lab: Lab, make_lab: MakeLab, 
     lab.open("main").rate("first", rating=5)
     assert judged(lab) == [["", 5, "", "ana"], ["", 2, "", "ben"]]
     assert judged(bens) == [["", 1, "", "ben"], ["", 2, "", "ben"]]
-    stored = {(row.n, row.user_name): row.rated_at for row in lab._context.engine.call(picks)}
-    assert stored[0, "ben"] == NOW
-    assert stored[0, "ana"] != NOW
+    times = {(row.n, row.user_name): row.rated_at for row in lab._context.engine.call(stored)}
+    assert times[0, "ben"] == NOW
+    assert times[0, "ana"] != NOW
 
 
 def test_of_others_the_newest_counts(lab: Lab) -> None:
@@ -181,7 +181,34 @@ def test_strangers_judge_nothing(lab: Lab, make_lab: MakeLab) -> None:
     handle = type(lab.open("main"))(eves._context, lab.open("main")._row, "t1")
     with pytest.raises(NotFoundError, match="session"):
         handle.rate("first", rating=1)
-    assert lab._context.engine.call(picks) == []
+    assert lab._context.engine.call(stored) == []
+
+
+def forked_and_unshared(lab: Lab, make_lab: MakeLab) -> Lab:
+    """Ben's lab: he forked ana's session while it was shared, and both have judged since."""
+    main, bens = lab.open("main"), make_lab(user="ben")
+    main.share("ben", "fork")
+    bens.open("main").fork("mine").rate("second", rating=2)
+    main.unshare("ben")
+    main.rate("first", pick="reject", note="for us only")
+    return bens
+
+
+def test_others_judgements_end_where_reading_ends(lab: Lab, make_lab: MakeLab) -> None:
+    """Who forked and may not read the session any more sees what he said himself; the owner sees both."""
+    bens = forked_and_unshared(lab, make_lab)
+    assert judged(bens, "mine") == [NOTHING, ["", 2, "", "ben"]]
+    assert judged(lab) == [["reject", None, "for us only", "ana"], ["", 2, "", "ben"]]
+
+
+def test_others_judgements_that_one_may_not_see_stay_out_of_ones_file(
+    lab: Lab, make_lab: MakeLab, tmp_path: Path, other: DuckFile
+) -> None:
+    """Whoever takes the file in owns what is in it."""
+    bens = forked_and_unshared(lab, make_lab)
+    bens.open("mine").save(tmp_path / "s.duckdb")
+    load(other, tmp_path / "s.duckdb", owner="ben")
+    assert [(row.user_name, row.rating) for row in other.call(stored)] == [("ben", 2)]
 
 
 def test_a_variant_is_judged_once_for_all_forks_that_carry_it(lab: Lab) -> None:
@@ -206,7 +233,7 @@ def test_judgements_go_along_in_a_saved_session(lab: Lab, tmp_path: Path, other:
     path = saved(lab, tmp_path / "s.duckdb")
     for _ in range(2):
         load(other, path, owner="cleo")
-        assert other.call(picks) == lab._context.engine.call(picks)
+        assert other.call(stored) == lab._context.engine.call(stored)
     assert other.call(orphans) == []
 
 
@@ -220,7 +247,17 @@ def test_a_newer_file_brings_ones_own_newer_judgement_and_an_older_one_does_not(
     late = saved(lab, tmp_path / "late.duckdb")
     for path, rating in ((early, 1), (late, 5), (early, 5)):
         load(other, path, owner="ana")
-        assert [row.rating for row in other.call(picks)] == [rating]
+        assert [row.rating for row in other.call(stored)] == [rating]
+
+
+def test_an_older_file_does_not_bring_back_what_was_taken_back(lab: Lab, make_lab: MakeLab, tmp_path: Path) -> None:
+    """Nothing is said of the variant, before and after."""
+    lab.open("main").rate("first", pick="pick", note="good")
+    early = saved(lab, tmp_path / "early.duckdb")
+    lab.open("main").rate("first", pick="", note="")
+    for _ in range(2):
+        assert judged(lab)[0] == NOTHING
+        lab.open(early)
 
 
 def test_a_file_does_not_change_what_others_here_think(lab: Lab, tmp_path: Path, other: DuckFile) -> None:
@@ -232,7 +269,7 @@ def test_a_file_does_not_change_what_others_here_think(lab: Lab, tmp_path: Path,
     made_up = [said("t1", n, "ana", rating=1, at=later) for n in (0, 1)]
     lab._context.engine.call(lambda con: tables.insert(con, [*made_up, said("t1", 0, "ben", rating=2, at=later)]))
     load(other, saved(lab, tmp_path / "after.duckdb"), owner="ben")
-    assert [(row.n, row.user_name, row.rating) for row in other.call(picks)] == [(0, "ana", 5), (0, "ben", 2)]
+    assert [(row.n, row.user_name, row.rating) for row in other.call(stored)] == [(0, "ana", 5), (0, "ben", 2)]
 
 
 def test_a_sweep_takes_judgements_with_their_turns(make_lab: MakeLab) -> None:
@@ -245,16 +282,16 @@ def test_a_sweep_takes_judgements_with_their_turns(make_lab: MakeLab) -> None:
         turn(con, add(con, session(id="stays", name="stays", pinned=True)), "t2", variant("Kept"))
         tables.insert(con, [said("t1", rating=1), said("t2", rating=2)])
         sweep(con, now=later, grace_s=0, keep_records=True, dry_run=False)
-        assert [row.turn_id for row in picks(con)] == ["t1", "t2"]
+        assert [row.turn_id for row in stored(con)] == ["t1", "t2"]
         sweep(con, now=later, grace_s=0, keep_records=False, dry_run=False)
-        assert [row.turn_id for row in picks(con)] == ["t2"]
+        assert [row.turn_id for row in stored(con)] == ["t2"]
         assert orphans(con) == []
 
     lab._context.engine.call(make)
     assert [each for each in lab.doctor() if each.level == "fail"] == []
 
 
-WRONG: dict[str, tuple[PickRow, str]] = {
+WRONG: dict[str, tuple[JudgementRow, str]] = {
     "of no record": (said("t1", 7, rating=1), "is of no record"),
     "twice": (said("t1", 0, "twin", rating=1), "is stored twice"),
     "another word": (said("t1", pick="perhaps"), "none of what can be said"),

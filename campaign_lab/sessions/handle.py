@@ -1,0 +1,239 @@
+"""Handle: what every session can tell of itself, what may be read from it, and who keeps it for how long."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from campaign_lab.agents.phases import ORDER
+from campaign_lab.brief import Brief
+from campaign_lab.errors import NotFoundError
+from campaign_lab.records import Record
+from campaign_lab.sessions import access
+from campaign_lab.sessions.context import Context
+from campaign_lab.sessions.expiry import expires_at, seconds
+from campaign_lab.sessions.receipts import Receipt, joined
+from campaign_lab.sessions.standing import Standing
+from campaign_lab.sessions.turns import Kept, Turn, load_turn
+from campaign_lab.show import session_html
+from campaign_lab.store import tables
+from campaign_lab.store.rows import SessionRow, TurnRow
+
+if TYPE_CHECKING:
+    from campaign_lab.sessions.judgements import Judgement
+    from campaign_lab.sessions.lineage import Message, Step
+    from campaign_lab.sessions.portable import SaveReport
+    from campaign_lab.sessions.verify import Problem
+
+
+class Handle:
+    """What every handle on a session can tell, and what its owner may do with it. It stands at a checkpoint."""
+
+    def __init__(self, context: Context, row: SessionRow, position: str | None) -> None:
+        self._context = context
+        self._row = row
+        self._standing = Standing(position)
+
+    # -- what it is
+
+    @property
+    def id(self) -> str:
+        """The session's id, for ``lab.open``; people use the name."""
+        return self._row.id
+
+    @property
+    def name(self) -> str:
+        """The session's name, unique in its campaign."""
+        return self._row.name
+
+    @property
+    def full_name(self) -> str:
+        """Campaign and name, as ``lab.open`` takes them."""
+        return f"{self._row.campaign}/{self._row.name}"
+
+    @property
+    def owner(self) -> str:
+        """Who owns it."""
+        return self._row.owner
+
+    @property
+    def endpoint(self) -> str:
+        """Who answers its turns: ``rehearsal-N``, ``anthropic``, or a url's origin."""
+        return self._row.endpoint
+
+    @property
+    def purpose(self) -> str:
+        """Why it was forked; empty for a session that was not."""
+        return self._row.purpose
+
+    @property
+    def metadata(self) -> dict[str, Any]:
+        """What was given to ``lab.session`` when it was made."""
+        return dict(json.loads(self._row.metadata))
+
+    @property
+    def brief(self) -> Brief:
+        """The brief it works on."""
+        return Brief.from_json(self._row.brief)
+
+    @property
+    def expires_at(self) -> datetime | None:
+        """When it expires if nothing is paid or forked till then; None when it is pinned."""
+        return expires_at(self._fresh())
+
+    @property
+    def expired(self) -> bool:
+        """Has it expired? Then its turns still replay, and nothing new is sent."""
+        return self._context.is_expired(self._fresh())
+
+    @property
+    def notice(self) -> str:
+        """What a person should know about it, such as that it goes on from an expired session; mostly empty."""
+        if self._row.renews is None:
+            return ""
+        return f"The earlier session {self.name!r} had expired. This one replays its turns for nothing and goes on from there."
+
+    def __repr__(self) -> str:
+        return f"Session({self.name}, {self._row.campaign})"
+
+    def _repr_html_(self) -> str:
+        phases, kinds = [turn.phase for turn in self._line()], [kept.kind for kept in self.kept()]
+        return session_html(
+            name=self.name, campaign=self._row.campaign, purpose=self.purpose, phases=phases, kinds=kinds,
+            following=next((phase for phase in ORDER if phase not in phases), ""),
+        )  # fmt: skip
+
+    # -- reading
+
+    def kept(self, kind: str | None = None) -> list[Kept]:
+        """The records up to where the handle stands, degraded ones included. A later turn of a phase replaces the earlier."""
+        latest = {turn.phase: turn for turn in self._line()}
+        return [kept for turn in latest.values() for kept in self._load(turn).kept if kind in (None, kept.kind)]
+
+    def records(self, kind: str | None = None) -> list[Record]:
+        """The valid records up to where the handle stands, such as ``records("angle")``."""
+        return [kept.record for kept in self.kept(kind) if kept.record is not None]
+
+    def turns(self) -> list[Turn]:
+        """The turns from the root to where the handle stands."""
+        line = self._line()
+        return self._context.engine.call(lambda con: [self._loaded(con, turn, self._row) for turn in line])
+
+    @property
+    def receipt(self) -> Receipt:
+        """What all turns up to here cost when they were made."""
+        return joined([turn.receipt for turn in self.turns()])
+
+    @property
+    def lineage(self) -> list[Step]:
+        """How the conversation came about: each turn with its session, purpose, when, by whom, and from which cell.
+
+        Sessions that the user may not read are not named.
+        """
+        self._context.require(self._row, "read")
+        from campaign_lab.sessions.lineage import lineage
+
+        return self._context.engine.call(lambda con: lineage(con, self._standing.now, self._context.user))
+
+    def conversation(self, agent: str = "") -> list[Message]:
+        """What was said up to here: by the main agent, or by a named one, such as ``customer-psychology-specialist``."""
+        self._context.require(self._row, "read")
+        from campaign_lab.sessions.lineage import conversation
+
+        return self._context.engine.call(lambda con: conversation(con, self._standing.now, agent))
+
+    def verify(self) -> list[Problem]:
+        """Re-reads the session from the store and proves it; what is returned is wrong with it, mostly nothing."""
+        self._context.require(self._row, "read")
+        from campaign_lab.sessions.verify import verify
+
+        return self._context.engine.call(lambda con: verify(con, self._fresh_in(con)))
+
+    # -- judging
+
+    def rate(
+        self, variant: str, *, pick: str | None = None, rating: int | None = None, note: str | None = None
+    ) -> Judgement:
+        """Says what the user thinks of a copy variant up to here, named by id or headline; ``lab.compare`` shows it.
+
+        ``pick`` is "pick" or "reject" ("" takes it back), ``rating`` 1 to 5 (0 takes it back), ``note`` at most 1,000
+        characters; what is not given stays. Raises ValueError, NotFoundError.
+        """
+        from campaign_lab.sessions.judgements import Change, rate
+        from campaign_lab.sessions.lines import Place
+
+        return rate(self._context, Place(self._row, self._standing.now), variant, Change(pick, rating, note))
+
+    # -- keeping and sharing
+
+    def share(self, user: str, permission: access.Permission = "read") -> None:
+        """Lets another user read, fork or run this session; fork and run include reading. A run is paid by who runs it."""
+        if permission not in access.GRANTS:
+            raise ValueError(f"permission: {permission!r} is not allowed; expected one of {', '.join(access.GRANTS)}")
+        self._context.require(self._row, "share")
+        by, now = self._context.user, self._context.now()
+        self._context.engine.call(lambda con: access.grant(con, self._row, user, permission=permission, by=by, now=now))
+
+    def unshare(self, user: str) -> None:
+        """Takes a share back. Forks that the user has made stay."""
+        self._context.require(self._row, "share")
+        self._context.engine.call(lambda con: access.revoke(con, self._row, user))
+
+    def rename(self, name: str) -> None:
+        """Gives it another name. Raises ValueError when the campaign has a session of that name."""
+        self._context.require(self._row, "change")
+        self._row = self._context.engine.call(lambda con: tables.rename_session(con, self._row, name.strip()))
+
+    def pin(self, pinned: bool = True) -> None:
+        """A pinned session does not expire."""
+        self._context.require(self._row, "change")
+        self._set("pinned", pinned)
+
+    def keep_for(self, ttl: str | float) -> None:
+        """Sets its life after the last paid turn or fork, such as "8h" or "7d"."""
+        self._context.require(self._row, "change")
+        self._set("ttl_seconds", int(seconds(ttl)))
+
+    def delete(self) -> None:
+        """Takes it out of sight at once; the next sweep takes its turns, but none that another session stands on."""
+        self._context.require(self._row, "delete")
+        now = self._context.now()
+        self._context.engine.call(lambda con: tables.set_session(con, self._row.id, "swept_at", now))
+
+    def save(self, path: str | os.PathLike[str]) -> SaveReport:
+        """Writes one file that ``lab.open`` takes in: another lab, machine, folder and user replays it and goes on."""
+        self._context.require(self._row, "fork")  # whoever takes the file in owns what is in it
+        row = replace(self._fresh(), tip_turn=self._standing.now)
+        from campaign_lab.sessions.portable import save
+
+        return save(self._context.engine, row, path, user=self._context.user)
+
+    # -- inside
+
+    def _line(self) -> Sequence[TurnRow]:
+        self._context.require(self._row, "read")
+        return self._context.engine.call(lambda con: tables.line_of(con, self._standing.now))
+
+    def _load(self, turn: TurnRow) -> Turn:
+        return self._context.engine.call(lambda con: self._loaded(con, turn, self._row))
+
+    def _loaded(self, con: tables.Con, turn: TurnRow, session: SessionRow) -> Turn:
+        return load_turn(con, turn, self._context.phases.get(turn.phase), session)
+
+    def _fresh(self) -> SessionRow:
+        return self._context.engine.call(self._fresh_in)
+
+    def _fresh_in(self, con: tables.Con) -> SessionRow:
+        (row,) = tables.select(con, SessionRow, "WHERE id = ?", [self._row.id])
+        if row.swept_at is not None:
+            raise NotFoundError("session", row.name)
+        return row
+
+    def _set(self, column: str, value: object) -> None:
+        """Writes one column, named by us."""
+        self._context.engine.call(lambda con: tables.set_session(con, self._row.id, column, value))
+        self._row = self._fresh()

@@ -1,0 +1,79 @@
+"""Caching: one rule says how long a cached prompt lives, for receipts, trees and fan-outs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import timedelta
+
+import pytest
+from copy_rows import turn
+from lab_rows import NOW, add, session
+
+from campaign_lab import Lab
+from campaign_lab.sessions.caching import verdict, warm_until
+from campaign_lab.store import tables
+from campaign_lab.store.rows import RequestRow
+
+MakeLab = Callable[..., Lab]
+HOUR, MINUTES = timedelta(hours=1), timedelta(minutes=5)
+LONG, SHORT, BOTH, NEITHER = (100, 0), (0, 100), (100, 100), (0, 0)
+
+
+def request(written: tuple[int, int], n: int = 0, *, name: str = "t1") -> RequestRow:
+    """A request of the main agent that wrote so many tokens to the cache for an hour, and for five minutes."""
+    return RequestRow(name, "", f"m{n}", "", "model", 10, 5, 0, written[1], written[0], 0.1, True, NOW, n)
+
+
+CASES = [([LONG], HOUR), ([SHORT], MINUTES), ([BOTH], MINUTES), ([LONG, SHORT], MINUTES), ([SHORT, LONG], HOUR),
+         ([LONG, NEITHER], HOUR), ([NEITHER], None)]  # fmt: skip
+
+
+@pytest.mark.parametrize(("written", "life"), CASES)
+def test_the_last_write_says_how_long_a_prompt_is_warm(
+    written: Sequence[tuple[int, int]], life: timedelta | None, make_lab: MakeLab
+) -> None:
+    """The end of the prompt lives as it was written last; where nothing was written, nothing is warm."""
+
+    def make(con: tables.Con) -> dict[str, object]:
+        turn(con, add(con, session()), "t1")
+        con.execute("DELETE FROM requests")
+        tables.insert(con, [request(each, n) for n, each in enumerate(written)])
+        assert warm_until(con) == warm_until(con, "t1")
+        return dict(warm_until(con))
+
+    assert make_lab()._context.engine.call(make) == ({} if life is None else {"t1": NOW + life})
+
+
+@pytest.mark.parametrize(("written", "life"), [(written, life) for written, life in CASES if life])
+def test_a_receipt_judges_age_by_the_same_life(written: Sequence[tuple[int, int]], life: timedelta) -> None:
+    """Just past its life an unread prompt was too old; just before it, the endpoint dropped it."""
+    before = [request(each, n) for n, each in enumerate(written)]
+    early, late = (
+        verdict([request(NEITHER)], before, started_at=NOW + life + by, before_ended_at=NOW)
+        for by in (timedelta(seconds=-1), timedelta(seconds=1))
+    )
+    assert early is not None
+    assert late is not None
+    assert "dropped" in early.reason
+    assert "its cache entry lives" in late.reason
+
+
+def test_a_prompt_that_was_never_cached_is_not_called_old() -> None:
+    """However long ago it was."""
+    found = verdict([request(NEITHER)], [request(NEITHER)], started_at=NOW + timedelta(days=1), before_ended_at=NOW)
+    assert found is not None
+    assert "too short to be cached" in found.reason
+
+
+def test_a_use_prolongs_it(make_lab: MakeLab) -> None:
+    """The prompt of a checkpoint is warm for its life after the newest turn that followed it."""
+
+    def make(con: tables.Con) -> object:
+        first = turn(con, add(con, session()), "t1")
+        turn(con, first, "t2")
+        con.execute("DELETE FROM requests")
+        con.execute("UPDATE turns SET finished_at = ? WHERE id = 't2'", [NOW + timedelta(minutes=3)])
+        tables.insert(con, [request(SHORT)])
+        return warm_until(con)
+
+    assert make_lab()._context.engine.call(make) == {"t1": NOW + timedelta(minutes=8)}

@@ -1,0 +1,56 @@
+"""Finishing: a turn that was answered, but cannot be written down, ends like any other failed one."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar
+
+import pytest
+
+from campaign_lab import Lab
+from campaign_lab.agents.events import Event, TurnEnded
+from campaign_lab.agents.phases import Phase
+from campaign_lab.records import Record, Text
+from campaign_lab.store import tables
+from campaign_lab.store.rows import AttemptRow, ClaimRow, RequestRow
+
+LabOf = Callable[..., Lab]
+
+
+class Motto(Record):
+    """A record whose revision fits into no column."""
+
+    kind: ClassVar[str] = "motto"
+    revision: ClassVar[int] = 2**40
+
+    name: Text
+
+
+def _mottos(_research: Mapping[str, Any], _task: Mapping[str, Any]) -> tuple[list[dict[str, Any]], list[str]]:
+    return [{"name": "Calm"}], []
+
+
+MOTTOS = Phase(name="mottos", prompt="Make one.\n\n```json\n$task\n```\n", makes=(Motto,), rehearse=_mottos)
+
+
+def test_a_turn_that_cannot_be_written_down_is_booked_and_gives_its_claim_back(
+    lab_of: LabOf, heard: list[Event]
+) -> None:
+    """What it cost stands in the ledger, it is said that it failed, and the same turn can be tried again at once."""
+    lab = lab_of(phases=[MOTTOS])
+    main = lab.open("main")
+    for _ in range(2):
+        with pytest.raises(Exception, match="out of range"):
+            lab.run_sync(asyncio.wait_for(main.run("mottos", on_event=heard.append), timeout=60))
+    call = lab._context.engine.call
+    failed = call(lambda con: tables.select(con, AttemptRow, "WHERE phase = 'mottos'"))
+    assert [attempt.state for attempt in failed] == ["failed", "failed"]
+    for attempt in failed:
+        booked = call(lambda con, each=attempt: tables.select(con, RequestRow, "WHERE attempt_id = ?", [each.id]))
+        assert booked
+        assert all(request.complete for request in booked)
+        assert attempt.cost_usd == pytest.approx(sum(request.cost_usd or 0 for request in booked))
+    assert call(lambda con: tables.select(con, ClaimRow)) == []
+    assert [event.ok for event in heard if isinstance(event, TurnEnded)] == [False, False]
+    assert main.checkpoint().phase == "strategy"
