@@ -59,7 +59,7 @@ class Judgement(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
             style=look.choice, layout=look.inside,
         )  # fmt: skip
         self.note = widgets.Text(
-            description="Note", tooltip=f"Note: {of}", placeholder="stored with Enter, or when you leave the field",
+            description="Note", tooltip=f"Note: {of}", placeholder="Enter stores it",
             continuous_update=False, style=look.text, layout=look.inside,
         )  # fmt: skip
         self.said = widgets.HTML(style=look.html, layout=look.inside)  # which button is darker tells not everybody

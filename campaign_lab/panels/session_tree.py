@@ -90,7 +90,9 @@ class SessionTree(Panel):
             self._drawing = False
         forks = sum(bool(row["parent"]) for row in self.rows)
         points = sum(len(row["checkpoints"]) for row in self.rows)
-        self.summary.value = framed(f"<b>Fork tree</b>: {len(self.rows)} sessions, {forks} forks, {points} checkpoints")
+        counts = ((len(self.rows), "session"), (forks, "fork"), (points, "checkpoint"))
+        said = ", ".join(f"{count} {what}{'' if count == 1 else 's'}" for count, what in counts)
+        self.summary.value = framed(f"<b>Fork tree</b>: {said}")
         self._show_chosen()
 
     def fork(self) -> Session:
@@ -168,8 +170,10 @@ class SessionTree(Panel):
             tooltip="Sessions and their checkpoints: choose one to see more and to fork from it",
         )  # fmt: skip
         self.detail = widgets.HTML()
-        self.purpose = _field("Purpose", "Why you fork, in a few words: it names the fork and steers its first turn")
-        self.steer = _field("Steer", "A wish for the fork's first turn, instead of the purpose; may stay empty")
+        self.purpose = _field(
+            "Purpose", "Why you fork, in a few words", ": it names the fork and steers its first turn"
+        )
+        self.steer = _field("Steer", "A wish for its first turn", ", instead of the purpose; may stay empty")
         self.fork_button = _button("Fork from here", "Forks at the chosen checkpoint; nothing is run", "code-fork")
         self.new_name = _field("New name", "Another name for the chosen session")
         self.rename_button = _button("Rename", "Gives the chosen session the new name", "pencil")
@@ -261,8 +265,9 @@ def _holdings(session: Session) -> list[tuple[str, str]]:
     return named or [("Holds", "nothing yet")]
 
 
-def _field(label: str, tooltip: str) -> widgets.Text:
-    return widgets.Text(description=label, tooltip=tooltip, placeholder=tooltip, layout={"width": "26em"})
+def _field(label: str, hint: str, rest: str = "") -> widgets.Text:
+    """A text field. The hint stands in it while it is empty; the tooltip says the rest too."""
+    return widgets.Text(description=label, tooltip=hint + rest, placeholder=hint, layout={"width": "28em"})
 
 
 def _button(label: str, tooltip: str, icon: str) -> widgets.Button:
