@@ -100,6 +100,14 @@ def test_a_run_is_watched_and_can_be_stopped(tmp_path: Path, capfd: pytest.Captu
     assert "encryption" not in capfd.readouterr().err  # the kernel's warning about open ports
 
 
+def test_what_a_kernel_process_says_stands_in_no_output(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """Its own log comes out nowhere: a notebook that starts others would save it, now and then."""
+    cells = {"loud-a": "import os\nn = os.write(2, b'from ' + b'the process')", "loud-b": "print(n)"}
+    done = run_notebook(write_notebook(tmp_path / "loud.ipynb", cells), tmp_path / "done.ipynb")
+    assert _said(done, "loud-b") == "16\n"
+    assert "from the process" not in "".join(capfd.readouterr())
+
+
 def test_a_kernel_that_dies_is_said(tmp_path: Path) -> None:
     """The notebook in which it died is named, with the cell, and what was before it is kept."""
     cells = {"first-a": "print('done')", "death-a": "import os\nos._exit(1)"}

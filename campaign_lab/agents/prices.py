@@ -17,6 +17,7 @@ A model that costs nothing, such as one of your own machine's, is a table of zer
 
 from __future__ import annotations
 
+import math
 import os
 import tomllib
 from collections.abc import Iterable, Mapping
@@ -129,10 +130,10 @@ def _unusable(path: str, why: str) -> ValueError:
 
 
 def known_sum(costs: Iterable[float | None]) -> float | None:
-    """The sum in US dollars; None when one of the costs is not known."""
+    """The sum in US dollars, the same in whatever order they come; None when one of the costs is not known."""
     listed = list(costs)
     known = [cost for cost in listed if cost is not None]
-    return sum(known) if len(known) == len(listed) else None
+    return math.fsum(known) if len(known) == len(listed) else None
 
 
 def price_usd(model: str, usage: Usage, own: Prices | None = None) -> float | None:

@@ -50,14 +50,22 @@ class CampaignClient(PapermillNotebookClient):  # type: ignore[misc]  # papermil
         self.on_cell_execute = self._stamp
 
     def execute(self, **options: Any) -> Any:
-        """Runs all cells. A cancelled run ends as if its cell had been interrupted."""
+        """Runs all cells. A cancelled run ends as if its cell had been interrupted.
+
+        What the kernel process itself says, such as that it is being shut down, goes into no notebook: neither into this one
+        nor into the one that started it.
+        """
         done = threading.Event()
-        with tempfile.TemporaryDirectory(prefix="campaign-kernel-", ignore_cleanup_errors=True) as folder:
+        with (
+            tempfile.TemporaryDirectory(prefix="campaign-kernel-", ignore_cleanup_errors=True) as folder,
+            (Path(folder) / "kernel.log").open("wb") as said,
+        ):
             self._sockets = str(Path(folder) / "kernel")
             watch = threading.Thread(target=self._watch, args=(done,), daemon=True)
             watch.start()
             try:
-                return super().execute(env={**os.environ, **self._extra_env}, **options)
+                env = {**os.environ, **self._extra_env}
+                return super().execute(env=env, stdout=said, stderr=said, **options)
             finally:
                 done.set()
                 watch.join()

@@ -22,9 +22,10 @@ Row = dict[str, Any]
 
 KNOWN_COST = (
     "CASE WHEN count(*) FILTER (requests.complete AND requests.cost_usd IS NULL) > 0 THEN NULL "
-    "ELSE coalesce(sum(requests.cost_usd), 0) END"
+    "ELSE coalesce(sum(requests.cost_usd ORDER BY requests.cost_usd), 0) END"
 )
-"""A sum of costs that is NULL when one of them is not known: never 0."""
+"""A sum of costs that is NULL when one of them is not known: never 0. Ordered, because agents that work at once book in any
+order, and another order is another last digit."""
 
 COST_KEYS = {
     "user": "attempts.user_name",

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import random
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from campaign_lab.agents.prices import Usage, price_usd
+from campaign_lab.agents.prices import Usage, known_sum, price_usd
 
 SONNET = "claude-sonnet-4-5-20250929"
 TOKENS = 100_000
@@ -61,3 +63,11 @@ def test_usage_is_read_as_the_api_reports_it(fresh: int, out: int, read: int, mi
 def test_what_an_endpoint_leaves_out_counts_as_none_used() -> None:
     """Other servers of the API send null or nothing for the cache."""
     assert Usage.from_api({"input_tokens": 5, "cache_creation": None, "cache_read_input_tokens": None}) == Usage(5)
+
+
+@given(st.lists(st.floats(0, 10), max_size=12), st.randoms(use_true_random=False))
+def test_a_sum_is_the_same_in_any_order(costs: list[float], order: random.Random) -> None:
+    """Agents that work at once book in any order; a saved figure holds the sum to the last digit."""
+    mixed = order.sample(costs, len(costs))
+    assert known_sum(mixed) == known_sum(costs)
+    assert known_sum([*costs, None]) is None
