@@ -22,8 +22,8 @@ from browser.conftest import ARGUMENTS, CHROMIUM  # noqa: E402
 from browser.jupyter import Jupyter  # noqa: E402
 from browser.lab_page import LabPage  # noqa: E402
 
-CLICK_BAR, PROGRESS_BAR, FIRST_BAR, CANCEL_BAR = 0.2, 0.3, 1.5, 1.0
-CLICKS, KERNELS, CANCELS = 20, 5, 5
+CLICK_BAR, PROGRESS_BAR, FIRST_BAR, CANCEL_BAR, PAINT_BAR = 0.2, 0.3, 1.5, 1.0, 1.0
+CLICKS, KERNELS, CANCELS, PAINTS, FORKS = 20, 5, 5, 5, 200
 SETUP = "from campaign_lab import Brief, Lab\n\nlab = Lab()"
 BASE = """from campaign_lab.panels import CompareBoard, RunPanel, SessionTree
 
@@ -45,9 +45,18 @@ SEEN = """area => { window.campaignSeen = {};
         window.campaignSeen[`${row.cells[0].innerText}: ${row.cells[1].innerText}`] ??= Date.now() }
     ).observe(area, {subtree: true, childList: true}) }"""
 
+PAINTED = """async ([id, forks]) => {
+    const cells = window.jupyterapp.shell.currentWidget.content, begun = performance.now();
+    cells.activeCellIndex = cells.widgets.findIndex(cell => cell.model.id === id);
+    window.jupyterapp.commands.execute('notebook:run-cell');
+    while (cells.activeCell.node.querySelectorAll('select option').length < forks)
+        await new Promise(done => setTimeout(done, 5));
+    await new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)));
+    return performance.now() - begun }"""
+
 
 def main() -> int:
-    """Prints the four figures; 1 when one is over its bar."""
+    """Prints the five figures; 1 when one is over its bar."""
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, headless=True, args=ARGUMENTS)
         jupyter = Jupyter(Path(folder))
@@ -70,6 +79,7 @@ def _measured(page: LabPage, jupyter: Jupyter) -> int:
     clicks = _clicks(page)
     delays = _progress(page)
     cancels = [_cancelled(page, f"cancel-{n}") for n in range(CANCELS)]
+    paints = _paints(page, jupyter)
     page.close()
     bad = _say("click to first visible change", [each for times in clicks.values() for each in times], CLICK_BAR)
     for what, times in clicks.items():
@@ -79,6 +89,7 @@ def _measured(page: LabPage, jupyter: Jupyter) -> int:
     bad |= _say("progress behind its event", delays, PROGRESS_BAR)
     bad |= _say("first cell of a fresh kernel", first, FIRST_BAR)
     bad |= _say("Cancel till the run has ended", cancels, CANCEL_BAR)
+    bad |= _say(f"first paint of a tree of {FORKS} forks", paints, PAINT_BAR)
     return int(bad)
 
 
@@ -133,6 +144,17 @@ def _cancelled(page: LabPage, cell: str) -> float:
     page.click(cell, "Run")
     page.wait_for(cell, "customer-psychology-specialist", 60)
     return page.seconds(cell, lambda: page.click(cell, "Cancel"), "cancelled")
+
+
+def _paints(page: LabPage, jupyter: Jupyter) -> list[float]:
+    """Seconds from running a cell with a SessionTree till its list is painted."""
+    forks = f'[base.fork(f"Fork {{n}}", at="research") for n in range({FORKS})]'
+    trees = {f"tree-{n}": "SessionTree(lab, base)" for n in range(PAINTS)}
+    page.leave()
+    page.open(jupyter.write("paint", setup=f"{SETUP}\n{BASE}", base='await base.run("research")', forks=forks, **trees))
+    for cell in ("setup", "base", "forks"):
+        page.run_cell(cell)
+    return [float(page.page.evaluate(PAINTED, [cell, FORKS])) / 1000 for cell in trees]
 
 
 if __name__ == "__main__":
