@@ -151,7 +151,7 @@ def _settings(place: Place) -> dict[str, dict[str, Any]]:
         },
         "KernelManager": {"transport": "ipc" if len(str(place.run)) <= LONGEST_SOCKET else "tcp"},
         "IdentityProvider": {"token": place.token},
-        "FileContentsManager": {"pre_save_hook": without_pictures},
+        "LanguageServerManager": {"autodetect": False},  # it asks npm, which leaves logs in the user's home
     }
 
 
@@ -165,6 +165,7 @@ def _serve(place: Place, *, shown_token: str) -> None:
     from traitlets.config import Config
 
     server = LabApp.initialize_server(argv=[], config=Config(_settings(place)))
+    server.contents_manager.register_pre_save_hook(without_pictures)
 
     def stop(_signal: int, _frame: object) -> None:
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # impatience must not interrupt the kernels' shutdown

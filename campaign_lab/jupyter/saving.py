@@ -10,7 +10,7 @@ FIGURE, PICTURE = "application/vnd.plotly.v1+json", "image/png"
 def without_pictures(model: dict[str, Any], **_where: Any) -> None:
     """Takes out the picture that JupyterLab draws of each plotly figure: up to 200 kB beside 6 kB of the figure itself.
 
-    It is a ``pre_save_hook`` of the server's contents manager. The figure is drawn again from its data, offline.
+    It is a pre-save hook of the server's contents manager. The figure is drawn again from its data, offline.
     """
     if model.get("type") != "notebook" or not isinstance(model.get("content"), dict):
         return

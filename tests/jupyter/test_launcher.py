@@ -120,9 +120,11 @@ def server(project: Path, home: Path, tmp_path_factory: pytest.TempPathFactory) 
     _end(server.process)
 
 
-def test_says_where_it_is_and_how_to_stop_it(server: Server, project: Path) -> None:
-    """The address is on loopback and leads to the tour; a token that was given is not printed."""
+def test_says_where_it_is_and_how_to_stop_it(server: Server, project: Path, home: Path) -> None:
+    """The address is on loopback and leads to the tour; no token that was given, no warning; no other tool leaves a trace."""
     words = "".join(server.said)
+    assert "Warning" not in words
+    assert {path.name for path in home.iterdir()} <= {".jupyter", ".local", ".ipython"}
     assert re.search(r"Open +http://127\.0\.0\.1:\d+/lab/tree/notebooks/00_tour\.ipynb", words)
     assert str(project) in words
     assert "Ctrl-C" in words
