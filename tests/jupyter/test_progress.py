@@ -106,7 +106,7 @@ def test_updates_are_neither_many_nor_late(notebook: Notebook) -> None:
     """A tenth of a second lies between two, but for the last; none comes after the cell's end."""
     notebook.run("asked", "await base.ask('What is promised?')")
     *times, _ = notebook.updates_at()
-    assert len(times) >= 3
+    assert len(times) >= 2
     assert all((after - before).total_seconds() >= 0.095 for before, after in pairwise(times))
     notebook.run("later", "import asyncio\nawait asyncio.sleep(1.5)")
     assert notebook.pictures() == []
