@@ -29,4 +29,5 @@ def test_each_instrument_sees_what_is_wrong(jupyter: Jupyter, open_notebook: Ope
         assert sign in found
     with pytest.raises(AssertionError, match=r"elsewhere\.invalid"):
         page.expect_clean()
+    page.leave()  # drawn once more, the output would ask for its picture again
     page.forget()
