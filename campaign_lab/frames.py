@@ -11,17 +11,22 @@ from campaign_lab.compare import (
     COVERAGE_COLUMNS,
     DIFF_COLUMNS,
     PAGE_COLUMNS,
+    SESSION_COLUMNS,
     TIMELINE_COLUMNS,
+    TREE_COLUMNS,
+    cost_columns,
     frame,
     record_columns,
 )
 from campaign_lab.errors import NotFoundError
 from campaign_lab.sessions import access
 from campaign_lab.sessions.context import Context
-from campaign_lab.sessions.lines import THESE, Place
+from campaign_lab.sessions.lines import Place
+from campaign_lab.sessions.listing import cost_rows, session_rows, tree_rows
 from campaign_lab.sessions.session import Session
 from campaign_lab.store import tables
 from campaign_lab.store.rows import SessionRow
+from campaign_lab.store.tables import THESE
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -84,6 +89,23 @@ def pages(context: Context, sessions: Sessions) -> pd.DataFrame:
     from campaign_lab.sessions.reading import page_rows
 
     return frame(_each(context, sessions, lambda con, place: page_rows(con, context.user, place)), PAGE_COLUMNS)
+
+
+def sessions(context: Context) -> pd.DataFrame:
+    """One row a session that the user may see: SESSION_COLUMNS."""
+    return frame(context.engine.call(lambda con: session_rows(con, context.user, context.now())), SESSION_COLUMNS)
+
+
+def costs(context: Context, by: str) -> pd.DataFrame:
+    """One row a key: ``cost_columns``."""
+    return frame(context.engine.call(lambda con: cost_rows(con, context.user, by)), cost_columns(by))
+
+
+def tree(context: Context, session: Session) -> pd.DataFrame:
+    """One row a session of the tree: TREE_COLUMNS."""
+    context.require(session._row, "read")
+    rows = context.engine.call(lambda con: tree_rows(con, context.user, session._row, context.now()))
+    return frame(rows, TREE_COLUMNS)
 
 
 def _places(context: Context, sessions: Sessions) -> list[Place]:

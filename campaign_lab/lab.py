@@ -24,7 +24,7 @@ from campaign_lab.rehearsal.endpoint import RehearsalEndpoint
 from campaign_lab.sessions.budgets import Budgets
 from campaign_lab.sessions.context import Context, unheard, utc_now
 from campaign_lab.sessions.expiry import seconds
-from campaign_lab.sessions.listing import cost_rows, find_session, session_rows, tree_rows
+from campaign_lab.sessions.listing import find_session
 from campaign_lab.sessions.session import Session
 from campaign_lab.sessions.standing import current_cell
 from campaign_lab.store import tables
@@ -163,10 +163,9 @@ class Lab:
 
         Its columns are ``compare.SESSION_COLUMNS``.
         """
-        from campaign_lab.compare import SESSION_COLUMNS, frame
+        from campaign_lab import frames
 
-        context = self._context
-        return frame(context.engine.call(lambda con: session_rows(con, context.user, context.now())), SESSION_COLUMNS)
+        return frames.sessions(self._context)
 
     def compare(self, sessions: Session | Sequence[Session]) -> pd.DataFrame:
         """One row a copy variant of the sessions, up to where each handle stands (``compare.COPY_COLUMNS``)."""
@@ -214,19 +213,15 @@ class Lab:
         Read from the ledger: what the user paid, and what was paid on sessions that the user may see. The rows add up. Its
         columns are ``compare.cost_columns``.
         """
-        from campaign_lab.compare import cost_columns, frame
+        from campaign_lab import frames
 
-        rows = self._context.engine.call(lambda con: cost_rows(con, self._context.user, by))
-        return frame(rows, cost_columns(by))
+        return frames.costs(self._context, by)
 
     def tree(self, session: Session) -> pd.DataFrame:
         """The fork tree that a session belongs to: one row a session that the user may see, parents first."""
-        from campaign_lab.compare import TREE_COLUMNS, frame
+        from campaign_lab import frames
 
-        context = self._context
-        context.require(session._row, "read")
-        rows = context.engine.call(lambda con: tree_rows(con, context.user, session._row, context.now()))
-        return frame(rows, TREE_COLUMNS)
+        return frames.tree(self._context, session)
 
     # -- several at once
 

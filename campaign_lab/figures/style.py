@@ -86,11 +86,6 @@ def hover(title: object, facts: Mapping[str, object]) -> str:
     return "<br>".join(lines)
 
 
-def counted(number: int, noun: str) -> str:
-    """Such as "1 fork" and "2 forks"."""
-    return f"{number} {noun}{'' if number == 1 else 's'}"
-
-
 def drawn(
     data: Sequence[Any], title: str, note: str, *, plot: int, head: int = 0, foot: int = 64, layout: Mapping[str, Any]
 ) -> go.Figure:

@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from campaign_lab.figures.money import known, rows_of
-from campaign_lab.figures.style import CLEAR, INK, PAID, counted, drawn, hover, nothing, wrapped
+from campaign_lab.figures.style import CLEAR, INK, PAID, drawn, hover, nothing, wrapped
+from campaign_lab.show.text import counted
 
 if TYPE_CHECKING:
     import pandas as pd

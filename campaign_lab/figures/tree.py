@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from campaign_lab.figures.money import avoided, known, own_phases, rows_of
-from campaign_lab.figures.style import CLEAR, INK, PAID, counted, cut, drawn, hover, nothing, plain, wrapped
+from campaign_lab.figures.style import CLEAR, INK, PAID, cut, drawn, hover, nothing, plain, wrapped
 from campaign_lab.show import Sum, usd
+from campaign_lab.show.text import counted
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -13,7 +13,7 @@ from campaign_lab.panels.base import Panel
 from campaign_lab.panels.judgement import LINES, Judgement, Look
 from campaign_lab.panels.variants import Group, Row, cost_of, differences_html, groups, twin_html
 from campaign_lab.show import ad_html, framed, text, usd
-from campaign_lab.show.text import apart, plain
+from campaign_lab.show.text import apart, counted, plain
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -122,7 +122,7 @@ class CompareBoard(Panel):
     def line(self) -> str:
         """How many sessions and variants it compares."""
         variants = sum(map(len, self._rows))
-        return f"CompareBoard({_many(len(self.sessions), 'session')}, {_many(variants, 'variant')})"
+        return f"CompareBoard({counted(len(self.sessions), 'session')}, {counted(variants, 'variant')})"
 
     # -- inside: data
 
@@ -260,10 +260,6 @@ def _plain_rows(frame: pd.DataFrame) -> list[Row]:
     """The rows of a frame as mappings, None for what is missing."""
     rows = frame.astype(object).where(frame.notna(), None).to_dict("records")
     return [{str(name): value for name, value in row.items()} for row in rows]
-
-
-def _many(number: int, noun: str) -> str:
-    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def _close(widget: widgets.Widget) -> None:

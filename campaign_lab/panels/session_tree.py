@@ -15,7 +15,7 @@ from campaign_lab.panels.tree_lines import Choice, checkpoint_html, details, opt
 from campaign_lab.sessions.listing import tree_rows
 from campaign_lab.sessions.standing import current_cell, running_for
 from campaign_lab.show import framed, text, tree_html
-from campaign_lab.show.text import words
+from campaign_lab.show.text import counted, words
 
 if TYPE_CHECKING:
     from campaign_lab.lab import Lab
@@ -91,7 +91,7 @@ class SessionTree(Panel):
         forks = sum(bool(row["parent"]) for row in self.rows)
         points = sum(len(row["checkpoints"]) for row in self.rows)
         counts = ((len(self.rows), "session"), (forks, "fork"), (points, "checkpoint"))
-        said = ", ".join(f"{count} {what}{'' if count == 1 else 's'}" for count, what in counts)
+        said = ", ".join(counted(*each) for each in counts)
         self.summary.value = framed(f"<b>Fork tree</b>: {said}")
         self._show_chosen()
 
@@ -159,7 +159,7 @@ class SessionTree(Panel):
 
     def line(self) -> str:
         """How many sessions it shows."""
-        return f"SessionTree({len(self.rows)} session{'' if len(self.rows) == 1 else 's'})"
+        return f"SessionTree({counted(len(self.rows), 'session')})"
 
     # -- inside
 

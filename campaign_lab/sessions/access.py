@@ -91,9 +91,9 @@ def revoke(con: Con, session: SessionRow, user: str) -> None:
 
 def visible(con: Con, user: str) -> list[SessionRow]:
     """The sessions that the user owns or was given, newest first; swept ones are not among them."""
+    seen = readable(con, user)
     rows = tables.select(con, SessionRow, "WHERE swept_at IS NULL ORDER BY made_at DESC, id")
-    shared = {row.session_id for row in tables.select(con, ShareRow, "WHERE user_name = ?", [user])}
-    return [row for row in rows if row.owner == user or named_session(con, row).id in shared]
+    return [row for row in rows if row.id in seen]
 
 
 def named_session(con: Con, session: SessionRow) -> SessionRow:

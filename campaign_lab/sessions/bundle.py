@@ -21,12 +21,11 @@ from campaign_lab.store.rows import (
     SessionRow,
     TurnRow,
 )
+from campaign_lab.store.tables import THESE
 from campaign_lab.store.transfer import Transcript
 
 if TYPE_CHECKING:
     from campaign_lab.store.tables import Con
-
-_THESE = "IN (SELECT unnest(?::VARCHAR[]))"
 
 
 @dataclass(frozen=True)
@@ -53,18 +52,18 @@ def collect(con: Con, session: SessionRow, user: str | None = None) -> Bundle:
     ids = [turn.id for turn in line]
     owner = access.root_owner(con, session)
     said = (
-        tables.select(con, JudgementRow, f"WHERE turn_id {_THESE} ORDER BY turn_id, n, user_name", [ids])
+        tables.select(con, JudgementRow, f"WHERE turn_id {THESE} ORDER BY turn_id, n, user_name", [ids])
         if user is None
         else judgements.known_to(con, ids, user)
     )
     return Bundle(
         sessions=(session, *_came_through(con, session, line)),
         turns=tuple(line),
-        attempts=tuple(tables.select(con, AttemptRow, f"WHERE id {_THESE}", [ids])),
-        requests=tuple(tables.select(con, RequestRow, f"WHERE attempt_id {_THESE}", [ids])),
-        records=tuple(tables.select(con, RecordRow, f"WHERE turn_id {_THESE} ORDER BY turn_id, n", [ids])),
+        attempts=tuple(tables.select(con, AttemptRow, f"WHERE id {THESE}", [ids])),
+        requests=tuple(tables.select(con, RequestRow, f"WHERE attempt_id {THESE}", [ids])),
+        records=tuple(tables.select(con, RecordRow, f"WHERE turn_id {THESE} ORDER BY turn_id, n", [ids])),
         judgements=tuple(said),
-        cache=tuple(tables.select(con, CacheRow, f"WHERE attempt_id {_THESE}", [ids])),
+        cache=tuple(tables.select(con, CacheRow, f"WHERE attempt_id {THESE}", [ids])),
         transcripts=tuple(transfer.transcripts_of(con, ids)),
         pages=tuple(
             tables.select(

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 from campaign_lab.agents.prices import known_sum
 from campaign_lab.sessions import caching
-from campaign_lab.sessions.lines import line_to
 
 if TYPE_CHECKING:
     from campaign_lab.store.tables import Con
@@ -45,11 +44,6 @@ def turn_facts(con: Con) -> dict[str, Fact]:
     sql = "SELECT id, parent_turn, phase, steer, take, user_name, finished_at, notebook, cell_id FROM turns"
     rows = con.execute(sql).fetchall()
     return {row[0]: Fact(*(*row, costs.get(row[0]), warm.get(row[0]))) for row in rows}
-
-
-def line_in(facts: Facts, turn: str | None) -> tuple[Fact, ...]:
-    """The turns from the root to this one; none for the root."""
-    return tuple(line_to(facts, turn))
 
 
 def cost_of(line: Sequence[Fact]) -> float | None:

@@ -12,9 +12,10 @@ from campaign_lab.errors import NotFoundError
 from campaign_lab.records import CopyVariant
 from campaign_lab.sessions.access import readable
 from campaign_lab.sessions.context import Context
-from campaign_lab.sessions.lines import THESE, Place, Stored, kept_at
+from campaign_lab.sessions.lines import Place, Stored, kept_at
 from campaign_lab.store import tables
 from campaign_lab.store.rows import JudgementRow
+from campaign_lab.store.tables import THESE
 
 if TYPE_CHECKING:
     from campaign_lab.store.tables import Con

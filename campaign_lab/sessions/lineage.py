@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from campaign_lab.errors import NotFoundError
 from campaign_lab.sessions.access import readable
-from campaign_lab.sessions.facts import Fact, cost_of, line_in, turn_facts
+from campaign_lab.sessions.facts import Fact, cost_of, turn_facts
+from campaign_lab.sessions.lines import line_to
 from campaign_lab.store import tables
 from campaign_lab.store.rows import AttemptRow, SessionRow, TurnRow
 
@@ -118,7 +119,7 @@ def tree(con: Con, session: SessionRow) -> list[Node]:
     facts, costs = turn_facts(con), _own_costs(con)
     nodes = []
     for row in _descended(sessions, _root(sessions, session)):
-        carried, line = line_in(facts, row.start_turn), line_in(facts, row.tip_turn)
+        carried, line = line_to(facts, row.start_turn), tuple(line_to(facts, row.tip_turn))
         parent = sessions.get(_parent(row) or "")
         nodes.append(
             Node(

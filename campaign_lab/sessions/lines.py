@@ -15,11 +15,10 @@ from pydantic_core import from_json
 from campaign_lab.agents.phases import Phase
 from campaign_lab.sessions.access import readable
 from campaign_lab.store.rows import SessionRow
+from campaign_lab.store.tables import THESE
 
 if TYPE_CHECKING:
     from campaign_lab.store.tables import Con
-
-THESE = "IN (SELECT unnest(?::VARCHAR[]))"
 
 
 @dataclass(frozen=True)

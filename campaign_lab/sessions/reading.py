@@ -9,9 +9,10 @@ from urllib.parse import urldefrag, urlsplit
 
 from campaign_lab.sessions.access import root_owner
 from campaign_lab.sessions.asking import FETCH, pages_asked
-from campaign_lab.sessions.lines import THESE, Place, all_steps, line_to
+from campaign_lab.sessions.lines import Place, all_steps, line_to
 from campaign_lab.store import tables, transfer
 from campaign_lab.store.rows import PageRow
+from campaign_lab.store.tables import THESE
 
 if TYPE_CHECKING:
     from campaign_lab.store.tables import Con

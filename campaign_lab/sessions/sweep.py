@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from campaign_lab.sessions.expiry import expires_at
 from campaign_lab.store import tables
 from campaign_lab.store.rows import AttemptRow, SessionRow
+from campaign_lab.store.tables import THESE
 
 if TYPE_CHECKING:
     from campaign_lab.store.tables import Con
@@ -25,7 +26,7 @@ Scope = tuple[str, str]
 EMPTY = "{}"
 """Brief and metadata of a swept session."""
 
-_THESE = "IN (SELECT unnest(?::VARCHAR[]))"
+
 _SCOPE = "owner IS NOT DISTINCT FROM ? AND campaign IS NOT DISTINCT FROM ?"
 
 
@@ -145,14 +146,14 @@ def _counted(con: Con, plan: _Plan, *, keep_records: bool, dry_run: bool) -> Swe
     attempts = [*plan.turns, *plan.failed]
     entries, size = _one(
         con,
-        f"SELECT count(*), coalesce(sum(bit_length(entry)), 0) / 8 FROM entries WHERE session_id {_THESE}",
+        f"SELECT count(*), coalesce(sum(bit_length(entry)), 0) / 8 FROM entries WHERE session_id {THESE}",
         [attempts],
     )
     if keep_records:
         (losing,) = _one(
             con,
             "SELECT count(DISTINCT t.session_id) FROM turns AS t"
-            f" JOIN transcripts AS s ON s.session_id = t.id WHERE t.id {_THESE}",
+            f" JOIN transcripts AS s ON s.session_id = t.id WHERE t.id {THESE}",
             [list(plan.turns)],
         )
         return SweepReport(losing, 0, entries, 0, int(size), dry_run)
@@ -172,27 +173,27 @@ def _counted(con: Con, plan: _Plan, *, keep_records: bool, dry_run: bool) -> Swe
 
 def _take_transcripts(con: Con, attempts: Collection[str]) -> None:
     for table, column in (("entries", "session_id"), ("transcripts", "session_id"), ("rehearsal_cache", "attempt_id")):
-        con.execute(f"DELETE FROM {table} WHERE {column} {_THESE}", [list(attempts)])
+        con.execute(f"DELETE FROM {table} WHERE {column} {THESE}", [list(attempts)])
 
 
 def _take_turns(con: Con, turns: Collection[str]) -> None:
     # a turn may have moved to a fork of its own after its attempt began: what it cost stays with that fork
     con.execute(
         "UPDATE attempts SET session_id = t.session_id FROM turns AS t"
-        f" WHERE t.id = attempts.id AND t.session_id <> attempts.session_id AND t.id {_THESE}",
+        f" WHERE t.id = attempts.id AND t.session_id <> attempts.session_id AND t.id {THESE}",
         [list(turns)],
     )
     for table in ("records", "judgements"):
-        con.execute(f"DELETE FROM {table} WHERE turn_id {_THESE}", [list(turns)])
-    con.execute(f"DELETE FROM turns WHERE id {_THESE}", [list(turns)])
+        con.execute(f"DELETE FROM {table} WHERE turn_id {THESE}", [list(turns)])
+    con.execute(f"DELETE FROM turns WHERE id {THESE}", [list(turns)])
 
 
 def _take_sessions(con: Con, sessions: Collection[str], now: datetime) -> None:
     con.execute(
-        f"UPDATE sessions SET swept_at = coalesce(swept_at, ?), brief = ?, metadata = ? WHERE id {_THESE}",
+        f"UPDATE sessions SET swept_at = coalesce(swept_at, ?), brief = ?, metadata = ? WHERE id {THESE}",
         [now, EMPTY, EMPTY, list(sessions)],
     )
-    con.execute(f"DELETE FROM shares WHERE session_id {_THESE}", [list(sessions)])
+    con.execute(f"DELETE FROM shares WHERE session_id {THESE}", [list(sessions)])
     for column in ("start_turn", "tip_turn"):  # nothing points at a turn that is gone
         con.execute(
             f"UPDATE sessions SET {column} = NULL"

@@ -10,8 +10,9 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from campaign_lab.sessions.asking import pages_asked
-from campaign_lab.sessions.lines import THESE, Place, Step, all_steps, line_to
+from campaign_lab.sessions.lines import Place, Step, all_steps, line_to
 from campaign_lab.sessions.receipts import MAIN_AGENT
+from campaign_lab.store.tables import THESE
 
 if TYPE_CHECKING:
     from campaign_lab.store.tables import Con

@@ -118,7 +118,7 @@ def _requests(con: Con, turn_id: str) -> list[RequestRow]:
 def _requests_before(con: Con, row: TurnRow) -> list[RequestRow]:
     """Those of all turns before it, root first. One query: a line may have hundreds of turns."""
     line = tables.ancestry(con, row.parent_turn)
-    rest = "WHERE attempt_id IN (SELECT unnest(?::VARCHAR[])) ORDER BY n"
+    rest = f"WHERE attempt_id {tables.THESE} ORDER BY n"
     found = tables.select(con, RequestRow, rest, [line]) if line else []
     place = {turn: n for n, turn in enumerate(line)}
     return sorted(found, key=lambda request: -place[request.attempt_id])

@@ -33,6 +33,11 @@ def text(value: object) -> str:
     return escape(plain(value))
 
 
+def counted(number: int, noun: str) -> str:
+    """Such as "1 fork" and "2 forks"."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
 def apart(value: object) -> str:
     """The value as HTML text within a line: its writing direction does not reach what stands beside it."""
     return f"<bdi>{text(value)}</bdi>"

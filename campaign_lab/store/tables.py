@@ -41,6 +41,9 @@ Row = TypeVar(
     AuditRow,
 )
 
+THESE = "IN (SELECT unnest(?::VARCHAR[]))"
+"""What follows a column in WHERE to ask for one of many ids; they are bound as one list."""
+
 TABLES: dict[type, str] = {
     SessionRow: "sessions",
     TurnRow: "turns",
@@ -74,7 +77,7 @@ def select(con: Con, table: type[Row], rest: str = "", values: Sequence[Any] = (
 def line_of(con: Con, turn_id: str | None) -> list[TurnRow]:
     """The turn and all its ancestors, root first. Empty for the root checkpoint."""
     line = ancestry(con, turn_id)
-    rows = select(con, TurnRow, "WHERE id IN (SELECT unnest(?::VARCHAR[]))", [line]) if line else []
+    rows = select(con, TurnRow, f"WHERE id {THESE}", [line]) if line else []
     place = {each: n for n, each in enumerate(line)}
     return sorted(rows, key=lambda row: -place[row.id])
 
