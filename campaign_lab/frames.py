@@ -31,7 +31,7 @@ from campaign_lab.store.tables import THESE
 if TYPE_CHECKING:
     import pandas as pd
 
-    from campaign_lab.store.tables import Con
+    from campaign_lab.store.connection import Con
 
 T = TypeVar("T")
 Sessions = Session | Sequence[Session]

@@ -29,6 +29,7 @@ from campaign_lab.sessions.session import Session
 from campaign_lab.sessions.standing import current_cell
 from campaign_lab.store import tables
 from campaign_lab.store.engine import open_file
+from campaign_lab.store.place import default_place
 from campaign_lab.store.rows import SessionRow
 
 if TYPE_CHECKING:
@@ -83,7 +84,7 @@ class Lab:
             raise ValueError(f"on_miss: {on_miss!r} is not allowed; expected run or refuse")
         own_prices()  # a price table of the user's that cannot be used is said now, not in the middle of a turn
         self._context = Context(
-            engine=open_file(path or default_path()),
+            engine=open_file(path or default_place()),
             user=_user(user),
             endpoint=_endpoint(endpoint or os.environ.get("CAMPAIGN_LAB_ENDPOINT") or "rehearsal", now or utc_now),
             model=model,
@@ -282,18 +283,6 @@ class Lab:
 
     def __repr__(self) -> str:
         return f"Lab({Path(self._context.engine.path).name}, {self._context.endpoint.name})"
-
-
-def default_path() -> Path:
-    """Where the lab file is when none was named."""
-    if named := os.environ.get("CAMPAIGN_LAB_STORE"):
-        return Path(named)
-    checkout = Path(__file__).resolve().parent.parent
-    if (checkout / "pyproject.toml").is_file() and (checkout / "data").is_dir():
-        return checkout / "data" / "lab.duckdb"
-    from platformdirs import user_data_path
-
-    return user_data_path("campaign_lab") / "lab.duckdb"
 
 
 def _check_folder(stored: SessionRow | None, brief: Brief, context: Context) -> None:

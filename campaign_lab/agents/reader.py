@@ -11,7 +11,7 @@ from campaign_lab.brief import Brief, origin_of
 from campaign_lab.errors import PageError
 from campaign_lab.pages import Page, fetch
 from campaign_lab.store import tables
-from campaign_lab.store.engine import DuckFile
+from campaign_lab.store.connection import Store
 from campaign_lab.store.rows import PageRow
 
 PAGES_A_TURN = 40
@@ -25,7 +25,7 @@ class PageReader:
     a page cannot make an agent carry data out in a url of its own making.
     """
 
-    def __init__(self, engine: DuckFile, brief: Brief, *, owner: str, fresh: bool = False) -> None:
+    def __init__(self, engine: Store, brief: Brief, *, owner: str, fresh: bool = False) -> None:
         self._engine = engine
         self._brief = brief
         self._scope = (owner, brief.campaign)
@@ -87,7 +87,7 @@ class PageReader:
         return page
 
     async def _keep(self, row: PageRow) -> None:
-        await self._engine.run(lambda con: tables.insert(con, [row]), group=True)
+        await self._engine.run(lambda con: tables.insert(con, [row]), scope=f"pages {row.owner}")
 
     def _allowed(self, url: str) -> bool:
         sites = {origin_of(site) for site in (self._brief.url, *self._brief.competitors)}

@@ -25,7 +25,7 @@ from campaign_lab.agents.reader import PageReader
 from campaign_lab.agents.tools import SERVER, tool_server
 from campaign_lab.agents.workplace import environment, workplace
 from campaign_lab.errors import TurnFailed
-from campaign_lab.store.engine import DuckFile
+from campaign_lab.store.connection import Store
 from campaign_lab.store.transcripts import TurnTranscripts
 
 TOO_LONG = ("prompt_too_long", "blocking_limit")
@@ -146,7 +146,7 @@ class Attempt:
             raise self.failure("api", f"the endpoint did not answer{status}: {what}")
 
 
-async def run_attempt(engine: DuckFile, attempt: Attempt, reader: PageReader, intake: Intake) -> None:
+async def run_attempt(engine: Store, attempt: Attempt, reader: PageReader, intake: Intake) -> None:
     """Runs the attempt to its end. Raises TurnFailed; on cancellation the CLI is stopped before the error goes on.
 
     Whatever happens, ``attempt.ledger`` holds what was paid.

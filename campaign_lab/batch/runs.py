@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 from campaign_lab.brief import Brief
 from campaign_lab.compare import Column, frame
 from campaign_lab.errors import BriefError, LabError, NotFoundError
-from campaign_lab.lab import default_path
 from campaign_lab.show.text import plain
+from campaign_lab.store.place import default_place
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -79,7 +79,7 @@ def run_notebook(
         papermill.execute_notebook(
             source, target, given, engine_name=NAME, kernel_name="python3", progress_bar=False,
             on_progress=on_progress, cancelled=cancelled, resources={"metadata": {"path": str(source.parent)}},
-            extra_env={"CAMPAIGN_LAB_STORE": str(default_path().resolve())},  # the kernel works in another folder
+            extra_env={"CAMPAIGN_LAB_STORE": default_place()},  # the kernel works in another folder
         )  # fmt: skip
     except papermill.PapermillExecutionError as error:
         raise NotebookFailed(target.name, _stopped_at(target), _line(f"{error.ename}: {error.evalue}")) from None

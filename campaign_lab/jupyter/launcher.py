@@ -17,7 +17,7 @@ from typing import Any
 from urllib.parse import quote
 
 from campaign_lab.jupyter.saving import without_pictures
-from campaign_lab.lab import default_path
+from campaign_lab.store.place import default_place
 
 HOST = "127.0.0.1"
 FIRST_PORT = 8888
@@ -181,5 +181,5 @@ def _serve(place: Place, *, shown_token: str) -> None:
 def _tell(address: str, token: str, environment: Mapping[str, str]) -> None:
     """Says in plain words where it is and how it is stopped."""
     print(f"\n  Open    {address}{f'?token={token}' if token else f'   (with the token of your {OWN_TOKEN})'}")
-    print(f"  Lab     {environment.get(STORE) or default_path()}")
+    print(f"  Lab     {environment.get(STORE) or default_place()}")
     print("  Stop    Ctrl-C. Kernels stop with it; whatever turns have finished is kept.\n", flush=True)

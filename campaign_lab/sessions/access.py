@@ -14,7 +14,7 @@ from campaign_lab.store import tables
 from campaign_lab.store.rows import AuditRow, SessionRow, ShareRow
 
 if TYPE_CHECKING:
-    from campaign_lab.store.tables import Con
+    from campaign_lab.store.connection import Con
 
 Verb = Literal["read", "fork", "run", "share", "cost", "change", "delete"]
 Permission = Literal["read", "fork", "run"]

@@ -14,7 +14,7 @@ from campaign_lab.sessions.misses import why_not_replayed
 from campaign_lab.sessions.running import Order
 
 if TYPE_CHECKING:
-    from campaign_lab.store.tables import Con
+    from campaign_lab.store.connection import Con
 
 
 def admit(con: Con, context: Context, order: Order, *, found: Found, on_miss: str) -> Order:

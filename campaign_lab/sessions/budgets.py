@@ -12,7 +12,7 @@ from campaign_lab.store import tables
 
 if TYPE_CHECKING:
     from campaign_lab.sessions.running import Order
-    from campaign_lab.store.tables import Con
+    from campaign_lab.store.connection import Con
 
 CHARACTERS_A_TOKEN = 4
 TOKENS_READ_AN_AGENT = 30_000

@@ -25,7 +25,7 @@ from campaign_lab.store.tables import THESE
 from campaign_lab.store.transfer import Transcript
 
 if TYPE_CHECKING:
-    from campaign_lab.store.tables import Con
+    from campaign_lab.store.connection import Con
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from campaign_lab.store.rows import RequestRow
 from campaign_lab.store.tables import THESE
 
 if TYPE_CHECKING:
-    from campaign_lab.store.tables import Con
+    from campaign_lab.store.connection import Con
 
 WARM_SHARE = 0.95
 COLD_SHARE = 0.5

@@ -23,7 +23,7 @@ from campaign_lab.sessions.lines import (
 )
 
 if TYPE_CHECKING:
-    from campaign_lab.store.tables import Con
+    from campaign_lab.store.connection import Con
 
 Row = dict[str, Any]
 

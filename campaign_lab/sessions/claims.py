@@ -15,7 +15,7 @@ from campaign_lab.store import tables
 from campaign_lab.store.rows import AttemptRow, ClaimRow, SessionRow, TurnRow
 
 if TYPE_CHECKING:
-    from campaign_lab.store.tables import Con
+    from campaign_lab.store.connection import Con
 
 CLOCK_SLACK_S = 2.0
 """How far two readings of one process's start may lie apart, in seconds."""

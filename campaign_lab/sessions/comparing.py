@@ -29,7 +29,7 @@ from campaign_lab.sessions.lines import (
 from campaign_lab.store.rows import JudgementRow
 
 if TYPE_CHECKING:
-    from campaign_lab.store.tables import Con
+    from campaign_lab.store.connection import Con
 
 Row = dict[str, Any]
 

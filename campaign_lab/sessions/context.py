@@ -14,7 +14,7 @@ from campaign_lab.errors import NotFoundError
 from campaign_lab.sessions import access
 from campaign_lab.sessions.budgets import Budgets
 from campaign_lab.sessions.expiry import expires_at
-from campaign_lab.store.engine import DuckFile
+from campaign_lab.store.connection import Store
 from campaign_lab.store.rows import SessionRow
 
 
@@ -31,7 +31,7 @@ def utc_now() -> datetime:
 class Context:
     """Shared by all handles of one lab. ``on_miss`` is ``run`` or ``refuse``."""
 
-    engine: DuckFile
+    engine: Store
     user: str
     endpoint: Endpoint
     model: str

@@ -11,7 +11,7 @@ from campaign_lab.sessions.bodies import is_claim, is_quote, text_of
 from campaign_lab.sessions.lines import Phases, Place, Stored, all_steps, latest, line_to, records_of
 
 if TYPE_CHECKING:
-    from campaign_lab.store.tables import Con
+    from campaign_lab.store.connection import Con
 
 Row = dict[str, str]
 Pair = tuple[Stored, Stored]

@@ -17,8 +17,7 @@ from campaign_lab.store import compacting, opening, schema, tables
 from campaign_lab.store.rows import AttemptRow, ClaimRow, SessionRow
 
 if TYPE_CHECKING:
-    from campaign_lab.store.engine import DuckFile
-    from campaign_lab.store.tables import Con
+    from campaign_lab.store.connection import Con, Store
 
 Level = Literal["ok", "warn", "fail"]
 
@@ -58,7 +57,7 @@ class Finding:
         return asdict(self)
 
 
-def examine(engine: DuckFile, *, low_disk_bytes: int = LOW_DISK_BYTES) -> list[Finding]:
+def examine(engine: Store, *, low_disk_bytes: int = LOW_DISK_BYTES) -> list[Finding]:
     """Looks at the file, the disk, the versions, the claims and every living session.
 
     ``low_disk_bytes``: less free space than that is warned of.

@@ -11,7 +11,7 @@ from campaign_lab.agents.prices import known_sum
 from campaign_lab.sessions import caching
 
 if TYPE_CHECKING:
-    from campaign_lab.store.tables import Con
+    from campaign_lab.store.connection import Con
 
 
 @dataclass(frozen=True)

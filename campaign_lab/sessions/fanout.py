@@ -24,7 +24,7 @@ from campaign_lab.show.tables import table
 from campaign_lab.show.text import text
 
 if TYPE_CHECKING:
-    from campaign_lab.store.tables import Con
+    from campaign_lab.store.connection import Con
 
 ANCHOR_PAYS_FROM = 3
 """From how many forks on an anchor is cheaper than each fork writing the conversation to the cache anew (measured: 5 forks

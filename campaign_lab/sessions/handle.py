@@ -21,6 +21,7 @@ from campaign_lab.sessions.standing import Standing
 from campaign_lab.sessions.turns import Kept, Turn, load_turn
 from campaign_lab.show import session_html
 from campaign_lab.store import tables
+from campaign_lab.store.connection import Con
 from campaign_lab.store.rows import SessionRow, TurnRow
 
 if TYPE_CHECKING:
@@ -221,13 +222,13 @@ class Handle:
     def _load(self, turn: TurnRow) -> Turn:
         return self._context.engine.call(lambda con: self._loaded(con, turn, self._row))
 
-    def _loaded(self, con: tables.Con, turn: TurnRow, session: SessionRow) -> Turn:
+    def _loaded(self, con: Con, turn: TurnRow, session: SessionRow) -> Turn:
         return load_turn(con, turn, self._context.phases.get(turn.phase), session)
 
     def _fresh(self) -> SessionRow:
         return self._context.engine.call(self._fresh_in)
 
-    def _fresh_in(self, con: tables.Con) -> SessionRow:
+    def _fresh_in(self, con: Con) -> SessionRow:
         (row,) = tables.select(con, SessionRow, "WHERE id = ?", [self._row.id])
         if row.swept_at is not None:
             raise NotFoundError("session", row.name)

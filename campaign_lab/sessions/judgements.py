@@ -18,7 +18,7 @@ from campaign_lab.store.rows import JudgementRow
 from campaign_lab.store.tables import THESE
 
 if TYPE_CHECKING:
-    from campaign_lab.store.tables import Con
+    from campaign_lab.store.connection import Con
 
 WORDS = ("pick", "reject", "")
 """What ``pick`` may be; the empty word takes it back."""

@@ -19,7 +19,7 @@ from campaign_lab.store import tables
 from campaign_lab.store.rows import AttemptRow, SessionRow, TurnRow
 
 if TYPE_CHECKING:
-    from campaign_lab.store.tables import Con
+    from campaign_lab.store.connection import Con
 
 ROOT = "root"
 """The phase of checkpoint 0."""

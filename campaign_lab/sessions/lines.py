@@ -18,7 +18,7 @@ from campaign_lab.store.rows import SessionRow
 from campaign_lab.store.tables import THESE
 
 if TYPE_CHECKING:
-    from campaign_lab.store.tables import Con
+    from campaign_lab.store.connection import Con
 
 
 @dataclass(frozen=True)

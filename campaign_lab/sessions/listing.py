@@ -16,7 +16,7 @@ from campaign_lab.store.rows import AuditRow, SessionRow
 
 if TYPE_CHECKING:
     from campaign_lab.sessions.lineage import Node
-    from campaign_lab.store.tables import Con
+    from campaign_lab.store.connection import Con
 
 Row = dict[str, Any]
 

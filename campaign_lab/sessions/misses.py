@@ -11,7 +11,7 @@ from campaign_lab.store import tables
 from campaign_lab.store.rows import SessionRow, TurnRow
 
 if TYPE_CHECKING:
-    from campaign_lab.store.tables import Con
+    from campaign_lab.store.connection import Con
 
 FINGERPRINT = {
     "system": "the system prompt has changed",

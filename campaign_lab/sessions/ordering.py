@@ -20,7 +20,7 @@ from campaign_lab.store import tables
 from campaign_lab.store.rows import RecordRow, SessionRow, TurnRow
 
 if TYPE_CHECKING:
-    from campaign_lab.store.tables import Con
+    from campaign_lab.store.connection import Con
 
 
 @dataclass(frozen=True)

@@ -22,11 +22,12 @@ from campaign_lab.errors import LabError, StoreError
 from campaign_lab.sessions.bundle import Bundle, collect, owned, portable, store
 from campaign_lab.sessions.verify import verify
 from campaign_lab.store import tables, transfer
-from campaign_lab.store.engine import DuckFile, open_file
+from campaign_lab.store.connection import Store
+from campaign_lab.store.engine import open_file
 from campaign_lab.store.rows import SessionRow, TurnRow
 
 if TYPE_CHECKING:
-    from campaign_lab.store.tables import Con
+    from campaign_lab.store.connection import Con
 
 MARK = "saved"
 """The key in a session's metadata that says: this is the session that the file was saved for."""
@@ -71,7 +72,7 @@ class SaveReport:
         return asdict(self)
 
 
-def save(engine: DuckFile, session: SessionRow, path: str | os.PathLike[str], *, user: str | None = None) -> SaveReport:
+def save(engine: Store, session: SessionRow, path: str | os.PathLike[str], *, user: str | None = None) -> SaveReport:
     """Writes a new file with everything on the session's line, up to its tip. Raises StoreError; never overwrites a file.
 
     ``user``: who saves it; judgements that the user may not know are left out.
@@ -102,7 +103,7 @@ def save(engine: DuckFile, session: SessionRow, path: str | os.PathLike[str], *,
     )
 
 
-def load(engine: DuckFile, path: str | os.PathLike[str], *, owner: str) -> SessionRow:
+def load(engine: Store, path: str | os.PathLike[str], *, owner: str) -> SessionRow:
     """Takes in a file that ``save`` wrote, for that owner, and returns the session to stand on.
 
     Turns keep their ids, and those that are here already are not stored again, so taking a file in twice changes nothing, and

@@ -15,7 +15,7 @@ from campaign_lab.store.rows import PageRow
 from campaign_lab.store.tables import THESE
 
 if TYPE_CHECKING:
-    from campaign_lab.store.tables import Con
+    from campaign_lab.store.connection import Con
 
 Row = dict[str, Any]
 

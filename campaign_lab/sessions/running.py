@@ -29,7 +29,7 @@ from campaign_lab.store.rows import AttemptRow, CacheRow, RecordRow, RequestRow,
 if TYPE_CHECKING:
     from campaign_lab.agents.intake import Intake, Kept
     from campaign_lab.agents.turn import Attempt
-    from campaign_lab.store.tables import Con
+    from campaign_lab.store.connection import Con
 
 ANCHOR = "anchor"
 """Name of the short common turn that a fan-out puts before its forks when the cache has gone cold."""

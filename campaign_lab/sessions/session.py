@@ -22,6 +22,7 @@ from campaign_lab.sessions.standing import current_cell
 from campaign_lab.sessions.turns import Turn
 from campaign_lab.sessions.watching import watching
 from campaign_lab.store import tables
+from campaign_lab.store.connection import Con
 from campaign_lab.store.rows import SessionRow, TurnRow
 
 if TYPE_CHECKING:
@@ -117,7 +118,7 @@ class Session(Handle):
         tokens = self._context.endpoint.count_tokens(self._row.model, order.message)
         return engine.call(lambda con: estimate(con, order, tokens))
 
-    def _ordered(self, con: tables.Con, start: str | None, wish: Wish) -> tuple[Order, Found]:
+    def _ordered(self, con: Con, start: str | None, wish: Wish) -> tuple[Order, Found]:
         row = self._fresh_in(con)
         order = order_for(con, row, start, wish)
         return order, look(con, row, order.parent, order.key)
@@ -138,7 +139,7 @@ class Session(Handle):
         self._standing.leave(step, here)
         start = self.checkpoint(at)
 
-        def make(con: tables.Con) -> SessionRow:
+        def make(con: Con) -> SessionRow:
             row = replace(
                 self._fresh_in(con), id=str(uuid.uuid4()), name=purpose.strip(), parent_session=self._row.id,
                 start_turn=start.turn_id, tip_turn=start.turn_id, purpose=purpose.strip(), automatic=False, made_at=now,
@@ -154,7 +155,7 @@ class Session(Handle):
         """The forks of this session that the user may see, each standing at its tip; those that runs made included."""
         rest = "WHERE parent_session = ? AND swept_at IS NULL ORDER BY made_at, id"
 
-        def seen(con: tables.Con) -> list[SessionRow]:
+        def seen(con: Con) -> list[SessionRow]:
             rows = tables.select(con, SessionRow, rest, [self._row.id])
             return [row for row in rows if access.permits(con, self._context.user, row, "read")]
 
@@ -176,7 +177,7 @@ class Session(Handle):
         self._context.require(self._row, "run")
         rest = "WHERE parent_turn = ? AND key = ?"
 
-        def move(con: tables.Con) -> None:
+        def move(con: Con) -> None:
             (turn,) = tables.select(con, TurnRow, rest, [self._standing.now, key])[:1]
             tables.move_untouched_fork(con, self._row.id, turn.id)
 

@@ -2,7 +2,7 @@
 
 A session lives until its expiry and the grace after it have passed (``expiry``), as long as it is pinned, and while a
 turn of it runs. Every turn on the line of a living session stays, whoever made it: a fork of an expired session is not
-cut off from its research. Space in the file is given back by ``DuckFile.compact``.
+cut off from its research. Space in the file is given back by ``Store.compact``.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from campaign_lab.store.rows import AttemptRow, SessionRow
 from campaign_lab.store.tables import THESE
 
 if TYPE_CHECKING:
-    from campaign_lab.store.tables import Con
+    from campaign_lab.store.connection import Con
 
 Scope = tuple[str, str]
 """Owner and campaign: pages belong to them."""
@@ -202,7 +202,7 @@ def _take_sessions(con: Con, sessions: Collection[str], now: datetime) -> None:
 
 
 def _one(con: Con, sql: str, values: Iterable[object]) -> tuple[Any, ...]:
-    row = con.execute(sql, list(values)).fetchone()
+    row: tuple[Any, ...] | None = con.execute(sql, list(values)).fetchone()
     assert row is not None
     return row
 

@@ -17,7 +17,7 @@ from campaign_lab.store import tables
 from campaign_lab.store.rows import AttemptRow, ClaimRow, RecordRow, RequestRow, SessionRow, TurnRow
 
 if TYPE_CHECKING:
-    from campaign_lab.store.tables import Con
+    from campaign_lab.store.connection import Con
 
 RESTORE = "Put back a copy of the lab file, or run this phase again from the checkpoint before it."
 COST_SLACK_USD = 1e-9

@@ -2,7 +2,7 @@
 
 One worker thread a process owns the connection. It opens the file when there is work, keeps it open while work keeps
 coming, and hands it to the next process in line as soon as somebody waits (measured: 30 ms of work in one go
-is what buys throughput). A function runs inside one transaction; small ones may share it (``group=True``).
+is what buys throughput). A function runs inside one transaction; those with a ``scope`` may share it.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from campaign_lab.errors import StoreError
 from campaign_lab.store import compacting, opening
+from campaign_lab.store.connection import Con
 from campaign_lab.store.gate import Gate, GateTimeout
 
 if TYPE_CHECKING:
@@ -57,7 +58,7 @@ def open_file(path: str | os.PathLike[str], *, patience: float = PATIENCE) -> Du
 
 @dataclass(frozen=True, slots=True)
 class _Job:
-    work: Callable[[duckdb.DuckDBPyConnection], Any] | None  # None: compact the file
+    work: Callable[[Con], Any] | None  # None: compact the file
     future: Future[Any]
     group: bool
     deadline: float
@@ -69,6 +70,8 @@ class DuckFile:
     ``f`` returns finished values, never ``con`` or a cursor. When it raises, its transaction is rolled back and the
     error is the caller's. One that shares a transaction may be run a second time, so it touches nothing but ``con``.
     """
+
+    role: str | None = None  # whoever can read the file can read it
 
     def __init__(self, path: str | os.PathLike[str], *, patience: float = PATIENCE) -> None:
         self.path = os.path.realpath(os.fspath(path))  # one file, one gate, whatever names it has
@@ -94,11 +97,11 @@ class DuckFile:
 
     # -- the caller's side
 
-    def submit(self, f: Callable[[duckdb.DuckDBPyConnection], T], *, group: bool = False) -> Future[T]:
+    def submit(self, f: Callable[[Con], T], *, scope: str = "") -> Future[T]:
         """Run ``f(con)`` as soon as it is its turn. Raises StoreError if the file was closed."""
-        return self._submit(f, group)
+        return self._submit(f, bool(scope))
 
-    def _submit(self, f: Callable[[duckdb.DuckDBPyConnection], T] | None, group: bool) -> Future[Any]:
+    def _submit(self, f: Callable[[Con], T] | None, group: bool) -> Future[Any]:
         future: Future[Any] = Future()
         with self._news:
             if self._closed is not None:
@@ -110,11 +113,11 @@ class DuckFile:
             self._news.notify()
         return future
 
-    async def run(self, f: Callable[[duckdb.DuckDBPyConnection], T], *, group: bool = False) -> T:
+    async def run(self, f: Callable[[Con], T], *, scope: str = "") -> T:
         """``submit``, awaited."""
-        return await asyncio.wrap_future(self.submit(f, group=group))
+        return await asyncio.wrap_future(self.submit(f, scope=scope))
 
-    def call(self, f: Callable[[duckdb.DuckDBPyConnection], T]) -> T:
+    def call(self, f: Callable[[Con], T]) -> T:
         """``submit``, waited for. Not from inside such a function: it would wait for itself."""
         if threading.current_thread() is self._thread:
             raise RuntimeError("call() inside a function of the store: use the connection that it was given")

@@ -67,7 +67,10 @@ class TurnRow:
 
 @dataclass(frozen=True)
 class ClaimRow:
-    """Who is running a key right now. A claim whose process has died is void."""
+    """Who is running a key right now. A claim whose process has died is void.
+
+    ``seen_at`` is when that process last said that it lives, by the store's clock.
+    """
 
     key: str
     attempt_id: str
@@ -76,11 +79,15 @@ class ClaimRow:
     pid: int
     process_start: str
     claimed_at: datetime
+    seen_at: datetime | None = None
 
 
 @dataclass(frozen=True)
 class AttemptRow:
-    """One try at a turn. ``state`` is running, finished or failed; ``versions`` is JSON."""
+    """One try at a turn. ``state`` is running, finished or failed; ``versions`` is JSON.
+
+    ``batch`` and ``run`` are the ids of the batch and of the run in it that made the attempt; None for one made by hand.
+    """
 
     id: str
     session_id: str
@@ -95,6 +102,8 @@ class AttemptRow:
     ended_at: datetime | None
     cost_usd: float | None
     versions: str
+    batch: str | None = None
+    run: str | None = None
 
 
 @dataclass(frozen=True)

@@ -98,6 +98,16 @@ MIGRATIONS: tuple[Migration, ...] = (
             pick VARCHAR, rating INTEGER, note VARCHAR, rated_at TIMESTAMPTZ);
         """,
     ),
+    Migration(
+        4,
+        """
+        -- the batch and the run of it that an attempt was made in; null for one that was made by hand
+        ALTER TABLE attempts ADD COLUMN batch VARCHAR;
+        ALTER TABLE attempts ADD COLUMN run VARCHAR;
+        -- when the claiming process last said that it lives, by the store's clock: other machines cannot look at it
+        ALTER TABLE claims ADD COLUMN seen_at TIMESTAMPTZ;
+        """,
+    ),
 )
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import astuple, fields, replace
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
+from campaign_lab.store.connection import Con
 from campaign_lab.store.rows import (
     AttemptRow,
     AuditRow,
@@ -20,11 +21,6 @@ from campaign_lab.store.rows import (
     ShareRow,
     TurnRow,
 )
-
-if TYPE_CHECKING:
-    import duckdb
-
-    Con = duckdb.DuckDBPyConnection
 
 Row = TypeVar(
     "Row",

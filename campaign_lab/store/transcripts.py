@@ -17,9 +17,7 @@ from claude_agent_sdk.types import SessionListSubkeysKey, SessionStoreListEntry,
 from campaign_lab.errors import NotFoundError
 
 if TYPE_CHECKING:
-    import duckdb
-
-    from campaign_lab.store.engine import DuckFile
+    from campaign_lab.store.connection import Con, Store
 
 PROJECT = "campaign_lab"
 """The project_key of all turns. The SDK derives one from the working folder, and ours changes with every turn."""
@@ -36,14 +34,14 @@ _WHERE = "project_key = ? AND session_id = ? AND subpath = ?"
 class Transcripts(SessionStore):
     """Every transcript in the lab file, by the SDK's own keys."""
 
-    def __init__(self, engine: DuckFile) -> None:
+    def __init__(self, engine: Store) -> None:
         self._engine = engine
 
     async def append(self, key: SessionKey, entries: list[SessionStoreEntry]) -> None:
         """Store a batch once it is committed. An entry whose uuid is there already is not stored again."""
         if entries:
             batch = _Batch.of(_key(key), entries)  # serialised here, to keep the worker and the gate short
-            await self._engine.run(lambda con: _append(con, batch), group=True)
+            await self._engine.run(lambda con: _append(con, batch), scope="\n".join(batch.key))
 
     async def load(self, key: SessionKey) -> list[SessionStoreEntry] | None:
         """All entries of one transcript in the order they were stored; None for one that was never written."""
@@ -84,7 +82,7 @@ class TurnTranscripts(Transcripts):
 
     def __init__(
         self,
-        engine: DuckFile,
+        engine: Store,
         attempt_id: str,
         ancestors: Sequence[str],
         on_append: Callable[[str, list[dict[str, Any]]], None] | None = None,
@@ -224,7 +222,7 @@ def _carried(entry: SessionStoreEntry, attempt: str) -> SessionStoreEntry:
 # -- functions of a connection: each runs in one transaction, under the gate
 
 
-def _append(con: duckdb.DuckDBPyConnection, batch: _Batch) -> None:
+def _append(con: Con, batch: _Batch) -> None:
     row = con.execute(f"SELECT n, mtime, summary FROM transcripts WHERE {_WHERE}", batch.key).fetchone()
     n, mtime, summary = row or (0, 0, None)
     new = batch.without(_known(con, batch)) if n else batch
@@ -242,7 +240,7 @@ def _append(con: duckdb.DuckDBPyConnection, batch: _Batch) -> None:
         con.execute(f"UPDATE transcripts SET n = ?, mtime = ?, summary = ? WHERE {_WHERE}", [*values, *new.key])
 
 
-def _known(con: duckdb.DuckDBPyConnection, batch: _Batch) -> set[str]:
+def _known(con: Con, batch: _Batch) -> set[str]:
     uuids = [uuid for uuid in batch.uuids if uuid is not None]
     if not uuids:
         return set()
@@ -263,12 +261,12 @@ def _fold(new: _Batch, mtime: int, summary: str | None) -> str | None:
     return dumps(folded["data"])
 
 
-def _entries(con: duckdb.DuckDBPyConnection, key: Key) -> list[str]:
+def _entries(con: Con, key: Key) -> list[str]:
     rows = con.execute(f"SELECT entry FROM entries WHERE {_WHERE} ORDER BY seq", key).fetchall()
     return [entry for (entry,) in rows]
 
 
-def _line(con: duckdb.DuckDBPyConnection, line: list[str]) -> list[tuple[str, str | None, str]]:
+def _line(con: Con, line: list[str]) -> list[tuple[str, str | None, str]]:
     """session, type and JSON of the main entries of several sessions, in the order of ``line``."""
     return con.execute(
         "SELECT e.session_id, e.kind, e.entry FROM entries AS e"
@@ -278,13 +276,13 @@ def _line(con: duckdb.DuckDBPyConnection, line: list[str]) -> list[tuple[str, st
     ).fetchall()
 
 
-def _sessions(con: duckdb.DuckDBPyConnection, project: str) -> list[tuple[str, int, str | None]]:
+def _sessions(con: Con, project: str) -> list[tuple[str, int, str | None]]:
     return con.execute(
         "SELECT session_id, mtime, summary FROM transcripts WHERE project_key = ? AND subpath = ''", [project]
     ).fetchall()
 
 
-def _subpaths(con: duckdb.DuckDBPyConnection, project: str, session: str) -> list[str]:
+def _subpaths(con: Con, project: str, session: str) -> list[str]:
     rows = con.execute(
         "SELECT subpath FROM transcripts WHERE project_key = ? AND session_id = ? AND subpath <> '' ORDER BY subpath",
         [project, session],
@@ -292,7 +290,7 @@ def _subpaths(con: duckdb.DuckDBPyConnection, project: str, session: str) -> lis
     return [subpath for (subpath,) in rows]
 
 
-def _delete(con: duckdb.DuckDBPyConnection, key: Key) -> None:
+def _delete(con: Con, key: Key) -> None:
     where, values = (_WHERE, key) if key[2] else ("project_key = ? AND session_id = ?", key[:2])
     con.execute(f"DELETE FROM entries WHERE {where}", values)
     con.execute(f"DELETE FROM transcripts WHERE {where}", values)

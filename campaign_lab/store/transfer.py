@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from campaign_lab.store import tables
 
 if TYPE_CHECKING:
-    from campaign_lab.store.tables import Con
+    from campaign_lab.store.connection import Con
 
 HEAD = ("project_key", "session_id", "subpath", "n", "mtime", "summary")
 ENTRY = ("project_key", "session_id", "subpath", "seq", "uuid", "kind", "entry", "stored_at")

@@ -85,7 +85,7 @@ def test_functions_run_in_the_order_in_which_they_were_submitted(file: DuckFile)
     """Grouped or not, the queue is one."""
     busy = Busy(file)
     wanted = [f"k{n}" for n in range(200)]
-    futures = [file.submit(putting(k), group=n % 7 != 0) for n, k in enumerate(wanted)]
+    futures = [file.submit(putting(k), scope="entries" if n % 7 else "") for n, k in enumerate(wanted)]
     busy.go_on.set()
     assert [future.result() for future in futures] == wanted
     assert keys(file) == wanted
@@ -95,7 +95,7 @@ def test_a_group_shares_one_transaction(file: DuckFile) -> None:
     """Small writes that wait together are committed together."""
     busy = Busy(file)
     number = "SELECT txid_current()"
-    futures = [file.submit(lambda con: con.execute(number).fetchone(), group=True) for _ in range(20)]
+    futures = [file.submit(lambda con: con.execute(number).fetchone(), scope="entries") for _ in range(20)]
     alone = file.submit(lambda con: con.execute(number).fetchone())
     busy.go_on.set()
     transactions = {future.result() for future in futures}
@@ -113,7 +113,7 @@ def test_one_bad_member_of_a_group_does_not_fail_its_neighbours(file: DuckFile) 
 
     works = [putting(f"k{n}") for n in range(10)]
     works.insert(5, bad)
-    futures = [file.submit(work, group=True) for work in works]
+    futures = [file.submit(work, scope="entries") for work in works]
     busy.go_on.set()
     assert [isinstance(future.exception(), KeyError) for future in futures] == [n == 5 for n in range(11)]
     assert keys(file) == [f"k{n}" for n in range(10)]

@@ -1,0 +1,28 @@
+"""Where the lab is kept when nobody says so, and which names are servers."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+SETTING = "CAMPAIGN_LAB_STORE"
+"""The environment variable that names the lab file, or the server's url."""
+SCHEMES = ("postgresql://", "postgres://")
+"""How the url of a PostgreSQL server begins."""
+
+
+def is_server(place: str | os.PathLike[str]) -> bool:
+    """Is it the url of a server, and not a file?"""
+    return isinstance(place, str) and place.startswith(SCHEMES)
+
+
+def default_place() -> str:
+    """The lab's url or whole path: CAMPAIGN_LAB_STORE, else a checkout's data/lab.duckdb, else in the user's data folder."""
+    if named := os.environ.get(SETTING):
+        return named if is_server(named) else str(Path(named).resolve())
+    checkout = Path(__file__).resolve().parent.parent.parent
+    if (checkout / "pyproject.toml").is_file() and (checkout / "data").is_dir():
+        return str(checkout / "data" / "lab.duckdb")
+    from platformdirs import user_data_path
+
+    return str(user_data_path("campaign_lab") / "lab.duckdb")
