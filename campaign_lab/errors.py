@@ -37,7 +37,7 @@ class PageError(LabError):
 
 
 class StoreError(LabError):
-    """The lab file cannot be opened or written. ``path`` is the file, ``advice`` the next step."""
+    """The lab cannot be opened or written. ``path`` is its file or its server's url, ``advice`` the next step."""
 
     def __init__(self, path: str, reason: str, advice: str) -> None:
         super().__init__(path, reason, advice)
@@ -46,7 +46,7 @@ class StoreError(LabError):
         self.advice = advice
 
     def __str__(self) -> str:
-        return f"The lab file {self.path} {self.reason}. {self.advice}"
+        return f"The lab {'' if '://' in self.path else 'file '}{self.path} {self.reason}. {self.advice}"
 
 
 class NotFoundError(LabError):
@@ -175,7 +175,8 @@ class BudgetExceeded(LabError):
                 f"The budget of ${self.limit_usd:.4f} for this {self.scope} cannot be held: the price of the model is not known. "
                 "Nothing was sent. Name a price table in CAMPAIGN_LAB_PRICES, or run without a budget."
             )
+        spent = "spent or under way" if self.scope == "batch" else "spent"
         return (
-            f"The budget of ${self.limit_usd:.4f} for this {self.scope} does not allow it: ${self.spent_usd:.4f} spent, and the "
-            f"run is estimated at ${self.estimate_usd:.4f}. Nothing was sent. Raise the budget, or run less at once."
+            f"The budget of ${self.limit_usd:.4f} for this {self.scope} does not allow it: ${self.spent_usd:.4f} {spent}, and "
+            f"the run is estimated at ${self.estimate_usd:.4f}. Nothing was sent. Raise the budget, or run less at once."
         )

@@ -22,19 +22,22 @@ from campaign_lab.brief import Brief
 from campaign_lab.errors import BriefError, EndpointError, NotFoundError
 from campaign_lab.rehearsal.endpoint import RehearsalEndpoint
 from campaign_lab.sessions.budgets import Budgets
-from campaign_lab.sessions.context import Context, unheard, utc_now
+from campaign_lab.sessions.context import Context, batch_tag, unheard, utc_now
 from campaign_lab.sessions.expiry import seconds
 from campaign_lab.sessions.listing import find_session
 from campaign_lab.sessions.session import Session
 from campaign_lab.sessions.standing import current_cell
 from campaign_lab.store import tables
-from campaign_lab.store.engine import open_file
-from campaign_lab.store.place import default_place
+from campaign_lab.store.place import default_place, open_store
 from campaign_lab.store.rows import SessionRow
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from campaign_lab.batch.briefs import Briefs
+    from campaign_lab.batch.events import OnBatchEvent
+    from campaign_lab.batch.plan import BatchPlan
+    from campaign_lab.batch.work import Cancellation
     from campaign_lab.sessions.doctor import Finding
     from campaign_lab.sessions.fanout import FanOut
     from campaign_lab.sessions.sweep import SweepReport
@@ -51,10 +54,11 @@ ALIASES = ("sonnet", "opus", "haiku", "fable", "inherit", "default")
 
 
 class Lab:
-    """A lab file and who works in it. ``Lab()`` is the checkout's data/lab.duckdb, the user who is logged in, rehearsal.
+    """A lab and who works in it. ``Lab()`` is the checkout's data/lab.duckdb, the user who is logged in, rehearsal.
 
-    ``path``: the lab file (else CAMPAIGN_LAB_STORE, else data/lab.duckdb in a checkout, else the user's data folder).
-    ``user``: else JUPYTERHUB_USER, else CAMPAIGN_LAB_USER, else the login. ``endpoint``: ``rehearsal``, ``anthropic``, or a
+    ``path``: the lab file, or the url of a team's server, such as postgresql://ada@db.example/lab (else CAMPAIGN_LAB_STORE,
+    else data/lab.duckdb in a checkout, else the user's data folder). ``user``: the role that you connect as, on a server that
+    knows its roles; else JUPYTERHUB_USER, CAMPAIGN_LAB_USER, the login. ``endpoint``: ``rehearsal``, ``anthropic``, or a
     url (else CAMPAIGN_LAB_ENDPOINT). ``model``: a full model id. ``on_miss``: ``run`` or ``refuse`` (else CAMPAIGN_LAB_ON_MISS).
     ``session_ttl``: how long a session lives after its last paid turn or fork, such as "8h". ``budgets``: what may be spent.
     ``phases``: your own, beside research, strategy, copy and ask. ``on_event``: hears the progress of every turn.
@@ -83,15 +87,17 @@ class Lab:
         if on_miss not in ("run", "refuse"):
             raise ValueError(f"on_miss: {on_miss!r} is not allowed; expected run or refuse")
         own_prices()  # a price table of the user's that cannot be used is said now, not in the middle of a turn
+        engine = open_store(path or default_place())
         self._context = Context(
-            engine=open_file(path or default_place()),
-            user=_user(user),
+            engine=engine,
+            user=_user(user, engine.role),
             endpoint=_endpoint(endpoint or os.environ.get("CAMPAIGN_LAB_ENDPOINT") or "rehearsal", now or utc_now),
             model=model,
             loop=AgentLoop(),
             phases=builtin_phases(),
             on_miss=on_miss,
             budgets=budgets or Budgets(),
+            batch=batch_tag(),
             on_event=on_event or unheard,
             now=now or utc_now,
         )
@@ -209,7 +215,8 @@ class Lab:
         return frames.timeline(self._context, session)
 
     def costs(self, by: str = "session") -> pd.DataFrame:
-        """What was spent, in US dollars, by ``user``, ``campaign``, ``session``, ``phase``, ``agent``, ``day`` or ``model``.
+        """What was spent, in US dollars, by ``user``, ``campaign``, ``session``, ``phase``, ``agent``, ``day``, ``model``,
+        ``batch`` or ``run`` of a batch (empty for what was made by hand).
 
         Read from the ledger: what the user paid, and what was paid on sessions that the user may see. The rows add up. Its
         columns are ``compare.cost_columns``.
@@ -238,6 +245,66 @@ class Lab:
         from campaign_lab.sessions.fanout import run_all
 
         return await run_all(self._context, sessions, phases, steer=steer or {}, at_once=at_once)
+
+    async def batch(
+        self,
+        briefs: Briefs,
+        notebook: str | os.PathLike[str] | None = None,
+        *,
+        out: str | os.PathLike[str],
+        on_event: OnBatchEvent | None = None,
+        cancelled: Cancellation | None = None,
+        **options: Any,
+    ) -> pd.DataFrame:
+        """Runs a template notebook for each brief, in kernels of their own, and tells in a table how each run ended.
+
+        ``briefs``: a CSV file, a folder of briefs, a frame, or a list. ``notebook``: the template, else one whole campaign.
+        ``out``: the batch's folder. The same call again does only what is missing or has changed. The ``options`` are those
+        of ``plan_batch``. ``on_event`` hears how it goes on; ``cancelled`` stops it, and so does an interrupt. The table's
+        columns are ``batch.BATCH_COLUMNS``. Raises what ``plan_batch`` raises, and FolderInUse.
+        """
+        from campaign_lab.batch.rows import batch_frame
+        from campaign_lab.batch.run import beside, run_batch
+        from campaign_lab.batch.watching import watching
+        from campaign_lab.batch.work import Cancellation
+
+        stop = cancelled or Cancellation()
+        plan = await beside(lambda: self.plan_batch(briefs, notebook, out=out, **options), stop)
+        with watching(on_event) as hear:
+            rows = await beside(lambda: run_batch(self._context, plan, on_event=hear, cancelled=stop), stop)
+        return batch_frame(rows)
+
+    def plan_batch(
+        self,
+        briefs: Briefs,
+        notebook: str | os.PathLike[str] | None = None,
+        *,
+        out: str | os.PathLike[str],
+        parameters: Mapping[str, Any] | None = None,
+        matrix: Mapping[str, Sequence[Any]] | None = None,
+        workers: int | None = None,
+        timeout: str | float | None = "20m",
+        retries: int = 2,
+        budget_usd: float | None = None,
+        scheduler: str | None = None,
+    ) -> BatchPlan:
+        """What ``batch`` would do: which runs are new, kept, or run again and why, and for about how much. It starts nothing.
+
+        ``parameters`` go to every run; ``matrix`` has a run for each combination of its values. ``workers``: notebooks at once,
+        else what cores and memory allow. ``timeout``: of one notebook, such as "20m". ``retries``: of what may pass the second
+        time. ``budget_usd``: for the whole batch. ``scheduler``: the address of a Dask cluster that is to do the work.
+        Raises NotFoundError, BriefError, ValueError, BudgetExceeded.
+        """
+        from campaign_lab.batch.plan import BatchOptions, plan_batch
+        from campaign_lab.batch.template import default_template
+
+        options = BatchOptions(
+            notebook=default_template() if notebook is None else Path(notebook), out=Path(out),
+            parameters=dict(parameters or {}), matrix=dict(matrix or {}), workers=workers,
+            timeout_s=None if timeout is None else seconds(timeout), retries=retries,
+            budget_usd=budget_usd, scheduler=scheduler,
+        )  # fmt: skip
+        return plan_batch(self._context, briefs, options)
 
     # -- housekeeping
 
@@ -282,7 +349,7 @@ class Lab:
         self.close()
 
     def __repr__(self) -> str:
-        return f"Lab({Path(self._context.engine.path).name}, {self._context.endpoint.name})"
+        return f"Lab({self._context.engine.path.rpartition('/')[2]}, {self._context.endpoint.name})"
 
 
 def _check_folder(stored: SessionRow | None, brief: Brief, context: Context) -> None:
@@ -302,12 +369,17 @@ def _check_folder(stored: SessionRow | None, brief: Brief, context: Context) -> 
         raise BriefError((problem,))
 
 
-def _user(given: str | None) -> str:
-    """Who works here. On a hub nobody can say that he is somebody else."""
+def _user(given: str | None, role: str | None) -> str:
+    """Who works here. On a hub, or on a server that knows its roles, nobody can say that he is somebody else."""
     hub = os.environ.get("JUPYTERHUB_USER")
     if hub and given and given != hub:
         raise ValueError(f"user: {given!r} is not allowed; on this hub you are {hub!r}")
-    return hub or given or os.environ.get("CAMPAIGN_LAB_USER") or getpass.getuser()
+    named = hub or given or os.environ.get("CAMPAIGN_LAB_USER")
+    if role and named and named != role:
+        raise ValueError(
+            f"user: {named!r} is not allowed; on this server you are {role!r}, the role that you connect as"
+        )
+    return role or named or getpass.getuser()
 
 
 def installed_phases() -> list[Phase]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import postgres
 import pytest
+from postgres import PostgresServer
+from stores import KINDS, Stores, stores_of
 
 from campaign_lab import Brief, Lab
 from campaign_lab.agents.events import Event
@@ -30,6 +32,11 @@ def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
         "CAMPAIGN_LAB_ENDPOINT",
         "CAMPAIGN_LAB_ON_MISS",
         "CAMPAIGN_LAB_PRICES",
+        "CAMPAIGN_LAB_BATCH",
+        "CAMPAIGN_LAB_RUN",
+        "CAMPAIGN_LAB_BATCH_USD",
+        "CAMPAIGN_LAB_RUN_JOURNAL",
+        "CAMPAIGN_LAB_REHEARSAL_LATENCY_S",
         "JUPYTERHUB_USER",
     ):
         monkeypatch.delenv(name, raising=False)
@@ -44,14 +51,53 @@ def server() -> Iterator[RehearsalServer]:
     server.stop()
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """The markers of these tests."""
+    config.addinivalue_line(
+        "markers", "both_stores: what takes a store is run on a lab file and on a PostgreSQL server"
+    )
+    config.addinivalue_line("markers", "file_only(reason): on a lab file only, although the others here run on both")
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Runs the tests of the session layer, and those that ask for it, on both kinds of store."""
+    mark = metafunc.definition.get_closest_marker
+    both = "sessions" in metafunc.definition.path.parts or mark("both_stores")
+    if "store_kind" in metafunc.fixturenames and both:
+        kinds = KINDS[:1] if mark("file_only") else KINDS
+        metafunc.parametrize("store_kind", kinds, indirect=True, scope="module")
+
+
+@pytest.fixture(scope="module")
+def store_kind(request: pytest.FixtureRequest) -> str:
+    """On what the test keeps its labs: ``file`` or ``server``."""
+    return str(getattr(request, "param", KINDS[0]))
+
+
 @pytest.fixture
-def make_lab(tmp_path: Path, server: RehearsalServer) -> Iterator[MakeLab]:
-    """Makes labs on ``tmp_path / "lab.duckdb"`` (or another name) with the shared server, and closes them."""
+def stores(store_kind: str, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Stores]:
+    """Fresh places for labs: files in ``tmp_path``, or databases."""
+    with stores_of(store_kind, tmp_path, request) as made:
+        yield made
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[PostgresServer]:
+    """One PostgreSQL for all tests that neither stop nor kill it."""
+    with postgres.running() as server:
+        yield server
+
+
+@pytest.fixture
+def make_lab(stores: Stores, server: RehearsalServer) -> Iterator[MakeLab]:
+    """Makes labs by the name of a file (or of a database of that name) with the shared server, and closes them."""
     made: list[Lab] = []
 
-    def make(name: str = "lab.duckdb", *, own_server: RehearsalServer | None = None, **options: object) -> Lab:
-        options.setdefault("user", "ana")
-        lab = Lab(tmp_path / name, endpoint=RehearsalEndpoint(own_server or server), **options)  # type: ignore[arg-type]
+    def make(
+        name: str = "lab.duckdb", *, user: str = "ana", own_server: RehearsalServer | None = None, **options: object
+    ) -> Lab:
+        endpoint = RehearsalEndpoint(own_server or server)
+        lab = Lab(stores.place(name, user=user), user=user, endpoint=endpoint, **options)  # type: ignore[arg-type]
         made.append(lab)
         return lab
 
@@ -96,29 +142,50 @@ def clock() -> Clock:
     return Clock()
 
 
-@pytest.fixture(scope="session")
-def researched_file(tmp_path_factory: pytest.TempPathFactory, server: RehearsalServer) -> Path:
-    """A lab file in which ana ran research and strategy at START."""
-    path = tmp_path_factory.mktemp("researched") / "lab.duckdb"
+def research(place: str, server: RehearsalServer) -> None:
+    """Ana's research and strategy at START."""
     clock = Clock()
-    lab = Lab(path, user="ana", endpoint=RehearsalEndpoint(server, now=clock), now=clock)
+    lab = Lab(place, user="ana", endpoint=RehearsalEndpoint(server, now=clock), now=clock)
     session = lab.session(Brief.load(BRIEFS / "termwick-renewals.toml"))
     lab.run_sync(session.run("research"))
     lab.run_sync(session.run("strategy"))
     lab._context.engine.close()
+
+
+@pytest.fixture(scope="session")
+def researched_file(tmp_path_factory: pytest.TempPathFactory, server: RehearsalServer) -> Path:
+    """A lab file in which ana ran research and strategy at START."""
+    path = tmp_path_factory.mktemp("researched") / "lab.duckdb"
+    research(str(path), server)
     return path
 
 
+@pytest.fixture(scope="session")
+def researched_server(
+    tmp_path_factory: pytest.TempPathFactory, server: RehearsalServer, request: pytest.FixtureRequest
+) -> Iterator[str]:
+    """The same as a database that may be copied."""
+    with stores_of("server", tmp_path_factory.getbasetemp(), request) as stores:
+        research(stores.place(user="ana"), server)
+        yield stores.kept()
+
+
 @pytest.fixture
-def lab_of(tmp_path: Path, researched_file: Path, server: RehearsalServer, clock: Clock) -> Iterator[MakeLab]:
+def researched_stores(stores: Stores, request: pytest.FixtureRequest) -> Stores:
+    """Fresh places, of which "lab.duckdb" is a copy of the researched lab."""
+    stores.copy(str(request.getfixturevalue(f"researched_{stores.kind}")))
+    return stores
+
+
+@pytest.fixture
+def lab_of(researched_stores: Stores, server: RehearsalServer, clock: Clock) -> Iterator[MakeLab]:
     """Opens the researched lab (a copy of it) as a user: ``lab_of("ben")``, with the standing clock."""
-    path = tmp_path / "lab.duckdb"
-    shutil.copy(researched_file, path)
     made: list[Lab] = []
 
     def opened(user: str = "ana", **options: object) -> Lab:
         options.setdefault("now", clock)
-        lab = Lab(path, user=user, endpoint=RehearsalEndpoint(server, now=clock), **options)  # type: ignore[arg-type]
+        endpoint = RehearsalEndpoint(server, now=clock)
+        lab = Lab(researched_stores.place(user=user), user=user, endpoint=endpoint, **options)  # type: ignore[arg-type]
         made.append(lab)
         return lab
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import ipywidgets as widgets
 
-QUIET = (widgets.HTML, widgets.Box, widgets.Label)
+QUIET = (widgets.HTML, widgets.Box, widgets.Label, widgets.Output)
 """Widgets that take no input."""
 
 

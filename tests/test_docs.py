@@ -83,8 +83,8 @@ def test_dependencies_are_pinned_in_the_constraints() -> None:
         *project["dependencies"],
         *(each for extra in project["optional-dependencies"].values() for each in extra),
     ]
-    for name in (re.split(r"[<>=\[;]", each)[0].lower().replace("_", "-") for each in wanted):
-        assert name in pinned, name
+    names = {re.split(r"[<>=\[;]", each)[0].lower().replace("_", "-") for each in wanted}
+    assert names - {"campaign-lab"} <= pinned  # an extra may ask for another one of our own
 
 
 @pytest.mark.parametrize("phase", builtin_phases().values(), ids=lambda phase: phase.name)

@@ -31,6 +31,10 @@ class Endpoint(Protocol):
     def rehearsal(self) -> bool:
         """Does it answer without a model?"""
 
+    @property
+    def setting(self) -> str:
+        """The value of CAMPAIGN_LAB_ENDPOINT with which another process opens it."""
+
     def start(self) -> None:
         """Makes it ready to answer; called before every attempt, does nothing the second time. Raises EndpointError."""
 
@@ -62,6 +66,11 @@ class RemoteEndpoint:
     key_variable: str
     key_needed: bool
     rehearsal: bool = False
+
+    @property
+    def setting(self) -> str:
+        """Its name, or its whole url."""
+        return self.name if self.key_needed else self.base_url
 
     def start(self) -> None:
         """Raises EndpointError when the key is needed and missing, ValueError when the table of own prices is wrong."""

@@ -1,5 +1,43 @@
-"""Notebooks as jobs: a template is run for each of several briefs, by papermill, with cell ids."""
+"""Notebooks as jobs: a template is run for each brief of a table, a folder or a list, on this machine or on a cluster.
 
-from campaign_lab.batch.runs import BATCH_COLUMNS, NotebookFailed, run_briefs, run_notebook
+A batch is a folder: it holds the executed notebooks, and the same batch begun again does only what is missing.
+"""
 
-__all__ = ["BATCH_COLUMNS", "NotebookFailed", "run_briefs", "run_notebook"]
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from campaign_lab.batch.folder import FolderInUse
+    from campaign_lab.batch.notebook import NotebookFailed, run_notebook
+    from campaign_lab.batch.plan import BatchOptions, BatchPlan, plan_batch
+    from campaign_lab.batch.rows import BATCH_COLUMNS, Row
+    from campaign_lab.batch.run import run_batch
+    from campaign_lab.batch.work import Cancellation
+
+__all__ = [
+    "BATCH_COLUMNS",
+    "BatchOptions",
+    "BatchPlan",
+    "Cancellation",
+    "FolderInUse",
+    "NotebookFailed",
+    "Row",
+    "plan_batch",
+    "run_batch",
+    "run_notebook",
+]
+
+HOMES = {
+    "BATCH_COLUMNS": "rows", "BatchOptions": "plan", "BatchPlan": "plan", "Cancellation": "work", "FolderInUse": "folder",
+    "NotebookFailed": "notebook", "Row": "rows", "plan_batch": "plan", "run_batch": "run", "run_notebook": "notebook",
+}  # fmt: skip
+
+
+def __getattr__(name: str) -> Any:
+    """Loads what is asked for: papermill loads our engine while it is half imported, and a lab needs none of it to open."""
+    if name not in HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(f"{__name__}.{HOMES[name]}"), name)

@@ -1,4 +1,7 @@
-"""``campaign-lab``: the commands, their arguments, and the exit codes (0 done, 1 the job failed, 2 wrong use)."""
+"""``campaign-lab``: the commands, their arguments, and the exit codes.
+
+0 done, 1 the job failed, 2 wrong use, 3 over the budget or not agreed to, 130 stopped with Ctrl-C.
+"""
 
 from __future__ import annotations
 
@@ -12,30 +15,25 @@ from campaign_lab.errors import BriefError, EndpointError, LabError, NotFoundErr
 FAILED, WRONG_USE, INTERRUPTED = 1, 2, 130
 
 Commands = argparse._SubParsersAction  # argparse names its own return type with an underscore
-COST_KEYS = ("user", "campaign", "session", "phase", "agent", "day", "model")
+COST_KEYS = ("user", "campaign", "session", "phase", "agent", "day", "model", "batch", "run")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command and returns its exit code."""
+    from campaign_lab.cli.tables import say
+
     given = _parser().parse_args(arguments)
     try:
         return int(given.command(given))
     except (BriefError, EndpointError, NotFoundError, ValueError) as error:
-        return _say(error, WRONG_USE)
+        return say(error, WRONG_USE)
     except LabError as error:
-        return _say(error, FAILED)
+        return say(error, FAILED)
     except KeyboardInterrupt:
-        return _say("Stopped. What was finished is kept; the same command goes on from there.", INTERRUPTED)
+        return say("Stopped. What was finished is kept; the same command goes on from there.", INTERRUPTED)
     except BrokenPipeError:
         sys.stderr.close()  # the reader of our output went away: nothing to tell it
         return FAILED
-
-
-def _say(text: object, code: int) -> int:
-    from campaign_lab.cli.tables import plain
-
-    print(f"campaign-lab: {plain(text)}", file=sys.stderr)
-    return code
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -46,6 +44,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"campaign-lab {__version__}")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
     _add_run(commands)
+    _add_batch(commands)
     _add_lab(commands)
     _add_sessions(commands)
     _add_housekeeping(commands)
@@ -79,6 +78,51 @@ def _add_run(commands: Commands[argparse.ArgumentParser]) -> None:
     command.add_argument(
         "--competitor", metavar="URL", action="append", help="a rival's site; may be given several times"
     )
+
+
+def _add_batch(commands: Commands[argparse.ArgumentParser]) -> None:
+    from campaign_lab.cli.batch import batch
+    from campaign_lab.cli.pairs import RULE
+
+    command = _command(
+        commands,
+        "batch",
+        batch,
+        "run a notebook for each of several briefs; again, it does only what is missing or changed",
+    )
+    command.add_argument(
+        "briefs", metavar="BRIEFS", help="a folder of briefs, one brief, or a CSV whose columns are its fields"
+    )
+    command.add_argument(
+        "--notebook", metavar="FILE", help="the template, which takes the parameter brief_path (default: one campaign)"
+    )
+    command.add_argument(
+        "--out", metavar="FOLDER", required=True, help="where executed notebooks, index.html and summary.parquet go"
+    )
+    command.add_argument(
+        "--set", metavar="key=value", action="append", default=[],
+        help=f"a parameter of the template, for all runs; may be given several times ({RULE})",
+    )  # fmt: skip
+    command.add_argument(
+        "--matrix", metavar="key=v1,v2", action="extend", nargs="+", default=[],
+        help="a run for each of these values, and for each combination where there are several; "
+        "read as --set reads them, and a text with a comma stands in double quotes",
+    )  # fmt: skip
+    command.add_argument(
+        "--workers", metavar="N", type=int, help="notebooks at once (default: what cores and memory allow)"
+    )
+    command.add_argument(
+        "--timeout",
+        metavar="TIME",
+        default="20m",
+        help="for a whole notebook, such as 90s, 20m or 1h (default: %(default)s)",
+    )
+    command.add_argument(
+        "--retries", metavar="N", type=int, default=2, help="for what may pass the next time (default: %(default)s)"
+    )
+    command.add_argument("--budget", metavar="USD", type=float, help="for the whole batch, over all its starts")
+    command.add_argument("--yes", action="store_true", help="do not ask before something is paid for")
+    command.add_argument("--scheduler", metavar="URL", help="run on a Dask cluster, such as tcp://127.0.0.1:8786")
 
 
 def _add_lab(commands: Commands[argparse.ArgumentParser]) -> None:
@@ -127,7 +171,18 @@ def _add_sessions(commands: Commands[argparse.ArgumentParser]) -> None:
 
 def _add_housekeeping(commands: Commands[argparse.ArgumentParser]) -> None:
     from campaign_lab.cli import sessions
+    from campaign_lab.cli.copying import copy
 
+    move = commands.add_parser(
+        "copy",
+        help="copy a whole lab to another place, such as a team's server",
+        description="Copy a whole lab, of all its users, to another file or server, and verify every session there. "
+        "Again, it copies what has come since. Nothing is taken away where it came from.",
+    )
+    move.set_defaults(command=copy)
+    move.add_argument("source", metavar="SOURCE", help="the lab file, or the url of a server, to copy from")
+    move.add_argument("target", metavar="TARGET", help="where to: postgresql://OWNER@HOST/DATABASE, or a lab file")
+    move.add_argument("--json", action="store_true", help="print JSON on stdout and nothing else there")
     sweep = _command(
         commands, "sweep", sessions.opened(sessions.sweep), "take what has been expired for longer than a grace"
     )
@@ -160,8 +215,9 @@ def _command(
     command.set_defaults(command=run)
     command.add_argument(
         "--lab",
-        metavar="FILE",
-        help="the lab file (default: CAMPAIGN_LAB_STORE, else data/lab.duckdb in a checkout, else your data folder)",
+        metavar="PLACE",
+        help="the lab file, or the url of a team's server (default: CAMPAIGN_LAB_STORE, else data/lab.duckdb in a checkout, "
+        "else your data folder)",
     )
     command.add_argument(
         "--user", metavar="NAME", help="who you are (default: JUPYTERHUB_USER, else CAMPAIGN_LAB_USER, else the login)"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -34,6 +35,12 @@ def console() -> Console:
 def print_text(text: str) -> None:
     """One line, or several."""
     console().print(plain(text))
+
+
+def say(text: object, code: int) -> int:
+    """Says on stderr why the command ends with this exit code, and gives that code."""
+    print(f"campaign-lab: {plain(text)}", file=sys.stderr)
+    return code
 
 
 def print_rows(title: str, rows: Sequence[Mapping[str, Any]]) -> None:

@@ -2,16 +2,29 @@
 
 from __future__ import annotations
 
-from typing import Any
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from campaign_lab.batch.events import OnBatchEvent
 
 
 def attach(shell: Any) -> None:
     """Ties a kernel's shell to the lab: runs show their progress in their cell, and the magics are known."""
+    from campaign_lab.batch.watching import show_batches_in
     from campaign_lab.jupyter import magics
     from campaign_lab.jupyter.progress import CellProgress
     from campaign_lab.jupyter.warming import Warming
     from campaign_lab.sessions.watching import show_runs_in
 
     show_runs_in(CellProgress)
+    show_batches_in(_batch_display)
     magics.register(shell)
     Warming(shell)
+
+
+def _batch_display() -> AbstractContextManager[OnBatchEvent]:
+    """Imported with the first batch."""
+    from campaign_lab.jupyter.batch_progress import BatchInCell
+
+    return BatchInCell()

@@ -11,6 +11,7 @@ import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from types import TracebackType
+from typing import Self
 
 from campaign_lab.agents.events import Event, OnEvent
 from campaign_lab.panels.live_board import Drawing, LiveBoard, PhaseState, phase_bar
@@ -42,28 +43,62 @@ class Block:
         return f"{title}{phase_bar(self.states.items(), self.live.share)}{board}"
 
 
-class CellProgress:
-    """The display of one run, or of all runs of a fan-out. Entered in a coroutine of the cell, it draws in that loop."""
+class CellDisplay:
+    """A display of the cell that runs, called ``what``, which begins and ends as NOTHING; ``html`` gives each picture.
 
-    def __init__(self, phases: Sequence[str], sessions: Sequence[str]) -> None:
+    Entered in a coroutine of the cell, it draws in that loop, soon after ``mark`` was called.
+    """
+
+    def __init__(self, what: str, html: Callable[[], str]) -> None:
         from IPython.display import DisplayHandle
 
-        self._phases = phases
-        self._line = f"Progress({', '.join(phases)})"
-        self._blocks = [Block(session, phases) for session in sessions]
+        self._line = f"Progress({what})"
+        self._html = html
         self._handle = DisplayHandle()  # type: ignore[no-untyped-call]  # IPython has few types
         self._drawing = Drawing(self._draw)
 
-    def __enter__(self) -> Watch:
+    def __enter__(self) -> Self:
         self._publish(self._handle.display, NOTHING)
         self._drawing.__enter__()
-        return self.watch
+        return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._drawing.__exit__(kind, error, trace)
         self._publish(self._handle.update, NOTHING)
+
+    def mark(self) -> None:
+        """Says that there is something new to draw. From any thread."""
+        self._drawing.changed = True
+
+    def _draw(self) -> None:
+        self._publish(self._handle.update, framed(f"{self._html()}<p><small>{HINT}</small></p>"))
+
+    def _publish(self, send: Callable[..., None], html: str) -> None:
+        """Shows the HTML. What cannot be shown is logged: a display that breaks must not end a turn that is paid."""
+        try:
+            send({"text/plain": self._line, "text/html": html}, raw=True)
+        except Exception:
+            logging.getLogger("campaign_lab").exception("progress could not be shown in the cell")
+
+
+class CellProgress:
+    """The display of one run, or of all runs of a fan-out."""
+
+    def __init__(self, phases: Sequence[str], sessions: Sequence[str]) -> None:
+        self._phases = phases
+        self._blocks = [Block(session, phases) for session in sessions]
+        self._display = CellDisplay(", ".join(phases), self._html)
+
+    def __enter__(self) -> Watch:
+        self._display.__enter__()
+        return self.watch
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._display.__exit__(kind, error, trace)
 
     @contextmanager
     def watch(self, session: str, phase: str) -> Iterator[OnEvent]:
@@ -73,7 +108,7 @@ class CellProgress:
 
         def hear(event: Event) -> None:
             block.live.hear(event)
-            self._drawing.changed = True
+            self._display.mark()
 
         end: PhaseState = "failed"
         try:
@@ -84,7 +119,7 @@ class CellProgress:
             raise
         finally:
             block.states[phase] = end
-            self._drawing.changed = True
+            self._display.mark()
 
     def _block_of(self, session: str) -> Block:
         """The first block of that name that is free: two sessions of a fan-out may have one name, in two campaigns."""
@@ -94,14 +129,6 @@ class CellProgress:
         self._blocks.append(Block(session, self._phases))
         return self._blocks[-1]
 
-    def _draw(self) -> None:
+    def _html(self) -> str:
         several = len(self._blocks) > 1
-        blocks = "".join(block.html(named=several) for block in self._blocks)
-        self._publish(self._handle.update, framed(f"{blocks}<p><small>{HINT}</small></p>"))
-
-    def _publish(self, send: Callable[..., None], html: str) -> None:
-        """Shows the HTML. What cannot be shown is logged: a display that breaks must not end a turn that is paid."""
-        try:
-            send({"text/plain": self._line, "text/html": html}, raw=True)
-        except Exception:
-            logging.getLogger("campaign_lab").exception("progress could not be shown in the cell")
+        return "".join(block.html(named=several) for block in self._blocks)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
+import os
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
+from campaign_lab.errors import EndpointError
 from campaign_lab.records import Record
 from campaign_lab.store.rows import CacheRow
 
@@ -17,6 +20,10 @@ if TYPE_CHECKING:
 REVISION = 2
 """Raise it when the same conversation gets another answer or another price: stored turns are then not replayed.
 tests/fingerprints.toml knows the answers of each revision, so that no change goes unseen."""
+
+
+LATENCY = "CAMPAIGN_LAB_REHEARSAL_LATENCY_S"
+"""The environment variable with the seconds that the server waits before each answer."""
 
 
 class RehearsedPhase(Protocol):
@@ -35,13 +42,17 @@ class RehearsalEndpoint:
     """Answers from this process, with no key and no cost. Everything it touches says ``rehearsal``.
 
     ``now`` is the clock that cache entries age by. It is looked at when a turn begins and when it ends, never between.
+    The environment variable CAMPAIGN_LAB_REHEARSAL_LATENCY_S makes the server that it starts wait so many seconds before
+    each answer, as a model would. Raises EndpointError for a value that is no such number.
     """
 
     name = f"rehearsal-{REVISION}"
     rehearsal = True
+    setting = "rehearsal"
 
     def __init__(self, server: RehearsalServer | None = None, *, now: Callable[[], datetime] | None = None) -> None:
         self.server = server
+        self._latency_s = _latency_s() if server is None else 0.0
         self._now = now or partial(datetime.now, UTC)
         self._readers: dict[str, Reader] = {}
 
@@ -50,7 +61,7 @@ class RehearsalEndpoint:
         if self.server is None:
             from campaign_lab.rehearsal.server import RehearsalServer  # a second of imports, paid by the first turn
 
-            self.server = RehearsalServer()
+            self.server = RehearsalServer(self._latency_s)
         self.server.readers = {**self.server.readers, **self._readers}
         if not self.server.port:
             self.server.start()
@@ -96,3 +107,16 @@ class RehearsalEndpoint:
         """Stops the server."""
         if self.server is not None:
             self.server.stop()
+
+
+def _latency_s() -> float:
+    said = os.environ.get(LATENCY, "").strip() or "0"
+    try:
+        seconds = float(said)
+    except ValueError:
+        seconds = math.nan
+    if not (math.isfinite(seconds) and seconds >= 0):
+        raise EndpointError(
+            RehearsalEndpoint.name, f"{LATENCY}: {said!r} is not allowed; expected seconds, such as 0.5"
+        )
+    return seconds

@@ -8,23 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from campaign_lab.store import tables
+from campaign_lab.store.grants import GRANTS, Permission, Verb
 from campaign_lab.store.rows import AuditRow, SessionRow, ShareRow
 
 if TYPE_CHECKING:
     from campaign_lab.store.connection import Con
-
-Verb = Literal["read", "fork", "run", "share", "cost", "change", "delete"]
-Permission = Literal["read", "fork", "run"]
-
-GRANTS: dict[str, frozenset[str]] = {
-    "read": frozenset({"read", "cost"}),
-    "fork": frozenset({"read", "cost", "fork"}),
-    "run": frozenset({"read", "cost", "run"}),
-}
-"""What each permission lets another user do. Sharing, changing and deleting stay with the owner."""
 
 _ABOVE = "SELECT id, owner, CASE WHEN automatic THEN parent_session END FROM sessions"
 """The session that an automatic fork belongs to; none for a named one."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Literal
@@ -47,21 +48,24 @@ def estimate(con: Con, order: Order, message_tokens: int | None = None) -> Estim
 
     ``message_tokens`` is the size of the order's message, where the endpoint has counted it.
     """
-    recorded = mean_cost(con, order.phase.name, order.session.model)
+    model = order.session.model
+    recorded = mean_cost(con, order.phase.name, model)
     if recorded is not None:
         return Estimate(recorded, "recorded")
     message = len(order.message) // CHARACTERS_A_TOKEN if message_tokens is None else message_tokens
-    main = _conversation_tokens(con, order) + message
-    agents = len(order.phase.agents)
-    prices = [
-        price_usd(order.session.model, Usage(input_tokens=main, output_tokens=TOKENS_WRITTEN)),
-        price_usd(
-            order.session.model,
-            Usage(input_tokens=agents * TOKENS_READ_AN_AGENT, output_tokens=agents * TOKENS_WRITTEN),
-        ),
-    ]
+    main = conversation_tokens(con, [turn.id for turn in order.line]) + message
     basis: Literal["counted", "sizes"] = "sizes" if message_tokens is None else "counted"
-    return Estimate(known_sum(prices), basis)
+    return Estimate(typical_usd(model, main, agents=len(order.phase.agents)), basis)
+
+
+def typical_usd(model: str, main_tokens: int, *, agents: int) -> float | None:
+    """What a turn of typical size costs: what the main agent is sent, and so many agents; None for an unknown price."""
+    read, written = agents * TOKENS_READ_AN_AGENT, agents * TOKENS_WRITTEN
+    uses = (
+        Usage(input_tokens=main_tokens, output_tokens=TOKENS_WRITTEN),
+        Usage(input_tokens=read, output_tokens=written),
+    )
+    return known_sum(price_usd(model, use) for use in uses)
 
 
 def mean_cost(con: Con, phase: str, model: str) -> float | None:
@@ -112,11 +116,10 @@ def _sum(con: Con, where: str, *values: object) -> float:
     return float(row[0]) if row else 0.0
 
 
-def _conversation_tokens(con: Con, order: Order) -> int:
-    """Size of the main conversation before the turn, from what is stored of it."""
-    if not order.line:
+def conversation_tokens(con: Con, line: Sequence[str]) -> int:
+    """Size of the main conversation of the turns of these ids, from what is stored of it."""
+    if not line:
         return 0
-    marks = ", ".join("?" for _ in order.line)
-    sql = f"SELECT coalesce(sum(length(entry)), 0) FROM entries WHERE subpath = '' AND session_id IN ({marks})"
-    row = con.execute(sql, [turn.id for turn in order.line]).fetchone()
+    sql = f"SELECT coalesce(sum(length(entry)), 0) FROM entries WHERE subpath = '' AND session_id {tables.THESE}"
+    row = con.execute(sql, [list(line)]).fetchone()
     return int(row[0]) // CHARACTERS_A_TOKEN if row else 0

@@ -122,7 +122,6 @@ def store(con: Con, bundle: Bundle, owner: str = "") -> None:
             ("cache", "rehearsal_cache", "attempt_id"),
         )
     }
-    tables.insert(con, [row for row in bundle.turns if row.id not in known["turn"]])
     tables.insert(con, [row for row in bundle.attempts if row.id not in known["attempt"]])
     tables.insert(con, [row for row in bundle.requests if row.attempt_id not in known["attempt"]])
     tables.insert(con, [row for row in bundle.records if row.turn_id not in known["record"]])
@@ -131,6 +130,8 @@ def store(con: Con, bundle: Bundle, owner: str = "") -> None:
     )
     tables.insert(con, [row for row in bundle.cache if row.attempt_id not in known["cache"]])
     transfer.add_transcripts(con, bundle.transcripts)
+    # last, and the root first: on a server nobody adds to a turn that is there, or stands on one that is not
+    tables.insert(con, [row for row in bundle.turns if row.id not in known["turn"]])
     for page in bundle.pages:
         if not _has_page(con, page):
             tables.insert(con, [page])

@@ -94,17 +94,16 @@ def warm_until(con: Con, turn: str | None = None) -> dict[str, datetime]:
     that wrote to the cache says. Turns that cached nothing are not there.
     """
     written = (
-        "SELECT attempt_id, arg_max(cache_write_1h_tokens, coalesce(n, 0)) AS long, "
-        "arg_max(cache_write_5m_tokens, coalesce(n, 0)) AS short "
+        "SELECT DISTINCT ON (attempt_id) attempt_id, cache_write_1h_tokens AS long, cache_write_5m_tokens AS short "
         "FROM requests WHERE subpath = '' AND complete AND cache_write_1h_tokens + cache_write_5m_tokens > 0 "
-        f"{'' if turn is None else 'AND attempt_id = $turn '}GROUP BY attempt_id"
+        f"{'' if turn is None else 'AND attempt_id = ? '}ORDER BY attempt_id, coalesce(n, 0) DESC"
     )
     sql = (
-        "SELECT turns.id, greatest(turns.finished_at, max(later.finished_at)), any_value(long), any_value(short) "
+        "SELECT turns.id, greatest(turns.finished_at, max(later.finished_at)), long, short "
         f"FROM turns JOIN ({written}) AS written ON written.attempt_id = turns.id "
-        "LEFT JOIN turns AS later ON later.parent_turn = turns.id GROUP BY turns.id, turns.finished_at"
+        "LEFT JOIN turns AS later ON later.parent_turn = turns.id GROUP BY turns.id, turns.finished_at, long, short"
     )
-    rows = con.execute(sql, {} if turn is None else {"turn": turn}).fetchall()
+    rows = con.execute(sql, [] if turn is None else [turn]).fetchall()
     lives = ((found, used, life_of(long, short)) for found, used, long, short in rows)
     return {found: used + life for found, used, life in lives if life}
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
+import logging
 import os
 import socket
-from collections.abc import Sequence
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -15,10 +18,14 @@ from campaign_lab.store import tables
 from campaign_lab.store.rows import AttemptRow, ClaimRow, SessionRow, TurnRow
 
 if TYPE_CHECKING:
-    from campaign_lab.store.connection import Con
+    from campaign_lab.store.connection import Con, Store
 
 CLOCK_SLACK_S = 2.0
 """How far two readings of one process's start may lie apart, in seconds."""
+BEAT_S = 15.0
+"""How often a running turn tells the store that it lives, in seconds."""
+LEASE = timedelta(seconds=120)
+"""For how long a claim of another machine is believed after its last sign of life: eight beats, or a server's restart."""
 
 
 @dataclass(frozen=True)
@@ -48,8 +55,9 @@ def look_or_claim(con: Con, session: SessionRow, attempt: AttemptRow) -> Found:
     if found.turn:
         return found
     scope = claim_scope(session, attempt)
+    now = store_time(con)
     for claim in tables.select(con, ClaimRow, "WHERE key = ?", [scope]):
-        if alive(claim):
+        if alive(claim, now):
             return Found(busy=claim, siblings=found.siblings)
         con.execute("DELETE FROM claims WHERE attempt_id = ?", [claim.attempt_id])
     pid = os.getpid()
@@ -62,6 +70,7 @@ def look_or_claim(con: Con, session: SessionRow, attempt: AttemptRow) -> Found:
             )
         ],
     )  # fmt: skip
+    beat(con, attempt.id)
     tables.insert(con, [attempt])
     return found
 
@@ -74,15 +83,18 @@ def claim_scope(session: SessionRow, attempt: AttemptRow) -> str:
 
 def dead_attempts(con: Con) -> list[AttemptRow]:
     """Attempts that are written down as running although their process has died."""
-    claims: Sequence[ClaimRow] = tables.select(con, ClaimRow)
-    living = {claim.attempt_id for claim in claims if alive(claim)}
+    now = store_time(con)
+    living = {claim.attempt_id for claim in tables.select(con, ClaimRow) if alive(claim, now)}
     return [row for row in tables.select(con, AttemptRow, "WHERE state = 'running'") if row.id not in living]
 
 
-def alive(claim: ClaimRow) -> bool:
-    """Does the claiming process still run? One on another machine is believed."""
+def alive(claim: ClaimRow, now: datetime) -> bool:
+    """Does the claiming process still run? One on another machine does while its last sign of life is fresh.
+
+    ``now`` is the time by the store's clock (``store_time``), which is the same for all machines.
+    """
     if claim.host != socket.gethostname():
-        return True
+        return now - (claim.seen_at or claim.claimed_at) < LEASE
     if claim.pid == os.getpid():  # in a container that was started anew, a dead process may have had our number
         return float(claim.process_start) == _started(claim.pid)
     import psutil
@@ -93,6 +105,37 @@ def alive(claim: ClaimRow) -> bool:
     except psutil.Error:
         return False
     return not gone and abs(started - float(claim.process_start)) < CLOCK_SLACK_S
+
+
+def store_time(con: Con) -> datetime:
+    """The time by the store's clock: that of the server, or of the machine where the lab file is open."""
+    found: datetime = con.execute("SELECT now()").fetchone()[0]
+    return found
+
+
+def beat(con: Con, attempt_id: str) -> None:
+    """Writes down that the process of a claim lives. Nothing happens when the claim is gone."""
+    con.execute("UPDATE claims SET seen_at = now() WHERE attempt_id = ?", [attempt_id])
+
+
+@asynccontextmanager
+async def kept_alive(store: Store, attempt_id: str, *, every_s: float) -> AsyncIterator[None]:
+    """While inside, the claim of an attempt is seen to live every so many seconds, so that other machines believe it."""
+    beating = asyncio.create_task(_beat_on(store, attempt_id, every_s))
+    try:
+        yield
+    finally:
+        beating.cancel()
+        await asyncio.wait([beating])
+
+
+async def _beat_on(store: Store, attempt_id: str, every_s: float) -> None:
+    while True:
+        await asyncio.sleep(every_s)
+        try:
+            await store.run(lambda con: beat(con, attempt_id), scope=f"claim {attempt_id}")
+        except Exception as error:  # a turn that is being paid for does not end because a store is busy
+            logging.getLogger("campaign_lab").warning("the store could not be told that a turn is running: %s", error)
 
 
 @cache

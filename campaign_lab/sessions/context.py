@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+import os
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -13,8 +15,10 @@ from campaign_lab.agents.phases import Phase
 from campaign_lab.errors import NotFoundError
 from campaign_lab.sessions import access
 from campaign_lab.sessions.budgets import Budgets
+from campaign_lab.sessions.claims import BEAT_S
 from campaign_lab.sessions.expiry import expires_at
 from campaign_lab.store.connection import Store
+from campaign_lab.store.grants import Verb
 from campaign_lab.store.rows import SessionRow
 
 
@@ -25,6 +29,47 @@ def unheard(_event: Event) -> None:
 def utc_now() -> datetime:
     """The time, as a lab's clock gives it."""
     return datetime.now(UTC)
+
+
+@dataclass(frozen=True)
+class BatchTag:
+    """The batch that this process works for, and which run of it: their ids go into the attempts.
+
+    ``budget_usd`` is what the whole batch may spend, None for no limit; ``journal`` the file that each turn is written down in.
+    """
+
+    batch: str
+    run: str
+    budget_usd: float | None = None
+    journal: str | None = None
+
+
+def batch_tag(environ: Mapping[str, str] | None = None) -> BatchTag | None:
+    """What the environment says of the batch that this process works for; None when it works for none.
+
+    Raises ValueError for a batch without a run, and for a budget that is no number of US dollars.
+    """
+    said = os.environ if environ is None else environ
+    batch, run = said.get("CAMPAIGN_LAB_BATCH", ""), said.get("CAMPAIGN_LAB_RUN", "")
+    if not batch:
+        return None
+    if not run:
+        raise ValueError("CAMPAIGN_LAB_RUN: missing; expected the id of a run, beside CAMPAIGN_LAB_BATCH")
+    return BatchTag(
+        batch, run, _dollars(said.get("CAMPAIGN_LAB_BATCH_USD", "")), said.get("CAMPAIGN_LAB_RUN_JOURNAL") or None
+    )
+
+
+def _dollars(said: str) -> float | None:
+    if not said.strip():
+        return None
+    try:
+        usd = float(said)
+    except ValueError:
+        usd = math.nan
+    if not (math.isfinite(usd) and usd >= 0):
+        raise ValueError(f"CAMPAIGN_LAB_BATCH_USD: {said!r} is not allowed; expected US dollars, such as 5.00")
+    return usd
 
 
 @dataclass
@@ -41,6 +86,9 @@ class Context:
     budgets: Budgets = field(default_factory=Budgets)
     now: Callable[[], datetime] = utc_now
     on_event: Callable[[Event], None] = field(default=unheard)
+    batch: BatchTag | None = None
+    beat_s: float = BEAT_S
+    """How often a running turn tells the store that it lives, in seconds."""
     replays: list[tuple[str, float | None]] = field(default_factory=list)
     """Session and US dollars (None: not known) of each turn that this lab has replayed since it was opened."""
 
@@ -55,7 +103,7 @@ class Context:
         end = expires_at(session)
         return end is not None and end <= self.now()
 
-    def require(self, session: SessionRow, verb: access.Verb) -> None:
+    def require(self, session: SessionRow, verb: Verb) -> None:
         """Raises NotFoundError unless the user may do this: the same error as for a session that does not exist."""
         if not self.engine.call(lambda con: access.decide(con, self.user, session, verb=verb, now=self.now())):
             raise NotFoundError("session", session.name)

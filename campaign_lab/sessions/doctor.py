@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from campaign_lab.sessions import claims
 from campaign_lab.sessions.verify import verify
 from campaign_lab.store import compacting, opening, schema, tables
+from campaign_lab.store.place import is_server
 from campaign_lab.store.rows import AttemptRow, ClaimRow, SessionRow
 
 if TYPE_CHECKING:
@@ -25,6 +26,8 @@ TESTED = {"duckdb": "2.0.0", "claude-agent-sdk": "0.2.187"}
 """The versions that the tests of this version of campaign_lab run with."""
 TESTED_CLI = "2.1.330"
 """The same for the command-line program that comes with claude-agent-sdk."""
+TESTED_SERVER = 15
+"""The oldest PostgreSQL that the tests run with: its major version."""
 LOW_DISK_BYTES = 1_000_000_000
 """A campaign is a few megabytes; the rest is for the programs beside us."""
 
@@ -58,12 +61,15 @@ class Finding:
 
 
 def examine(engine: Store, *, low_disk_bytes: int = LOW_DISK_BYTES) -> list[Finding]:
-    """Looks at the file, the disk, the versions, the claims and every living session.
+    """Looks at the file and its disk, or at the database; at the versions, the claims and every living session.
 
-    ``low_disk_bytes``: less free space than that is warned of.
+    ``low_disk_bytes``: less free space than that, where the file lies, is warned of.
     """
-    found = [*_versions(), *_disk(engine.path, low_disk_bytes), *_beside(engine.path)]
-    found += engine.call(lambda con: [*_file(con), *_claims(con), *_orphans(con)])
+    served = is_server(engine.path)
+    around = [] if served else [*_disk(engine.path, low_disk_bytes), *_beside(engine.path)]
+    home = partial(_server, engine=engine) if served else _file
+    found = [*_versions(), *around]
+    found += engine.call(lambda con: [*_schema(con), *home(con), *_claims(con), *_orphans(con)])
     sessions = engine.call(lambda con: tables.select(con, SessionRow, "WHERE swept_at IS NULL ORDER BY made_at, id"))
     faults = []
     for session in sessions:  # one function each: others get at the file in between
@@ -113,9 +119,12 @@ def _beside(path: str) -> Iterator[Finding]:
         yield Finding("warn", "leftovers", f"{leftover} is of a process that was killed; it may be removed")
 
 
-def _file(con: Con) -> Iterator[Finding]:
+def _schema(con: Con) -> Iterator[Finding]:
     version, newest = _number(con, "SELECT max(version) FROM schema_version"), schema.MIGRATIONS[-1].version
     yield Finding("ok" if version == newest else "fail", "schema", f"version {version}, this program's is {newest}")
+
+
+def _file(con: Con) -> Iterator[Finding]:
     row = con.execute("SELECT tags['storage_version'] FROM duckdb_databases() WHERE NOT internal").fetchone()
     stored = str(row[0]) if row else "unknown"
     same = stored.rstrip("+") == opening.STORAGE
@@ -123,13 +132,46 @@ def _file(con: Con) -> Iterator[Finding]:
     yield Finding("ok" if same else "warn", "file format", text)
 
 
+def _server(con: Con, engine: Store) -> Iterator[Finding]:
+    row = con.execute(
+        "SELECT current_setting('server_version'), pg_database_size(current_database()), session_user,"
+        " current_setting('fsync') || current_setting('full_page_writes')"
+    ).fetchone()
+    version, size, role, durable = row
+    yield Finding("ok", "database", f"{engine.path}, {size / 1e6:.1f} MB")
+    old = int(version.split(".")[0]) < TESTED_SERVER
+    text = f"PostgreSQL {version}"
+    yield Finding("warn" if old else "ok", "server", f"{text}; the tests run with {TESTED_SERVER}" if old else text)
+    if durable != "onon":
+        yield Finding("warn", "server", "fsync or full_page_writes is off: a power cut may damage the database")
+    yield _guarded(con, role, held=engine.role is not None)
+
+
+def _guarded(con: Con, role: str, *, held: bool) -> Finding:
+    """Does the server itself keep the sessions of one role from the others?"""
+    sql = (
+        f"SELECT relname FROM pg_class WHERE relname {tables.THESE} AND relkind = 'r' AND NOT relrowsecurity ORDER BY 1"
+    )
+    bare = [name for (name,) in con.execute(sql, [[*tables.TABLES.values(), "transcripts", "entries"]]).fetchall()]
+    if bare:
+        return Finding("fail", "access", f"no row-level security on {', '.join(bare)}: every role can read them")
+    if held:
+        return Finding(
+            "ok", "access", f"row-level security holds for the role {role}: it finds what is its own or shared"
+        )
+    return Finding(
+        "ok", "access", f"row-level security is on; the role {role} is above it, and sees everybody's sessions"
+    )
+
+
 def _claims(con: Con) -> Iterator[Finding]:
-    stuck = [claim for claim in tables.select(con, ClaimRow) if not claims.alive(claim)]
-    claimed = {claim.attempt_id for claim in tables.select(con, ClaimRow)}
+    held, now = tables.select(con, ClaimRow), claims.store_time(con)
+    stuck = [claim for claim in held if not claims.alive(claim, now)]
+    claimed = {claim.attempt_id for claim in held}
     running = tables.select(con, AttemptRow, "WHERE state = 'running' ORDER BY started_at, id")
-    advice = "the next run books what it cost and goes on"
+    advice = "the next run by who may run on that session books what it cost and goes on"
     for claim in stuck:
-        text = f"process {claim.pid} of {claim.user_name} has died in the middle of a turn: {advice}"
+        text = f"process {claim.pid} of {claim.user_name} on {claim.host} has died in the middle of a turn: {advice}"
         yield Finding("warn", "claims", text)
     for attempt in running:
         if attempt.id not in claimed:

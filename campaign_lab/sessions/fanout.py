@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from campaign_lab.agents.phases import Phase
 from campaign_lab.errors import BudgetExceeded, LabError
 from campaign_lab.sessions import caching
+from campaign_lab.sessions.batches import spent_on
 from campaign_lab.sessions.budgets import Estimate, mean_cost, midnight_of, spent_by
 from campaign_lab.sessions.context import Context
 from campaign_lab.sessions.lines import Step, Steps, all_steps, line_to
@@ -119,12 +120,15 @@ def _estimate(context: Context, session: Session, phases: Sequence[str], steer: 
 
 
 def _check_budgets(context: Context, estimates: Sequence[Estimate]) -> None:
-    """Holds the estimates of all sessions together against what the user may still spend."""
+    """Holds the estimates of all sessions together against what the user, and the batch, may still spend."""
     whole = sum(estimate.usd or 0.0 for estimate in estimates)
     now = context.now()
     user = context.engine.call(lambda con: spent_by(con, context.user))
     day = context.engine.call(lambda con: spent_by(con, context.user, since=midnight_of(now)))
-    for scope, limit, spent in (("user", context.budgets.user_usd, user), ("day", context.budgets.day_usd, day)):
+    scopes = [("user", context.budgets.user_usd, user), ("day", context.budgets.day_usd, day)]
+    if (tag := context.batch) is not None:
+        scopes.append(("batch", tag.budget_usd, context.engine.call(partial(spent_on, batch=tag.batch))))
+    for scope, limit, spent in scopes:
         if limit is not None and spent + whole > limit:
             raise BudgetExceeded(scope, limit, spent, whole)
 

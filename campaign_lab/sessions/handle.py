@@ -22,6 +22,7 @@ from campaign_lab.sessions.turns import Kept, Turn, load_turn
 from campaign_lab.show import session_html
 from campaign_lab.store import tables
 from campaign_lab.store.connection import Con
+from campaign_lab.store.grants import GRANTS, Permission
 from campaign_lab.store.rows import SessionRow, TurnRow
 
 if TYPE_CHECKING:
@@ -171,10 +172,10 @@ class Handle:
 
     # -- keeping and sharing
 
-    def share(self, user: str, permission: access.Permission = "read") -> None:
+    def share(self, user: str, permission: Permission = "read") -> None:
         """Lets another user read, fork or run this session; fork and run include reading. A run is paid by who runs it."""
-        if permission not in access.GRANTS:
-            raise ValueError(f"permission: {permission!r} is not allowed; expected one of {', '.join(access.GRANTS)}")
+        if permission not in GRANTS:
+            raise ValueError(f"permission: {permission!r} is not allowed; expected one of {', '.join(GRANTS)}")
         self._context.require(self._row, "share")
         by, now = self._context.user, self._context.now()
         self._context.engine.call(lambda con: access.grant(con, self._row, user, permission=permission, by=by, now=now))

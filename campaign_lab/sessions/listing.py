@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 Row = dict[str, Any]
 
 KNOWN_COST = (
-    "CASE WHEN count(*) FILTER (requests.complete AND requests.cost_usd IS NULL) > 0 THEN NULL "
+    "CASE WHEN count(*) FILTER (WHERE requests.complete AND requests.cost_usd IS NULL) > 0 THEN NULL "
     "ELSE coalesce(sum(requests.cost_usd ORDER BY requests.cost_usd), 0) END"
 )
 """A sum of costs that is NULL when one of them is not known: never 0. Ordered, because agents that work at once book in any
@@ -33,8 +33,10 @@ COST_KEYS = {
     "session": "sessions.name",
     "phase": "attempts.phase",
     "agent": f"CASE WHEN requests.agent = '' THEN '{MAIN_AGENT}' ELSE requests.agent END",
-    "day": "strftime(attempts.started_at, '%Y-%m-%d')",
+    "day": "CAST(CAST(attempts.started_at AS DATE) AS VARCHAR)",
     "model": "requests.model",
+    "batch": "coalesce(attempts.batch, '')",
+    "run": "coalesce(attempts.run, '')",
 }
 """What costs can be told apart by, as SQL of ours."""
 
@@ -92,18 +94,24 @@ def cost_rows(con: Con, user: str, by: str) -> list[Row]:
     seen = [row.id for row in visible(con, user)]
     marks = ", ".join("?" for _ in seen) or "''"
     sql = (
-        f"SELECT {COST_KEYS[by]}, count(*) FILTER (requests.complete), "
-        "coalesce(sum(requests.input_tokens), 0), coalesce(sum(requests.cache_read_tokens), 0), "
-        "coalesce(sum(requests.cache_write_5m_tokens + requests.cache_write_1h_tokens), 0), "
-        f"coalesce(sum(requests.output_tokens), 0), {KNOWN_COST}, "
-        "count(*) FILTER (requests.complete AND requests.cost_usd IS NULL), count(*) FILTER (NOT requests.complete) "
+        f"SELECT {COST_KEYS[by]}, count(*) FILTER (WHERE requests.complete), "
+        f"{_tokens('input_tokens')}, {_tokens('cache_read_tokens')}, "
+        f"{_tokens('cache_write_5m_tokens + requests.cache_write_1h_tokens')}, {_tokens('output_tokens')}, {KNOWN_COST}, "
+        "count(*) FILTER (WHERE requests.complete AND requests.cost_usd IS NULL), "
+        "count(*) FILTER (WHERE NOT requests.complete) "
         "FROM requests JOIN attempts ON attempts.id = requests.attempt_id "
         "LEFT JOIN sessions ON sessions.id = attempts.session_id "
-        f"WHERE attempts.user_name = ? OR sessions.owner = ? OR sessions.id IN ({marks}) GROUP BY 1 ORDER BY 7 DESC, 1"
+        f"WHERE attempts.user_name = ? OR sessions.owner = ? OR sessions.id IN ({marks}) GROUP BY 1 "
+        "ORDER BY 7 DESC NULLS LAST, 1"
     )
     names = (by, "requests", "input_tokens", "cache_read_tokens", "cache_write_tokens", "output_tokens", "cost_usd",
              "unpriced_requests", "cut_requests")  # fmt: skip
     return [dict(zip(names, row, strict=True)) for row in con.execute(sql, [user, user, *seen]).fetchall()]
+
+
+def _tokens(column: str) -> str:
+    """A sum as a whole number: PostgreSQL makes a decimal of it."""
+    return f"CAST(coalesce(sum(requests.{column}), 0) AS BIGINT)"
 
 
 def tree_rows(con: Con, user: str, session: SessionRow, now: datetime) -> list[Row]:

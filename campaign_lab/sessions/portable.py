@@ -111,8 +111,9 @@ def load(engine: Store, path: str | os.PathLike[str], *, owner: str) -> SessionR
     other or damaged file; then nothing is written.
     """
     source = os.path.abspath(os.fspath(path))
-    bundle = _read(source, engine.call(transfer.shape))
-    return engine.call(lambda con: _take_in(con, bundle, owner, source))
+    bundle = _read(source)
+    hidden = engine.role is not None  # sessions of others may be there under ids that seem to be free
+    return engine.call(lambda con: _take_in(con, bundle, owner, path=source, hidden=hidden))
 
 
 # -- writing
@@ -146,7 +147,7 @@ def _there(path: str) -> StoreError:
 # -- reading
 
 
-def _read(path: str, shape: set[tuple[str, str, str, str]]) -> Bundle:
+def _read(path: str) -> Bundle:
     """The bundle in a saved file. It is read from a copy: an older file is brought up to date there, and ours stays as it is."""
     if not os.path.isfile(path):
         raise _unfit(path, "is not a file")
@@ -157,6 +158,7 @@ def _read(path: str, shape: set[tuple[str, str, str, str]]) -> Bundle:
         copy = os.path.join(folder, "session.duckdb")
         try:
             shutil.copyfile(path, copy)
+            shape = _shape(folder)
             with contextlib.closing(open_file(copy)) as file:
                 return file.call(lambda con: _checked(con, path, shape))
         except StoreError as error:
@@ -167,6 +169,12 @@ def _read(path: str, shape: set[tuple[str, str, str, str]]) -> Bundle:
             raise
         except Exception as error:  # whatever the database or a parser says of a file that only looks like one of ours
             raise _unfit(path, f"cannot be read: {error}") from error
+
+
+def _shape(folder: str) -> set[tuple[str, str, str, str]]:
+    """The tables of a new lab file."""
+    with contextlib.closing(open_file(os.path.join(folder, "new.duckdb"))) as file:
+        return file.call(transfer.shape)
 
 
 def _checked(con: Con, path: str, shape: set[tuple[str, str, str, str]]) -> Bundle:
@@ -189,12 +197,15 @@ def _unfit(path: str, reason: str) -> StoreError:
 # -- taking in
 
 
-def _take_in(con: Con, bundle: Bundle, owner: str, path: str) -> SessionRow:
+def _take_in(con: Con, bundle: Bundle, owner: str, *, path: str, hidden: bool) -> SessionRow:
+    """Sessions first, without a line: on a server nobody writes turns into one that is not there, or stands on what is not."""
     _refuse_other_turns(con, bundle, path)
-    ids = {row.id: _place(con, row, owner, [turn.id for turn in bundle.turns]) for row in bundle.sessions}
+    line = [turn.id for turn in bundle.turns]
+    ids = {row.id: _place(con, row, owner, line=line, hidden=hidden) for row in bundle.sessions}
+    new = [row for row in bundle.sessions if _add(con, row, owner, ids[row.id])]
     store(con, owned(bundle, owner, ids), owner)
     for row in bundle.sessions:
-        _settle(con, row, owner, ids)
+        _settle(con, row, ids, new=row in new)
     (session,) = tables.select(con, SessionRow, "WHERE id = ?", [ids[bundle.sessions[0].id]])
     return session
 
@@ -207,10 +218,13 @@ def _refuse_other_turns(con: Con, bundle: Bundle, path: str) -> None:
                 raise _unfit(path, f"has a turn {turn.id} that differs from the one of that id in this lab")
 
 
-def _place(con: Con, row: SessionRow, owner: str, line: list[str]) -> str:
-    """The id that the session has or gets here: its own, else one made from it, else one made from it and its tip."""
+def _place(con: Con, row: SessionRow, owner: str, *, line: list[str], hidden: bool) -> str:
+    """The id that the session has or gets here: its own, else one made from it, else one made from it and its tip.
+
+    Where sessions of others are ``hidden``, that of somebody else's session may be taken.
+    """
     own_ids = [row.id, _derived(owner, row.id), _derived(owner, row.id, row.tip_turn or "")]
-    for session_id in own_ids:
+    for session_id in own_ids[1:] if hidden and row.owner != owner else own_ids:
         here = tables.select(con, SessionRow, "WHERE id = ?", [session_id])
         if not here or _is_same(con, here[0], row, owner, line=line):
             return session_id
@@ -234,18 +248,25 @@ def _is_ahead(con: Con, here: SessionRow, row: SessionRow) -> bool:
     return row.tip_turn is None or any(turn.id == row.tip_turn for turn in tables.line_of(con, here.tip_turn))
 
 
-def _settle(con: Con, row: SessionRow, owner: str, ids: Mapping[str, str]) -> None:
-    """Adds the session under its id, or moves the one that is here on to where the file has it."""
-    here = tables.select(con, SessionRow, "WHERE id = ?", [ids[row.id]])
-    now = datetime.now(UTC)
-    if not here:
-        new = replace(
-            row, id=ids[row.id], owner=owner, name=_free_name(con, row, owner), last_paid_at=now,
-            parent_session=ids.get(row.parent_session or ""), renews=ids.get(row.renews or ""),
-        )  # fmt: skip
-        tables.insert(con, [new])
-    elif not _is_ahead(con, here[0], row):
-        con.execute("UPDATE sessions SET tip_turn = ?, last_paid_at = ? WHERE id = ?", [row.tip_turn, now, here[0].id])
+def _add(con: Con, row: SessionRow, owner: str, session_id: str) -> bool:
+    """Adds the session under that id, standing nowhere, unless it is here."""
+    if tables.select(con, SessionRow, "WHERE id = ?", [session_id]):
+        return False
+    bare = replace(row, parent_session=None, renews=None, start_turn=None, tip_turn=None)
+    tables.insert(con, [replace(bare, id=session_id, owner=owner, name=_free_name(con, row, owner))])
+    return True
+
+
+def _settle(con: Con, row: SessionRow, ids: Mapping[str, str], *, new: bool) -> None:
+    """Moves the session on to where the file has it, unless it has gone further here. A new one also gets what it came from."""
+    (here,) = tables.select(con, SessionRow, "WHERE id = ?", [ids[row.id]])
+    if new:
+        above = [ids.get(row.parent_session or ""), ids.get(row.renews or ""), row.start_turn]
+        sql = "UPDATE sessions SET parent_session = ?, renews = ?, start_turn = ? WHERE id = ?"
+        con.execute(sql, [*above, here.id])
+    if new or not _is_ahead(con, here, row):
+        sql = "UPDATE sessions SET tip_turn = ?, last_paid_at = ? WHERE id = ?"
+        con.execute(sql, [row.tip_turn, datetime.now(UTC), here.id])
 
 
 def _free_name(con: Con, row: SessionRow, owner: str) -> str:

@@ -21,6 +21,7 @@ from campaign_lab.errors import TurnFailed
 from campaign_lab.records import CopyVariant
 from campaign_lab.sessions import claims
 from campaign_lab.sessions.access import permits
+from campaign_lab.sessions.batches import hold_batch
 from campaign_lab.sessions.context import Context
 from campaign_lab.sessions.standing import NOWHERE, CellRef
 from campaign_lab.store import tables
@@ -66,20 +67,33 @@ class Order:
 async def find_or_make(context: Context, order: Order, on_event: events.OnEvent) -> tuple[TurnRow, SessionRow, bool]:
     """The turn, the session that it stands in, and whether it was found. Waits while another run makes the same turn.
 
-    Raises TurnFailed; then the claim is given back and what was paid is booked.
+    Raises TurnFailed; then the claim is given back and what was paid is booked. Raises BudgetExceeded for the batch's
+    budget; then nothing was claimed.
     """
-    await recover(context)
     while True:
+        await recover(context)  # each time: whoever made this turn may have died meanwhile
         attempt = _attempt_row(context, order)
-        found = await context.engine.run(partial(claims.look_or_claim, session=order.session, attempt=attempt))
+        claim = partial(_look_or_claim, context=context, order=order, attempt=attempt)
+        found, admitted = await context.engine.run(claim)
         if found.turn:
             session = await context.engine.run(partial(_session_of, context=context, order=order, turn=found.turn))
             return found.turn, session, True
         if found.busy is None:
-            turn, session = await _make(context, order, attempt, on_event=on_event)
+            async with claims.kept_alive(context.engine, attempt.id, every_s=context.beat_s):
+                turn, session = await _make(context, admitted, attempt, on_event=on_event)
             return turn, session, False
         on_event(events.Queued(found.busy.user_name))
         await asyncio.sleep(WAIT_S)
+
+
+def _look_or_claim(con: Con, context: Context, order: Order, attempt: AttemptRow) -> tuple[claims.Found, Order]:
+    """What is there; when the turn is ours to make, the order with the budget that its batch has left for it.
+
+    One transaction: a batch that cannot pay takes the claim back, and no other run of it claims in between.
+    """
+    found = claims.look_or_claim(con, order.session, attempt)
+    ours = found.turn is None and found.busy is None
+    return found, hold_batch(con, context, order, attempt_id=attempt.id) if ours else order
 
 
 def _session_of(con: Con, context: Context, order: Order, turn: TurnRow) -> SessionRow:
@@ -89,15 +103,34 @@ def _session_of(con: Con, context: Context, order: Order, turn: TurnRow) -> Sess
 
 
 async def recover(context: Context) -> None:
-    """Books what attempts of dead processes were charged, and marks them as failed."""
-    for row in await context.engine.run(claims.dead_attempts):
+    """Books what attempts of dead processes were charged, and marks them as failed.
+
+    Only the user's own, and those of sessions that the user may run on: others' stay for them.
+    """
+    for row in await context.engine.run(partial(_to_settle, user=context.user)):
         entries = await context.engine.run(partial(tables.entries_of, attempt_id=row.id))
         ledger = Ledger()
         for subpath, entry in entries:
             ledger.read(subpath, [json.loads(entry)])
         requests = [*ledger.requests(), *ledger.cut(context.model, stopped=True)]
         ended = _ended(row, "failed", "process", "its process ended", requests, now=context.now())
-        await context.engine.run(partial(_book, attempt=ended, requests=requests))
+        await context.engine.run(partial(_settle_dead, attempt=ended, requests=requests))
+
+
+def _to_settle(con: Con, user: str) -> list[AttemptRow]:
+    """The attempts of dead processes that the user may settle."""
+    return [row for row in claims.dead_attempts(con) if row.user_name == user or _may_run(con, user, row)]
+
+
+def _may_run(con: Con, user: str, attempt: AttemptRow) -> bool:
+    sessions = tables.select(con, SessionRow, "WHERE id = ?", [attempt.session_id])
+    return any(permits(con, user, session, "run") for session in sessions)
+
+
+def _settle_dead(con: Con, attempt: AttemptRow, requests: Sequence[Request]) -> None:
+    """Books an attempt that is dead still: one that was only out of touch may have finished since we looked."""
+    if any(row.id == attempt.id for row in claims.dead_attempts(con)):
+        _book(con, attempt, requests)
 
 
 async def _make(
@@ -253,11 +286,12 @@ def _book(con: Con, attempt: AttemptRow, requests: Sequence[Request]) -> None:
 
 
 def _attempt_row(context: Context, order: Order) -> AttemptRow:
-    versions = {name: importlib.metadata.version(name) for name in PACKAGES}
+    versions, tag = {name: importlib.metadata.version(name) for name in PACKAGES}, context.batch
     return AttemptRow(
         id=str(uuid.uuid4()), session_id=order.session.id, parent_turn=order.parent, key=order.key,
         phase=order.phase.name, user_name=context.user, state="running", cause=None, reason=None,
         started_at=context.now(), ended_at=None, cost_usd=None, versions=json.dumps(versions),
+        batch=tag.batch if tag else None, run=tag.run if tag else None,
     )  # fmt: skip
 
 

@@ -15,6 +15,7 @@ from campaign_lab.sessions.budgets import Estimate, estimate
 from campaign_lab.sessions.checkpoints import At, Checkpoint, chosen
 from campaign_lab.sessions.claims import Found, look
 from campaign_lab.sessions.handle import Handle
+from campaign_lab.sessions.journal import journalled
 from campaign_lab.sessions.keys import root_key
 from campaign_lab.sessions.ordering import Wish, order_for
 from campaign_lab.sessions.running import Order, find_or_make
@@ -79,10 +80,17 @@ class Session(Handle):
         refusal = on_miss or self._context.on_miss
         if refusal not in ("run", "refuse"):
             raise ValueError(f"on_miss: {refusal!r} is not allowed; expected run or refuse")
-        with watching(self.name, wish.phase.name, on_event or self._context.on_event) as hear:
-            return await self._found_or_made(wish, refusal, heard_safely(hear))
+        with (
+            journalled(self._context.batch, self._row, wish.phase.name) as line,
+            watching(self.name, wish.phase.name, on_event or self._context.on_event) as hear,
+        ):
+            turn, row = await self._found_or_made(wish, refusal, heard_safely(hear))
+            line.stands_in(self._row, row)
+            line.replayed, line.records, line.cost_usd = turn.replayed, len(turn.kept), turn.receipt.cost_usd
+            return turn
 
-    async def _found_or_made(self, wish: Wish, on_miss: str, hear: OnEvent) -> Turn:
+    async def _found_or_made(self, wish: Wish, on_miss: str, hear: OnEvent) -> tuple[Turn, str]:
+        """The turn, and its id."""
         self._context.require(self._row, "read")
         start, step = self._standing.enter(wish.cell)
         order, found = await self._context.engine.run(lambda con: self._ordered(con, start, wish))
@@ -98,7 +106,8 @@ class Session(Handle):
         self._standing.leave(step, row.id)
         if replayed:
             self._context.replays.append((session.id, turn.receipt.cost_usd))
-        return replace(turn, replayed=replayed, forked=forked, receipt=replace(turn.receipt, paid=not replayed))
+        receipt = replace(turn.receipt, paid=not replayed)
+        return replace(turn, replayed=replayed, forked=forked, receipt=receipt), row.id
 
     async def ask(self, question: str, **options: Any) -> Turn:
         """Asks a free question of the conversation, as a turn like any other. Needs a turn before it. Options as in ``run``."""
@@ -150,6 +159,13 @@ class Session(Handle):
 
         row = self._context.engine.call(make)
         return Session(self._context, row, start.turn_id)
+
+    def steered(self, purpose: str) -> Session:
+        """The fork for this purpose from where the handle stands, or the session itself where no purpose is given.
+
+        For a notebook with the direction as a parameter: run once for each of several directions, all carry the same turns.
+        """
+        return self.fork(purpose) if purpose.strip() else self
 
     def forks(self) -> list[Session]:
         """The forks of this session that the user may see, each standing at its tip; those that runs made included."""

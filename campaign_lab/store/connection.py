@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import Future
 from typing import Any, Protocol, TypeVar
 
@@ -42,6 +42,10 @@ class Store(Protocol):
         """What names the store: the file's path, or the server's url without a password."""
 
     @property
+    def place(self) -> str:
+        """What opens the store again: its path, or the server's url with its password. It is never shown."""
+
+    @property
     def role(self) -> str | None:
         """Who the store itself lets in as; None when it leaves that to us."""
 
@@ -53,6 +57,9 @@ class Store(Protocol):
 
     def call(self, f: Callable[[Con], T]) -> T:
         """``submit``, waited for. Not from inside such a function."""
+
+    def strangers(self, users: Collection[str]) -> list[str]:
+        """Which of the users the store itself cannot let in, because it does not know them; none of a file's."""
 
     def compact(self) -> tuple[int, int]:
         """Gives the space of deleted rows back. Returns the size in bytes before and after."""

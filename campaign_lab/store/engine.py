@@ -16,7 +16,7 @@ import threading
 import time
 import weakref
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -74,7 +74,7 @@ class DuckFile:
     role: str | None = None  # whoever can read the file can read it
 
     def __init__(self, path: str | os.PathLike[str], *, patience: float = PATIENCE) -> None:
-        self.path = os.path.realpath(os.fspath(path))  # one file, one gate, whatever names it has
+        self.path = self.place = os.path.realpath(os.fspath(path))  # one file, one gate, whatever names it has
         self._patience = patience
         if self.path in _lost:
             raise _half_inherited(self.path)
@@ -122,6 +122,10 @@ class DuckFile:
         if threading.current_thread() is self._thread:
             raise RuntimeError("call() inside a function of the store: use the connection that it was given")
         return self.submit(f).result()
+
+    def strangers(self, users: Collection[str]) -> list[str]:
+        """None: whoever can read the file is let in."""
+        return []
 
     def compact(self) -> tuple[int, int]:
         """Give the space of deleted rows back to the disk. Returns the file's size in bytes before and after.

@@ -1,9 +1,13 @@
-"""Where the lab is kept when nobody says so, and which names are servers."""
+"""Where a lab is kept: a file or a server, and which one when nobody says so."""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from campaign_lab.store.connection import Store
 
 SETTING = "CAMPAIGN_LAB_STORE"
 """The environment variable that names the lab file, or the server's url."""
@@ -14,6 +18,17 @@ SCHEMES = ("postgresql://", "postgres://")
 def is_server(place: str | os.PathLike[str]) -> bool:
     """Is it the url of a server, and not a file?"""
     return isinstance(place, str) and place.startswith(SCHEMES)
+
+
+def open_store(place: str | os.PathLike[str]) -> Store:
+    """Opens the lab file, or the server's lab, of that path or url; made if there is none. Raises StoreError."""
+    if is_server(place):
+        from campaign_lab.store.server import open_server
+
+        return open_server(str(place))
+    from campaign_lab.store.engine import open_file
+
+    return open_file(place)
 
 
 def default_place() -> str:

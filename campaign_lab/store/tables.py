@@ -170,9 +170,8 @@ def session_for(con: Con, session: SessionRow, turn: TurnRow, *, take_over: bool
 
 def turns_after(con: Con, parent: str | None, sessions: Sequence[SessionRow]) -> list[TurnRow]:
     """Finished turns that stand right after a checkpoint, in any of the sessions, oldest first."""
-    marks = ", ".join("?" for _ in sessions)
-    rest = f"WHERE parent_turn IS NOT DISTINCT FROM ? AND session_id IN ({marks}) ORDER BY finished_at, id"
-    return select(con, TurnRow, rest, [parent, *(session.id for session in sessions)])
+    rest = f"WHERE parent_turn IS NOT DISTINCT FROM ? AND session_id {THESE} ORDER BY finished_at, id"
+    return select(con, TurnRow, rest, [parent, [session.id for session in sessions]])
 
 
 def move_tip(con: Con, turn: TurnRow) -> SessionRow:

@@ -1,46 +1,59 @@
-"""A real campaign, run once: tests of what is stored of it work on copies of its file."""
+"""A real campaign, run once on each kind of store: tests of what is stored of it work on copies."""
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from stores import Stores, opened, stores_of
 
 from campaign_lab import Brief, Lab
 from campaign_lab.rehearsal.endpoint import RehearsalEndpoint
 from campaign_lab.rehearsal.server import RehearsalServer
-from campaign_lab.store.engine import DuckFile, open_file
+from campaign_lab.store.connection import Store
 
 BRIEFS = Path(__file__).resolve().parents[2] / "data" / "briefs"
 
 
-@pytest.fixture(scope="session")
-def campaign_file(tmp_path_factory: pytest.TempPathFactory, server: RehearsalServer) -> Path:
-    """A lab file of ana's with research and strategy of the mortgage site, by the real CLI, and a fork after the research."""
-    path = tmp_path_factory.mktemp("campaign") / "lab.duckdb"
-    lab = Lab(path, user="ana", endpoint=RehearsalEndpoint(server), on_miss="run")
+def make_campaign(place: str, server: RehearsalServer) -> None:
+    """Ana's research and strategy of the mortgage site, by the real CLI, and a fork after the research."""
+    lab = Lab(place, user="ana", endpoint=RehearsalEndpoint(server), on_miss="run")
     session = lab.session(Brief.load(BRIEFS / "termwick-renewals.toml"))
     lab.run_sync(session.run("research"))
     lab.run_sync(session.run("strategy"))
     session.fork("Emotional angle", at="research")
-    lab._context.engine.close()  # the server is shared, so only the file is let go
+    lab._context.engine.close()  # the server is shared, so only the store is let go
+
+
+@pytest.fixture(scope="session")
+def campaign_file(tmp_path_factory: pytest.TempPathFactory, server: RehearsalServer) -> Path:
+    """The campaign in a lab file."""
+    path = tmp_path_factory.mktemp("campaign") / "lab.duckdb"
+    make_campaign(str(path), server)
     return path
 
 
-@pytest.fixture
-def campaign(campaign_file: Path, tmp_path: Path) -> Iterator[DuckFile]:
-    """A copy of the campaign's lab file, open."""
-    shutil.copyfile(campaign_file, tmp_path / "lab.duckdb")
-    file = open_file(tmp_path / "lab.duckdb")
-    yield file
-    file.close()
+@pytest.fixture(scope="session")
+def campaign_server(
+    tmp_path_factory: pytest.TempPathFactory, server: RehearsalServer, request: pytest.FixtureRequest
+) -> Iterator[str]:
+    """The campaign in a database that may be copied."""
+    with stores_of("server", tmp_path_factory.getbasetemp(), request) as stores:
+        make_campaign(stores.place(user="ana"), server)
+        yield stores.kept()
 
 
 @pytest.fixture
-def lab_file(tmp_path: Path) -> Iterator[DuckFile]:
-    """An empty lab file, open."""
-    file = open_file(tmp_path / "hand.duckdb")
-    yield file
-    file.close()
+def campaign(stores: Stores, request: pytest.FixtureRequest) -> Iterator[Store]:
+    """A copy of the campaign, open as who sees all of it."""
+    stores.copy(str(request.getfixturevalue(f"campaign_{stores.kind}")))
+    with opened(stores.place()) as store:
+        yield store
+
+
+@pytest.fixture
+def lab_file(stores: Stores) -> Iterator[Store]:
+    """An empty lab, open as who may write down anything of anybody."""
+    with opened(stores.place("hand.duckdb")) as store:
+        yield store

@@ -8,6 +8,7 @@ from datetime import timedelta
 import pytest
 from copy_rows import turn
 from lab_rows import NOW, add, session
+from stores import by_hand
 
 from campaign_lab import Lab
 from campaign_lab.sessions.caching import verdict, warm_until
@@ -41,7 +42,7 @@ def test_the_last_write_says_how_long_a_prompt_is_warm(
         assert warm_until(con) == warm_until(con, "t1")
         return dict(warm_until(con))
 
-    assert make_lab()._context.engine.call(make) == ({} if life is None else {"t1": NOW + life})
+    assert by_hand(make_lab(), make) == ({} if life is None else {"t1": NOW + life})
 
 
 @pytest.mark.parametrize(("written", "life"), [(written, life) for written, life in CASES if life])
@@ -76,4 +77,4 @@ def test_a_use_prolongs_it(make_lab: MakeLab) -> None:
         tables.insert(con, [request(SHORT)])
         return warm_until(con)
 
-    assert make_lab()._context.engine.call(make) == {"t1": NOW + timedelta(minutes=8)}
+    assert by_hand(make_lab(), make) == {"t1": NOW + timedelta(minutes=8)}

@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 import pytest
 from copy_rows import angle, claim, quote, turn, variant
 from lab_rows import NOW, add, fork, session, share
+from stores import by_hand
 
 from campaign_lab import Lab
 from campaign_lab.agents.phases import Phase
@@ -64,7 +65,7 @@ def test_each_record_is_listed_once_under_the_session_that_made_it(make_lab: Mak
         child = add(con, fork(base, "again", made_at=NOW + timedelta(hours=2)))
         turn(con, child, "t2", angle("Other"), phase="strategy")
 
-    lab._context.engine.call(make)
+    by_hand(lab, make)
     assert listed(lab) == [("main", "Calm"), ("main", "Bold"), ("again", "Other")]
     assert listed(lab, sessions=lab.open("carries")) == [("main", "Calm"), ("main", "Bold")]
     assert listed(lab, sessions=[lab.open("again")]) == [("again", "Other")]
@@ -80,7 +81,7 @@ def test_only_what_the_user_may_see_is_listed(make_lab: MakeLab) -> None:
         share(con, add(con, fork(base, "given")), "ben")
         turn(con, add(con, session(id="x", name="hidden")), "t2", angle("Secret"), phase="strategy")
 
-    lab._context.engine.call(make)
+    by_hand(lab, make)
     assert listed(lab) == [("given", "Calm")]
 
 
@@ -112,7 +113,7 @@ def test_parts_are_told_as_text(make_lab: MakeLab) -> None:
         objections=[{"objection": "Too dear?", "rebuttal": "No."}],
         offer=None,
     )
-    lab._context.engine.call(lambda con: turn(con, add(con, session()), "t1", told, phase="strategy"))
+    by_hand(lab, lambda con: turn(con, add(con, session()), "t1", told, phase="strategy"))
     (row,) = lab.records("angle").to_dict("records")
     assert (row["placements"], row["proofs"]) == ("feed · stories", "Free for ten years.")
     assert (row["objections"], row["offer"]) == ("Too dear?: No.", "")
@@ -123,7 +124,7 @@ def test_degraded_records_are_listed_without_fields(make_lab: MakeLab) -> None:
     """With the name that they came under, so that somebody can look."""
     lab = make_lab()
     broken = replace(variant("Half"), degraded=True, body='["nonsense"]')
-    lab._context.engine.call(lambda con: turn(con, add(con, session()), "t1", variant("Whole"), broken))
+    by_hand(lab, lambda con: turn(con, add(con, session()), "t1", variant("Whole"), broken))
     table = lab.records("copy_variant")
     assert table[["label", "degraded", "headline"]].values.tolist() == [["Whole", False, "Whole"], ["Half", True, ""]]
 

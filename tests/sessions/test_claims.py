@@ -5,21 +5,22 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from datetime import UTC, datetime
-from pathlib import Path
+from datetime import UTC, datetime, timedelta
 
 import psutil
 import pytest
+from stores import Stores, opened
 
-from campaign_lab.sessions.claims import Found, alive, dead_attempts, look, look_or_claim
+from campaign_lab.sessions.claims import LEASE, Found, alive, beat, dead_attempts, look, look_or_claim, store_time
 from campaign_lab.store import tables
-from campaign_lab.store.engine import DuckFile, open_file
+from campaign_lab.store.connection import Store
 from campaign_lab.store.rows import AttemptRow, ClaimRow, SessionRow, TurnRow
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
@@ -31,7 +32,7 @@ SESSION = SessionRow(
 CLAIMER = """
 import json, sys
 from campaign_lab.sessions.claims import look_or_claim
-from campaign_lab.store.engine import open_file
+from campaign_lab.store.place import open_store
 from campaign_lab.store.rows import AttemptRow, SessionRow
 from datetime import datetime
 
@@ -40,7 +41,7 @@ for row in (session, attempt):
     for name in ("made_at", "started_at"):
         if name in row:
             row[name] = datetime.fromisoformat(row[name])
-file = open_file(path)
+file = open_store(path)
 print("ready", flush=True)
 sys.stdin.readline()
 found = file.call(lambda con: look_or_claim(con, SessionRow(**session), AttemptRow(**attempt)))
@@ -68,16 +69,15 @@ def finished(row: AttemptRow) -> TurnRow:
 
 
 @pytest.fixture
-def file(tmp_path: Path) -> Iterator[DuckFile]:
-    """A lab file with one session."""
-    opened = open_file(tmp_path / "lab.duckdb")
-    opened.call(lambda con: tables.insert(con, [SESSION]))
-    yield opened
-    opened.close()
+def file(stores: Stores) -> Iterator[Store]:
+    """A lab with one session."""
+    with opened(stores.place()) as store:
+        store.call(lambda con: tables.insert(con, [SESSION]))
+        yield store
 
 
 @pytest.fixture
-def start(file: DuckFile) -> Iterator[Start]:
+def start(file: Store) -> Iterator[Start]:
     """Starts a process that has the file open, and claims when it is told to go."""
     started: list[Claimer] = []
 
@@ -107,16 +107,16 @@ def go(process: Claimer) -> dict[str, object]:
     return found
 
 
-def claim(file: DuckFile, row: AttemptRow, session: SessionRow = SESSION) -> Found:
+def claim(file: Store, row: AttemptRow, session: SessionRow = SESSION) -> Found:
     return file.call(lambda con: look_or_claim(con, session, row))
 
 
-def attempts(file: DuckFile) -> dict[str, str]:
+def attempts(file: Store) -> dict[str, str]:
     rows = file.call(lambda con: tables.select(con, AttemptRow, "ORDER BY id"))
     return {row.id: row.state for row in rows}
 
 
-def test_what_nobody_made_is_claimed_and_written_down(file: DuckFile) -> None:
+def test_what_nobody_made_is_claimed_and_written_down(file: Store) -> None:
     """The attempt stands in the file before anything is sent."""
     assert claim(file, attempt()) == Found()
     assert attempts(file) == {"a1": "running"}
@@ -124,7 +124,7 @@ def test_what_nobody_made_is_claimed_and_written_down(file: DuckFile) -> None:
     assert (held.attempt_id, held.pid, held.user_name) == ("a1", os.getpid(), "ana")
 
 
-def test_a_claim_of_our_own_process_is_busy(file: DuckFile) -> None:
+def test_a_claim_of_our_own_process_is_busy(file: Store) -> None:
     """Two cells that run the same turn at once pay once."""
     claim(file, attempt())
     found = claim(file, attempt("a2"))
@@ -133,7 +133,7 @@ def test_a_claim_of_our_own_process_is_busy(file: DuckFile) -> None:
     assert attempts(file) == {"a1": "running"}
 
 
-def test_a_finished_turn_is_found_and_not_claimed(file: DuckFile) -> None:
+def test_a_finished_turn_is_found_and_not_claimed(file: Store) -> None:
     """It replays; no attempt is written down."""
     row = attempt()
     file.call(lambda con: tables.insert(con, [finished(row)]))
@@ -144,13 +144,13 @@ def test_a_finished_turn_is_found_and_not_claimed(file: DuckFile) -> None:
     assert file.call(lambda con: look(con, SESSION, None, "k")).turn == found.turn
 
 
-def test_looking_claims_nothing(file: DuckFile) -> None:
+def test_looking_claims_nothing(file: Store) -> None:
     """Who refuses to pay only looks."""
     assert file.call(lambda con: look(con, SESSION, None, "k")) == Found()
     assert file.call(lambda con: tables.select(con, ClaimRow)) == []
 
 
-def test_other_keys_checkpoints_owners_and_campaigns_do_not_wait(file: DuckFile) -> None:
+def test_other_keys_checkpoints_owners_and_campaigns_do_not_wait(file: Store) -> None:
     """A claim holds up the very same turn and no other."""
     claim(file, attempt())
     assert claim(file, attempt("a2", key="other")).busy is None
@@ -159,7 +159,7 @@ def test_other_keys_checkpoints_owners_and_campaigns_do_not_wait(file: DuckFile)
     assert claim(file, attempt("a5"), replace(SESSION, id="s3", campaign="Autumn")).busy is None
 
 
-def test_a_claim_is_given_back_when_the_attempt_ends(file: DuckFile) -> None:
+def test_a_claim_is_given_back_when_the_attempt_ends(file: Store) -> None:
     """A failed turn can be run again at once."""
     row = attempt()
     claim(file, row)
@@ -168,7 +168,7 @@ def test_a_claim_is_given_back_when_the_attempt_ends(file: DuckFile) -> None:
     assert attempts(file) == {"a1": "failed", "a2": "running"}
 
 
-def test_the_claim_of_a_living_process_blocks_ours(file: DuckFile, start: Start) -> None:
+def test_the_claim_of_a_living_process_blocks_ours(file: Store, start: Start) -> None:
     """It is at work: we wait, and it is not among the dead."""
     other = start(attempt())
     assert go(other) == {"turn": False, "busy": None}
@@ -179,7 +179,7 @@ def test_the_claim_of_a_living_process_blocks_ours(file: DuckFile, start: Start)
 
 
 @pytest.mark.parametrize("reaped", [True, False])
-def test_the_claim_of_a_killed_process_is_void(file: DuckFile, start: Start, reaped: bool) -> None:
+def test_the_claim_of_a_killed_process_is_void(file: Store, start: Start, reaped: bool) -> None:
     """The next one claims at once, also while nobody has collected the dead process; its attempt is found."""
     other = start(attempt())
     go(other)
@@ -194,7 +194,7 @@ def test_the_claim_of_a_killed_process_is_void(file: DuckFile, start: Start, rea
     assert [row.attempt_id for row in file.call(lambda con: tables.select(con, ClaimRow))] == ["a2"]
 
 
-def test_of_two_processes_that_race_one_wins(file: DuckFile, start: Start) -> None:
+def test_of_two_processes_that_race_one_wins(file: Store, start: Start) -> None:
     """Both are told to go at once: one has the claim, the other one waits for it."""
     racers = [start(attempt(name)) for name in ("a1", "a2")]
     with ThreadPoolExecutor() as pool:
@@ -205,7 +205,7 @@ def test_of_two_processes_that_race_one_wins(file: DuckFile, start: Start) -> No
     assert list(attempts(file)) == winners
 
 
-def test_of_many_threads_that_race_one_wins(file: DuckFile) -> None:
+def test_of_many_threads_that_race_one_wins(file: Store) -> None:
     """As with cells and callbacks of one kernel."""
     barrier = threading.Barrier(8)
 
@@ -220,21 +220,66 @@ def test_of_many_threads_that_race_one_wins(file: DuckFile) -> None:
 
 
 def held_by(pid: int, started: float, host: str | None = None) -> ClaimRow:
-    import socket
-
     return ClaimRow("k", "a1", "ana", host or socket.gethostname(), pid, str(started), NOW)
 
 
 def test_a_process_that_only_has_the_number_of_the_claimer_is_not_it() -> None:
     """Numbers are given again: ours, in a container that was started anew, or another's."""
     me, parent = psutil.Process(), psutil.Process(os.getppid())
-    assert alive(held_by(me.pid, me.create_time()))
-    assert not alive(held_by(me.pid, me.create_time() - 3_600))
-    assert alive(held_by(parent.pid, parent.create_time()))
-    assert not alive(held_by(parent.pid, parent.create_time() - 3_600))
+    assert alive(held_by(me.pid, me.create_time()), NOW)
+    assert not alive(held_by(me.pid, me.create_time() - 3_600), NOW)
+    assert alive(held_by(parent.pid, parent.create_time()), NOW)
+    assert not alive(held_by(parent.pid, parent.create_time() - 3_600), NOW)
 
 
-def test_a_process_on_another_machine_is_believed() -> None:
-    """We cannot look there."""
-    assert alive(held_by(2**22 + 1, 0.0, host="another-machine"))
-    assert not alive(held_by(2**22 + 1, 0.0))
+def test_a_process_on_another_machine_is_believed_for_the_length_of_its_lease() -> None:
+    """We cannot look there: what counts is when it was last seen, or when it claimed; here we look, and believe nothing."""
+    there, moment = held_by(2**22 + 1, 0.0, host="another-machine"), timedelta(microseconds=1)
+    assert alive(there, NOW + LEASE - moment)
+    assert not alive(there, NOW + LEASE)
+    seen = replace(there, seen_at=NOW + timedelta(hours=1))
+    assert alive(seen, NOW)  # a clock that was set back
+    assert alive(seen, NOW + timedelta(hours=1) + LEASE - moment)
+    assert not alive(seen, NOW + timedelta(hours=1) + LEASE)
+    assert not alive(held_by(2**22 + 1, 0.0), NOW)
+
+
+def elsewhere(file: Store, *, column: str = "seen_at", seconds_ago: int) -> None:
+    """Moves the claim in the store to another machine, that was seen (or that claimed) so long ago by the store's clock."""
+
+    def move(con: tables.Con) -> None:
+        con.execute("UPDATE claims SET host = 'another-machine', seen_at = NULL")
+        con.execute(f"UPDATE claims SET {column} = ?", [store_time(con) - timedelta(seconds=seconds_ago)])
+
+    file.call(move)
+
+
+@pytest.mark.parametrize("column", ["seen_at", "claimed_at"])
+def test_a_claim_of_another_machine_holds_us_up_until_its_lease_is_over(file: Store, column: str) -> None:
+    """By the store's clock. One from before claims were seen again counts from when it was made."""
+    claim(file, attempt())
+    elsewhere(file, column=column, seconds_ago=60)
+    found = claim(file, attempt("a2"))
+    assert found.busy is not None
+    assert found.busy.host == "another-machine"
+    assert file.call(dead_attempts) == []
+    elsewhere(file, column=column, seconds_ago=180)
+    assert [row.id for row in file.call(dead_attempts)] == ["a1"]
+    assert claim(file, attempt("a3")) == Found()
+    assert [row.attempt_id for row in file.call(lambda con: tables.select(con, ClaimRow))] == ["a3"]
+
+
+def test_a_claim_is_seen_when_it_is_made_and_with_each_beat(file: Store) -> None:
+    """By the store's clock, whatever that of the claimer says; a beat for a claim that is gone makes none."""
+    before = file.call(store_time)
+    claim(file, attempt())
+    (made,) = file.call(lambda con: tables.select(con, ClaimRow))
+    assert made.seen_at is not None
+    assert made.seen_at >= before
+    elsewhere(file, seconds_ago=180)
+    file.call(lambda con: beat(con, "a1"))
+    (seen,) = file.call(lambda con: tables.select(con, ClaimRow))
+    assert seen.seen_at is not None
+    assert seen.seen_at >= made.seen_at
+    file.call(lambda con: beat(con, "a2"))
+    assert len(file.call(lambda con: tables.select(con, ClaimRow))) == 1

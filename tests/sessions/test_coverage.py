@@ -9,6 +9,7 @@ import pytest
 from conftest import BRIEFS
 from copy_rows import angle, claim, insight, quote, turn
 from lab_rows import add, session
+from stores import by_hand
 
 from campaign_lab import Brief, Lab
 from campaign_lab.sessions.coverage import STAGES
@@ -25,7 +26,7 @@ def covered(lab: Lab, *angles: RecordRow, research: Sequence[RecordRow] | None =
         row = turn(con, add(con, session()), "t1", *found, phase="research")  # type: ignore[arg-type]
         turn(con, row, "t2", *angles, phase="strategy")  # type: ignore[arg-type]
 
-    lab._context.engine.call(make)
+    by_hand(lab, make)
     return lab.coverage(lab.open("main"))
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from copy_rows import angle, claim, turn, variant
 from lab_rows import add, fork, session
+from stores import by_hand
 
 from campaign_lab import Lab
 from campaign_lab.errors import NotFoundError
@@ -31,7 +32,7 @@ def told(lab: Lab, left: Turns, right: Turns, *, common: Turns | None = None) ->
             for n, (phase, records) in enumerate(turns):
                 row = turn(con, row, f"{name}{n}", *records, phase=phase)
 
-    lab._context.engine.call(make)
+    by_hand(lab, make)
     return list(lab.diff(lab.open("a"), lab.open("b")).itertuples(index=False, name=None))
 
 
@@ -124,8 +125,8 @@ def test_turned_round_it_says_the_same(lab_of: MakeLab) -> None:
 def test_both_must_be_the_users_to_see(make_lab: MakeLab) -> None:
     """Comparing with somebody else's session tells nothing of it."""
     lab = make_lab()
-    lab._context.engine.call(lambda con: [add(con, session()), add(con, session(id="x", name="x", owner="ben"))])
+    by_hand(lab, lambda con: [add(con, session()), add(con, session(id="x", name="x", owner="ben"))])
     mine = lab.open("main")
-    (row,) = lab._context.engine.call(lambda con: tables.select(con, type(mine._row), "WHERE id = 'x'"))
+    (row,) = by_hand(lab, lambda con: tables.select(con, type(mine._row), "WHERE id = 'x'"))
     with pytest.raises(NotFoundError):
         lab.diff(mine, type(mine)(lab._context, row, None))

@@ -4,25 +4,25 @@ from __future__ import annotations
 
 import importlib.metadata
 import os
+import re
 import socket
 import subprocess
 import sys
 from datetime import timedelta
 from pathlib import Path
 
-import duckdb
 import psutil
 import pytest
 from lab_rows import NOW, add, dump, fork, grow, session, try_in_vain
+from postgres import PostgresServer
+from stores import Databases, opened
 
 from campaign_lab.sessions import doctor
 from campaign_lab.sessions.doctor import Finding, examine
 from campaign_lab.sessions.sweep import sweep
 from campaign_lab.store import tables
-from campaign_lab.store.engine import DuckFile
+from campaign_lab.store.connection import Con, Store
 from campaign_lab.store.rows import ClaimRow
-
-Con = duckdb.DuckDBPyConnection
 
 
 def claim(attempt: str, pid: int, started: float) -> ClaimRow:
@@ -32,17 +32,18 @@ def claim(attempt: str, pid: int, started: float) -> ClaimRow:
 
 
 def unwell(findings: list[Finding]) -> list[Finding]:
-    return [finding for finding in findings if finding.level != "ok"]
+    """What is not well, but for the tests' server, which is told not to wait for its disk."""
+    return [finding for finding in findings if finding.level != "ok" and "fsync" not in finding.text]
 
 
-def test_a_healthy_lab_is_all_ok(campaign: DuckFile) -> None:
+def test_a_healthy_lab_is_all_ok(campaign: Store, store_kind: str) -> None:
     """A real campaign, the versions that are installed here, and a look changes nothing."""
     before = campaign.call(dump)
     findings = examine(campaign, low_disk_bytes=0)
     assert unwell(findings) == []
-    assert {finding.subject for finding in findings} == {
-        "duckdb", "claude-agent-sdk", "claude CLI", "lab file", "disk", "schema", "file format", "claims", "tables", "sessions",
-    }  # fmt: skip
+    home = {"lab file", "disk", "file format"} if store_kind == "file" else {"database", "server", "access"}
+    anywhere = {"duckdb", "claude-agent-sdk", "claude CLI", "schema", "claims", "tables", "sessions"}
+    assert {finding.subject for finding in findings} == home | anywhere
     assert campaign.call(dump) == before
     assert str(findings[0]).startswith("ok")
     assert findings[0].to_json()["level"] == "ok"
@@ -69,7 +70,7 @@ def test_the_cli_version_is_what_the_cli_says() -> None:
 
 @pytest.mark.parametrize("package", list(doctor.TESTED))
 def test_another_version_than_the_tested_one_is_a_warning(
-    lab_file: DuckFile, monkeypatch: pytest.MonkeyPatch, package: str
+    lab_file: Store, monkeypatch: pytest.MonkeyPatch, package: str
 ) -> None:
     """It names both."""
     monkeypatch.setitem(doctor.TESTED, package, "0.0.1")
@@ -79,21 +80,22 @@ def test_another_version_than_the_tested_one_is_a_warning(
     assert importlib.metadata.version(package) in finding.text
 
 
-def test_a_missing_package_is_a_failure(lab_file: DuckFile, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_package_is_a_failure(lab_file: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     """Said in words, not by an exception."""
     monkeypatch.setitem(doctor.TESTED, "no-such-package-of-campaign-lab", "1")
     (finding,) = unwell(examine(lab_file, low_disk_bytes=0))
     assert (finding.level, finding.subject) == ("fail", "no-such-package-of-campaign-lab")
 
 
-def test_little_room_on_the_disk_is_a_warning(lab_file: DuckFile) -> None:
+@pytest.mark.file_only("the disk of a server is not ours to look at")
+def test_little_room_on_the_disk_is_a_warning(lab_file: Store) -> None:
     """More is asked for than any disk has."""
     (finding,) = unwell(examine(lab_file, low_disk_bytes=2**62))
     assert (finding.level, finding.subject) == ("warn", "disk")
     assert "GB free" in finding.text
 
 
-def test_a_claim_of_a_dead_process_is_found_and_a_living_one_is_fine(lab_file: DuckFile) -> None:
+def test_a_claim_of_a_dead_process_is_found_and_a_living_one_is_fine(lab_file: Store) -> None:
     """The claim of a process that has ended, beside one of this very process."""
     gone = subprocess.Popen([sys.executable, "-c", ""])
     gone.wait()
@@ -110,7 +112,7 @@ def test_a_claim_of_a_dead_process_is_found_and_a_living_one_is_fine(lab_file: D
     assert str(gone.pid) in finding.text
 
 
-def test_an_attempt_that_nobody_runs_is_found(lab_file: DuckFile) -> None:
+def test_an_attempt_that_nobody_runs_is_found(lab_file: Store) -> None:
     """It is written down as running and has no claim."""
     lab_file.call(lambda con: try_in_vain(con, add(con, session()), "lost", state="running", ended_at=None))
     (finding,) = unwell(examine(lab_file, low_disk_bytes=0))
@@ -118,8 +120,9 @@ def test_an_attempt_that_nobody_runs_is_found(lab_file: DuckFile) -> None:
     assert "nobody runs" in finding.text
 
 
+@pytest.mark.file_only("a server leaves nothing beside a file")
 @pytest.mark.parametrize("ending", [".new", ".compact"])
-def test_what_a_killed_process_left_beside_the_file_is_found(lab_file: DuckFile, ending: str) -> None:
+def test_what_a_killed_process_left_beside_the_file_is_found(lab_file: Store, ending: str) -> None:
     """Named with its path."""
     left = Path(lab_file.path + ending)
     if ending == ".compact":
@@ -141,7 +144,7 @@ def test_what_a_killed_process_left_beside_the_file_is_found(lab_file: DuckFile,
         ("DELETE FROM sessions", "1 turns of no session"),
     ],
 )
-def test_rows_that_belong_to_nothing_are_a_failure(lab_file: DuckFile, sql: str, words: str) -> None:
+def test_rows_that_belong_to_nothing_are_a_failure(lab_file: Store, sql: str, words: str) -> None:
     """Counted, by what they are."""
 
     def make(con: Con) -> None:
@@ -154,7 +157,7 @@ def test_rows_that_belong_to_nothing_are_a_failure(lab_file: DuckFile, sql: str,
     assert [(finding.level, finding.subject) for finding in found] == [("fail", "tables")]
 
 
-def test_each_damaged_session_is_named(lab_file: DuckFile) -> None:
+def test_each_damaged_session_is_named(lab_file: Store) -> None:
     """Of three sessions the one whose message was changed, and nothing about the others."""
 
     def make(con: Con) -> None:
@@ -168,7 +171,7 @@ def test_each_damaged_session_is_named(lab_file: DuckFile) -> None:
     assert "t-two" in finding.text
 
 
-def test_after_a_sweep_the_lab_is_still_well(lab_file: DuckFile) -> None:
+def test_after_a_sweep_the_lab_is_still_well(lab_file: Store) -> None:
     """Tombstones are nothing to worry about; a swept transcript is worth a warning."""
 
     def make(con: Con) -> None:
@@ -189,8 +192,30 @@ def test_after_a_sweep_the_lab_is_still_well(lab_file: DuckFile) -> None:
     assert (finding.level, finding.subject) == ("warn", "session Spring/kept")
 
 
-def test_a_file_of_another_schema_is_a_failure(lab_file: DuckFile) -> None:
+def test_a_file_of_another_schema_is_a_failure(lab_file: Store) -> None:
     """A step is missing in the file's own list."""
     lab_file.call(lambda con: con.execute("DELETE FROM schema_version WHERE version > 1") and None)
     (finding,) = unwell([each for each in examine(lab_file, low_disk_bytes=0) if each.subject == "schema"])
     assert finding.level == "fail"
+
+
+def test_the_doctor_says_what_matters_on_a_server(postgres_server: PostgresServer) -> None:
+    """Version, size, who we are there, whether rows are guarded, and that a power cut may harm it; no password."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PGPASSFILE", str(postgres_server.pass_file))
+        stores = Databases(postgres_server)
+        as_ana, as_owner = stores.place(user="ana"), stores.place()
+        with opened(as_ana) as ana, opened(as_owner) as owner:
+            found = {each.text: each.level for each in examine(ana)}
+            assert [level for text, level in found.items() if "row-level security holds for the role ana" in text] == [
+                "ok"
+            ]
+            assert [text for text in found if text.startswith(f"{ana.path}, ") and text.endswith(" MB")]
+            assert [text for text in found if re.match(r"PostgreSQL \d+", text)]
+            assert [level for text, level in found.items() if "fsync" in text] == ["warn"]
+            assert not [text for text in found if as_ana in text]
+            assert any("the role lab_owner is above it" in each.text for each in examine(owner))
+            owner.call(lambda con: con.execute("ALTER TABLE records DISABLE ROW LEVEL SECURITY") and None)
+            (bare,) = [each for each in examine(owner) if each.subject == "access"]
+            assert (bare.level, bare.text.split(":")[0]) == ("fail", "no row-level security on records")
+        stores.drop()

@@ -5,17 +5,15 @@ from __future__ import annotations
 from datetime import timedelta
 from functools import partial
 
-import duckdb
 import pytest
 from lab_rows import ANALYST, NOW, add, fork, grow, result, said, session, share, store, try_in_vain, use
 
 from campaign_lab.errors import NotFoundError
 from campaign_lab.sessions.lineage import Message, Node, conversation, lineage, tree
 from campaign_lab.store import tables
-from campaign_lab.store.engine import DuckFile
+from campaign_lab.store.connection import Con, Store
 from campaign_lab.store.rows import AttemptRow, SessionRow
 
-Con = duckdb.DuckDBPyConnection
 PSYCHOLOGIST = "customer-psychology-specialist"
 
 
@@ -35,7 +33,7 @@ def forest(con: Con) -> dict[str, SessionRow]:
     return {name: tables.select(con, SessionRow, "WHERE id = ?", [row.id])[0] for name, row in rows.items()}
 
 
-def test_a_line_names_each_turn_with_its_session_cell_and_maker(lab_file: DuckFile) -> None:
+def test_a_line_names_each_turn_with_its_session_cell_and_maker(lab_file: Store) -> None:
     """Root first: number, phase, session, purpose, parent, time, who, notebook and cell."""
     rows = lab_file.call(forest)
     lab_file.call(lambda con: share(con, rows["main"], "bob"))
@@ -48,7 +46,7 @@ def test_a_line_names_each_turn_with_its_session_cell_and_maker(lab_file: DuckFi
     assert (steps[0].notebook, steps[0].cell_id, steps[0].made_at) == ("angles.ipynb", "c1", NOW)
 
 
-def test_a_session_that_the_user_may_not_read_is_not_named(lab_file: DuckFile) -> None:
+def test_a_session_that_the_user_may_not_read_is_not_named(lab_file: Store) -> None:
     """Bob's fork still carries the turn, but no longer tells what ana calls the session that made it."""
     rows = lab_file.call(forest)
     steps = lab_file.call(lambda con: lineage(con, rows["Shorter"].tip_turn, "bob"))
@@ -58,7 +56,7 @@ def test_a_session_that_the_user_may_not_read_is_not_named(lab_file: DuckFile) -
     ]
 
 
-def test_the_root_has_no_line_and_an_unknown_turn_is_an_error(lab_file: DuckFile) -> None:
+def test_the_root_has_no_line_and_an_unknown_turn_is_an_error(lab_file: Store) -> None:
     """Nothing was said before the first turn; a turn that is not there is not an empty line."""
     assert lab_file.call(lambda con: lineage(con, None, "ana")) == []
     assert lab_file.call(lambda con: conversation(con, None)) == []
@@ -68,7 +66,7 @@ def test_the_root_has_no_line_and_an_unknown_turn_is_an_error(lab_file: DuckFile
 
 
 @pytest.mark.parametrize("start", ["main", "Emotional", "Shorter", "main 2"])
-def test_the_tree_is_the_same_from_every_session_in_it(lab_file: DuckFile, start: str) -> None:
+def test_the_tree_is_the_same_from_every_session_in_it(lab_file: Store, start: str) -> None:
     """Each after its parent, siblings by age, everybody's forks; sessions of another root are not in it."""
     rows = lab_file.call(forest)
     nodes = lab_file.call(lambda con: tree(con, rows[start]))
@@ -90,7 +88,7 @@ def costs_of(nodes: list[Node]) -> dict[str, float | None]:
     return {node.session: node.cost_usd for node in nodes}
 
 
-def test_a_node_costs_what_was_made_in_it(lab_file: DuckFile) -> None:
+def test_a_node_costs_what_was_made_in_it(lab_file: Store) -> None:
     """Its own turns and failed attempts, nothing that it carries; all nodes together are the whole ledger."""
 
     def check(con: Con) -> None:
@@ -112,7 +110,7 @@ def test_a_node_costs_what_was_made_in_it(lab_file: DuckFile) -> None:
     lab_file.call(check)
 
 
-def test_an_unknown_price_makes_a_cost_unknown_and_not_nought(lab_file: DuckFile) -> None:
+def test_an_unknown_price_makes_a_cost_unknown_and_not_nought(lab_file: Store) -> None:
     """Of that session only; a running attempt has no cost yet."""
 
     def check(con: Con) -> None:
@@ -128,7 +126,7 @@ def test_an_unknown_price_makes_a_cost_unknown_and_not_nought(lab_file: DuckFile
     lab_file.call(check)
 
 
-def test_a_session_that_renews_an_expired_one_is_its_child(lab_file: DuckFile) -> None:
+def test_a_session_that_renews_an_expired_one_is_its_child(lab_file: Store) -> None:
     """And a tombstone is shown as what it is."""
 
     def check(con: Con) -> None:
@@ -141,7 +139,7 @@ def test_a_session_that_renews_an_expired_one_is_its_child(lab_file: DuckFile) -
     lab_file.call(check)
 
 
-def test_a_circle_of_sessions_is_walked_once(lab_file: DuckFile) -> None:
+def test_a_circle_of_sessions_is_walked_once(lab_file: Store) -> None:
     """A damaged file does not hang the tree."""
 
     def check(con: Con) -> None:
@@ -152,7 +150,7 @@ def test_a_circle_of_sessions_is_walked_once(lab_file: DuckFile) -> None:
     lab_file.call(check)
 
 
-def test_what_an_agent_said_is_told_in_order(lab_file: DuckFile) -> None:
+def test_what_an_agent_said_is_told_in_order(lab_file: Store) -> None:
     """What it was told, the tools it used with their answers, and its report; the main agent's own side likewise."""
     rows = lab_file.call(forest)
     told = lab_file.call(lambda con: conversation(con, rows["Emotional"].tip_turn, ANALYST))
@@ -168,14 +166,14 @@ def test_what_an_agent_said_is_told_in_order(lab_file: DuckFile) -> None:
     assert main[2].text == "Report of t1"
 
 
-def test_an_agent_that_was_not_there_is_an_error_that_lists_those_who_were(lab_file: DuckFile) -> None:
+def test_an_agent_that_was_not_there_is_an_error_that_lists_those_who_were(lab_file: Store) -> None:
     """A wrong name is no silence."""
     lab_file.call(forest)
     with pytest.raises(NotFoundError, match=f"'poet'.*Known: {ANALYST}"):
         lab_file.call(lambda con: conversation(con, "t1", "poet"))
 
 
-def test_of_a_swept_turn_message_and_answer_are_left(lab_file: DuckFile) -> None:
+def test_of_a_swept_turn_message_and_answer_are_left(lab_file: Store) -> None:
     """The turns after it are told in full."""
 
     def check(con: Con) -> None:
@@ -191,7 +189,7 @@ def test_of_a_swept_turn_message_and_answer_are_left(lab_file: DuckFile) -> None
     lab_file.call(check)
 
 
-def test_why_the_psychologist_said_so_is_answered_from_any_fork(campaign: DuckFile) -> None:
+def test_why_the_psychologist_said_so_is_answered_from_any_fork(campaign: Store) -> None:
     """Real campaign: from the fork, and from the main session, the same words, with the pages that it had read."""
 
     def check(con: Con) -> None:
@@ -214,7 +212,7 @@ def test_why_the_psychologist_said_so_is_answered_from_any_fork(campaign: DuckFi
     campaign.call(check)
 
 
-def test_reports_stand_in_the_order_in_which_the_agents_were_called(lab_file: DuckFile) -> None:
+def test_reports_stand_in_the_order_in_which_the_agents_were_called(lab_file: Store) -> None:
     """Several runs of one agent in a turn: by the call, not by their random ids."""
 
     def check(con: Con) -> None:
@@ -223,7 +221,8 @@ def test_reports_stand_in_the_order_in_which_the_agents_were_called(lab_file: Du
         main = [said("assistant", [use(call, "Agent", {}) for call in calls], message_id="m")]
         main += [said("user", [result(call, "done") for call in calls])]
         row = grow(con, row, "t1")
-        con.execute("DELETE FROM entries")
+        for table in ("entries", "transcripts"):
+            con.execute(f"DELETE FROM {table}")
         store(con, "t1", "", main)
         for name, call in zip("cab", calls, strict=True):
             note = {"type": "agent_metadata", "agentType": "copy-creator", "toolUseId": call}
@@ -236,7 +235,7 @@ def test_reports_stand_in_the_order_in_which_the_agents_were_called(lab_file: Du
     lab_file.call(check)
 
 
-def test_a_step_of_a_turn_whose_session_is_gone_has_no_name(lab_file: DuckFile) -> None:
+def test_a_step_of_a_turn_whose_session_is_gone_has_no_name(lab_file: Store) -> None:
     """A damaged file is shown as far as it goes."""
 
     def check(con: Con) -> None:

@@ -15,6 +15,7 @@ from campaign_lab.sessions.portable import save
 from campaign_lab.store import schema
 from campaign_lab.store.engine import open_file
 
+pytestmark = pytest.mark.file_only("it is about files that an older version wrote")
 BEFORE = 2
 """The schema of those files."""
 

@@ -16,6 +16,7 @@ from typing import Any
 import duckdb
 import pytest
 from lab_rows import NOW, add, add_page, dump, fork, grow, ids, orphans, session, share, try_in_vain
+from stores import Stores, opened
 
 from campaign_lab.errors import StoreError
 from campaign_lab.rehearsal.server import RehearsalServer
@@ -25,10 +26,9 @@ from campaign_lab.sessions.lineage import conversation, lineage, tree
 from campaign_lab.sessions.portable import MARK, load, save
 from campaign_lab.sessions.verify import verify
 from campaign_lab.store import tables
-from campaign_lab.store.engine import DuckFile, open_file
+from campaign_lab.store.connection import Con, Store
+from campaign_lab.store.engine import open_file
 from campaign_lab.store.rows import SessionRow
-
-Con = duckdb.DuckDBPyConnection
 
 ROOT = Path(__file__).resolve().parents[2]
 SITES = ROOT / "data" / "sites"
@@ -57,11 +57,11 @@ lab.close()
 """
 
 
-def main_of(file: DuckFile, name: str = "main") -> SessionRow:
+def main_of(file: Store, name: str = "main") -> SessionRow:
     return file.call(lambda con: tables.select(con, SessionRow, "WHERE name = ?", [name])[0])
 
 
-def every_text(file: DuckFile) -> Iterator[str]:
+def every_text(file: Store) -> Iterator[str]:
     """Each value of each table, as text; bytes of pages are decoded."""
     for rows in file.call(dump).values():
         for row in rows:
@@ -69,22 +69,21 @@ def every_text(file: DuckFile) -> Iterator[str]:
 
 
 @pytest.fixture
-def other(tmp_path: Path) -> Iterator[DuckFile]:
+def other(stores: Stores) -> Iterator[Store]:
     """Another lab, empty."""
-    file = open_file(tmp_path / "other" / "lab.duckdb")
-    yield file
-    file.close()
+    with opened(stores.place("other.duckdb")) as store:
+        yield store
 
 
 @pytest.fixture
-def saved(campaign: DuckFile, tmp_path: Path) -> Path:
+def saved(campaign: Store, tmp_path: Path) -> Path:
     """The real campaign's main session, saved."""
     save(campaign, main_of(campaign), tmp_path / "saved.duckdb")
     return tmp_path / "saved.duckdb"
 
 
 def test_somebody_else_elsewhere_replays_it_and_goes_on(
-    campaign: DuckFile, saved: Path, tmp_path: Path, server: RehearsalServer
+    campaign: Store, saved: Path, tmp_path: Path, server: RehearsalServer
 ) -> None:
     """Another user, folder, lab and process, with an empty home: two replays without the SDK, then a new turn by the real CLI."""
     home = tmp_path / "home"
@@ -107,7 +106,7 @@ def test_somebody_else_elsewhere_replays_it_and_goes_on(
     assert told["problems"] == []
 
 
-def test_the_report_counts_what_is_in_the_file(campaign: DuckFile, tmp_path: Path) -> None:
+def test_the_report_counts_what_is_in_the_file(campaign: Store, tmp_path: Path) -> None:
     """Turns, records, pages, entries and size; the file is the only thing that is left in its folder."""
     path = tmp_path / "out" / "saved.duckdb"
     report = save(campaign, main_of(campaign), path)
@@ -121,7 +120,7 @@ def test_the_report_counts_what_is_in_the_file(campaign: DuckFile, tmp_path: Pat
     assert report.to_json()["path"] == str(path)
 
 
-def test_saving_changes_nothing_and_never_overwrites(campaign: DuckFile, saved: Path) -> None:
+def test_saving_changes_nothing_and_never_overwrites(campaign: Store, saved: Path) -> None:
     """The lab is as it was, and a file that is there already is left alone, whatever it is."""
     before = campaign.call(dump)
     for path, text in ((saved, None), (saved.with_name("notes.txt"), "mine"), (saved.with_name("link"), None)):
@@ -138,7 +137,7 @@ def test_saving_changes_nothing_and_never_overwrites(campaign: DuckFile, saved: 
 
 
 def test_no_secret_and_no_folder_of_this_machine_is_in_the_file(
-    campaign: DuckFile, saved: Path, server: RehearsalServer, tmp_path: Path
+    campaign: Store, saved: Path, server: RehearsalServer, tmp_path: Path
 ) -> None:
     """Neither the endpoint's token, nor anything that looks like a key, nor where the sites lie; all of it is looked through."""
     file = open_file(shutil.copyfile(saved, tmp_path / "look.duckdb"))
@@ -164,7 +163,7 @@ def test_no_secret_and_no_folder_of_this_machine_is_in_the_file(
     )  # the lab itself has it: the search finds what is there
 
 
-def test_notebook_folders_stay_behind(lab_file: DuckFile, other: DuckFile, tmp_path: Path) -> None:
+def test_notebook_folders_stay_behind(lab_file: Store, other: Store, tmp_path: Path) -> None:
     """Of a notebook only its name goes along."""
     where = "/home/ana/clients/a/angles.ipynb"
     row = lab_file.call(lambda con: grow(con, add(con, session(notebook=where)), "t1", notebook=where, cell_id="c1"))
@@ -175,7 +174,7 @@ def test_notebook_folders_stay_behind(lab_file: DuckFile, other: DuckFile, tmp_p
     assert not [text for text in every_text(other) if "/home/ana" in text]
 
 
-def test_taking_in_keeps_the_whole_line(campaign: DuckFile, saved: Path, other: DuckFile) -> None:
+def test_taking_in_keeps_the_whole_line(campaign: Store, saved: Path, other: Store) -> None:
     """Turns with their ids and keys, ledger, records, transcripts, pages and cached prefixes are the same, the owner is new."""
     row = load(other, saved, owner="bob")
     assert (row.owner, row.name, row.tip_turn) == ("bob", "main", main_of(campaign).tip_turn)
@@ -191,7 +190,7 @@ def test_taking_in_keeps_the_whole_line(campaign: DuckFile, saved: Path, other: 
     assert said
 
 
-def test_taking_in_twice_gives_the_same_session_once(saved: Path, other: DuckFile) -> None:
+def test_taking_in_twice_gives_the_same_session_once(saved: Path, other: Store) -> None:
     """Nothing is stored a second time, for the same owner and for another one."""
     first = load(other, saved, owner="bob")
     once = other.call(dump)
@@ -209,14 +208,14 @@ def test_taking_in_twice_gives_the_same_session_once(saved: Path, other: DuckFil
     ]
 
 
-def test_taking_ones_own_session_back_in_changes_nothing(campaign: DuckFile, saved: Path) -> None:
+def test_taking_ones_own_session_back_in_changes_nothing(campaign: Store, saved: Path) -> None:
     """In the lab that it was saved from, for its owner, it is there already."""
     before = campaign.call(dump)
     assert load(campaign, saved, owner="ana") == main_of(campaign)
     assert campaign.call(dump) == before
 
 
-def test_a_fork_brings_the_sessions_that_it_came_through(lab_file: DuckFile, other: DuckFile, tmp_path: Path) -> None:
+def test_a_fork_brings_the_sessions_that_it_came_through(lab_file: Store, other: Store, tmp_path: Path) -> None:
     """Its family tree elsewhere is the same line, without the turns that its parent made later."""
 
     def make(con: Con) -> SessionRow:
@@ -247,7 +246,7 @@ def test_a_fork_brings_the_sessions_that_it_came_through(lab_file: DuckFile, oth
     assert other.call(orphans) == []
 
 
-def test_only_the_line_goes_along(lab_file: DuckFile, other: DuckFile, tmp_path: Path) -> None:
+def test_only_the_line_goes_along(lab_file: Store, other: Store, tmp_path: Path) -> None:
     """No failed attempt, no other session, no page of another campaign, no claim and no trace of who looked at what."""
 
     def make(con: Con) -> SessionRow:
@@ -268,7 +267,7 @@ def test_only_the_line_goes_along(lab_file: DuckFile, other: DuckFile, tmp_path:
     assert other.call(dump)["audit"] == []
 
 
-def test_metadata_goes_along_and_the_life_begins_anew(lab_file: DuckFile, other: DuckFile, tmp_path: Path) -> None:
+def test_metadata_goes_along_and_the_life_begins_anew(lab_file: Store, other: Store, tmp_path: Path) -> None:
     """What was noted with a session survives as it was; a session that expired on the way can be worked with."""
     row = lab_file.call(lambda con: grow(con, add(con, session(metadata='{"client": "Ä", "n": 1}')), "t1"))
     save(lab_file, row, tmp_path / "s.duckdb")
@@ -280,7 +279,7 @@ def test_metadata_goes_along_and_the_life_begins_anew(lab_file: DuckFile, other:
     assert loaded.made_at == NOW
 
 
-def test_a_name_that_is_taken_gets_a_number(lab_file: DuckFile, other: DuckFile, tmp_path: Path) -> None:
+def test_a_name_that_is_taken_gets_a_number(lab_file: Store, other: Store, tmp_path: Path) -> None:
     """The owner's own session of that name keeps it."""
     row = lab_file.call(lambda con: grow(con, add(con, session()), "t1"))
     save(lab_file, row, tmp_path / "s.duckdb")
@@ -291,7 +290,7 @@ def test_a_name_that_is_taken_gets_a_number(lab_file: DuckFile, other: DuckFile,
 
 
 def test_a_newer_file_moves_the_session_on_and_an_older_one_not_back(
-    lab_file: DuckFile, other: DuckFile, tmp_path: Path
+    lab_file: Store, other: Store, tmp_path: Path
 ) -> None:
     """The same session, saved after its first and after its second turn."""
     early = lab_file.call(lambda con: grow(con, add(con, session()), "t1"))
@@ -305,9 +304,7 @@ def test_a_newer_file_moves_the_session_on_and_an_older_one_not_back(
     assert load(other, tmp_path / "early.duckdb", owner="ana") == second
 
 
-def test_a_session_that_went_on_differently_here_is_kept_beside(
-    lab_file: DuckFile, other: DuckFile, tmp_path: Path
-) -> None:
+def test_a_session_that_went_on_differently_here_is_kept_beside(lab_file: Store, other: Store, tmp_path: Path) -> None:
     """Neither line is lost: the file's becomes a session of its own, again the same one when it is taken in again."""
     early = lab_file.call(lambda con: grow(con, add(con, session()), "t1"))
     save(lab_file, early, tmp_path / "early.duckdb")
@@ -321,7 +318,7 @@ def test_a_session_that_went_on_differently_here_is_kept_beside(
     assert other.call(orphans) == []
 
 
-def test_what_was_swept_here_comes_back(lab_file: DuckFile, other: DuckFile, tmp_path: Path) -> None:
+def test_what_was_swept_here_comes_back(lab_file: Store, other: Store, tmp_path: Path) -> None:
     """A tombstone is not the session: the file brings it back with its turns, and costs are not booked twice."""
     row = lab_file.call(lambda con: grow(con, add(con, session()), "t1"))
     save(lab_file, row, tmp_path / "s.duckdb")
@@ -338,9 +335,7 @@ def test_what_was_swept_here_comes_back(lab_file: DuckFile, other: DuckFile, tmp
     assert lab_file.call(lambda con: verify(con, loaded)) == []
 
 
-def test_a_session_without_transcripts_goes_along_and_replays(
-    lab_file: DuckFile, other: DuckFile, tmp_path: Path
-) -> None:
+def test_a_session_without_transcripts_goes_along_and_replays(lab_file: Store, other: Store, tmp_path: Path) -> None:
     """After a sweep that kept the records: no fault, only the remark that nothing can be built on it."""
     row = lab_file.call(lambda con: grow(con, add(con, session()), "t1"))
     lab_file.call(lambda con: [con.execute(f"DELETE FROM {table}") for table in ("entries", "transcripts")] and None)
@@ -349,9 +344,7 @@ def test_a_session_without_transcripts_goes_along_and_replays(
     assert [problem.info for problem in other.call(lambda con: verify(con, loaded))] == [True]
 
 
-def test_a_handle_that_stands_further_back_saves_only_so_far(
-    lab_file: DuckFile, other: DuckFile, tmp_path: Path
-) -> None:
+def test_a_handle_that_stands_further_back_saves_only_so_far(lab_file: Store, stores: Stores, tmp_path: Path) -> None:
     """Standing at a fork's own first checkpoint, or even before it."""
 
     def make(con: Con) -> SessionRow:
@@ -362,15 +355,14 @@ def test_a_handle_that_stands_further_back_saves_only_so_far(
     for tip, turns in (("t2", {"t1", "t2"}), ("t1", {"t1"}), (None, set[str]())):
         path = tmp_path / f"{tip}.duckdb"
         save(lab_file, replace(child, tip_turn=tip), path)
-        lab = open_file(tmp_path / f"lab-{tip}.duckdb")
-        loaded = load(lab, path, owner="ana")
-        assert loaded.tip_turn == tip
-        assert lab.call(lambda con: ids(con, "turns")) == turns
-        assert lab.call(orphans) == []
-        lab.close()
+        with opened(stores.place(f"lab-{tip}.duckdb")) as lab:
+            loaded = load(lab, path, owner="ana")
+            assert loaded.tip_turn == tip
+            assert lab.call(lambda con: ids(con, "turns")) == turns
+            assert lab.call(orphans) == []
 
 
-def test_saved_again_elsewhere_it_is_the_same_line(lab_file: DuckFile, other: DuckFile, tmp_path: Path) -> None:
+def test_saved_again_elsewhere_it_is_the_same_line(lab_file: Store, other: Store, tmp_path: Path) -> None:
     """From lab to file to lab to file: what a file holds does not change on the way."""
     row = lab_file.call(lambda con: grow(con, grow(con, add(con, session()), "t1"), "t2"))
     lab_file.call(add_page)
@@ -470,7 +462,7 @@ def saved_by_hand(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize("kind", WRONG)
 def test_a_wrong_file_is_refused_and_nothing_is_taken_in(
-    kind: str, saved_by_hand: Path, other: DuckFile, tmp_path: Path
+    kind: str, saved_by_hand: Path, other: Store, tmp_path: Path
 ) -> None:
     """The error names the file and what is wrong with it; the lab is as it was, and so is the file."""
     make, words = WRONG[kind]
@@ -489,7 +481,7 @@ def test_a_wrong_file_is_refused_and_nothing_is_taken_in(
 
 @pytest.mark.parametrize(("column", "value"), [("answer", "something else"), ("leaf_uuid", "x"), ("phase", "copy")])
 def test_a_file_cannot_get_at_a_turn_by_bearing_its_id(
-    column: str, value: str, saved_by_hand: Path, other: DuckFile
+    column: str, value: str, saved_by_hand: Path, other: Store
 ) -> None:
     """A turn of that id that differs from the one here is refused: it is somebody else's, or the file was made up."""
     other.call(lambda con: grow(con, add(con, session(owner="eve")), "t1", **{column: value}))
@@ -499,7 +491,7 @@ def test_a_file_cannot_get_at_a_turn_by_bearing_its_id(
     assert other.call(dump) == before
 
 
-def test_the_mark_is_only_in_the_file(saved_by_hand: Path, other: DuckFile) -> None:
+def test_the_mark_is_only_in_the_file(saved_by_hand: Path, other: Store) -> None:
     """A lab that took a session in cannot be mistaken for a saved session, and the file says who saved it and when."""
     load(other, saved_by_hand, owner="bob")
     assert not [text for text in every_text(other) if f'"{MARK}"' in text]

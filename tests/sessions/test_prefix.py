@@ -7,18 +7,18 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
+from stores import Stores, stores_of
 
 from campaign_lab import Brief, Lab
 from campaign_lab.errors import TurnFailed
@@ -60,26 +60,25 @@ def recording(faults: Callable[[Ask, int], Fault | None] | None = None) -> Itera
 
 @dataclass
 class Campaign:
-    """A lab file with a research and a question after it, and what they sent."""
+    """A lab with a research and a question after it, and what they sent."""
 
-    path: Path
-    brief: Brief
-    wire: dict[str, list[Any]] = field(default_factory=dict)
+    kept: str
+    wire: dict[str, list[Any]]
 
 
 @pytest.fixture(scope="module")
-def recorded(tmp_path_factory: pytest.TempPathFactory) -> Campaign:
+def recorded(
+    store_kind: str, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
+) -> Iterator[Campaign]:
     """The campaign that every test here starts from."""
-    campaign = Campaign(tmp_path_factory.mktemp("recorded") / "lab.duckdb", Brief.load(BRIEF))
-    with recording() as server:
+    with stores_of(store_kind, tmp_path_factory.mktemp("recorded"), request) as stores, recording() as server:
         endpoint = RehearsalEndpoint(server, now=lambda: START)
-        lab = Lab(campaign.path, user="ana", endpoint=endpoint, now=lambda: START)
-        base = lab.session(campaign.brief)
+        lab = Lab(stores.place(user="ana"), user="ana", endpoint=endpoint, now=lambda: START)
+        base = lab.session(Brief.load(BRIEF))
         lab.run_sync(base.run("research"))
         lab.run_sync(base.ask(QUESTION))
         lab._context.engine.close()
-        campaign.wire.update(server.wire)
-    return campaign
+        yield Campaign(stores.kept(), dict(server.wire))
 
 
 @dataclass
@@ -108,16 +107,15 @@ class Bench:
 
 
 @pytest.fixture
-def open_copy(recorded: Campaign, tmp_path: Path, clock: Any) -> Iterator[Callable[..., Bench]]:
+def open_copy(recorded: Campaign, stores: Stores, clock: Any) -> Iterator[Callable[..., Bench]]:
     """Opens a copy of the campaign; ``faults`` may fail requests."""
-    path = tmp_path / "lab.duckdb"
-    shutil.copy(recorded.path, path)
+    stores.copy(recorded.kept)
     made: list[tuple[Lab, Recorder]] = []
 
     def opened(faults: Callable[[Ask, int], Fault | None] | None = None) -> Bench:
         server = Recorder(faults)
         server.start()
-        lab = Lab(path, user="ana", endpoint=RehearsalEndpoint(server, now=clock), now=clock)
+        lab = Lab(stores.place(user="ana"), user="ana", endpoint=RehearsalEndpoint(server, now=clock), now=clock)
         made.append((lab, server))
         return Bench(lab, lab.open("main"), server, recorded.wire)
 
@@ -219,7 +217,7 @@ def test_from_another_working_folder(
 ELSEWHERE = """
 import json, sys
 from pathlib import Path
-sys.path.insert(0, sys.argv[1])
+sys.path[:0] = [sys.argv[1], str(Path(sys.argv[1]).parent)]
 from test_prefix import AGAIN, Lab, RehearsalEndpoint, recording
 with recording() as server, Lab(sys.argv[3], user="ben", endpoint=RehearsalEndpoint(server)) as lab:
     fork = lab.open(Path(sys.argv[2])).fork("On the other machine")

@@ -1,10 +1,9 @@
-"""Several processes work in one lab file: nothing is lost or doubled, one turn is paid once, and kill -9 harms nothing."""
+"""Several processes work in one lab: nothing is lost or doubled, one turn is paid once, and kill -9 harms nothing."""
 
 from __future__ import annotations
 
 import multiprocessing
 import random
-import shutil
 import sys
 import time
 from collections import Counter
@@ -14,9 +13,11 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
+from stores import Stores
+
 from campaign_lab import Lab
 from campaign_lab.store import tables
-from campaign_lab.store.engine import DuckFile
+from campaign_lab.store.connection import Store
 from campaign_lab.store.rows import AttemptRow, RequestRow, SessionRow, TurnRow
 
 sys.path.insert(0, str(Path(__file__).parent))  # the processes that a test starts find session_workers there
@@ -25,13 +26,15 @@ import session_workers
 
 PROCESSES = multiprocessing.get_context("forkserver")
 PROCESSES.set_forkserver_preload(session_workers.PRELOAD)
-KILLS, AT_ONCE, SEED = 50, 2, 20261122
+KILLS = {"file": 50, "server": 16}
+"""Fewer on a server: there a writer that dies holds nothing that others need."""
+AT_ONCE, SEED = 2, 20261122
 
 
-def started(target: Any, path: Path, *given: Any) -> tuple[Any, Connection]:
-    """A process at work on the file, and the pipe on which it tells."""
+def started(target: Any, place: str, *given: Any) -> tuple[Any, Connection]:
+    """A process at work on the lab, and the pipe on which it tells."""
     ours, its = PROCESSES.Pipe()
-    process = PROCESSES.Process(target=target, args=(str(path), its, *given))
+    process = PROCESSES.Process(target=target, args=(place, its, *given))
     process.start()
     its.close()
     return process, ours
@@ -47,12 +50,12 @@ def told_by(pipe: Connection) -> Iterator[Any]:
 
 
 @contextmanager
-def opened(path: Path, **options: Any) -> Iterator[Lab]:
-    with Lab(path, user="ana", endpoint="rehearsal", **options) as lab:
+def lab_at(place: str, **options: Any) -> Iterator[Lab]:
+    with Lab(place, user="ana", endpoint="rehearsal", **options) as lab:
         yield lab
 
 
-def rows(file: DuckFile, table: type, rest: str = "") -> list[Any]:
+def rows(file: Store, table: type, rest: str = "") -> list[Any]:
     return file.call(lambda con: tables.select(con, table, rest))
 
 
@@ -67,7 +70,7 @@ def assert_sound(lab: Lab) -> None:
         )
         == 1
     )
-    doubled = "SELECT uuid FROM entries WHERE uuid IS NOT NULL GROUP BY ALL HAVING count(*) > 1"
+    doubled = "SELECT uuid FROM entries WHERE uuid IS NOT NULL GROUP BY uuid HAVING count(*) > 1"
     gaps = "SELECT session_id FROM entries GROUP BY session_id, subpath HAVING count(*) <> max(seq) + 1"
     for sql in (doubled, gaps):
         assert file.call(lambda con, sql=sql: con.execute(sql).fetchall()) == []
@@ -75,11 +78,10 @@ def assert_sound(lab: Lab) -> None:
         assert lab.open(row.id).verify() == []
 
 
-def test_processes_with_the_real_cli_lose_and_double_nothing(researched_file: Path, tmp_path: Path, clock: Any) -> None:
+def test_processes_with_the_real_cli_lose_and_double_nothing(researched_stores: Stores, clock: Any) -> None:
     """Three processes ask the same question at once, which is paid once, and then work in forks of their own."""
-    path = tmp_path / "lab.duckdb"
-    shutil.copy(researched_file, path)
-    working = [started(session_workers.talk, path, f"Worker {n}", 2) for n in range(3)]
+    place = researched_stores.place(user="ana")
+    working = [started(session_workers.talk, place, f"Worker {n}", 2) for n in range(3)]
     for _, pipe in working:
         pipe.send("go")
     told = [list(told_by(pipe)) for _, pipe in working]
@@ -87,7 +89,7 @@ def test_processes_with_the_real_cli_lose_and_double_nothing(researched_file: Pa
         process.join(60)
         assert process.exitcode == 0
 
-    with opened(path, now=clock) as lab:
+    with lab_at(place, now=clock) as lab:
         file = lab._context.engine
         shared = [(key, replayed) for each in told for kind, key, replayed in each if kind == "shared"]
         assert sorted(replayed for _, replayed in shared) == [False, True, True]
@@ -109,13 +111,14 @@ def test_processes_with_the_real_cli_lose_and_double_nothing(researched_file: Pa
         assert_sound(lab)
 
 
-def test_what_a_killed_process_was_told_is_stored(tmp_path: Path) -> None:
-    """Two write at a time and are killed at random moments, fifty in all: each acknowledged row stands, all sessions prove."""
-    path, chance = tmp_path / "lab.duckdb", random.Random(SEED)
+def test_what_a_killed_process_was_told_is_stored(stores: Stores) -> None:
+    """Two write at a time and are killed at random moments, over and over: each acknowledged row stands, all sessions prove."""
+    place, chance = stores.place(user="ana"), random.Random(SEED)
     acknowledged: list[tuple[str, str]] = []
     deaths: list[int | None] = []
-    for place in range(KILLS // AT_ONCE):
-        working = [started(session_workers.write_until, path, place * AT_ONCE + n, 60.0) for n in range(AT_ONCE)]
+    kills = KILLS[stores.kind]
+    for pair in range(kills // AT_ONCE):
+        working = [started(session_workers.write_until, place, pair * AT_ONCE + n, 60.0) for n in range(AT_ONCE)]
         for process, pipe in working:
             heard = told_by(pipe)
             acknowledged += [next(heard)[:2] for _ in range(chance.randrange(2, 14))]
@@ -124,9 +127,9 @@ def test_what_a_killed_process_was_told_is_stored(tmp_path: Path) -> None:
             acknowledged += [each[:2] for each in heard]
             process.join(30)
             deaths.append(process.exitcode)
-    assert deaths == [-9] * KILLS
+    assert deaths == [-9] * kills
 
-    with opened(path) as lab:
+    with lab_at(place) as lab:
         file = lab._context.engine
         stored = {
             "turn": {row.id for row in rows(file, TurnRow)},

@@ -7,6 +7,7 @@ from datetime import timedelta
 
 import pytest
 from lab_rows import NOW, PAGE, add, fork, grow, said, session, share, store, use
+from stores import by_hand
 
 from campaign_lab import Lab
 from campaign_lab.sessions.sweep import sweep
@@ -48,7 +49,7 @@ def test_a_session_shows_what_its_own_line_asked_for(make_lab: MakeLab) -> None:
             met(con, url)
         share(con, base, "ben")
 
-    lab._context.engine.call(make)
+    by_hand(lab, make)
     assert seen(bens) == seen(lab) == [(PAGE, "read")]
     assert seen(lab, "secret plans") == [(PAGE, "read"), ("https://rival.example/", "read")]
     assert lab.pages(lab.open("main", from_start=True)).empty
@@ -72,7 +73,7 @@ def test_an_address_counts_as_it_was_met_last(rows: list[dict[str, object]], sta
         for row in rows:
             met(con, PAGE, **row)  # type: ignore[arg-type]
 
-    lab._context.engine.call(make)
+    by_hand(lab, make)
     assert seen(lab) == [(PAGE, state)]
 
 
@@ -86,9 +87,9 @@ def test_a_page_that_an_address_leads_to_counts_once(make_lab: MakeLab) -> None:
         met(con, home, asked=PAGE)
         met(con, home, asked="https://a.example/old", hour=1)
 
-    lab._context.engine.call(make)
+    by_hand(lab, make)
     assert seen(lab) == [(home, "read")]
-    lab._context.engine.call(lambda con: met(con, "https://a.example/old", error="it is gone", hour=2))
+    by_hand(lab, lambda con: met(con, "https://a.example/old", error="it is gone", hour=2))
     assert seen(lab) == [(home, "read"), ("https://a.example/old", "refused")]
 
 
@@ -103,7 +104,7 @@ def test_when_the_conversations_were_swept_the_owner_sees_the_campaign_and_other
         met(con, "https://bens.example/", owner="ben")
         sweep(con, now=NOW + timedelta(days=30), grace_s=0, keep_records=True, dry_run=False)
 
-    lab._context.engine.call(make)
+    by_hand(lab, make)
     assert seen(lab) == [(PAGE, "read"), ("https://rival.example/", "read")]
     assert seen(bens) == []
 
@@ -113,7 +114,7 @@ def test_a_real_campaign_shows_each_page_that_it_read(lab_of: MakeLab) -> None:
     lab = lab_of()
     main = lab.open("main")
     table = lab.pages(main)
-    pages = lab._context.engine.call(lambda con: tables.pages_of(con, "ana", main.brief.campaign))
+    pages = by_hand(lab, lambda con: tables.pages_of(con, "ana", main.brief.campaign))
     assert set(table[table["state"] == "read"]["url"]) == {page.url for page in pages}
     assert table["url"][0] == main.brief.url
     assert lab.pages(main.fork("again", at="research")).equals(table)

@@ -6,10 +6,10 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable
-from pathlib import Path
 
 import psutil
 import pytest
+from stores import Stores
 
 from campaign_lab import Brief, Lab
 from campaign_lab.agents.events import Event, TurnStarted
@@ -47,7 +47,7 @@ def test_a_second_run_replays_without_a_request_or_a_process(
 
 
 def test_replay_works_in_another_process_and_sends_nothing_when_told_to_refuse(
-    researched: tuple[Lab, Session], tmp_path: Path, termwick: Brief
+    researched: tuple[Lab, Session], stores: Stores, termwick: Brief
 ) -> None:
     """A new process with on_miss="refuse" replays the stored turn and refuses the next phase before it starts anything."""
     lab, _ = researched
@@ -60,7 +60,7 @@ def test_replay_works_in_another_process_and_sends_nothing_when_told_to_refuse(
         "try:\n    lab.run_sync(base.run('strategy'))\nexcept ReplayMiss as error:\n    print(error)\n"
         "print('claude_agent_sdk' in sys.modules)\n"
     )
-    command = [sys.executable, "-c", script, str(tmp_path / "lab.duckdb"), termwick.to_json()]
+    command = [sys.executable, "-c", script, stores.place(user="ana"), termwick.to_json()]
     done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
     replayed, refusal, imported = done.stdout.strip().splitlines()
     assert replayed == "True"

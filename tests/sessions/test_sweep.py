@@ -11,29 +11,27 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
-import duckdb
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from lab_rows import NOW, add, add_page, dump, fork, grow, ids, orphans, session, share, try_in_vain
+from stores import opened
 
 from campaign_lab.sessions.sweep import SweepReport, sweep
 from campaign_lab.sessions.turns import load_turn
 from campaign_lab.store import tables
-from campaign_lab.store.engine import DuckFile
+from campaign_lab.store.connection import Con, Store
 from campaign_lab.store.rows import SessionRow, TurnRow
 
 DAY_S = 86_400.0
 LATER = NOW + timedelta(days=30)
-Con = duckdb.DuckDBPyConnection
-
 SWEEPER = """
 import json, sys
 from datetime import datetime
 from campaign_lab.sessions.sweep import sweep
-from campaign_lab.store.engine import open_file
+from campaign_lab.store.place import open_store
 
-file, now = open_file(sys.argv[1]), datetime.fromisoformat(sys.argv[2])
+file, now = open_store(sys.argv[1]), datetime.fromisoformat(sys.argv[2])
 print("ready", flush=True)
 sys.stdin.readline()
 report = file.call(lambda con: sweep(con, now=now, grace_s=0, keep_records=False, dry_run=False))
@@ -60,7 +58,7 @@ def costs(con: Con) -> dict[tuple[str, str], float]:
     return {(campaign, name): cost for campaign, name, cost in con.execute(sql).fetchall()}
 
 
-def test_an_expired_session_goes_with_all_that_only_it_stands_on(lab_file: DuckFile) -> None:
+def test_an_expired_session_goes_with_all_that_only_it_stands_on(lab_file: Store) -> None:
     """Turns, records, transcripts of agents, cached prefixes, pages and shares go; a tombstone and the ledger stay."""
 
     def check(con: Con) -> None:
@@ -90,7 +88,7 @@ def test_an_expired_session_goes_with_all_that_only_it_stands_on(lab_file: DuckF
     [({}, NOW + timedelta(hours=1, days=1)), ({"pinned": True}, LATER), ({"ttl_seconds": None}, LATER)],
     ids=["within the grace", "pinned", "without an end"],
 )
-def test_a_session_that_may_stay_is_left_as_it_is(lab_file: DuckFile, changes: dict[str, Any], now: datetime) -> None:
+def test_a_session_that_may_stay_is_left_as_it_is(lab_file: Store, changes: dict[str, Any], now: datetime) -> None:
     """The last moment of the grace still belongs to the session; pinned ones and those without a life never go."""
 
     def check(con: Con) -> None:
@@ -104,7 +102,7 @@ def test_a_session_that_may_stay_is_left_as_it_is(lab_file: DuckFile, changes: d
     lab_file.call(check)
 
 
-def test_a_living_fork_keeps_its_line_and_not_what_its_parent_did_later(lab_file: DuckFile) -> None:
+def test_a_living_fork_keeps_its_line_and_not_what_its_parent_did_later(lab_file: Store) -> None:
     """Bob's fork lives; ana's session has expired: the research stays for bob, with its pages, and ana's strategy goes."""
 
     def check(con: Con) -> None:
@@ -127,7 +125,7 @@ def test_a_living_fork_keeps_its_line_and_not_what_its_parent_did_later(lab_file
     lab_file.call(check)
 
 
-def test_when_the_last_fork_goes_so_does_what_was_kept_for_it(lab_file: DuckFile) -> None:
+def test_when_the_last_fork_goes_so_does_what_was_kept_for_it(lab_file: Store) -> None:
     """A later sweep takes the turns of a session that was swept before, and nothing points at them any more."""
 
     def check(con: Con) -> None:
@@ -146,7 +144,7 @@ def test_when_the_last_fork_goes_so_does_what_was_kept_for_it(lab_file: DuckFile
     lab_file.call(check)
 
 
-def test_a_fork_from_the_root_keeps_the_pages_of_its_root_session(lab_file: DuckFile) -> None:
+def test_a_fork_from_the_root_keeps_the_pages_of_its_root_session(lab_file: Store) -> None:
     """Pages of a line are kept under the root session's owner, so a living fork needs them even without a turn."""
 
     def check(con: Con) -> None:
@@ -159,7 +157,7 @@ def test_a_fork_from_the_root_keeps_the_pages_of_its_root_session(lab_file: Duck
     lab_file.call(check)
 
 
-def test_pages_of_a_campaign_stay_while_one_of_its_sessions_lives(lab_file: DuckFile) -> None:
+def test_pages_of_a_campaign_stay_while_one_of_its_sessions_lives(lab_file: Store) -> None:
     """Two sessions of one campaign, one expired: its turns go, the pages do not."""
 
     def check(con: Con) -> None:
@@ -173,7 +171,7 @@ def test_pages_of_a_campaign_stay_while_one_of_its_sessions_lives(lab_file: Duck
     lab_file.call(check)
 
 
-def test_kept_records_still_replay_when_the_transcripts_are_gone(lab_file: DuckFile) -> None:
+def test_kept_records_still_replay_when_the_transcripts_are_gone(lab_file: Store) -> None:
     """With keep_records only transcripts and cached prefixes go; a second sweep finds nothing left."""
 
     def check(con: Con) -> None:
@@ -196,7 +194,7 @@ def test_kept_records_still_replay_when_the_transcripts_are_gone(lab_file: DuckF
     lab_file.call(check)
 
 
-def test_keeping_records_keeps_the_transcripts_that_a_living_fork_stands_on(lab_file: DuckFile) -> None:
+def test_keeping_records_keeps_the_transcripts_that_a_living_fork_stands_on(lab_file: Store) -> None:
     """The fork could not go on without them."""
 
     def check(con: Con) -> None:
@@ -210,7 +208,7 @@ def test_keeping_records_keeps_the_transcripts_that_a_living_fork_stands_on(lab_
 
 
 @pytest.mark.parametrize("keep_records", [False, True])
-def test_a_dry_run_counts_the_same_and_changes_nothing(lab_file: DuckFile, keep_records: bool) -> None:
+def test_a_dry_run_counts_the_same_and_changes_nothing(lab_file: Store, keep_records: bool) -> None:
     """What it would take is what a sweep then takes."""
 
     def check(con: Con) -> None:
@@ -230,7 +228,7 @@ def test_a_dry_run_counts_the_same_and_changes_nothing(lab_file: DuckFile, keep_
     lab_file.call(check)
 
 
-def test_failed_attempts_lose_their_transcripts_and_running_ones_lose_nothing(lab_file: DuckFile) -> None:
+def test_failed_attempts_lose_their_transcripts_and_running_ones_lose_nothing(lab_file: Store) -> None:
     """Failed before the grace: gone, though the session lives; failed since, or running: kept. All stay booked."""
 
     def check(con: Con) -> None:
@@ -248,7 +246,7 @@ def test_failed_attempts_lose_their_transcripts_and_running_ones_lose_nothing(la
     lab_file.call(check)
 
 
-def test_a_session_with_a_running_turn_is_not_taken(lab_file: DuckFile) -> None:
+def test_a_session_with_a_running_turn_is_not_taken(lab_file: Store) -> None:
     """It expired while its turn runs: line, brief and pages stay until the turn has ended."""
 
     def check(con: Con) -> None:
@@ -262,7 +260,7 @@ def test_a_session_with_a_running_turn_is_not_taken(lab_file: DuckFile) -> None:
     lab_file.call(check)
 
 
-def test_a_renewing_session_keeps_what_it_took_over(lab_file: DuckFile) -> None:
+def test_a_renewing_session_keeps_what_it_took_over(lab_file: Store) -> None:
     """It replays turns of the expired session, so its tip stands on them, or a turn that runs right now does."""
 
     def check(con: Con) -> None:
@@ -280,7 +278,7 @@ def test_a_renewing_session_keeps_what_it_took_over(lab_file: DuckFile) -> None:
     lab_file.call(check)
 
 
-def test_a_deleted_session_is_taken_without_waiting_for_its_end(lab_file: DuckFile) -> None:
+def test_a_deleted_session_is_taken_without_waiting_for_its_end(lab_file: Store) -> None:
     """Its owner marked it as swept: the next sweep takes its turns, empties it, and keeps the time at which it was deleted."""
 
     def check(con: Con) -> None:
@@ -294,7 +292,7 @@ def test_a_deleted_session_is_taken_without_waiting_for_its_end(lab_file: DuckFi
     lab_file.call(check)
 
 
-def test_a_turn_that_moved_to_a_fork_keeps_its_cost_there(lab_file: DuckFile) -> None:
+def test_a_turn_that_moved_to_a_fork_keeps_its_cost_there(lab_file: Store) -> None:
     """Its attempt began in the named session, its turn ended in an automatic fork: the fork goes on bearing the cost."""
 
     def check(con: Con) -> None:
@@ -310,8 +308,8 @@ def test_a_turn_that_moved_to_a_fork_keeps_its_cost_there(lab_file: DuckFile) ->
     lab_file.call(check)
 
 
-def test_two_sweepers_at_once_do_each_job_once(lab_file: DuckFile) -> None:
-    """Two processes sweep the same file at the same moment: together they report each session once."""
+def test_two_sweepers_at_once_do_each_job_once(lab_file: Store) -> None:
+    """Two processes sweep the same lab at the same moment: together they report each session once."""
 
     def make(con: Con) -> None:
         for n in range(20):
@@ -334,13 +332,12 @@ def test_two_sweepers_at_once_do_each_job_once(lab_file: DuckFile) -> None:
     assert sorted(report["sessions"] for report in reports) == [0, 20]
     assert sum(report["turns"] for report in reports) == 20
     assert sum(report["pages"] for report in reports) == 20
-    again = DuckFile(lab_file.path)
-    assert again.call(costs) == before
-    assert again.call(orphans) == []
-    again.close()
+    with opened(lab_file.path) as again:
+        assert again.call(costs) == before
+        assert again.call(orphans) == []
 
 
-def test_a_sweep_that_breaks_off_takes_nothing(lab_file: DuckFile) -> None:
+def test_a_sweep_that_breaks_off_takes_nothing(lab_file: Store) -> None:
     """It is one transaction."""
     lab_file.call(lambda con: grow(con, add(con, session()), "t1"))
     before = lab_file.call(dump)
@@ -358,7 +355,7 @@ class Undo(Exception):
     """Ends an example without leaving a trace in the file."""
 
 
-def undone(file: DuckFile, work: Callable[[Con], None]) -> None:
+def undone(file: Store, work: Callable[[Con], None]) -> None:
     def run(con: Con) -> None:
         work(con)
         raise Undo
@@ -369,7 +366,7 @@ def undone(file: DuckFile, work: Callable[[Con], None]) -> None:
 
 @settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(seed=st.integers(0, 2**32), keep_records=st.booleans())
-def test_no_sweep_ever_harms_a_living_session(lab_file: DuckFile, seed: int, keep_records: bool) -> None:
+def test_no_sweep_ever_harms_a_living_session(lab_file: Store, seed: int, keep_records: bool) -> None:
     """Any forest of forks, any of them living: each living line is whole, nothing is orphaned, no cost changes."""
     chance = random.Random(seed)
 

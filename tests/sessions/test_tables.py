@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import subprocess
 import sys
@@ -10,15 +11,17 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import fields, replace
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from stores import Stores, opened
 
 from campaign_lab.store import tables
-from campaign_lab.store.engine import DuckFile, open_file
+from campaign_lab.store.connection import Store
+from campaign_lab.store.dialect import INSTEAD, ZERO
+from campaign_lab.store.place import open_store
 from campaign_lab.store.rows import PageRow, SessionRow, TurnRow
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
@@ -26,6 +29,8 @@ SESSION = SessionRow(
     id="s1", owner="ana", campaign="Spring", url="https://a.example/", name="main", endpoint="rehearsal-1", model="m",
     parent_session=None, start_turn=None, tip_turn=None, purpose="", automatic=False, brief="{}", made_at=NOW,
 )  # fmt: skip
+EXAMPLES = itertools.count()
+"""Each example of a property has a lab of its own."""
 FORK = replace(SESSION, id="f1", parent_session="s1", start_turn="t1", tip_turn="t1", purpose="Calm", name="Calm")
 
 RACER = """
@@ -34,12 +39,12 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import datetime
 from campaign_lab.store import tables
-from campaign_lab.store.engine import open_file
+from campaign_lab.store.place import open_store
 from campaign_lab.store.rows import SessionRow
 
 path, me, what, data = sys.argv[1], sys.argv[2], sys.argv[3], json.loads(sys.argv[4])
 row = SessionRow(**{**data, "made_at": datetime.fromisoformat(data["made_at"])})
-file = open_file(path)
+file = open_store(path)
 barrier = threading.Barrier(4)
 
 def race(n):
@@ -58,27 +63,26 @@ file.close()
 
 
 @pytest.fixture
-def file(tmp_path: Path) -> Iterator[DuckFile]:
-    """A new lab file."""
-    opened = open_file(tmp_path / "lab.duckdb")
-    yield opened
-    opened.close()
+def file(stores: Stores) -> Iterator[Store]:
+    """A new lab."""
+    with opened(stores.place()) as store:
+        yield store
 
 
-def insert(file: DuckFile, *rows: SessionRow | TurnRow | PageRow) -> None:
+def insert(file: Store, *rows: SessionRow | TurnRow | PageRow) -> None:
     for row in rows:
         file.call(lambda con, each=row: tables.insert(con, [each]))  # type: ignore[misc]
 
 
-def sessions(file: DuckFile) -> list[SessionRow]:
+def sessions(file: Store) -> list[SessionRow]:
     return file.call(lambda con: tables.select(con, SessionRow, "ORDER BY made_at, id"))
 
 
-def get_session(file: DuckFile, row: SessionRow, *, expired: bool = False) -> SessionRow:
+def get_session(file: Store, row: SessionRow, *, expired: bool = False) -> SessionRow:
     return file.call(lambda con: tables.get_or_create_session(con, row, lambda _: expired))
 
 
-def get_fork(file: DuckFile, row: SessionRow) -> SessionRow:
+def get_fork(file: Store, row: SessionRow) -> SessionRow:
     return file.call(lambda con: tables.get_or_create_fork(con, row, lambda _row: False))
 
 
@@ -91,7 +95,7 @@ def turn(name: str, parent: str | None = None, session: str = "s1", **changed: A
     return replace(row, **changed)
 
 
-def move(file: DuckFile, row: TurnRow) -> SessionRow:
+def move(file: Store, row: TurnRow) -> SessionRow:
     """Stores the turn and moves the tip, as a finished run does: in one transaction."""
 
     def work(con: tables.Con) -> SessionRow:
@@ -102,7 +106,7 @@ def move(file: DuckFile, row: TurnRow) -> SessionRow:
 
 
 @pytest.mark.parametrize("what", ["session", "fork"])
-def test_two_processes_with_threads_that_get_or_create_make_one_row(file: DuckFile, what: str) -> None:
+def test_two_processes_with_threads_that_get_or_create_make_one_row(file: Store, what: str) -> None:
     """Eight callers at once, in two processes with a file each: all get the same row, and there is one."""
     if what == "fork":
         insert(file, SESSION)
@@ -126,9 +130,9 @@ def test_two_processes_with_threads_that_get_or_create_make_one_row(file: DuckFi
     assert [row.id for row in sessions(file) if row.id != "s1"] == list(ids)
 
 
-def test_two_engines_in_one_process_make_one_row(file: DuckFile, tmp_path: Path) -> None:
-    """Two labs on one file in one kernel, each with threads of its own."""
-    other = open_file(tmp_path / "lab.duckdb")
+def test_two_engines_in_one_process_make_one_row(file: Store, stores: Stores) -> None:
+    """Two labs on one store in one kernel, each with threads of its own."""
+    other = open_store(stores.place())
     barrier = threading.Barrier(6)
 
     def race(n: int) -> str:
@@ -142,7 +146,7 @@ def test_two_engines_in_one_process_make_one_row(file: DuckFile, tmp_path: Path)
 
 
 @pytest.mark.parametrize("part", ["owner", "campaign", "url", "name", "endpoint", "model"])
-def test_each_part_of_the_identity_makes_another_session(file: DuckFile, part: str) -> None:
+def test_each_part_of_the_identity_makes_another_session(file: Store, part: str) -> None:
     """Owner, campaign, url, name, endpoint and model."""
     assert get_session(file, SESSION).id == "s1"
     assert get_session(file, replace(SESSION, id="s2")).id == "s1"
@@ -150,7 +154,7 @@ def test_each_part_of_the_identity_makes_another_session(file: DuckFile, part: s
     assert get_session(file, replace(SESSION, id="s3", **other)).id == "s3"
 
 
-def test_a_changed_brief_keeps_the_session(file: DuckFile) -> None:
+def test_a_changed_brief_keeps_the_session(file: Store) -> None:
     """And the newest one is what it goes on with."""
     get_session(file, SESSION)
     assert get_session(file, replace(SESSION, id="s2", brief='{"market": "US"}')) == replace(
@@ -158,7 +162,7 @@ def test_a_changed_brief_keeps_the_session(file: DuckFile) -> None:
     )
 
 
-def test_an_expired_session_is_renewed_by_a_new_one(file: DuckFile) -> None:
+def test_an_expired_session_is_renewed_by_a_new_one(file: Store) -> None:
     """The old row stays, and the new one says whom it renews."""
     get_session(file, SESSION)
     later = replace(SESSION, id="s2", made_at=NOW + timedelta(days=1))
@@ -167,7 +171,7 @@ def test_an_expired_session_is_renewed_by_a_new_one(file: DuckFile) -> None:
     assert [row.id for row in sessions(file)] == ["s1", "s2"]
 
 
-def test_a_fork_is_found_again_by_owner_checkpoint_and_purpose(file: DuckFile) -> None:
+def test_a_fork_is_found_again_by_owner_checkpoint_and_purpose(file: Store) -> None:
     """A cell that is run again makes no second fork; another purpose, checkpoint or owner does."""
     insert(file, SESSION)
     assert get_fork(file, FORK).id == "f1"
@@ -177,7 +181,7 @@ def test_a_fork_is_found_again_by_owner_checkpoint_and_purpose(file: DuckFile) -
     assert get_fork(file, replace(FORK, id="f5", owner="ben")).id == "f5"
 
 
-def test_forks_from_the_root_belong_to_their_session(file: DuckFile) -> None:
+def test_forks_from_the_root_belong_to_their_session(file: Store) -> None:
     """Two sessions have no turn in common there, so the same purpose gives a fork of each."""
     insert(file, SESSION, replace(SESSION, id="s2", name="second"))
     first = get_fork(file, replace(FORK, start_turn=None))
@@ -187,19 +191,18 @@ def test_forks_from_the_root_belong_to_their_session(file: DuckFile) -> None:
 
 @settings(deadline=None, max_examples=10, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(purposes=st.lists(st.sampled_from(["main", "Calm", "Calm 2", "Bold"]), min_size=1, max_size=6))
-def test_forks_get_names_that_are_free(tmp_path_factory: pytest.TempPathFactory, purposes: list[str]) -> None:
+def test_forks_get_names_that_are_free(stores: Stores, purposes: list[str]) -> None:
     """Each fork can be opened by its name: its purpose, with a number behind it where that is taken."""
-    file = open_file(tmp_path_factory.mktemp("names") / "lab.duckdb")
-    insert(file, SESSION)
-    for n, purpose in enumerate(purposes):
-        get_fork(file, replace(FORK, id=f"f{n}", start_turn=f"t{n}", purpose=purpose, name=purpose))
-    named = sessions(file)
-    file.close()
+    with opened(stores.place(str(next(EXAMPLES)))) as file:
+        insert(file, SESSION)
+        for n, purpose in enumerate(purposes):
+            get_fork(file, replace(FORK, id=f"f{n}", start_turn=f"t{n}", purpose=purpose, name=purpose))
+        named = sessions(file)
     assert len({row.name for row in named}) == len(named) == len(purposes) + 1
     assert all(row.name == row.purpose or row.name.startswith(f"{row.purpose} ") for row in named if row.id != "s1")
 
 
-def test_names_are_free_for_each_owner_and_campaign(file: DuckFile) -> None:
+def test_names_are_free_for_each_owner_and_campaign(file: Store) -> None:
     """Somebody else's fork does not change how mine is called."""
     insert(file, SESSION, replace(FORK, owner="ben"), replace(FORK, id="f2", campaign="Autumn", start_turn="t9"))
     assert get_fork(file, replace(FORK, id="f3")).name == "Calm"
@@ -209,28 +212,27 @@ def test_names_are_free_for_each_owner_and_campaign(file: DuckFile) -> None:
 
 @settings(deadline=None, max_examples=8, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(parents=st.lists(st.integers(0, 100), min_size=1, max_size=12))
-def test_a_line_leads_from_the_root_to_the_turn(tmp_path_factory: pytest.TempPathFactory, parents: list[int]) -> None:
+def test_a_line_leads_from_the_root_to_the_turn(stores: Stores, parents: list[int]) -> None:
     """For each turn of any tree: its ancestors in order, and nothing of the branches beside it."""
     tree: dict[str, str | None] = {}
     for n, chosen in enumerate(parents):
         tree[f"t{n}"] = None if chosen % (n + 1) == n else f"t{chosen % (n + 1)}"
-    file = open_file(tmp_path_factory.mktemp("tree") / "lab.duckdb")
-    insert(file, *(turn(name, parent) for name, parent in reversed(tree.items())))
-    for name in tree:
-        line = [name]
-        while (parent := tree[line[0]]) is not None:
-            line.insert(0, parent)
-        assert [row.id for row in file.call(lambda con, at=name: tables.line_of(con, at))] == line  # type: ignore[misc]
-    file.close()
+    with opened(stores.place(str(next(EXAMPLES)))) as file:
+        insert(file, *(turn(name, parent) for name, parent in reversed(tree.items())))
+        for name in tree:
+            line = [name]
+            while (parent := tree[line[0]]) is not None:
+                line.insert(0, parent)
+            assert [row.id for row in file.call(lambda con, at=name: tables.line_of(con, at))] == line  # type: ignore[misc]
 
 
-def test_the_root_has_no_line(file: DuckFile) -> None:
+def test_the_root_has_no_line(file: Store) -> None:
     """And a turn that is not there has none either."""
     assert file.call(lambda con: tables.line_of(con, None)) == []
     assert file.call(lambda con: tables.line_of(con, "gone")) == []
 
 
-def test_a_finished_turn_moves_its_session_on(file: DuckFile) -> None:
+def test_a_finished_turn_moves_its_session_on(file: Store) -> None:
     """From the root, and then from turn to turn; when it was last paid for is noted."""
     insert(file, SESSION)
     assert move(file, turn("t1")).tip_turn == "t1"
@@ -239,7 +241,7 @@ def test_a_finished_turn_moves_its_session_on(file: DuckFile) -> None:
     assert len(sessions(file)) == 1
 
 
-def test_a_turn_whose_place_was_taken_gets_a_fork(file: DuckFile) -> None:
+def test_a_turn_whose_place_was_taken_gets_a_fork(file: Store) -> None:
     """The session went on otherwise meanwhile: its tip stays, and the turn stands in a fork of its own."""
     insert(file, SESSION)
     move(file, turn("t1"))
@@ -252,7 +254,7 @@ def test_a_turn_whose_place_was_taken_gets_a_fork(file: DuckFile) -> None:
     assert {row.id: row.session_id for row in stored} == {"t1": "s1", "t2": "s1", "t3": fork.id}
 
 
-def test_of_turns_that_end_at_once_one_stays_in_line(file: DuckFile) -> None:
+def test_of_turns_that_end_at_once_one_stays_in_line(file: Store) -> None:
     """The others get a fork each, under names of their own."""
     insert(file, SESSION)
     with ThreadPoolExecutor(4) as pool:
@@ -261,7 +263,7 @@ def test_of_turns_that_end_at_once_one_stays_in_line(file: DuckFile) -> None:
     assert len({row.id for row in stood}) == len({row.name for row in sessions(file)}) == 4
 
 
-def test_automatic_forks_are_family_and_named_ones_are_not(file: DuckFile) -> None:
+def test_automatic_forks_are_family_and_named_ones_are_not(file: Store) -> None:
     """A run looks for its turn in its own line and in the forks that runs made, never in a fork that a person made."""
     insert(file, SESSION)
     move(file, turn("t1"))
@@ -281,15 +283,16 @@ def test_automatic_forks_are_family_and_named_ones_are_not(file: DuckFile) -> No
 
 @given(st.builds(dict, name=st.text(), purpose=st.text(), brief=st.text(), campaign=st.text()))
 @settings(deadline=None, max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_rows_come_back_as_they_were(file: DuckFile, texts: dict[str, Any]) -> None:
-    """Quotes, semicolons and line breaks in a text are text, never part of a statement."""
+def test_rows_come_back_as_they_were(file: Store, store_kind: str, texts: dict[str, Any]) -> None:
+    """Quotes, semicolons and line breaks in a text are text, never part of a statement. A server has no U+0000."""
     file.call(lambda con: con.execute("DELETE FROM sessions"))
     row = replace(SESSION, **texts)
     insert(file, row)
-    assert sessions(file) == [row]
+    kept = {name: text.replace(ZERO, INSTEAD) for name, text in texts.items()} if store_kind == "server" else texts
+    assert sessions(file) == [replace(row, **kept)]
 
 
-def test_each_row_class_has_the_columns_of_its_table(file: DuckFile) -> None:
+def test_each_row_class_has_the_columns_of_its_table(file: Store) -> None:
     """A field that is added to one and not to the other is noticed here."""
     sql = "SELECT column_name FROM information_schema.columns WHERE table_name = ?"
     for row, table in tables.TABLES.items():
@@ -297,7 +300,7 @@ def test_each_row_class_has_the_columns_of_its_table(file: DuckFile) -> None:
         assert columns == {field.name for field in fields(row)}
 
 
-def test_the_newest_version_of_a_page_is_the_one_that_counts(file: DuckFile) -> None:
+def test_the_newest_version_of_a_page_is_the_one_that_counts(file: Store) -> None:
     """Without its bytes; refusals and other campaigns' pages are left out."""
     page = PageRow("ana", "Spring", "https://a.example/", "https://a.example/", page="{}", body=b"old", fetched_at=NOW)
     newer = replace(page, sha256="new", fetched_at=NOW + timedelta(hours=1))

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from lab_rows import ANALYST, NOW, add, fork, grow, session, share
+from stores import by_hand
 
 from campaign_lab import Lab
 from campaign_lab.agents.phases import builtin_phases
@@ -42,7 +43,7 @@ def test_seconds_count_from_the_start_of_the_turn(make_lab: MakeLab) -> None:
         timed(con, "t1", "", [10, 11, 14.5, 16])
         timed(con, "t1", "subagents/agent-t1", [11.25, 11.25, 12, 13, 14])
 
-    lab._context.engine.call(make)
+    by_hand(lab, make)
     main = {"agent": MAIN_AGENT, "started_s": 0.0, "ended_s": 6.0, "requests": 2, "pages": 0}
     analyst = {"agent": ANALYST, "started_s": 1.25, "ended_s": 4.0, "requests": 2, "pages": 1}
     assert rows(lab) == [{"session": "main", "phase": "research", **row} for row in (main, analyst)]
@@ -54,11 +55,11 @@ def test_an_old_file_tells_by_when_its_entries_were_stored(make_lab: MakeLab) ->
 
     def make(con: tables.Con) -> None:
         grow(con, add(con, session()), "t1")
-        con.execute("UPDATE entries SET stored_at = stored_at + to_seconds(seq * 2)")
+        con.execute("UPDATE entries SET stored_at = stored_at + seq * INTERVAL '2 seconds'")
 
-    lab._context.engine.call(make)
+    by_hand(lab, make)
     assert [(row["started_s"], row["ended_s"]) for row in rows(lab)] == [(0.0, 6.0), (0.0, 8.0)]
-    lab._context.engine.call(lambda con: timed(con, "t1", "", [500.0, 501, 502, 503]))
+    by_hand(lab, lambda con: timed(con, "t1", "", [500.0, 501, 502, 503]))
     assert [(row["agent"], row["started_s"], row["ended_s"]) for row in rows(lab)] == [(MAIN_AGENT, 0.0, 3.0)]
 
 
@@ -70,7 +71,7 @@ def test_turns_of_one_phase_are_told_apart(make_lab: MakeLab) -> None:
         base = grow(con, add(con, session()), "t1", phase="copy")
         grow(con, add(con, fork(base, "child")), "t2", phase="copy")
 
-    lab._context.engine.call(make)
+    by_hand(lab, make)
     assert [row["phase"] for row in rows(lab, "child")] == ["copy", "copy", "copy 2", "copy 2"]
     both = lab.timeline([lab.open("main"), lab.open("child")])
     assert both["session"].tolist() == ["main"] * 2 + ["child"] * 4
@@ -85,7 +86,7 @@ def test_swept_conversations_leave_no_rows(make_lab: MakeLab) -> None:
         share(con, grow(con, add(con, session()), "t1"), "ben")
         sweep(con, now=NOW + timedelta(days=30), grace_s=0, keep_records=True, dry_run=False)
 
-    lab._context.engine.call(make)
+    by_hand(lab, make)
     assert rows(lab) == []
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
+from stores import Stores
 
 from campaign_lab import Brief, Lab
 from campaign_lab.agents.phases import Agent, Phase, builtin_phases
@@ -141,14 +142,14 @@ def test_a_miss_names_another_model_and_another_endpoint(lab_of: LabOf, termwick
 
 
 def test_a_session_keeps_its_model_and_its_endpoint_whoever_opens_it(
-    lab_of: LabOf, server: RehearsalServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    lab_of: LabOf, server: RehearsalServer, stores: Stores, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Opened in a lab with another model it runs on with its own; with another endpoint it only replays."""
     turn = lab_of().run_sync(lab_of(model="claude-opus-5").open("main").run("copy"))
     assert turn.records
     assert {booked.model for booked in server.book[-5:]} == {"claude-sonnet-4-6"}
     monkeypatch.setenv("CAMPAIGN_LAB_API_KEY", server.token)
-    with Lab(tmp_path / "lab.duckdb", user="ana", endpoint=f"http://127.0.0.1:{server.port}") as other:
+    with Lab(stores.place(user="ana"), user="ana", endpoint=f"http://127.0.0.1:{server.port}") as other:
         session = other.open("main", from_start=True)
         assert other.run_sync(session.run("research")).replayed
         with pytest.raises(EndpointError, match="is one of rehearsal"):
@@ -345,22 +346,22 @@ def test_an_estimate_says_what_it_stands_on(lab_of: LabOf) -> None:
 
 
 def test_an_estimate_for_another_endpoint_counts_the_message_there(
-    tmp_path: Path, server: RehearsalServer, termwick: Brief, monkeypatch: pytest.MonkeyPatch
+    stores: Stores, server: RehearsalServer, termwick: Brief, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A url's own count_tokens is asked, with the key of the environment; nothing is paid and nothing else is sent."""
     monkeypatch.setenv("CAMPAIGN_LAB_API_KEY", server.token)
     booked = len(server.book)
-    with Lab(tmp_path / "lab.duckdb", user="ana", endpoint=f"http://127.0.0.1:{server.port}") as lab:
+    with Lab(stores.place(user="ana"), user="ana", endpoint=f"http://127.0.0.1:{server.port}") as lab:
         estimated = lab.session(termwick).estimate("research")
     assert estimated.basis == "counted"
     assert estimated.usd is not None
     assert estimated.usd > 0
-    with Lab(tmp_path / "lab.duckdb", user="ana", endpoint="http://127.0.0.1:9") as lab:
+    with Lab(stores.place(user="ana"), user="ana", endpoint="http://127.0.0.1:9") as lab:
         assert lab.session(termwick).estimate("research").basis == "sizes"
     assert len(server.book) == booked
 
 
-@pytest.mark.parametrize("by", ["user", "campaign", "session", "phase", "agent", "day", "model"])
+@pytest.mark.parametrize("by", ["user", "campaign", "session", "phase", "agent", "day", "model", "batch", "run"])
 def test_the_parts_are_the_whole(by: str, lab_of: LabOf) -> None:
     """By whatever key, costs and tokens add up to the ledger."""
     lab = lab_of()

@@ -6,7 +6,6 @@ import asyncio
 import json
 import uuid
 from collections.abc import Coroutine, Iterator
-from pathlib import Path
 from typing import Any, TypeVar, cast
 
 import pytest
@@ -15,21 +14,27 @@ from claude_agent_sdk.testing import run_session_store_conformance
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from store_writers import Entry, entry
+from stores import Stores, opened, stores_of
 
 from campaign_lab.errors import LabError, NotFoundError
-from campaign_lab.store.engine import DuckFile, open_file
+from campaign_lab.store.connection import Store
+from campaign_lab.store.place import open_store
 from campaign_lab.store.transcripts import NOT_CARRIED, Transcripts, TurnTranscripts, dumps
 
 T = TypeVar("T")
 ANY_FOLDER = "-home-somebody"
 
 
+pytestmark = pytest.mark.both_stores
+
+
 @pytest.fixture(scope="module")
-def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DuckFile]:
-    """One lab file for tests that use keys of their own."""
-    opened = open_file(tmp_path_factory.mktemp("lab") / "lab.duckdb")
-    yield opened
-    opened.close()
+def shared(
+    store_kind: str, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
+) -> Iterator[Store]:
+    """One lab for tests that use keys of their own."""
+    with stores_of(store_kind, tmp_path_factory.mktemp("lab"), request) as stores, opened(stores.place()) as store:
+        yield store
 
 
 def run(work: Coroutine[Any, Any, T]) -> T:
@@ -40,18 +45,18 @@ def fresh() -> SessionKey:
     return {"project_key": "p", "session_id": str(uuid.uuid4())}
 
 
-def test_the_sdk_finds_its_contract_kept(tmp_path: Path) -> None:
-    """All 14 promises of the SDK's own conformance suite, each on a file of its own."""
-    files: list[DuckFile] = []
+def test_the_sdk_finds_its_contract_kept(stores: Stores) -> None:
+    """All 14 promises of the SDK's own conformance suite, each on a lab of its own."""
+    made: list[Store] = []
 
     def make() -> Transcripts:
-        files.append(open_file(tmp_path / f"{len(files)}.duckdb"))
-        return Transcripts(files[-1])
+        made.append(open_store(stores.place(f"{len(made)}.duckdb")))
+        return Transcripts(made[-1])
 
     run(run_session_store_conformance(make))
-    for file in files:
-        file.close()
-    assert len(files) > 14
+    for store in made:
+        store.close()
+    assert len(made) > 14
 
 
 # JSON as the CLI may write it: any Unicode, half emojis and U+0000 among it, numbers of any size
@@ -68,7 +73,7 @@ batches = st.lists(st.dictionaries(names, values, max_size=5), min_size=1, max_s
 @settings(max_examples=50, deadline=None)
 @given(written=batches, with_uuids=st.booleans())
 def test_whatever_the_cli_writes_comes_back_equal(
-    shared: DuckFile, written: list[dict[str, Any]], with_uuids: bool
+    shared: Store, written: list[dict[str, Any]], with_uuids: bool
 ) -> None:
     """Any JSON object survives: lone surrogates, U+0000, integers beyond 64 bits."""
     batch = json.loads(json.dumps(written))  # two halves of an emoji side by side are one emoji in JSON
@@ -87,7 +92,7 @@ def test_stored_json_is_text_that_any_database_takes(value: object) -> None:
     assert json.loads(text) == json.loads(json.dumps(value))
 
 
-def test_an_entry_is_stored_once_however_often_it_arrives(shared: DuckFile) -> None:
+def test_an_entry_is_stored_once_however_often_it_arrives(shared: Store) -> None:
     """By its uuid: within a batch, and when the SDK repeats a batch that had landed."""
     store, key = Transcripts(shared), fresh()
     a, b, c = entry(n=1), entry(n=2), entry(n=3)
@@ -98,7 +103,7 @@ def test_an_entry_is_stored_once_however_often_it_arrives(shared: DuckFile) -> N
     assert run(store.load(key)) == [a, b, c]
 
 
-def test_an_entry_without_a_usable_uuid_is_always_stored(shared: DuckFile) -> None:
+def test_an_entry_without_a_usable_uuid_is_always_stored(shared: Store) -> None:
     """Markers have none; one that is no text, or half an emoji, is none either."""
     store, key = Transcripts(shared), fresh()
     batch: Any = [{"type": "mode"}, {"type": "mode", "uuid": 7}, {"type": "\ud83d", "uuid": "\ud83d"}]
@@ -107,7 +112,7 @@ def test_an_entry_without_a_usable_uuid_is_always_stored(shared: DuckFile) -> No
     assert run(store.load(key)) == batch * 2
 
 
-def test_the_same_uuid_may_stand_in_two_transcripts(shared: DuckFile) -> None:
+def test_the_same_uuid_may_stand_in_two_transcripts(shared: Store) -> None:
     """A copy of a conversation keeps its uuids."""
     store, one = Transcripts(shared), fresh()
     agent: SessionKey = {**one, "subpath": "subagents/agent-1"}
@@ -117,7 +122,7 @@ def test_the_same_uuid_may_stand_in_two_transcripts(shared: DuckFile) -> None:
         assert run(store.load(key)) == batch
 
 
-def test_appends_that_wait_together_keep_their_order(shared: DuckFile) -> None:
+def test_appends_that_wait_together_keep_their_order(shared: Store) -> None:
     """Eager flush means many small appends: they share a transaction, and stand in the order of the calls."""
     store, key = Transcripts(shared), fresh()
     wanted = [entry(n=n) for n in range(100)]
@@ -135,7 +140,7 @@ def test_appends_that_wait_together_keep_their_order(shared: DuckFile) -> None:
 class Tree:
     """Turns of one conversation, each written by an attempt of its own."""
 
-    def __init__(self, file: DuckFile) -> None:
+    def __init__(self, file: Store) -> None:
         self.file = file
         self.previous: str | None = None  # uuid of the entry written last
 
@@ -161,7 +166,7 @@ class Tree:
 
 
 @pytest.fixture
-def tree(shared: DuckFile) -> Tree:
+def tree(shared: Store) -> Tree:
     return Tree(shared)
 
 
@@ -254,7 +259,7 @@ def test_the_working_folder_makes_no_difference(tree: Tree) -> None:
     assert attempt in {found["session_id"] for found in run(store.list_session_summaries("-tmp-c"))}
 
 
-def test_the_ledger_hears_of_an_entry_after_it_is_stored(shared: DuckFile) -> None:
+def test_the_ledger_hears_of_an_entry_after_it_is_stored(shared: Store) -> None:
     """on_append gets each batch with its agent, and can already read it."""
     heard: list[tuple[str, list[Any], int]] = []
     attempt = str(uuid.uuid4())

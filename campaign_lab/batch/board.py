@@ -1,0 +1,147 @@
+"""What a person sees while a batch runs, folded from its events. The command line, the panel and a cell show the same board."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from math import fsum
+from socket import gethostname
+
+from campaign_lab.batch.events import (
+    BatchEnded,
+    BatchEvent,
+    BatchStarted,
+    CellStarted,
+    RunEnded,
+    RunStarted,
+    Waiting,
+)
+from campaign_lab.batch.rows import Row
+from campaign_lab.show import Sum, usd
+from campaign_lab.show.text import counted
+
+HERE = gethostname()
+RESTING = ("waiting", "running")
+"""States of a row whose notebook has not ended."""
+
+
+@dataclass(frozen=True)
+class RunLine:
+    """A notebook under way: its try, its machine where that is another one, the cell that runs now and its place from 0."""
+
+    run: str
+    name: str
+    attempt: int = 1
+    host: str = ""
+    cell: str = ""
+    index: int = 0
+    cells: int = 0
+
+    def words(self) -> str:
+        """Such as "cell research, 8 of 17 · try 2 · on node-3". Plain text: ids of cells are as hostile as any."""
+        at = f"cell {self.cell or '(no id)'}, {self.index + 1} of {self.cells}" if self.cells else "kernel starting"
+        again = f"try {self.attempt}" if self.attempt > 1 else ""
+        return " · ".join(part for part in (at, again, f"on {self.host}" if self.host else "") if part)
+
+    @property
+    def share(self) -> float:
+        """How much of the notebook is behind it: 0 to 1, by cells."""
+        return self.index / self.cells if self.cells else 0.0
+
+
+@dataclass(frozen=True)
+class BatchBoard:
+    """The batch as it stands. ``ended`` are the rows that ended in this go, in that order; ``note`` says what is waited for."""
+
+    total: int = 0
+    todo: int = 0
+    kept: int = 0
+    workers: int = 0
+    lines: Mapping[str, RunLine] = field(default_factory=dict)
+    ended: tuple[Row, ...] = ()
+    note: str = ""
+    begun: bool = False
+    over: bool = False
+
+    def after(self, event: BatchEvent) -> BatchBoard:
+        """The board once the event has happened."""
+        match event:
+            case BatchStarted():
+                return BatchBoard(event.total, event.todo, event.kept, event.workers, begun=True)
+            case RunStarted():
+                line = RunLine(event.run, event.name, event.attempt, "" if event.host == HERE else event.host)
+                return replace(self, lines={**self.lines, event.run: line}, note="")
+            case CellStarted():
+                line = self.lines.get(event.run) or RunLine(event.run, event.name)
+                line = replace(line, cell=event.cell, index=event.index, cells=event.cells)
+                return replace(self, lines={**self.lines, event.run: line})
+            case RunEnded():
+                lines = {run: line for run, line in self.lines.items() if run != event.run}
+                ended = tuple(row for row in self.ended if row.run != event.run)
+                return replace(self, lines=lines, ended=(*ended, event.row), note="")
+            case Waiting():
+                return replace(self, note=f"waiting for {event.reason}")
+            case BatchEnded():
+                return replace(self, lines={}, note="", over=True)
+
+    @property
+    def share(self) -> float:
+        """How much of what is to do is done: 0 to 1, by notebooks and their cells."""
+        if not self.begun:
+            return 0.0
+        done = len(self.ended) + sum(line.share for line in self.lines.values())
+        return min(1.0, done / self.todo) if self.todo else 1.0
+
+    def words(self) -> str:
+        """Such as "3 of 12 notebooks ended, 2 running, 1 failed · 4 kept"."""
+        if not self.begun:
+            return "starting …"
+        failed = sum(row.state not in (*RESTING, "finished") for row in self.ended)
+        parts = [f"{len(self.ended)} of {counted(self.todo, 'notebook')} ended"]
+        parts += [f"{len(self.lines)} running"] if self.lines else []
+        parts += [f"{failed} not finished"] if failed else []
+        kept = [f"{self.kept} kept from before"] if self.kept else []
+        report = ["writing the report"] if len(self.ended) >= self.todo and not self.over else []
+        return " · ".join([", ".join(parts), *kept, *report])
+
+
+def clock_words(elapsed_s: float) -> str:
+    """A duration as a clock beside a bar tells it: "7 s", "2 min 07 s", "1 h 02 min"."""
+    minutes, seconds = divmod(int(elapsed_s), 60)
+    if minutes >= 60:
+        return f"{minutes // 60} h {minutes % 60:02} min"
+    return f"{minutes} min {seconds:02} s" if minutes else f"{seconds} s"
+
+
+def row_words(row: Row) -> str:
+    """How a run ended, in words and without its name: what came out of it and what was paid, or why it stopped."""
+    if row.state == "finished":
+        replayed = f", {usd(row.replayed_usd)} replayed" if row.replayed_usd else ""
+        return f"finished, {counted(row.records, 'record')}, {usd(row.cost_usd)} paid{replayed}"
+    where = f" in cell {row.cell}" if row.cell else ""
+    tries = f" after {row.attempts} tries" if row.attempts > 1 else ""
+    why = f": {row.error}" if row.error and row.state != "cancelled" else ""
+    return f"{row.state}{where}{tries}{why}"
+
+
+@dataclass(frozen=True)
+class BatchTotals:
+    """Sums over the rows of a batch, in US dollars, and how many stand in each state."""
+
+    states: Mapping[str, int]
+    paid: Sum
+    cut_usd: float
+    replayed_usd: float
+
+    def words(self) -> str:
+        """Such as "11 finished, 1 failed"."""
+        return ", ".join(f"{number} {state}" for state, number in self.states.items()) or "no notebook"
+
+
+def totals(rows: Iterable[Row]) -> BatchTotals:
+    """The sums over the rows."""
+    several = list(rows)
+    paid = sum((Sum().plus(row.cost_usd) for row in several), Sum())
+    cut = fsum(row.cut_usd for row in several)
+    return BatchTotals(Counter(row.state for row in several), paid, cut, fsum(row.replayed_usd for row in several))

@@ -1,0 +1,127 @@
+"""A batch's folder: executed notebooks for people, and what the batch knows of itself in ``.batch``. Each file is written whole.
+
+``batch.json`` has the batch's id, ``rows/`` one file a run, ``briefs/`` the briefs as they were used, and ``lock`` is held
+while a batch works here: it is an flock, so it ends with its process.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import getpass
+import json
+import logging
+import os
+import socket
+import uuid
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+from campaign_lab.batch.rows import Row
+from campaign_lab.errors import LabError
+
+HOME = ".batch"
+
+
+class FolderInUse(LabError):
+    """Another batch works in the folder. ``holder`` says who, as it wrote it down itself."""
+
+    def __init__(self, folder: str, holder: str) -> None:
+        super().__init__(folder, holder)
+        self.folder = folder
+        self.holder = holder
+
+    def __str__(self) -> str:
+        return (
+            f"A batch already works in {self.folder}: {self.holder or 'who, is not known'}. "
+            "Wait for its end or cancel it, or give another folder."
+        )
+
+
+class RowFiles:
+    """The rows of a batch in its folder. Whoever writes holds the folder; reading needs nothing."""
+
+    def __init__(self, folder: str | os.PathLike[str]) -> None:
+        self.folder = Path(folder)
+        self.home = self.folder / HOME
+
+    def batch_id(self) -> str:
+        """The batch's id in the ledger; empty when none was begun here. Raises LabError when its file is damaged."""
+        path = self.home / "batch.json"
+        try:
+            return str(json.loads(path.read_text(encoding="utf-8"))["id"])
+        except (FileNotFoundError, NotADirectoryError):
+            return ""
+        except (OSError, ValueError, LookupError, TypeError) as error:
+            raise LabError(
+                f"{path} cannot be read ({type(error).__name__}). Put it back, or give another folder."
+            ) from None
+
+    def begin(self, template: str) -> str:
+        """The batch's id; a new one is written down first when there is none."""
+        known = self.batch_id()
+        if known:
+            return known
+        made = {"id": str(uuid.uuid4()), "template": template, "created_at": datetime.now(UTC).isoformat()}
+        self.save(f"{HOME}/batch.json", json.dumps(made, indent=1).encode())
+        return made["id"]
+
+    def rows(self) -> dict[str, Row]:
+        """All rows by run. A file that cannot be read counts as none: its run is done again, and what was paid replays."""
+        found = {}
+        for path in sorted((self.home / "rows").glob("*.json")):
+            try:
+                row = Row.from_json(path.read_text(encoding="utf-8"))
+            except (OSError, ValueError, TypeError, AttributeError):
+                logging.getLogger("campaign_lab").warning("%s is no row of a batch; its run counts as not done", path)
+                continue
+            if row.run == path.stem:
+                found[row.run] = row
+        return found
+
+    def write(self, row: Row) -> None:
+        """Writes a row. Raises OSError; the row is then as it was."""
+        self.save(f"{HOME}/rows/{row.run}.json", row.to_json().encode())
+
+    def save(self, name: str, data: bytes) -> Path:
+        """Writes a file of the folder whole: it is the old one or the new one, whatever happens. Raises OSError."""
+        target = self.folder / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        draft = self.home / f"{target.name}.draft"
+        self.home.mkdir(exist_ok=True)
+        try:
+            with draft.open("wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            draft.replace(target)
+        except BaseException:
+            draft.unlink(missing_ok=True)
+            raise
+        return target
+
+    @contextlib.contextmanager
+    def held(self) -> Iterator[None]:
+        """Holds the folder for a batch. Raises FolderInUse, ValueError when no folder can be made there."""
+        try:
+            self.home.mkdir(parents=True, exist_ok=True)
+            file = os.open(self.home / "lock", os.O_RDWR | os.O_CREAT, 0o666)
+        except OSError as error:
+            raise ValueError(f"out: {str(self.folder)!r} cannot be used as a folder ({error.strerror})") from None
+        try:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise FolderInUse(str(self.folder), os.pread(file, 500, 0).decode(errors="replace")) from None
+            os.ftruncate(file, 0)
+            os.pwrite(file, _who().encode(), 0)
+            yield
+            os.ftruncate(file, 0)
+        finally:
+            os.close(file)
+
+
+def _who() -> str:
+    since = datetime.now(UTC)
+    return f"process {os.getpid()} of {getpass.getuser()} on {socket.gethostname()}, since {since:%Y-%m-%d %H:%M} UTC"

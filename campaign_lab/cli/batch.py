@@ -1,0 +1,202 @@
+"""``campaign-lab batch``: a notebook for each brief, with a plan and a question before, and a table of rows after."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from collections import Counter
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from campaign_lab.cli.interrupts import INTERRUPTED, Interrupts
+from campaign_lab.cli.pairs import matrix, settings
+from campaign_lab.cli.tables import print_rows, print_text, say
+from campaign_lab.errors import BudgetExceeded
+from campaign_lab.lab import Lab
+from campaign_lab.show import usd
+from campaign_lab.show.text import counted
+
+if TYPE_CHECKING:
+    from campaign_lab.batch.plan import BatchOptions, BatchPlan
+    from campaign_lab.batch.rows import Row
+    from campaign_lab.cli.batch_progress import BatchProgress
+
+FAILED, REFUSED = 1, 3
+GIB = 2**30
+LOOK_S = 0.2
+"""How often the command looks whether Ctrl-C was pressed, in seconds."""
+STOPPING = "Stopping: kernels are interrupted. Ctrl-C once more ends at once."
+NO_TERMINAL = "there is no terminal to ask on; look at the plan, and give --yes to run it"
+
+
+def batch(given: argparse.Namespace) -> int:
+    """Plans, asks, runs, and shows the rows. Returns the exit code."""
+    parameters, values = settings(given.set), matrix(given.matrix)
+    with Lab(given.lab, user=given.user) as lab:
+        try:
+            plan = lab.plan_batch(
+                given.briefs, given.notebook, out=given.out, parameters=parameters, matrix=values, workers=given.workers,
+                timeout=given.timeout, retries=given.retries, budget_usd=given.budget, scheduler=given.scheduler,
+            )  # fmt: skip
+        except BudgetExceeded as error:
+            return say(error, REFUSED)
+        if not given.json:
+            _print_plan(plan)
+        if not given.yes and (refused := _refusal(lab, plan)):
+            return say(refused, REFUSED)
+        rows, interrupted = _run(lab, plan, quiet=given.json)
+        unpaid = lab.endpoint.startswith("rehearsal")
+    if given.json:
+        print(json.dumps(_as_json(rows, _files(plan)), ensure_ascii=False, indent=2, default=str))
+    else:
+        _print_report(plan, rows, unpaid=unpaid)
+    if interrupted:
+        return say("Stopped. What was finished is kept; the same command goes on from there.", INTERRUPTED)
+    return _exit_code(plan, rows)
+
+
+# -- before
+
+
+def _print_plan(plan: BatchPlan) -> None:
+    """The runs that are not simply kept, each with the reason; then the sums, and how many run at once."""
+    print_rows(
+        f"plan for {plan.options.out}",
+        [
+            {"notebook": job.name, "plan": job.status, "why": job.reason, "about_usd": job.estimate_usd}
+            for job in plan.jobs
+            if job.status != "kept"
+        ],
+    )
+    for line in plan_lines(plan):
+        print_text(line)
+
+
+def plan_lines(plan: BatchPlan) -> list[str]:
+    """How many notebooks, for how much, under which budget, and how many at once."""
+    states = Counter(job.status for job in plan.jobs)
+    about = "a price that is not known" if plan.estimate_usd is None else f"about {usd(plan.estimate_usd)}"
+    budget = plan.options.budget_usd
+    held = "no budget" if budget is None else f"budget {usd(budget)}"
+    return [
+        f"{counted(len(plan.jobs), 'notebook')}: {', '.join(f'{number} {state}' for state, number in states.items())}.",
+        f"To run: {len(plan.todo)}, {about} ({plan.basis}); spent so far {usd(plan.spent_usd)}, {held}.",
+        f"At once: {plan.workers} ({_why_so_many(plan.options)}).",
+    ]
+
+
+def _why_so_many(options: BatchOptions) -> str:
+    """What decides how many notebooks run at once."""
+    from campaign_lab.batch import machine
+
+    if options.scheduler:
+        return "the cluster starts what it has room for"
+    if options.workers:
+        return "as --workers says, and no more than there are to run"
+    cores, free = len(os.sched_getaffinity(0)), machine.free_memory()
+    return (
+        f"{counted(cores, 'core')} allow {machine.PER_CORE * cores}, {free / GIB:.1f} GiB of free memory "
+        f"{free // machine.NOTEBOOK_BYTES}, and no more than there are to run"
+    )
+
+
+def _refusal(lab: Lab, plan: BatchPlan) -> str:
+    """Why the plan is not run: nobody was there to ask, or the answer was no. Empty: it is run."""
+    if not plan.todo or plan.estimate_usd == 0:
+        return ""
+    if not sys.stdin.isatty():
+        return f"Nothing was started: {NO_TERMINAL}."
+    price = "at a price that is not known" if plan.estimate_usd is None else f"about {usd(plan.estimate_usd)}"
+    unpaid = " (list price; rehearsal, so no money moves)" if lab.endpoint.startswith("rehearsal") else ""
+    print(f"Run {counted(len(plan.todo), 'notebook')}, {price}{unpaid}? [y/N] ", end="", file=sys.stderr, flush=True)
+    if sys.stdin.readline().strip().lower() in ("y", "yes"):
+        return ""
+    return "Nothing was started."
+
+
+# -- while it runs
+
+
+def _run(lab: Lab, plan: BatchPlan, *, quiet: bool) -> tuple[list[Row], bool]:
+    """Does what the plan says. The rows, and whether Ctrl-C has stopped it.
+
+    The work is done in a thread, so that Ctrl-C reaches the handler here and no lock is held when it does.
+    """
+    from campaign_lab.batch.run import run_batch
+    from campaign_lab.batch.work import Cancellation
+    from campaign_lab.cli.batch_progress import BatchProgress
+
+    stop = Cancellation()
+    with (
+        ThreadPoolExecutor(1, thread_name_prefix="batch") as pool,
+        Interrupts(stop.set) as interrupts,
+        BatchProgress(quiet=quiet) as progress,
+    ):
+        work = pool.submit(run_batch, lab._context, plan, on_event=progress.hear, cancelled=stop)
+        while not wait([work], timeout=LOOK_S).done:
+            _tell(progress, interrupted=interrupts.heard)
+        return work.result(), interrupts.heard
+
+
+def _tell(progress: BatchProgress, *, interrupted: bool) -> None:
+    if interrupted:
+        progress.stopping(STOPPING)
+
+
+# -- after
+
+
+def _print_report(plan: BatchPlan, rows: Sequence[Row], *, unpaid: bool) -> None:
+    """The rows with their sums, and where the report is."""
+    from campaign_lab.batch.board import totals
+
+    sums = totals(rows)
+    print_rows("batch", [_as_line(row) for row in rows])
+    listed = " (list prices; rehearsal, so no money moved)" if unpaid else ""
+    print_text(f"{sums.words()}: paid {sums.paid}, cut {usd(sums.cut_usd)}, replayed {usd(sums.replayed_usd)}{listed}.")
+    for path in _files(plan):
+        print_text(str(path))
+
+
+def _files(plan: BatchPlan) -> list[Path]:
+    """The files of the report that are there."""
+    from campaign_lab.batch.report import PAGE, TABLE
+
+    return [path for name in (PAGE, TABLE) if (path := Path(plan.options.out) / name).is_file()]
+
+
+def _exit_code(plan: BatchPlan, rows: Sequence[Row]) -> int:
+    """By the runs of this plan: other rows of the folder are of earlier commands."""
+    planned = {job.run for job in plan.jobs}
+    states = {row.state for row in rows if row.run in planned}
+    if "over budget" in states:
+        return REFUSED
+    return FAILED if states - {"finished"} else 0
+
+
+def _as_line(row: Row) -> dict[str, Any]:
+    took = "" if row.duration_s is None else f"{row.duration_s:.0f} s"
+    return {
+        "notebook": row.name, "state": row.state, "paid_usd": row.cost_usd, "cut_usd": row.cut_usd,
+        "replayed_usd": row.replayed_usd, "records": row.records, "tries": row.attempts, "took": took,
+        "error": f"{row.cell}: {row.error}" if row.cell else row.error,
+    }  # fmt: skip
+
+
+def _as_json(rows: Sequence[Row], files: Sequence[Path]) -> dict[str, Any]:
+    """The rows as they are stored, the sums, and the files of the report."""
+    from campaign_lab.batch.board import totals
+
+    sums = totals(rows)
+    return {
+        "rows": [json.loads(row.to_json()) for row in rows],
+        "states": dict(sums.states),
+        "paid_usd": None if sums.paid.unknown else sums.paid.usd,
+        "cut_usd": sums.cut_usd,
+        "replayed_usd": sums.replayed_usd,
+        "files": [str(path) for path in files],
+    }
