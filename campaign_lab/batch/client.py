@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import tempfile
@@ -12,7 +13,6 @@ from typing import Any
 
 from papermill.clientwrap import PapermillNotebookClient  # type: ignore[import-untyped]
 from papermill.engines import NBClientEngine  # type: ignore[import-untyped]
-from papermill.log import logger  # type: ignore[import-untyped]
 from papermill.utils import merge_kwargs, remove_args  # type: ignore[import-untyped]
 
 from campaign_lab.sessions.standing import cell_header
@@ -26,6 +26,11 @@ LOOK_S = 0.2
 """How often a run looks whether it was cancelled, in seconds."""
 GRACE_S = 3.0
 """How long an interrupted kernel may take to end its cell, in seconds; then it is killed."""
+_log = logging.getLogger("campaign_lab.kernel")
+_log.addHandler(
+    logging.NullHandler()
+)  # what nbclient says of a kernel that was stopped, the row of its run says better
+
 LONGEST_SOCKET = 90
 """Characters. A path of a Unix socket may have 104 to 108, by system; the port's number comes behind it."""
 
@@ -114,6 +119,6 @@ class NotebookEngine(NBClientEngine):  # type: ignore[misc]
                 cell["id"] = INJECTED
         known = remove_args(["input_path", "timeout", "startup_timeout"], **options)
         given = merge_kwargs(
-            known, timeout=execution_timeout, startup_timeout=start_timeout, kernel_name=kernel_name, log=logger
+            known, timeout=execution_timeout, startup_timeout=start_timeout, kernel_name=kernel_name, log=_log
         )
         return CampaignClient(nb_man, **given).execute()

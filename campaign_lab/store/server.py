@@ -14,9 +14,11 @@ import os
 import threading
 import time
 import weakref
+from collections import deque
 from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from functools import partial
 from types import CodeType
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -54,6 +56,7 @@ SETTINGS = {
     "lock_timeout": "30s",
     "idle_in_transaction_session_timeout": "60s",  # a process that hangs must not keep the lock for ever
     "client_min_messages": "warning",
+    "jit": "off",  # compiling costs more than any of our queries
 }
 LAB = "campaign_lab"
 """What the lock of functions without a scope is made of."""
@@ -68,6 +71,13 @@ def open_server(url: str, *, patience: float = PATIENCE) -> PostgresStore:
         store.close()
         raise
     return store
+
+
+@dataclass(frozen=True, slots=True)
+class _Job:
+    work: Callable[[Con], Any]
+    future: Future[Any]
+    deadline: float
 
 
 class PostgresStore:
@@ -94,6 +104,7 @@ class PostgresStore:
         self._lock = threading.Lock()
         self._pool: ConnectionPool[psycopg.Connection[Any]] | None = None
         self._threads: ThreadPoolExecutor | None = None
+        self._queues: dict[str, deque[_Job]] = {}
 
     # -- the caller's side
 
@@ -104,7 +115,14 @@ class PostgresStore:
                 raise StoreError(self.path, "was closed by this process", "Open it again.")
             if self._threads is None:
                 self._threads = ThreadPoolExecutor(CONNECTIONS, thread_name_prefix="lab-server")
-            return self._threads.submit(self._patiently, f, scope, time.monotonic() + self._patience)
+            job = _Job(f, Future(), time.monotonic() + self._patience)
+            if scope:
+                queue = self._queues.setdefault(scope, deque())
+                queue.append(job)
+                if len(queue) > 1:
+                    return job.future  # whoever works off this scope comes to it
+            self._threads.submit(self._work_off, scope, job)
+            return job.future
 
     async def run(self, f: Callable[[Con], T], *, scope: str = "") -> T:
         """``submit``, awaited."""
@@ -146,12 +164,36 @@ class PostgresStore:
                 con = ServerCon(raw)
                 if server_schema.version(con, self.path) < server_schema.NEWEST:
                     server_schema.migrate(con, self.path)
+                server_schema.renew_policies(con)
                 user, bound = con.execute("SELECT session_user, row_security_active('sessions')").fetchone() or ("", 0)
         except self._errors.Error as error:
             raise explained(self.path, error) from error
         self.role = str(user) if bound else None
 
     # -- in a thread of ours
+
+    def _work_off(self, scope: str, job: _Job | None) -> None:
+        """Runs the function, and then those of its scope that came meanwhile, in the order in which they came."""
+        while job is not None:
+            if job.future.set_running_or_notify_cancel():
+                try:
+                    result = self._patiently(job.work, scope, job.deadline)
+                except BaseException as error:
+                    job.future.set_exception(error)
+                else:
+                    job.future.set_result(result)
+            job = self._next_of(scope)
+
+    def _next_of(self, scope: str) -> _Job | None:
+        if not scope:
+            return None
+        with self._lock:
+            queue = self._queues[scope]
+            queue.popleft()
+            if queue:
+                return queue[0]
+            del self._queues[scope]
+        return None
 
     def _patiently(self, f: Callable[[Con], T], scope: str, deadline: float) -> T:
         """Runs the function; again when the connection was lost, until the deadline."""

@@ -66,6 +66,9 @@ def explained(path: str, error: Exception) -> Exception:
     if state in ("55P03", "57014", "25P03"):
         advice = "Another process holds it for long. Wait until it is done, then run again. Nothing was lost."
         return StoreError(path, f"was busy for too long ({text})", advice)
+    if state == "23505":
+        advice = "Nothing was changed. It may be somebody else's, whom you may ask to share it."
+        return StoreError(path, f"has something of that id already ({text})", advice)
     if state == "42501":
         advice = "You work there as the role that you connect with; ask the owner to share the session with it."
         return StoreError(path, f"does not allow that: {text}", advice)

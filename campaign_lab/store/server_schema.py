@@ -6,6 +6,7 @@ one waits and then finds everything done.
 
 from __future__ import annotations
 
+import hashlib
 import re
 from typing import TYPE_CHECKING, Any
 
@@ -81,9 +82,31 @@ def migrate(con: Con, path: str) -> int:
         con.execute("INSERT INTO schema_version VALUES (?, now())", [step.version])
     for index in INDEXES:
         con.execute(f"CREATE {index.replace('INDEX ', 'INDEX IF NOT EXISTS ', 1)}")
-    for statement in policies(schema):
-        con.execute(statement)
+    _arrange(con, policies(schema))
     return len(pending)
+
+
+def renew_policies(con: Con) -> None:
+    """Brings the policies up to date with this version's access table. Only the tables' owner can; others leave it as it is."""
+    sql = (
+        "SELECT n.nspname, pg_has_role(session_user, c.relowner, 'MEMBER'), obj_description(c.oid, 'pg_class')"
+        " FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace WHERE c.oid = to_regclass('schema_version')"
+    )
+    schema, may, known = con.execute(sql).fetchone()
+    if may and known != _digest(wanted := policies(schema)):
+        con.execute("SELECT pg_advisory_xact_lock(?)", [MIGRATING])
+        _arrange(con, wanted)
+
+
+def _arrange(con: Con, statements: list[str]) -> None:
+    for statement in statements:
+        con.execute(statement)
+    con.execute(f"COMMENT ON TABLE schema_version IS '{_digest(statements)}'")
+
+
+def _digest(statements: list[str]) -> str:
+    """What the policies of a version are known by."""
+    return f"policies {hashlib.sha256(chr(10).join(statements).encode()).hexdigest()}"
 
 
 def _ddl(sql: str) -> str:
@@ -98,7 +121,9 @@ def _own_schema(con: Con, path: str, found: int) -> str:
     ).fetchone()
     owner: Any = None
     if found:
-        owner = con.execute("SELECT tableowner FROM pg_tables WHERE tablename = 'schema_version'").fetchone()[0]
+        owner = con.execute(
+            "SELECT pg_get_userbyid(relowner) FROM pg_class WHERE oid = to_regclass('schema_version')"
+        ).fetchone()[0]
         (may,) = con.execute("SELECT pg_has_role(session_user, ?, 'MEMBER')", [owner]).fetchone()
     if schema is None or not may:
         state = f"has the schema {found} of an older campaign_lab" if found else "has no lab in it yet"

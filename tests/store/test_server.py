@@ -144,6 +144,21 @@ def test_processes_that_begin_at_once_make_one_lab(url: str) -> None:
     assert taken == [(step.version,) for step in MIGRATIONS]
 
 
+def test_a_changed_access_table_arrives(postgres_server: PostgresServer, lab: PostgresStore) -> None:
+    """Policies of another version are brought up to date when the owner opens the lab, and by nobody else."""
+    policies = "SELECT count(*) FROM pg_policies WHERE tablename = 'turns'"
+    with psycopg.connect(lab.place, autocommit=True) as raw:
+        made = raw.execute(policies).fetchone()
+        for (name,) in raw.execute("SELECT policyname FROM pg_policies WHERE tablename = 'turns'").fetchall():
+            raw.execute(f'DROP POLICY "{name}" ON turns')
+        raw.execute("COMMENT ON TABLE schema_version IS 'policies of another version'")
+        postgres_server.add_role("ana")
+        open_server(postgres_server.url("ana", DATABASE)).close()
+        assert raw.execute(policies).fetchone() == (0,)
+        open_server(lab.place).close()
+        assert raw.execute(policies).fetchone() == made
+
+
 # -- functions run as if alone
 
 
