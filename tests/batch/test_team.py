@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import math
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import nbformat
+import pandas as pd
 import psutil
 import pytest
 from conftest import BRIEFS
@@ -24,7 +25,7 @@ from dask_cluster import Cluster, until
 
 from campaign_lab import Lab
 from campaign_lab.batch import Cancellation
-from campaign_lab.batch.events import BatchEvent, CellStarted, RunEnded, RunStarted
+from campaign_lab.batch.events import BatchEvent, RunEnded, RunStarted
 from campaign_lab.batch.plan import BatchOptions, plan_batch
 from campaign_lab.batch.rows import Row
 from campaign_lab.batch.run import run_batch
@@ -40,24 +41,34 @@ LATENCY_S = "0.1"
 """How long the rehearsed model thinks: enough for a turn to have a middle."""
 MARK = "CAMPAIGN_LAB_TEST_TEAM"
 """In the environment of the workers, and so of all that they start."""
+ONCE = (
+    ("turns", "id"), ("turns", "session_id, parent_turn, key"), ("attempts", "id"), ("sessions", "id"),
+    ("sessions", "owner, campaign, name"), ("requests", "attempt_id, subpath, message_id"),
+    ("entries", "session_id, subpath, seq"), ("entries", "session_id, subpath, uuid"),
+    ("records", "turn_id, kind, record_id"), ("pages", "owner, campaign, requested_url"),
+)  # fmt: skip
+"""Tables, and the columns of which no two rows have the same values, unless the last one is empty."""
+FAILED = "SELECT phase FROM attempts WHERE state = 'failed'"
 
 
 @dataclass(frozen=True)
 class Made:
-    """What a batch left in its store: by campaign the records and the finished turns' cost, and the rows by run."""
+    """What a batch left: rows by run, by campaign the records and what the finished turns cost, and the texts side by side."""
 
     rows: dict[str, Row]
     records: dict[str, list[tuple[Any, ...]]]
     paid_usd: dict[str, float]
+    compared: pd.DataFrame
 
 
 @dataclass
 class Work:
-    """A batch in a thread, and what it has told so far."""
+    """A batch in a thread, and what it has told so far. Without a scheduler it is done on this machine."""
 
     lab: Lab
     out: Path
     scheduler: str | None = None
+    names: tuple[str, ...] = NAMES
     cancelled: Cancellation = field(default_factory=Cancellation)
     events: list[BatchEvent] = field(default_factory=list)
     rows: list[Row] = field(default_factory=list)
@@ -79,27 +90,25 @@ class Work:
             raise self._errors[0]
         return {row.run: row for row in self.rows}
 
-    def at(self, cell: str, count: int = 1) -> Callable[[], bool]:
-        """Have so many runs come to that cell, while none has ended before its time?"""
-        return lambda: self._alive() and len({each.run for each in self.events if _is_at(each, cell)}) >= count
-
-    def _alive(self) -> bool:
-        ended = [event.row for event in self.events if isinstance(event, RunEnded) and event.row.state != "finished"]
-        assert not ended
-        assert not self._errors, self._errors
+    def is_on(self) -> bool:
+        """It works, and no run has failed so far. Raises AssertionError that shows what did."""
+        failed = [event.row for event in self.events if isinstance(event, RunEnded) and event.row.state != "finished"]
+        assert not failed
+        assert self._thread is not None
+        assert self._thread.is_alive(), self._errors
         return True
+
+    def tries(self) -> int:
+        """How often a kernel was started for its runs."""
+        return sum(isinstance(event, RunStarted) for event in self.events)
 
     def _run(self) -> None:
         try:
             options = BatchOptions(default_template(), self.out, scheduler=self.scheduler)
-            plan = plan_batch(self.lab._context, [BRIEFS / f"{name}.toml" for name in NAMES], options)
+            plan = plan_batch(self.lab._context, [BRIEFS / f"{name}.toml" for name in self.names], options)
             self.rows = run_batch(self.lab._context, plan, on_event=self.events.append, cancelled=self.cancelled)
         except BaseException as error:
             self._errors.append(error)
-
-
-def _is_at(event: BatchEvent, cell: str) -> bool:
-    return isinstance(event, CellStarted) and event.cell == cell
 
 
 class Team:
@@ -122,6 +131,24 @@ class Team:
         """One worker more, as a supervisor brings one back."""
         self.cluster.add_worker(**self._mark)
 
+    def lose_a_worker(self) -> None:
+        """Kills a worker that has a kernel, as a machine that fails does, and brings another one."""
+        lost = next(each for each in self.cluster.workers if psutil.Process(each.pid).children())
+        lost.kill()
+        lost.wait()
+        self.cluster.workers.remove(lost)
+        self.add_worker()
+
+    def lose_the_scheduler(self) -> None:
+        """Kills the scheduler and brings it back, and then its workers, which end when they have lost it."""
+        assert self.cluster.scheduler is not None
+        self.cluster.scheduler.kill()
+        self.cluster.scheduler.wait()
+        for worker in self.cluster.workers:
+            worker.wait(60)
+        self.cluster.workers.clear()
+        self.start_cluster()
+
     def lab(self, name: str) -> Lab:
         """Ana's lab in the database of that name: she sees what row-level security lets her see."""
         lab = Lab(self._databases.place(name, user="ana"))
@@ -136,7 +163,7 @@ class Team:
 
     def left(self, *words: str) -> list[str]:
         """What the workers have started and still runs: kernels, CLIs, and what those have started."""
-        own = {process.pid for process in filter(None, [self.cluster.scheduler, *self.cluster.workers])}
+        own = {process.pid for process in self.cluster.workers}
         found = []
         for process in psutil.process_iter():
             with contextlib.suppress(psutil.Error):
@@ -151,9 +178,11 @@ def team(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Team]:
     """A PostgreSQL that may be stopped, and a cluster that each test leaves as it found it."""
     with running(fast=False) as server:
         team = Team(server, tmp_path_factory.mktemp("cluster"))
-        team.start_cluster()
-        yield team
-        team.cluster.stop()
+        try:
+            team.start_cluster()
+            yield team
+        finally:
+            team.cluster.stop()
 
 
 @pytest.fixture(scope="module")
@@ -162,119 +191,122 @@ def clean(tmp_path_factory: pytest.TempPathFactory) -> Made:
     folder = tmp_path_factory.mktemp("clean")
     with Lab(folder / "lab.duckdb", user="ana") as lab:
         rows = Work(lab, folder / "out").start().end()
-        return made(lab._context.engine, rows)
+        return made(lab, lab._context.engine, rows)
 
 
 def rows_of(store: Store, sql: str) -> list[tuple[Any, ...]]:
     return [tuple(row) for row in store.call(lambda con: con.execute(sql).fetchall())]
 
 
-def made(store: Store, rows: dict[str, Row]) -> Made:
-    """What stands in the store, without ids and times."""
-    records: dict[str, list[tuple[Any, ...]]] = {}
-    for campaign, *record in rows_of(
+def by_campaign(rows: list[tuple[Any, ...]]) -> dict[str, list[tuple[Any, ...]]]:
+    """The rows by their first column, without it."""
+    found: dict[str, list[tuple[Any, ...]]] = {}
+    for campaign, *rest in rows:
+        found.setdefault(campaign, []).append(tuple(rest))
+    return found
+
+
+def made(lab: Lab, store: Store, rows: Mapping[str, Row]) -> Made:
+    """What stands in the whole store and what the lab shows of it, without ids and times."""
+    records = rows_of(
         store,
-        "SELECT s.campaign, t.phase, r.kind, r.label, r.body, r.revision, r.degraded, r.problems FROM records r "
-        "JOIN turns t ON t.id = r.turn_id JOIN sessions s ON s.id = t.session_id ORDER BY 1, 2, 3, 4, 5",
-    ):
-        records.setdefault(campaign, []).append(tuple(record))
-    paid: dict[str, list[float]] = {}
-    for campaign, usd in rows_of(
+        "SELECT s.campaign, t.phase, r.kind, r.label, r.body, r.revision, r.degraded, r.problems FROM records AS r "
+        "JOIN turns AS t ON t.id = r.turn_id JOIN sessions AS s ON s.id = t.session_id ORDER BY 1, 2, 3, 4, 5",
+    )
+    costs = rows_of(
         store,
-        "SELECT s.campaign, a.cost_usd FROM attempts a JOIN sessions s ON s.id = a.session_id "
+        "SELECT s.campaign, a.cost_usd FROM attempts AS a JOIN sessions AS s ON s.id = a.session_id "
         "WHERE a.state = 'finished'",
-    ):
-        paid.setdefault(campaign, []).append(usd)
-    return Made(rows, records, {campaign: math.fsum(each) for campaign, each in paid.items()})
+    )
+    paid = {campaign: math.fsum(usd for (usd,) in each) for campaign, each in by_campaign(costs).items()}
+    sessions = rows_of(store, "SELECT id FROM sessions ORDER BY campaign")
+    compared = lab.compare([lab.open(session) for (session,) in sessions])
+    by = ["campaign", "angle", "headline", "primary_text"]
+    return Made(dict(rows), by_campaign(records), paid, pd.DataFrame(compared).sort_values(by, ignore_index=True))
 
 
-def assert_as_clean(team: Team, lab: Lab, name: str, rows: dict[str, Row], clean: Made, out: Path) -> None:
-    """Each brief done once, as on one machine and for the same money; nothing lost and nothing twice."""
+def assert_as_clean(team: Team, work: Work, name: str, clean: Made) -> dict[str, Row]:
+    """Each brief was done once, as on one machine and for the same money. Gives the rows."""
+    rows = work.end()
     with team.owned(name) as store:
-        ours = made(store, rows)
-        assert_sound(store)
-    assert ours.records == clean.records
-    assert ours.paid_usd == pytest.approx(clean.paid_usd, abs=1e-6)
-    for run, row in clean.rows.items():
-        assert (run, rows[run].state, rows[run].error, rows[run].records) == (run, "finished", "", row.records)
-        assert rows[run].cost_usd == pytest.approx(row.cost_usd, abs=1e-6)
-        notebook = nbformat.read(out / f"{run}.ipynb", as_version=4)
-        assert notebook.metadata.papermill.exception is None
-    for (session,) in rows_of(lab._context.engine, "SELECT id FROM sessions"):
-        assert lab.open(session).verify() == []
+        assert_sound(store, len(rows))
+        ours = made(work.lab, store, rows)
+    campaigns = {row.campaign for row in rows.values()}
+    assert ours.records == {campaign: clean.records[campaign] for campaign in campaigns}
+    assert ours.paid_usd == pytest.approx({campaign: clean.paid_usd[campaign] for campaign in campaigns}, abs=1e-6)
+    expected = clean.compared[clean.compared["campaign"].isin(campaigns)].reset_index(drop=True)
+    pd.testing.assert_frame_equal(ours.compared, expected, atol=1e-6)
+    for run, row in rows.items():
+        known = clean.rows[run]
+        assert (run, row.state, row.error, row.records) == (run, "finished", "", known.records)
+        assert row.cost_usd == pytest.approx(known.cost_usd, abs=1e-6)
+        notebook = json.loads((work.out / f"{run}.ipynb").read_text(encoding="utf-8"))
+        assert notebook["metadata"]["papermill"]["exception"] is None
+        assert work.lab.open(row.sessions[0]).verify() == []
+    return rows
 
 
-def assert_sound(store: Store) -> None:
+def assert_sound(store: Store, campaigns: int) -> None:
     """Three finished turns a campaign, no attempt left open, and no row twice or out of its place."""
-    turns = rows_of(store, "SELECT s.campaign, t.phase FROM turns t JOIN sessions s ON s.id = t.session_id")
-    assert len(turns) == len(NAMES) * len(PHASES)
-    assert len({campaign for campaign, _ in turns}) == len(NAMES)
-    assert {*Counter(turns).values()} == {1}
+    turns = rows_of(store, "SELECT s.campaign, t.phase FROM turns AS t JOIN sessions AS s ON s.id = t.session_id")
+    assert sorted(phase for _, phase in turns) == sorted(PHASES * campaigns)
+    assert len({*turns}) == len(turns)
     states = Counter(state for (state,) in rows_of(store, "SELECT state FROM attempts"))
     assert (states["finished"], states["running"]) == (len(turns), 0)
     assert rows_of(store, "SELECT attempt_id FROM claims") == []
-    for table, columns in (
-        ("turns", "id"), ("turns", "session_id, parent_turn, key"), ("attempts", "id"), ("sessions", "id"),
-        ("sessions", "owner, campaign, name"), ("requests", "attempt_id, subpath, message_id"), ("entries", "uuid"),
-        ("entries", "session_id, subpath, seq"), ("records", "turn_id, kind, record_id"),
-        ("pages", "owner, campaign, requested_url"),
-    ):  # fmt: skip
-        count = f"SELECT {columns}, count(*) FROM {table} GROUP BY {columns} HAVING count(*) > 1"
-        doubled = [row for row in rows_of(store, count) if row[0] is not None]
-        assert doubled == [], (table, columns)
-    gaps = "SELECT session_id, subpath FROM entries GROUP BY 1, 2 HAVING count(*) <> max(seq) + 1"
+    for table, columns in ONCE:
+        last = columns.rpartition(", ")[2]
+        doubled = f"SELECT {columns} FROM {table} GROUP BY {columns} HAVING count({last}) > 1"
+        assert rows_of(store, doubled) == [], (table, columns)
+    gaps = "SELECT session_id, subpath FROM entries GROUP BY session_id, subpath HAVING count(*) <> max(seq) + 1"
     assert rows_of(store, gaps) == []
 
 
+def in_the_middle(work: Work, store: Store, phase: str, count: int = 1) -> Callable[[], bool]:
+    """Do so many runs make a turn of that phase of which an answer is paid and stored?"""
+    sql = (
+        "SELECT a.id FROM attempts AS a JOIN entries AS e ON e.session_id = a.id "
+        f"WHERE a.state = 'running' AND a.phase = '{phase}' AND e.kind = 'assistant' GROUP BY a.id"
+    )
+    return lambda: work.is_on() and len(rows_of(store, sql)) >= count
+
+
 def test_a_cluster_and_a_server_make_what_one_machine_and_a_file_make(team: Team, clean: Made, tmp_path: Path) -> None:
-    """The same records for the same money, run by three workers; and then no kernel and no CLI is left."""
+    """The same records for the same money, and the same comparison; in the end no kernel and no CLI is left."""
     with team.lab("whole") as lab:
         work = Work(lab, tmp_path / "out", team.cluster.address).start()
-        until(lambda: team.left("ipykernel") and team.left("claude"))
-        rows = work.end()
-        assert_as_clean(team, lab, "whole", rows, clean, tmp_path / "out")
-    assert [event.attempt for event in work.events if isinstance(event, RunStarted)] == [1] * len(NAMES)
+        until(lambda: work.is_on() and len(team.left("ipykernel")) == WORKERS and team.left("claude"))
+        assert_as_clean(team, work, "whole", clean)
+    assert work.tries() == len(NAMES)
     until(lambda: not team.left())
 
 
-def test_worker_scheduler_and_server_die_in_one_batch(team: Team, clean: Made, tmp_path: Path) -> None:
-    """A worker and the scheduler killed and brought back, PostgreSQL restarted: nothing is lost, doubled or paid twice."""
-    cluster = team.cluster
+def test_worker_server_and_scheduler_die_in_one_batch(team: Team, clean: Made, tmp_path: Path) -> None:
+    """Each in the middle of a turn, and brought back: nothing is lost, doubled or paid twice, and no process is left."""
     with team.lab("broken") as lab, team.owned("broken") as store:
-        work = Work(lab, tmp_path / "out", cluster.address).start()
-        until(work.at("research", WORKERS))
-        until(lambda: rows_of(store, "SELECT count(*) FROM entries") > [(5,)])
-        cluster.workers[-1].kill()
-        cluster.workers.pop().wait()
-        team.add_worker()
-        until(work.at("strategy"))
+        work = Work(lab, tmp_path / "out", team.cluster.address).start()
+        until(in_the_middle(work, store, "research", WORKERS))
+        team.lose_a_worker()
+        until(in_the_middle(work, store, "strategy"))
         team.server.restart()
-        until(work.at("copy"))
-        assert cluster.scheduler is not None
-        cluster.scheduler.kill()
-        cluster.scheduler.wait()
-        for worker in cluster.workers:
-            worker.wait(60)
-        cluster.workers.clear()
-        team.start_cluster()
-        rows = work.end()
-        assert_as_clean(team, lab, "broken", rows, clean, tmp_path / "out")
-        failed = rows_of(store, "SELECT phase, cause, cost_usd FROM attempts WHERE state = 'failed'")
-    assert "research" in {phase for phase, *_ in failed}
-    assert {cause for _, cause, _ in failed} <= {"process", "cancelled"}
+        until(in_the_middle(work, store, "copy"))
+        assert work.tries() == len(NAMES) + 1  # the server's restart ended no kernel
+        assert {phase for (phase,) in rows_of(store, FAILED)} <= {"research"}  # and no turn
+        team.lose_the_scheduler()
+        rows = assert_as_clean(team, work, "broken", clean)
+        assert {phase for (phase,) in rows_of(store, FAILED)} >= {"research", "copy"}
+    assert math.fsum(row.cut_usd for row in rows.values()) > 0.0
     until(lambda: not team.left())
 
 
 def test_cancelled_in_the_middle_it_leaves_no_kernel_and_goes_on(team: Team, clean: Made, tmp_path: Path) -> None:
-    """All three are in their research; the same batch again makes what is missing, for the money of a clean one."""
-    with team.lab("cancelled") as lab:
-        work = Work(lab, tmp_path / "out", team.cluster.address).start()
-        until(work.at("research", WORKERS))
-        until(lambda: team.left("claude"))
+    """Both are in their research; the same batch again makes what is missing, for the money of a clean one."""
+    with team.lab("cancelled") as lab, team.owned("cancelled") as store:
+        work = Work(lab, tmp_path / "out", team.cluster.address, NAMES[:2]).start()
+        until(in_the_middle(work, store, "research", len(work.names)))
         work.cancelled.set()
-        rows = work.end()
-        assert {row.state for row in rows.values()} == {"cancelled"}
+        assert {run: row.state for run, row in work.end().items()} == dict.fromkeys(work.names, "cancelled")
         until(lambda: not team.left())
-        again = Work(lab, tmp_path / "out", team.cluster.address).start().end()
-        assert_as_clean(team, lab, "cancelled", again, clean, tmp_path / "out")
+        again = Work(lab, work.out, team.cluster.address, work.names).start()
+        assert_as_clean(team, again, "cancelled", clean)
     until(lambda: not team.left())
