@@ -32,7 +32,7 @@ sys.path.insert(0, str(ROOT / "tests"))
 from kernels import environment  # noqa: E402
 
 KILLS, SEED, WORKERS = 10, 5, 2
-SOONEST_S, LATENCY_S = 0.5, 0.3
+SOONEST_S, LATENCY_S = 0.5, 0.5
 LATEST_S = 600.0
 """No start may take longer, in seconds."""
 GONE_S = 30.0
@@ -99,12 +99,16 @@ class Batch:
 
 @dataclass(frozen=True)
 class Books:
-    """What a lab holds: sessions and finished turns with their records, what they cost, and what was cut, in US dollars."""
+    """What a lab holds: sessions, finished turns with their records, what they cost; and what was cut. Sums are US dollars.
+
+    ``in_flight`` counts the cut attempts that had sent a request.
+    """
 
     sessions: list[Any]
     turns: list[Any]
     paid_usd: float
     cut: int
+    in_flight: int
     cut_usd: float
     cut_requests: int
     running: int
@@ -133,6 +137,8 @@ def main() -> int:
             for n, (batch, books) in enumerate(zip(batches, found, strict=True), 1)
             for problem in _differences(batch, books, clean, wanted)
         ]
+    if not any(books.in_flight for books in found):
+        wrong.append("no kill met a turn in flight: the figure means nothing")
     _say(batches, found, wanted, life_s)
     for problem in [*wrong, *(f"still running: {each}" for each in left)]:
         print(f"  WRONG: {problem}")
@@ -166,7 +172,7 @@ def _say(batches: list[Batch], found: list[Books], wanted: Books, life_s: float)
     for n, (batch, books) in enumerate(zip(batches, found, strict=True), 1):
         print(
             f"  batch {n}: {len(books.turns)} turns, US$ {books.paid_usd:.6f}; apart from that {books.cut} cut attempts, "
-            f"US$ {books.cut_usd:.6f} and {books.cut_requests} cut requests"
+            f"{books.in_flight} of them with requests: US$ {books.cut_usd:.6f} and {books.cut_requests} cut requests"
         )
         for told in batch.told:
             print(f"    {told}")
@@ -189,10 +195,13 @@ def _books(batch: Batch) -> Books:
         failed = [cost for (cost,) in ask("SELECT cost_usd FROM attempts WHERE state = 'failed'")]
         ((running,),) = ask("SELECT count(*) FROM attempts WHERE state = 'running'")
         ((cut,),) = ask("SELECT count(*) FROM requests WHERE NOT complete")
+        ((sent,),) = ask(
+            "SELECT count(*) FROM attempts WHERE state = 'failed' AND id IN (SELECT attempt_id FROM requests)"
+        )
         return Books(
             ask("SELECT campaign, name, owner FROM sessions ORDER BY ALL"),
             [(campaign, phase, bodies.get(turn, [])) for campaign, phase, turn in turns],
-            math.fsum(finished), len(failed), math.fsum(cost or 0.0 for cost in failed), cut, running,
+            math.fsum(finished), len(failed), sent, math.fsum(cost or 0.0 for cost in failed), cut, running,
         )  # fmt: skip
 
 

@@ -64,14 +64,13 @@ def batch(given: argparse.Namespace) -> int:
 
 def _print_plan(plan: BatchPlan) -> None:
     """The runs that are not simply kept, each with the reason; then the sums, and how many run at once."""
-    print_rows(
-        f"plan for {plan.options.out}",
-        [
-            {"notebook": job.name, "plan": job.status, "why": job.reason, "about_usd": job.estimate_usd}
-            for job in plan.jobs
-            if job.status != "kept"
-        ],
-    )
+    rows = [
+        {"notebook": job.name, "plan": job.status, "why": job.reason, "about_usd": job.estimate_usd}
+        for job in plan.jobs
+        if job.status != "kept"
+    ]
+    if rows:
+        print_rows(f"plan for {plan.options.out}", rows)
     for line in plan_lines(plan):
         print_text(line)
 
@@ -82,8 +81,13 @@ def plan_lines(plan: BatchPlan) -> list[str]:
     about = "a price that is not known" if plan.estimate_usd is None else f"about {usd(plan.estimate_usd)}"
     budget = plan.options.budget_usd
     held = "no budget" if budget is None else f"budget {usd(budget)}"
+    found = (
+        f"{counted(len(plan.jobs), 'notebook')}: {', '.join(f'{number} {state}' for state, number in states.items())}."
+    )
+    if not plan.todo:
+        return [found, f"Nothing is left to run; spent so far {usd(plan.spent_usd)}, {held}."]
     return [
-        f"{counted(len(plan.jobs), 'notebook')}: {', '.join(f'{number} {state}' for state, number in states.items())}.",
+        found,
         f"To run: {len(plan.todo)}, {about} ({plan.basis}); spent so far {usd(plan.spent_usd)}, {held}.",
         f"At once: {plan.workers} ({_why_so_many(plan.options)}).",
     ]

@@ -9,11 +9,11 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-import psutil
 import pytest
 from conftest import BRIEFS, MakeLab
 from kernels import write_notebook
 from panel_tools import inside, labels_of
+from processes import at_work
 
 from campaign_lab import Lab
 from campaign_lab.errors import LabError
@@ -131,7 +131,7 @@ def test_cancel_all_stops_and_start_goes_on(make_lab: MakeLab, home: Path) -> No
     panel.cancel_button.click()
     assert words(panel.status.value) == "cancelling …"
     finished(panel)
-    assert psutil.Process().children(recursive=True) == []
+    assert at_work() == []
     assert words(panel.status.value) == "cancelled"
     assert "aubrelune-ete ■ cancelled" in results(panel)
     assert panel.problem.value == ""
@@ -216,7 +216,7 @@ def test_an_interrupted_cell_cancels_the_batch(make_lab: MakeLab, home: Path) ->
     with pytest.raises(asyncio.CancelledError):
         asyncio.run(cell())
     assert words(panel.status.value) == "cancelled"
-    assert psutil.Process().children(recursive=True) == []
+    assert at_work() == []
 
 
 def test_what_is_saved_names_the_notebooks_and_wrong_options_are_refused(make_lab: MakeLab, home: Path) -> None:

@@ -7,8 +7,8 @@ import subprocess
 import sys
 from collections.abc import Callable
 
-import psutil
 import pytest
+from processes import at_work
 from stores import Stores
 
 from campaign_lab import Brief, Lab
@@ -34,7 +34,7 @@ def test_a_second_run_replays_without_a_request_or_a_process(
 ) -> None:
     """From the root again: the same records, nothing sent, no process started, nothing paid."""
     lab, session = researched
-    booked, children = len(server.book), psutil.Process().children(recursive=True)
+    booked, children = len(server.book), at_work()
     again = lab.run_sync(lab.session(termwick).run("research", on_event=heard.append))
     assert again.replayed
     assert again.receipt.paid_usd == 0.0
@@ -42,7 +42,7 @@ def test_a_second_run_replays_without_a_request_or_a_process(
     assert again.receipt.cost_usd > 0.0
     assert [kept.body for kept in again.kept] == [kept.body for kept in session.kept()]
     assert len(server.book) == booked
-    assert psutil.Process().children(recursive=True) == children
+    assert at_work() == children
     assert heard == []
 
 

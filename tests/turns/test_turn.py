@@ -9,6 +9,7 @@ from typing import Any
 
 import psutil
 import pytest
+from processes import at_work
 
 from campaign_lab.agents.events import AgentEnded, AgentStarted, Event, Retrying
 from campaign_lab.errors import TurnFailed
@@ -217,7 +218,7 @@ def test_a_cancelled_turn_is_gone_at_once(make_lab, termwick, watch, heard, stor
 
     job = lab._context.loop.submit(session.run("research", on_event=hear))
     assert in_the_middle.wait(30)
-    children = psutil.Process().children(recursive=True)
+    children = at_work()
     assert children
     began = time.monotonic()
     job.cancel()
