@@ -1,10 +1,10 @@
 """Twelve campaigns in a batch over the best time that these cores and so many kernels allow, and a notebook over papermill's.
 
-The four demo briefs under three names each, the whole campaign of the packaged template, answers that take a second. No
+The four demo briefs under three names each, the whole campaign of the packaged template, answers that take two seconds. No
 schedule is faster than the longest run, all runs without a gap on all workers, or their CPU seconds on all cores. Runs count
 as long as they would be alone: the longest brief is done alone before, and its runs in the batch tell how others hold it up.
-It also takes the imports that the first batch of a process pays. Overhead is that of a whole batch
-of cheap notebooks, one at a time, with its plan, rows and report, over bare papermill: paired and alternating.
+It also takes the imports that the first batch of a process pays. Overhead is that of a whole batch of cheap notebooks, one at
+a time, with its plan, rows and report, over bare papermill: paired and alternating.
 """
 
 from __future__ import annotations
@@ -36,8 +36,8 @@ from batches import brief_of, cheap_template  # noqa: E402
 
 BAR, OVERHEAD_BAR = 1.3, 1.1
 NAMES = ("Spring", "Summer", "Autumn")
-LATENCY_S = 1.0
-"""A quick answer: real ones take longer, and the longer they are the less this machine has to do with the time."""
+LATENCY_S = 2.0
+"""A quick answer of a real model. With one second the CPU is what a batch waits for on two cores, not the answers."""
 PAIRS, NOTEBOOKS = 12, 2
 SAMPLE_S = 0.5
 MIB = 2**20

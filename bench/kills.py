@@ -2,7 +2,7 @@
 
 Four campaigns of the packaged template in a process of their own, the same as in tests/batch. A moment is anywhere between
 half a second and the time that a clean run takes for as many briefs as are left; the next start follows at once, while kernels
-of the last one may still be ending. When a batch ends before its moment, the next moments hit a new one.
+of the last one may still be ending. When nothing is left, the next moments hit a new batch.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ class Batch:
         if code == 0:
             self.told.append(f"ended by itself after {time.perf_counter() - began:.1f} s")
         elif code == -signal.SIGKILL and kill_after_s < LATEST_S:
-            last = (self._said().read_text().splitlines() or ["nothing yet"])[-1].strip()
+            last = (self._said().read_text().splitlines() or ["nothing yet"])[-1].strip()[:60]
             self.told.append(f"killed after {kill_after_s:.1f} s with {below} processes below it, at {last}")
         else:
             raise SystemExit(f"kills: a start of the batch ended with {code}")
@@ -124,9 +124,9 @@ def main() -> int:
         life_s = time.perf_counter() - began
         batches, kills = [Batch(Path(name) / "1", mark)], 0
         while kills < KILLS:
-            if batches[-1].start(chance.uniform(SOONEST_S, max(2 * SOONEST_S, life_s * batches[-1].share_left()))):
-                kills += 1
-            else:
+            kills += batches[-1].start(chance.uniform(SOONEST_S, life_s * batches[-1].share_left()))
+            if kills < KILLS and not batches[-1].share_left():
+                batches[-1].start()  # it may have been killed while it wrote its report
                 batches.append(Batch(Path(name) / str(len(batches) + 1), mark))
         batches[-1].start()
         left = _left(mark)

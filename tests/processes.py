@@ -6,8 +6,8 @@ import contextlib
 
 import psutil
 
-OURS = ("_bundled/claude", "ipykernel")
-"""What stands in the command of a process that a turn or a notebook started."""
+OURS = ("_bundled/claude", "/campaign-kernel-")
+"""What stands in the command of a process that a turn or a batch started. A JupyterLab of other tests has kernels, too."""
 
 
 def at_work(pid: int | None = None) -> list[psutil.Process]:
