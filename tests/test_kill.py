@@ -16,6 +16,7 @@ from typing import Any
 
 import psutil
 import pytest
+from processes import at_work
 
 from campaign_lab import Brief
 from campaign_lab.agents.events import AgentStarted, Event, PageRead, RecordsHandedIn
@@ -245,7 +246,7 @@ def test_a_campaign_survives_the_death_of_its_cli(make_lab, brief, undisturbed):
 
     def killer(fits: Callable[[Event], bool]) -> Callable[[Event], None]:
         def kill(event: Event) -> None:
-            for child in psutil.Process().children() if fits(event) else ():
+            for child in at_work() if fits(event) else ():
                 child.kill()
 
         return kill

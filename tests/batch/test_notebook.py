@@ -7,10 +7,10 @@ import threading
 from importlib.metadata import entry_points
 from pathlib import Path
 
-import psutil
 import pytest
 from batches import said
 from kernels import write_notebook
+from processes import at_work
 
 from campaign_lab.batch import NotebookFailed, run_notebook
 from campaign_lab.batch.engine import CampaignEngine
@@ -34,8 +34,7 @@ def test_a_run_is_watched_and_can_be_stopped(tmp_path: Path, capfd: pytest.Captu
     assert failed.value.cell == "stuck-a"
     assert seen == [(0, 3, "first-a"), (1, 3, "stuck-a")]
     assert said(tmp_path / "out.ipynb", "first-a") == "done\n"
-    kernels = [each for each in psutil.Process().children(recursive=True) if "ipykernel" in " ".join(each.cmdline())]
-    assert kernels == []
+    assert at_work() == []
     assert "encryption" not in capfd.readouterr().err  # the kernel's warning about open ports
 
 

@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import nbformat
-import psutil
 import pytest
 from batches import brief_of, cells_of, cheap_template, names, run_cheap, said
 from conftest import MakeLab
+from processes import at_work
 
 from campaign_lab import Lab
 from campaign_lab.batch import Cancellation, FolderInUse, local, machine
@@ -39,10 +39,6 @@ def _short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def _states(rows: list[Row]) -> dict[str, str]:
     return {row.run: row.state for row in rows}
-
-
-def _kernels() -> list[psutil.Process]:
-    return [each for each in psutil.Process().children(recursive=True) if "ipykernel" in " ".join(each.cmdline())]
 
 
 def test_what_goes_wrong_in_one_run_stops_no_other(lab: Lab, tmp_path: Path) -> None:
@@ -72,7 +68,7 @@ def test_what_goes_wrong_in_one_run_stops_no_other(lab: Lab, tmp_path: Path) -> 
             n for n, cell in enumerate(notebook.cells) if "papermill-error-cell-tag" in cell.metadata.get("tags", ())
         ]
         assert notebook.cells[marked[-1] + 1].id == "act"
-    assert _kernels() == []
+    assert at_work() == []
 
 
 def test_the_same_batch_again_does_only_what_is_missing(lab: Lab, tmp_path: Path) -> None:
@@ -148,7 +144,7 @@ def test_cancelled_what_runs_is_interrupted_and_the_same_batch_goes_on(lab: Lab,
 
     rows = run_cheap(lab, briefs, tmp_path, workers=1, on_event=hear, cancelled=stop)
     assert _states(rows) == {"one": "finished", "stuck": "cancelled", "waits": "cancelled"}
-    assert _kernels() == []
+    assert at_work() == []
     assert said(tmp_path / "out" / "stuck.ipynb", "load") == "began\n"
     assert (rows[1].cell, rows[1].attempts, rows[2].attempts) == ("act", 1, 0)
     assert not (tmp_path / "out" / "waits.ipynb").exists()
@@ -177,7 +173,7 @@ def test_ctrl_c_ends_the_kernels_writes_the_rows_and_is_raised(lab: Lab, tmp_pat
 
     with pytest.raises(KeyboardInterrupt):
         run_cheap(lab, [brief_of("Stuck", STUCK)], tmp_path, on_event=hear)
-    assert _kernels() == []
+    assert at_work() == []
     row = json.loads((tmp_path / "out" / ".batch" / "rows" / "stuck.json").read_text(encoding="utf-8"))
     assert row["state"] == "cancelled"
 
@@ -196,7 +192,7 @@ def test_what_stops_waiting_for_a_batch_cancels_it(lab: Lab, tmp_path: Path) -> 
     assert running.wait(60)
     job.cancel()
     assert job.ended.is_set()
-    assert _kernels() == []
+    assert at_work() == []
     assert (
         json.loads((tmp_path / "out" / ".batch" / "rows" / "stuck.json").read_text(encoding="utf-8"))["state"]
         == "cancelled"
@@ -257,7 +253,7 @@ def test_never_more_kernels_than_memory_allows(lab: Lab, tmp_path: Path, monkeyp
 
     def hear(event: BatchEvent) -> None:
         events.append(event)
-        most[0] = max(most[0], len(_kernels()))
+        most[0] = max(most[0], len(at_work()))
 
     rows = run_cheap(lab, [brief_of(name) for name in ("a", "b", "c")], tmp_path, workers=3, on_event=hear)
     assert {*_states(rows).values()} == {"finished"}

@@ -18,8 +18,8 @@ OPEN_S, RUN_S, LOOK_S = 60.0, 120.0, 15.0
 ICON = r"[\ue000-\uf8ff\s]*"
 """Icons are letters of a font of their own, and part of a button's name."""
 NOTEBOOK = ".jp-NotebookPanel:not(.lm-mod-hidden)"
-FORGIVEN = ()
-"""Console errors that are JupyterLab's own, with the reason beside each."""
+LOST = "widget model not found"
+"""What ipywidgets says of a saved widget whose kernel has ended, if it is drawn before its cell has run again."""
 
 EXPOSED = """document.addEventListener('readystatechange', () => {
     const settings = document.getElementById('jupyter-config-data');
@@ -86,11 +86,13 @@ class LabPage:
         self.page = self._context.new_page()
         self.page.set_default_timeout(LOOK_S * 1000)
         self.page.on("console", lambda said: self._said(said.text, said.type))
-        self.page.on("pageerror", lambda error: self._said(str(error), "error"))
+        self.page.on("pageerror", lambda error: self._said(error.stack or str(error), "error"))
         self.page.on("websocket", lambda socket: self._connected(socket.url))
         self.page.on("dialog", self._asked)
         self._context.on("page", lambda page: self.surprises.append(f"a window: {page.url}"))
         self._path, self._name = "", f"auto-{next(names)}"
+        self._only_saved = False
+        """No cell has run yet with the kernel of now."""
 
     # -- what the page does by itself
 
@@ -107,7 +109,7 @@ class LabPage:
             self.elsewhere.append(address)
 
     def _said(self, text: str, kind: str) -> None:
-        if kind == "error" and not any(known in text for known in FORGIVEN):
+        if kind == "error" and not (self._only_saved and LOST in text):
             self.console.append(text)
 
     def _asked(self, dialog: Any) -> None:
@@ -156,7 +158,9 @@ class LabPage:
 
     def reopen(self) -> Self:
         """Shuts the kernel down and opens the saved notebook anew, as on the next morning."""
+        self.page.goto("about:blank")  # a page that sees its kernel die draws its widgets once more, and finds no model
         self.jupyter.stop_kernels()
+        self._only_saved = True
         return self._load()
 
     def _opened(self) -> Self:
@@ -218,6 +222,7 @@ class LabPage:
 
     def _ran(self, seconds: float) -> Self:
         self.wait_till_idle(seconds)
+        self._only_saved = False
         wrong = [
             f"{cell['id']}: {output['ename']}: {output['evalue']}"
             for cell in self.notebook()["cells"]

@@ -8,7 +8,6 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 
-import psutil
 import pytest
 from conftest import MakeLab
 from panel_tools import inside, labels_of
@@ -115,7 +114,7 @@ def test_cancel_stops_and_keeps_what_is_finished(lab_of: MakeLab, slow: Rehearsa
     panel = RunPanel(session, "research", "strategy", "copy")
     session._context.endpoint.server = slow
     panel.run_button.click()
-    until(lambda: "▶ copy running" in words(panel.phase_bar.value) and bool(psutil.Process().children()))
+    until(lambda: "▶ copy running" in words(panel.phase_bar.value) and bool(at_work()))
     until(lambda: "copy-creator waiting" not in words(panel.agents.value))
     panel.cancel_button.click()
     assert words(panel.status.value) == "cancelling …"
@@ -141,7 +140,7 @@ def test_cancel_works_while_the_process_starts(lab_of: MakeLab, slow: RehearsalS
     session._context.endpoint.server = slow
     panel = RunPanel(session, "copy")
     panel.run_button.click()
-    until(lambda: bool(psutil.Process().children()))
+    until(lambda: bool(at_work()))
     panel.cancel_button.click()
     finished(panel)
     assert at_work() == []
@@ -216,14 +215,14 @@ def test_cancelled_at_the_panel_the_awaiting_cell_fails(lab_of: MakeLab, slow: R
 
     async def cell() -> None:
         running = asyncio.create_task(panel.run())
-        await asyncio.to_thread(until, lambda: bool(psutil.Process().children()))
+        await asyncio.to_thread(until, lambda: bool(at_work()))
         panel.cancel_button.click()
         await running
 
     with pytest.raises(TurnFailed, match="it was cancelled") as caught:
         asyncio.run(cell())
     assert caught.value.cause == "cancelled"
-    assert psutil.Process().children() == []
+    assert at_work() == []
 
 
 def test_an_interrupted_cell_cancels_the_run(lab_of: MakeLab, slow: RehearsalServer) -> None:
@@ -234,14 +233,14 @@ def test_an_interrupted_cell_cancels_the_run(lab_of: MakeLab, slow: RehearsalSer
 
     async def cell() -> None:
         running = asyncio.create_task(panel.run())
-        await asyncio.to_thread(until, lambda: bool(psutil.Process().children()))
+        await asyncio.to_thread(until, lambda: bool(at_work()))
         running.cancel()
         await running
 
     with pytest.raises(asyncio.CancelledError):
         asyncio.run(cell())
     assert words(panel.status.value) == "cancelled"
-    assert psutil.Process().children() == []
+    assert at_work() == []
 
 
 def test_cancel_without_a_run_does_nothing(lab_of: MakeLab) -> None:
