@@ -19,9 +19,9 @@ from campaign_lab.agents.loop import AgentLoop
 from campaign_lab.agents.phases import Phase, builtin_phases
 from campaign_lab.agents.prices import own_prices
 from campaign_lab.brief import Brief
-from campaign_lab.errors import BriefError, EndpointError, NotFoundError
+from campaign_lab.errors import BriefError, EndpointError, NotFoundError, StoreError
 from campaign_lab.rehearsal.endpoint import RehearsalEndpoint
-from campaign_lab.sessions.budgets import Budgets
+from campaign_lab.sessions.budgets import Budgets, budgets_of
 from campaign_lab.sessions.context import Context, batch_tag, unheard, utc_now
 from campaign_lab.sessions.expiry import seconds
 from campaign_lab.sessions.listing import find_session
@@ -60,7 +60,8 @@ class Lab:
     else data/lab.duckdb in a checkout, else the user's data folder). ``user``: the role that you connect as, on a server that
     knows its roles; else JUPYTERHUB_USER, CAMPAIGN_LAB_USER, the login. ``endpoint``: ``rehearsal``, ``anthropic``, or a
     url (else CAMPAIGN_LAB_ENDPOINT). ``model``: a full model id. ``on_miss``: ``run`` or ``refuse`` (else CAMPAIGN_LAB_ON_MISS).
-    ``session_ttl``: how long a session lives after its last paid turn or fork, such as "8h". ``budgets``: what may be spent.
+    ``session_ttl``: how long a session lives after its last paid turn or fork, such as "8h". ``budgets``: what may be spent
+    (else CAMPAIGN_LAB_TURN_USD and CAMPAIGN_LAB_SESSION_USD).
     ``phases``: your own, beside research, strategy, copy and ask. ``on_event``: hears the progress of every turn.
     ``now``: a clock, for tests. Raises StoreError, EndpointError.
     """
@@ -96,7 +97,7 @@ class Lab:
             loop=AgentLoop(),
             phases=builtin_phases(),
             on_miss=on_miss,
-            budgets=budgets or Budgets(),
+            budgets=budgets or budgets_of(os.environ),
             batch=batch_tag(),
             on_event=on_event or unheard,
             now=now or utc_now,
@@ -312,17 +313,21 @@ class Lab:
         """Takes sessions that have been expired for longer than the grace, but no turn that a living one stands on.
 
         ``keep="records"`` keeps sessions and records, which still replay, and takes only the conversations. Reclaims disk.
+        Raises StoreError on a server that lets us in as a role which does not see all the forks that stand on them.
         """
         from campaign_lab.sessions.sweep import sweep
 
         if keep not in ("", "records"):
             raise ValueError(f"keep: {keep!r} is not allowed; expected records, or nothing")
-        grace_s, now = seconds(grace), self._context.now()
-        report = self._context.engine.call(
+        grace_s, now, engine = seconds(grace), self._context.now(), self._context.engine
+        if engine.role is not None:
+            reason = f"lets you in as {engine.role}, who does not see all forks"
+            raise StoreError(engine.path, reason, "Sweep as the role that owns the tables.")
+        report = engine.call(
             lambda con: sweep(con, now=now, grace_s=grace_s, keep_records=keep == "records", dry_run=dry_run)
         )
         if not dry_run:
-            self._context.engine.compact()
+            engine.compact()
         return report
 
     def doctor(self) -> list[Finding]:

@@ -35,6 +35,8 @@ def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
         "CAMPAIGN_LAB_BATCH",
         "CAMPAIGN_LAB_RUN",
         "CAMPAIGN_LAB_BATCH_USD",
+        "CAMPAIGN_LAB_TURN_USD",
+        "CAMPAIGN_LAB_SESSION_USD",
         "CAMPAIGN_LAB_RUN_JOURNAL",
         "CAMPAIGN_LAB_REHEARSAL_LATENCY_S",
         "JUPYTERHUB_USER",

@@ -132,11 +132,13 @@ class Desk:
 class Batch:
     """A start of a runner in a thread, with what it said."""
 
-    def __init__(self, scheduler: str, *, patience_s: float = LONG_S, connect_s: float = 5.0) -> None:
+    def __init__(
+        self, scheduler: str, *, most: int | None = None, patience_s: float = LONG_S, connect_s: float = 5.0
+    ) -> None:
         self.cancelled = Cancellation()
         self.events: list[BatchEvent] = []
         self.settled: list[Outcome] = []
-        self._runner = DaskRunner(scheduler, patience_s=patience_s, connect_s=connect_s)
+        self._runner = DaskRunner(scheduler, most=most, patience_s=patience_s, connect_s=connect_s)
         self._error: BaseException | None = None
         self._thread: threading.Thread | None = None
 

@@ -18,6 +18,8 @@ from typing import Any
 import psutil
 import pytest
 
+from campaign_lab.cli.tables import print_rows
+
 ROOT = Path(__file__).resolve().parent.parent
 BRIEF = ROOT / "data" / "briefs" / "termwick-renewals.toml"
 
@@ -201,3 +203,18 @@ def _on_a_terminal(command: Sequence[str]) -> str:
     os.close(main)
     assert process.wait(timeout=60) == 0
     return seen.decode("utf-8", "replace")
+
+
+def test_a_narrow_terminal_breaks_no_number(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Money, times and single words stay whole, long texts are broken; a column with nothing in it is not there."""
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("COLUMNS", "60")
+    row = {"notebook": "a-very-long-name-" * 6, "state": "over budget", "paid_usd": 1234.5, "cut_usd": None}
+    print_rows("batch", [row, row | {"paid_usd": None, "made_at": ""}])
+    shown = re.sub(r"\x1b\[[0-9;]*m", "", capsys.readouterr().out)
+    assert max(map(len, shown.splitlines())) <= 60
+    assert "over budget" in shown
+    assert "$1234.5000" in shown
+    assert "cut usd" not in shown

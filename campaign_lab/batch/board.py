@@ -81,7 +81,7 @@ class BatchBoard:
                 ended = tuple(row for row in self.ended if row.run != event.run)
                 return replace(self, lines=lines, ended=(*ended, event.row), note="")
             case Waiting():
-                return replace(self, note=f"waiting for {event.reason}")
+                return replace(self, note=event.reason)
             case BatchEnded():
                 return replace(self, lines={}, note="", over=True)
 
@@ -94,7 +94,7 @@ class BatchBoard:
         return min(1.0, done / self.todo) if self.todo else 1.0
 
     def words(self) -> str:
-        """Such as "3 of 12 notebooks ended, 2 running, 1 failed · 4 kept"."""
+        """Such as "3 of 12 notebooks ended, 2 running, 1 not finished · 4 kept from before"."""
         if not self.begun:
             return "starting …"
         failed = sum(row.state not in (*RESTING, "finished") for row in self.ended)

@@ -62,6 +62,8 @@ class Booking:
         job, now = self._jobs[event.run], self._context.now()
         row = self._row_of(job)
         begun = event.run in self._begun
+        if job.status == "changed" and not begun:  # what it made of other inputs is no result of these
+            row = replace(row, notebook="", sessions=(), tips={}, records=0, replayed_usd=0.0)
         self._begun.add(event.run)
         self._keep(
             replace(
@@ -88,7 +90,8 @@ class Booking:
         if outcome.state != "finished":
             self._settle_accounts()
         ledger = self._ledger()
-        row = with_journal(row, outcome.journal, ledger)
+        if outcome.notebook or outcome.journal:  # a try that handed nothing in takes nothing away
+            row = with_journal(row, outcome.journal, ledger)
         self._end(replace(row, **_costs(ledger, row.run)))
 
     def book_again(self) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from campaign_lab.batch.events import CellStarted, OnBatchEvent, RunStarted, Waiting
+from campaign_lab.batch.events import MEMORY, CellStarted, OnBatchEvent, RunStarted, Waiting
 from campaign_lab.batch.link import ClusterError, Link, quiet
 from campaign_lab.batch.local import FIRST_PAUSE_S as FIRST_RETRY_S
 from campaign_lab.batch.local import LONGEST_PAUSE_S as LONGEST_RETRY_S
@@ -34,10 +34,16 @@ COUNT_S = 5.0
 
 
 class DaskRunner:
-    """Runs notebooks on the workers of a scheduler, such as ``tcp://host:8786``: one a thread, and as many as memory holds."""
+    """Runs notebooks on the workers of a scheduler, such as ``tcp://host:8786``: one a thread, and as many as memory holds.
 
-    def __init__(self, scheduler: str, *, patience_s: float = PATIENCE_S, connect_s: float = CONNECT_S) -> None:
+    ``most``: no more than so many at once, None for as many as there is room for.
+    """
+
+    def __init__(
+        self, scheduler: str, *, most: int | None = None, patience_s: float = PATIENCE_S, connect_s: float = CONNECT_S
+    ) -> None:
         self.scheduler = scheduler
+        self.most = most
         self.patience_s = patience_s
         self.connect_s = connect_s
 
@@ -136,10 +142,15 @@ class _Start:
         for job in list(self._jobs.values()):
             if self._is_cancelled(job):
                 self._cancel(job)
-            elif job.future is None and time.monotonic() >= job.not_before:
+            elif job.future is None and time.monotonic() >= job.not_before and self._has_room():
                 self._send(job)
         self._listen()
         self._count_workers()
+
+    def _has_room(self) -> bool:
+        """May one more be sent? What was sent and has not ended counts, begun or not."""
+        most = self._runner.most
+        return most is None or sum(job.future is not None for job in self._jobs.values()) < most
 
     def _send(self, job: _Job) -> None:
         job.key = f"notebook-{job.payload.run}-{uuid.uuid4().hex[:12]}"
@@ -170,7 +181,7 @@ class _Start:
                     CellStarted(payload.run, payload.name, str(message["cell"]), message["index"], message["cells"])
                 )
             case "memory":
-                self._on_event(Waiting("memory"))
+                self._on_event(Waiting(MEMORY))
             case _:
                 self._began(job, str(message["host"]))
 

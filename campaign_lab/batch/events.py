@@ -52,9 +52,12 @@ class RunEnded:
     row: Row
 
 
+MEMORY = "waiting for memory"
+
+
 @dataclass(frozen=True)
 class Waiting:
-    """No further notebook is started for now, and why: such as ``memory``."""
+    """No further notebook is started for now. ``reason`` says why, such as ``waiting for memory``; a part of a sentence."""
 
     reason: str
 

@@ -14,7 +14,7 @@ import logging
 import os
 import socket
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -57,6 +57,16 @@ class RowFiles:
             raise LabError(
                 f"{path} cannot be read ({type(error).__name__}). Put it back, or give another folder."
             ) from None
+
+    def refuse_foreign(self, runs: Sequence[str]) -> None:
+        """Raises ValueError when a batch of these runs would write over files that none has made: notebooks, or a report."""
+        notebooks = [f"{run}.ipynb" for run in runs if not (self.home / "rows" / f"{run}.json").exists()]
+        reports = [] if self.home.is_dir() else ["index.html", "summary.parquet"]
+        for name in (*notebooks, *reports):
+            if (self.folder / name).exists():
+                raise ValueError(
+                    f"out: {str(self.folder / name)!r} is there, and no batch has made it; move it away, or give another folder"
+                )
 
     def begin(self, template: str) -> str:
         """The batch's id; a new one is written down first when there is none."""

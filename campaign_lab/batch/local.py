@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from campaign_lab.batch import machine
-from campaign_lab.batch.events import CellStarted, OnBatchEvent, RunStarted, Waiting
+from campaign_lab.batch.events import MEMORY, CellStarted, OnBatchEvent, RunStarted, Waiting
 from campaign_lab.batch.work import Cancellation, Outcome, Payload, do
 
 LOOK_S = 0.2
@@ -164,7 +164,7 @@ class _Start:
                     self._running += 1
                     return True
             if not said:
-                self._on_event(Waiting("memory"))
+                self._on_event(Waiting(MEMORY))
                 said = True
             self._cancelled.wait(LOOK_S)
         return False

@@ -9,8 +9,8 @@ import unicodedata
 from collections.abc import Sequence
 from typing import Any
 
-LONGEST = 60
-"""Characters of one part of a name; file systems allow 255 bytes for all of it."""
+LONGEST, LONGEST_NAME = 60, 200
+"""Characters of one part of a name, and of a whole one; file systems allow 255 bytes, endings included."""
 LETTERS = {"ß": "ss", "æ": "ae", "œ": "oe", "ø": "o", "ł": "l", "đ": "d"}
 """Letters that do not come apart into a plain one and an accent."""
 
@@ -38,6 +38,11 @@ def distinct(texts: Sequence[str], identities: Sequence[str]) -> list[str]:
         taken.add(name)
         names.append(name)
     return names
+
+
+def short(name: str) -> str:
+    """The name, or as much of it as a file name holds, with a hash of all of it."""
+    return name if len(name) <= LONGEST_NAME else f"{name[: LONGEST_NAME - 9]}-{digest(name)[:8]}"
 
 
 def digest(value: Any) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import math
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -17,7 +18,7 @@ from campaign_lab.batch.briefs import Briefs, BriefSource, read_briefs
 from campaign_lab.batch.estimate import estimated
 from campaign_lab.batch.folder import RowFiles
 from campaign_lab.batch.inputs import changes, inputs_of
-from campaign_lab.batch.naming import distinct, slug
+from campaign_lab.batch.naming import distinct, short, slug
 from campaign_lab.batch.rows import Row, run_name
 from campaign_lab.batch.template import BRIEF_PARAMETER, Template, read_template
 from campaign_lab.errors import BudgetExceeded, NotFoundError
@@ -32,7 +33,8 @@ if TYPE_CHECKING:
     from campaign_lab.store.connection import Con
 
 JobStatus = Literal["new", "kept", "again", "changed", "refused"]
-"""``kept``: finished, and nothing it stands on has changed. ``again``: it did not finish. ``changed``: its inputs have changed.
+"""``kept``: finished, and nothing it stands on has changed. ``again``: it did not finish. ``changed``: its inputs have changed,
+whether it had finished or not.
 ``refused``: its brief cannot be used."""
 
 TIMEOUT_S = 20 * 60.0
@@ -149,17 +151,18 @@ def plan_batch(context: Context, source: Briefs, options: BatchOptions) -> Batch
 
 
 def planned(context: Context, template: Template, jobs: Sequence[Job], options: BatchOptions) -> BatchPlan:
-    """The plan for these jobs as the folder stands now. Raises BudgetExceeded."""
+    """The plan for these jobs as the folder stands now. Raises BudgetExceeded, ValueError for files of others in the folder."""
     files = RowFiles(options.out)
     rows, batch = files.rows(), files.batch_id()
     costs = context.engine.call(partial(batch_costs, batch=batch)) if batch else {}
+    files.refuse_foreign([job.run for job in jobs if job.source.brief])
     judged = [_judged(job, rows.get(job.run), files.folder) for job in jobs]
     estimates, basis = estimated(context, template, judged, rows, costs)
     judged = [replace(job, estimate_usd=usd) for job, usd in zip(judged, estimates, strict=True)]
     todo = sum(job.todo for job in judged)
     plan = BatchPlan(
         options, template, tuple(judged), known_sum(estimates), basis, _spent(costs),
-        workers=(options.workers or max(1, todo)) if options.scheduler else machine.workers(todo, options.workers),
+        workers=min(options.workers or todo, max(1, todo)) or 1 if options.scheduler else machine.workers(todo, options.workers),
     )  # fmt: skip
     return replace(plan, limit_usd=_limit(context, plan))
 
@@ -171,7 +174,7 @@ def _check(options: BatchOptions) -> None:
             raise ValueError(f"{name}: {value!r} is not allowed; expected a whole number from {least} on")
     if options.timeout_s is not None and not options.timeout_s > 0:
         raise ValueError(f"timeout: {options.timeout_s!r} is not allowed; expected more than 0 seconds")
-    if options.budget_usd is not None and not options.budget_usd >= 0:
+    if options.budget_usd is not None and not (math.isfinite(options.budget_usd) and options.budget_usd >= 0):
         raise ValueError(f"budget_usd: {options.budget_usd!r} is not allowed; expected at least 0 US dollars")
     for name, values in options.matrix.items():
         if isinstance(values, str) or not values:
@@ -192,7 +195,7 @@ def _jobs(context: Context, template: Template, sources: Sequence[BriefSource], 
     for source, brief in zip(sources, briefs, strict=True):
         for combination in itertools.product(*parts) if source.brief else [()]:
             varied = {name: value for name, value, _ in combination}
-            run = "--".join([brief, *(f"{slug(name)}-{part}" for name, _, part in combination)])
+            run = short("--".join([brief, *(f"{slug(name)}-{part}" for name, _, part in combination)]))
             parameters = {**options.parameters, **varied}
             inputs = inputs_of(context, template, source.brief, parameters) if source.brief else {}
             yield Job(run, run_name(source.name, varied), source, parameters, inputs)
@@ -218,7 +221,9 @@ def _judged(job: Job, row: Row | None, folder: Path) -> Job:
     why = {
         "running": "it was cut off", "cancelled": "it was cancelled", "over budget": "it was over budget",
     }.get(row.state, f"it failed: {row.error}")  # fmt: skip
-    return replace(job, status="again", reason="; ".join(part for part in (why, changed) if part))
+    return replace(
+        job, status="changed" if changed else "again", reason="; ".join(part for part in (why, changed) if part)
+    )
 
 
 def _spent(costs: Mapping[str, RunCost]) -> float:

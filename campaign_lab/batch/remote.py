@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING, Any
 import psutil
 
 from campaign_lab.batch import machine
+from campaign_lab.batch.notebook import one_line
 from campaign_lab.batch.work import Outcome, Payload, do
+from campaign_lab.store.place import SETTING, is_server
 
 if TYPE_CHECKING:
     from distributed import Worker
@@ -48,6 +50,14 @@ def run_on_worker(sealed: Sealed, topic: str) -> Outcome:
     def tell(**said: Any) -> None:
         worker.log_event(topic, {"key": key, **said})
 
+    store = payload.env.get(SETTING, "")
+    if not payload.at_home and not is_server(store):  # a file of that name here would be another lab
+        return Outcome(
+            payload.run, "failed", b"", error_type="StoreError", host=host,
+            error=one_line(
+                f"the lab {store} is a file of {payload.home}, and this is {host}; give a server's url as {SETTING} or --lab"
+            ),
+        )  # fmt: skip
     stop = Stop(worker, key)
     try:
         with _room.taken(_limit(worker), stop, on_wait=partial(tell, what="memory", host=host)) as got:
@@ -61,7 +71,9 @@ def run_on_worker(sealed: Sealed, topic: str) -> Outcome:
             )
     except Exception as error:  # an error that left the task would be logged by the cluster with all that it was given
         kind = type(error).__name__
-        return Outcome(payload.run, "failed", b"", error=f"{kind}: {error}", error_type=kind, retriable=True, host=host)
+        return Outcome(
+            payload.run, "failed", b"", error=one_line(f"{kind}: {error}"), error_type=kind, retriable=True, host=host
+        )
 
 
 class Stop:

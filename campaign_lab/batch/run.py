@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import socket
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import TypeVar
@@ -16,6 +17,8 @@ from campaign_lab.batch.local import LocalRunner, Runner
 from campaign_lab.batch.plan import BatchOptions, BatchPlan, Job, planned
 from campaign_lab.batch.rows import Row
 from campaign_lab.batch.work import Cancellation, Payload
+from campaign_lab.errors import LabError
+from campaign_lab.sessions.budgets import SESSION_USD, TURN_USD
 from campaign_lab.sessions.context import Context
 from campaign_lab.sessions.running import recover
 
@@ -42,7 +45,7 @@ def run_batch(
         try:
             if plan.todo:
                 _runner(plan.options, plan.workers).run(
-                    [_payload(context, files, plan, job, batch=batch) for job in plan.todo],
+                    _payloads(context, files, plan, batch=batch),
                     retries=plan.options.retries, on_event=booking.tell, cancelled=cancelled or Cancellation(),
                     settle=booking.settle,
                 )  # fmt: skip
@@ -59,7 +62,17 @@ def _runner(options: BatchOptions, workers: int) -> Runner:
         return LocalRunner(workers)
     from campaign_lab.batch.cluster import DaskRunner
 
-    return DaskRunner(options.scheduler)
+    return DaskRunner(options.scheduler, most=options.workers)
+
+
+def _payloads(context: Context, files: RowFiles, plan: BatchPlan, *, batch: str) -> list[Payload]:
+    """The work of all runs that are to be done. Raises LabError when the folder takes no more files."""
+    try:
+        return [_payload(context, files, plan, job, batch=batch) for job in plan.todo]
+    except OSError as error:
+        raise LabError(
+            f"Nothing can be written in {files.folder} ({error.strerror}). Make room there, and run it again."
+        ) from None
 
 
 def _payload(context: Context, files: RowFiles, plan: BatchPlan, job: Job, *, batch: str) -> Payload:
@@ -70,12 +83,15 @@ def _payload(context: Context, files: RowFiles, plan: BatchPlan, job: Job, *, ba
         run=job.run, name=job.name, template_name=plan.template.name, template=plan.template.data,
         brief_name=job.source.name, brief_toml=job.source.toml, parameters=dict(job.parameters),
         env=_env(context, plan, batch, job.run), timeout_s=plan.options.timeout_s, folder=str(folder.resolve()),
-        brief_path=str(brief.resolve()),
+        brief_path=str(brief.resolve()), home=socket.gethostname(),
     )  # fmt: skip
 
 
 def _env(context: Context, plan: BatchPlan, batch: str, run: str) -> Mapping[str, str]:
-    """What the kernel's lab is to be: this one. The store's password goes nowhere else."""
+    """What the kernel's lab is to be: this one, but for its model and how long its sessions live, which the template says.
+
+    The store's password goes nowhere else.
+    """
     env = {
         "CAMPAIGN_LAB_STORE": context.engine.place,
         "CAMPAIGN_LAB_USER": context.user,
@@ -84,7 +100,12 @@ def _env(context: Context, plan: BatchPlan, batch: str, run: str) -> Mapping[str
         "CAMPAIGN_LAB_BATCH": batch,
         "CAMPAIGN_LAB_RUN": run,
     }
-    return env if plan.limit_usd is None else env | {"CAMPAIGN_LAB_BATCH_USD": repr(plan.limit_usd)}
+    limits = {
+        "CAMPAIGN_LAB_BATCH_USD": plan.limit_usd,
+        TURN_USD: context.budgets.turn_usd,
+        SESSION_USD: context.budgets.session_usd,
+    }
+    return env | {name: repr(usd) for name, usd in limits.items() if usd is not None}
 
 
 def _report(context: Context, rows: list[Row], plan: BatchPlan) -> None:

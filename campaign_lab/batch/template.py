@@ -25,7 +25,8 @@ IN_WHEEL = PACKAGE / "templates" / "campaign.ipynb"
 class Template:
     """A notebook that a batch runs. ``cells`` has each code cell's digest by its id, ``phases`` the phases that its code names.
 
-    ``folder`` is where its kernels work: its own, or None for the one that came with the package.
+    ``model`` is the default of its parameter of that name, empty where it has none. ``folder`` is where its kernels work:
+    its own, or None for the one that came with the package.
     """
 
     name: str
@@ -34,6 +35,7 @@ class Template:
     cells: Mapping[str, str]
     phases: tuple[str, ...]
     folder: Path | None
+    model: str = ""
 
 
 def default_template() -> Path:
@@ -64,7 +66,8 @@ def read_template(path: Path) -> Template:
         )
     cells = {name: digest(source) for name, source in sources}
     phases = phases_in([source for _, source in sources])
-    return Template(whole.name, data, parameters, cells, phases, None if whole == IN_WHEEL else whole.parent)
+    folder = None if whole == IN_WHEEL else whole.parent
+    return Template(whole.name, data, tuple(parameters), cells, phases, folder, _text(parameters.get("model", "")))
 
 
 def _code_cells(data: bytes) -> list[tuple[str, str]]:
@@ -77,10 +80,20 @@ def _code_cells(data: bytes) -> list[tuple[str, str]]:
     ]
 
 
-def _parameters(path: Path) -> tuple[str, ...]:
+def _parameters(path: Path) -> dict[str, str]:
+    """The parameters, each with its default as it stands in the code."""
     import papermill  # type: ignore[import-untyped]  # costs 1.5 s
 
-    return tuple(papermill.inspect_notebook(str(path)))
+    return {name: str(about["default"]) for name, about in papermill.inspect_notebook(str(path)).items()}
+
+
+def _text(code: str) -> str:
+    """The text that a piece of code is; empty for anything else."""
+    try:
+        value = ast.literal_eval(code)
+    except (SyntaxError, ValueError, TypeError, MemoryError, RecursionError):
+        return ""
+    return value if isinstance(value, str) else ""
 
 
 def phases_in(sources: Sequence[str]) -> tuple[str, ...]:

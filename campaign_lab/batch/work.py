@@ -26,7 +26,7 @@ TIMEOUT, CANCELLED = "Timeout", "Cancelled"
 """Kinds of failures that are no error in the notebook."""
 MARK = "papermill-error-cell-tag"
 """Papermill's tag of the cells that tell where a notebook stopped."""
-BUSY = ("in use", "cannot be reached", "connection")
+BUSY = ("in use", "cannot be reached", "connection", "was busy", "did not answer")
 """What a StoreError says that passes by itself."""
 USED_UP = "for this turn is used up"
 """What a TurnFailed says that a budget has stopped in its middle."""
@@ -38,7 +38,7 @@ class Payload:
 
     ``env`` is added to the kernel's environment; it may hold the store's password, so it is not shown. ``timeout_s`` is for
     the whole notebook. ``folder`` is where the template lives, and ``brief_path`` where a copy of the brief lies: on the
-    machine that made the payload; another machine works in a temporary folder.
+    machine that made the payload, which is called ``home``; another machine works in a temporary folder.
     """
 
     run: str
@@ -52,6 +52,12 @@ class Payload:
     timeout_s: float | None
     folder: str | None
     brief_path: str | None = None
+    home: str = ""
+
+    @property
+    def at_home(self) -> bool:
+        """Is this the machine that made the payload, so that its paths mean something?"""
+        return self.home in ("", socket.gethostname())
 
 
 @dataclass(frozen=True)
@@ -149,7 +155,7 @@ class _Limits:
 def _run(payload: Payload, place: Path, limits: _Limits, *, on_cell: OnCell) -> NotebookFailed | None:
     """Runs the template in the place. What stopped it, None when nothing did."""
     (place / TEMPLATE).write_bytes(payload.template)
-    folder = Path(payload.folder) if payload.folder and Path(payload.folder).is_dir() else place
+    folder = Path(payload.folder) if payload.folder and payload.at_home and Path(payload.folder).is_dir() else place
     brief = _brief(payload, place)
     try:
         run_notebook(
@@ -168,7 +174,7 @@ def _run(payload: Payload, place: Path, limits: _Limits, *, on_cell: OnCell) -> 
 
 def _brief(payload: Payload, place: Path) -> Path:
     """The copy of the brief that stays, where this machine has it; else one that goes with the run."""
-    kept = Path(payload.brief_path) if payload.brief_path else place / f"{payload.run}.toml"
+    kept = Path(payload.brief_path) if payload.brief_path and payload.at_home else place / f"{payload.run}.toml"
     try:
         if kept.read_text(encoding="utf-8") == payload.brief_toml:
             return kept

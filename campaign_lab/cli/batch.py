@@ -30,7 +30,7 @@ GIB = 2**30
 LOOK_S = 0.2
 """How often the command looks whether Ctrl-C was pressed, in seconds."""
 STOPPING = "Stopping: kernels are interrupted. Ctrl-C once more ends at once."
-NO_TERMINAL = "there is no terminal to ask on; look at the plan, and give --yes to run it"
+NO_TERMINAL = "there is no terminal to ask on; give --yes to run what the plan says"
 
 
 def batch(given: argparse.Namespace) -> int:
@@ -97,10 +97,10 @@ def _why_so_many(options: BatchOptions) -> str:
     """What decides how many notebooks run at once."""
     from campaign_lab.batch import machine
 
-    if options.scheduler:
-        return "the cluster starts what it has room for"
     if options.workers:
         return "as --workers says, and no more than there are to run"
+    if options.scheduler:
+        return "the cluster starts what it has room for"
     cores, free = len(os.sched_getaffinity(0)), machine.free_memory()
     return (
         f"{counted(cores, 'core')} allow {machine.PER_CORE * cores}, {free / GIB:.1f} GiB of free memory "
@@ -109,8 +109,11 @@ def _why_so_many(options: BatchOptions) -> str:
 
 
 def _refusal(lab: Lab, plan: BatchPlan) -> str:
-    """Why the plan is not run: nobody was there to ask, or the answer was no. Empty: it is run."""
-    if not plan.todo or plan.estimate_usd == 0:
+    """Why the plan is not run: nobody was there to ask, or the answer was no. Empty: it is run.
+
+    Asked even when nothing is expected to be paid: an estimate is no promise.
+    """
+    if not plan.todo:
         return ""
     if not sys.stdin.isatty():
         return f"Nothing was started: {NO_TERMINAL}."
@@ -155,11 +158,14 @@ def _tell(progress: BatchProgress, *, interrupted: bool) -> None:
 
 
 def _print_report(plan: BatchPlan, rows: Sequence[Row], *, unpaid: bool) -> None:
-    """The rows with their sums, and where the report is."""
+    """The rows with their sums, what went wrong in words, and where the report is."""
     from campaign_lab.batch.board import totals
 
     sums = totals(rows)
     print_rows("batch", [_as_line(row) for row in rows])
+    for row in rows:
+        if row.error:
+            print_text(f"{row.name}: {f'in cell {row.cell}: ' if row.cell else ''}{row.error}")
     listed = " (list prices; rehearsal, so no money moved)" if unpaid else ""
     print_text(f"{sums.words()}: paid {sums.paid}, cut {usd(sums.cut_usd)}, replayed {usd(sums.replayed_usd)}{listed}.")
     for path in _files(plan):
@@ -185,9 +191,8 @@ def _exit_code(plan: BatchPlan, rows: Sequence[Row]) -> int:
 def _as_line(row: Row) -> dict[str, Any]:
     took = "" if row.duration_s is None else f"{row.duration_s:.0f} s"
     return {
-        "notebook": row.name, "state": row.state, "paid_usd": row.cost_usd, "cut_usd": row.cut_usd,
-        "replayed_usd": row.replayed_usd, "records": row.records, "tries": row.attempts, "took": took,
-        "error": f"{row.cell}: {row.error}" if row.cell else row.error,
+        "notebook": row.name, "state": row.state, "paid_usd": row.cost_usd, "cut_usd": row.cut_usd or None,
+        "replayed_usd": row.replayed_usd or None, "records": row.records, "tries": row.attempts, "took": took,
     }  # fmt: skip
 
 

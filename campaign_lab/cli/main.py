@@ -121,7 +121,7 @@ def _add_batch(commands: Commands[argparse.ArgumentParser]) -> None:
         "--retries", metavar="N", type=int, default=2, help="for what may pass the next time (default: %(default)s)"
     )
     command.add_argument("--budget", metavar="USD", type=float, help="for the whole batch, over all its starts")
-    command.add_argument("--yes", action="store_true", help="do not ask before something is paid for")
+    command.add_argument("--yes", action="store_true", help="do not ask before it starts")
     command.add_argument("--scheduler", metavar="URL", help="run on a Dask cluster, such as tcp://127.0.0.1:8786")
 
 
@@ -177,7 +177,8 @@ def _add_housekeeping(commands: Commands[argparse.ArgumentParser]) -> None:
         "copy",
         help="copy a whole lab to another place, such as a team's server",
         description="Copy a whole lab, of all its users, to another file or server, and verify every session there. "
-        "Again, it copies what has come since. Nothing is taken away where it came from.",
+        "Again, it copies what has come since; a judgement that was changed or a share that was taken back since stays "
+        "there as it was copied. Nothing is taken away where it came from.",
     )
     move.set_defaults(command=copy)
     move.add_argument("source", metavar="SOURCE", help="the lab file, or the url of a server, to copy from")

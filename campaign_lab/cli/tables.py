@@ -13,7 +13,8 @@ from rich.text import Text
 
 PIPED_WIDTH = 150
 """Columns when the output goes to a file or another program: wide enough that no word is broken."""
-
+WHOLE = 16
+"""Texts of so many characters, such as a time, are never broken."""
 
 CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 """Characters that would steer a terminal. Tabs and line ends stay."""
@@ -44,16 +45,23 @@ def say(text: object, code: int) -> int:
 
 
 def print_rows(title: str, rows: Sequence[Mapping[str, Any]]) -> None:
-    """A table with the rows' keys as its head. Numbers stand right, money has four decimals."""
+    """A table with the rows' keys as its head. Numbers stand right, money has four decimals.
+
+    A column with nothing in it is left out. Where the terminal is too narrow, long texts are broken; numbers, times and single
+    words are not.
+    """
     if not rows:
         print_text(f"{title}: nothing yet")
         return
     table = Table(title=title, title_justify="left")
-    for name, value in rows[0].items():
-        right = isinstance(value, int | float) and not isinstance(value, bool)
-        table.add_column(name.replace("_", " "), justify="right" if right else "left", overflow="fold")
-    for row in rows:
-        table.add_row(*(plain(_cell(name, value)) for name, value in row.items()))
+    cells = {name: [_cell(name, row[name]) for row in rows] for name in rows[0]}
+    shown = {name: texts for name, texts in cells.items() if any(texts)}
+    for name, texts in shown.items():
+        right = any(isinstance(row[name], int | float) and not isinstance(row[name], bool) for row in rows)
+        whole = right or max(map(len, texts)) <= WHOLE
+        table.add_column(name.replace("_", " "), justify="right" if right else "left", overflow="fold", no_wrap=whole)
+    for line in zip(*shown.values(), strict=True):
+        table.add_row(*map(plain, line))
     console().print(table)
 
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from campaign_lab.errors import StoreError
 from campaign_lab.jupyter.saving import without_pictures
 from campaign_lab.store.place import default_place
 
@@ -113,14 +114,18 @@ def _state(run: Path) -> Path:
 
 
 def _environment(place: Place, store: str | None, user: str | None) -> dict[str, str]:
-    """What the server and its kernels are told: Jupyter's folders, the lab file, the user. No secret is in it."""
+    """What the server and its kernels are told: Jupyter's folders, the lab, the user. No secret of ours is in it.
+
+    A password in the url of a lab's server does go to the kernels, which have to connect; one in ~/.pgpass does not.
+    """
     told = {
         "JUPYTER_CONFIG_DIR": str(place.run / "config"),
         "JUPYTER_DATA_DIR": str(place.state),
         "JUPYTER_RUNTIME_DIR": str(place.run),
     }
     if store := store or os.environ.get(STORE):
-        told[STORE] = str(Path(store).expanduser().resolve())  # each kernel works in its notebook's folder
+        # a path whole, since kernels work in their notebooks' folders; a url as it is, also one that the notebooks will refuse
+        told[STORE] = store if "://" in store else str(Path(store).expanduser().resolve())
     return told | ({"CAMPAIGN_LAB_USER": user} if user else {})
 
 
@@ -181,5 +186,18 @@ def _serve(place: Place, *, shown_token: str) -> None:
 def _tell(address: str, token: str, environment: Mapping[str, str]) -> None:
     """Says in plain words where it is and how it is stopped."""
     print(f"\n  Open    {address}{f'?token={token}' if token else f'   (with the token of your {OWN_TOKEN})'}")
-    print(f"  Lab     {environment.get(STORE) or default_place()}")
+    print(f"  Lab     {_shown(environment.get(STORE) or default_place())}")
     print("  Stop    Ctrl-C. Kernels stop with it; whatever turns have finished is kept.\n", flush=True)
+
+
+def _shown(place: str) -> str:
+    """The lab's path, or its server's url without its password."""
+    scheme, is_url, _ = place.partition("://")
+    if not is_url:
+        return place
+    try:
+        from campaign_lab.store.server_url import shown
+
+        return shown(place)
+    except (ImportError, StoreError):  # no driver, or a url that cannot be read: the notebooks say so
+        return f"{scheme}{is_url}…"

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Literal
@@ -29,6 +30,29 @@ class Budgets:
     session_usd: float | None = None
     user_usd: float | None = None
     day_usd: float | None = None
+
+
+TURN_USD, SESSION_USD = "CAMPAIGN_LAB_TURN_USD", "CAMPAIGN_LAB_SESSION_USD"
+"""Environment variables with what a turn and a session may cost, for a lab that is given no budgets."""
+
+
+def budgets_of(environ: Mapping[str, str]) -> Budgets:
+    """The budgets that the environment sets. Raises ValueError for one that is no number of US dollars."""
+    return Budgets(turn_usd=dollars(environ, TURN_USD), session_usd=dollars(environ, SESSION_USD))
+
+
+def dollars(environ: Mapping[str, str], name: str) -> float | None:
+    """A sum from the environment, None where it has none. Raises ValueError."""
+    said = environ.get(name, "")
+    if not said.strip():
+        return None
+    try:
+        usd = float(said)
+    except ValueError:
+        usd = math.nan
+    if not (math.isfinite(usd) and usd >= 0):
+        raise ValueError(f"{name}: {said!r} is not allowed; expected US dollars, such as 5.00")
+    return usd
 
 
 @dataclass(frozen=True)

@@ -5,13 +5,17 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import logging
+import math
 import os
 import socket
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+import uuid
+from collections import Counter
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from campaign_lab.store import tables
@@ -26,6 +30,11 @@ BEAT_S = 15.0
 """How often a running turn tells the store that it lives, in seconds."""
 LEASE = timedelta(seconds=120)
 """For how long a claim of another machine is believed after its last sign of life: eight beats, or a server's restart."""
+
+AHEAD = timedelta(days=1)
+"""How far a sign of life may lie ahead of us: no clock is set back by more than hours, so no run wrote a later one."""
+
+_under_way: Counter[str] = Counter()  # attempts of this process; each is counted by the one thread that runs its loop
 
 
 @dataclass(frozen=True)
@@ -61,17 +70,17 @@ def look_or_claim(con: Con, session: SessionRow, attempt: AttemptRow) -> Found:
             return Found(busy=claim, siblings=found.siblings)
         con.execute("DELETE FROM claims WHERE attempt_id = ?", [claim.attempt_id])
     pid = os.getpid()
+    tables.insert(con, [attempt])  # first: a server takes a claim only for an attempt of one's own that is there
     tables.insert(
         con,
         [
             ClaimRow(
-                key=scope, attempt_id=attempt.id, user_name=attempt.user_name, host=socket.gethostname(), pid=pid,
+                key=scope, attempt_id=attempt.id, user_name=attempt.user_name, host=machine(), pid=pid,
                 process_start=str(_started(pid)), claimed_at=datetime.now(UTC),
             )
         ],
     )  # fmt: skip
     beat(con, attempt.id)
-    tables.insert(con, [attempt])
     return found
 
 
@@ -91,20 +100,64 @@ def dead_attempts(con: Con) -> list[AttemptRow]:
 def alive(claim: ClaimRow, now: datetime) -> bool:
     """Does the claiming process still run? One on another machine does while its last sign of life is fresh.
 
-    ``now`` is the time by the store's clock (``store_time``), which is the same for all machines.
+    Of our own process we know more: whether it is still at that attempt, or could not give the claim back when it ended.
+    ``now`` is the time by the store's clock (``store_time``), which is the same for all machines. A claim that cannot be
+    judged is dead: no run writes one, and whoever it were left to could hold everybody up for ever.
     """
-    if claim.host != socket.gethostname():
-        return now - (claim.seen_at or claim.claimed_at) < LEASE
+    if claim.host != machine():
+        seen = claim.seen_at or claim.claimed_at
+        return seen is not None and -AHEAD <= now - seen < LEASE
+    began = _beginning(claim)
     if claim.pid == os.getpid():  # in a container that was started anew, a dead process may have had our number
-        return float(claim.process_start) == _started(claim.pid)
+        return claim.attempt_id in _under_way and began == _started(claim.pid)
     import psutil
 
     try:
         process = psutil.Process(claim.pid)
         started, gone = process.create_time(), process.status() == psutil.STATUS_ZOMBIE
-    except psutil.Error:
+    except (psutil.Error, ValueError):  # nobody has that number, or it is none that anybody could have
         return False
-    return not gone and abs(started - float(claim.process_start)) < CLOCK_SLACK_S
+    return not gone and abs(started - began) < CLOCK_SLACK_S
+
+
+def _beginning(claim: ClaimRow) -> float:
+    """When the claiming process began; NaN, which is near no time, when the claim does not say."""
+    try:
+        return float(claim.process_start)
+    except (TypeError, ValueError):
+        return math.nan
+
+
+@contextmanager
+def under_way(attempt_id: str) -> Iterator[None]:
+    """While inside, this process is at that attempt, and its claim holds. It may be entered again while it is inside."""
+    _under_way[attempt_id] += 1
+    try:
+        yield
+    finally:
+        _under_way[attempt_id] -= 1
+        if not _under_way[attempt_id]:
+            del _under_way[attempt_id]
+
+
+@cache
+def machine() -> str:
+    """Where numbers of processes mean the same as here: the host's name, and its boot and pid namespace.
+
+    Two containers or copies of one machine may share a name. On a system without such namespaces it is the network card's
+    number.
+    """
+    try:
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii")[:8]
+        apart = f"{boot}-{os.readlink('/proc/self/ns/pid').strip('pid:[]')}"
+    except OSError:
+        apart = f"{uuid.getnode():012x}"
+    return f"{socket.gethostname()} {apart}"
+
+
+def host_name(claim: ClaimRow) -> str:
+    """The name of the claim's machine, for people."""
+    return claim.host.partition(" ")[0]
 
 
 def store_time(con: Con) -> datetime:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -14,7 +13,7 @@ from campaign_lab.agents.loop import AgentLoop
 from campaign_lab.agents.phases import Phase
 from campaign_lab.errors import NotFoundError
 from campaign_lab.sessions import access
-from campaign_lab.sessions.budgets import Budgets
+from campaign_lab.sessions.budgets import Budgets, dollars
 from campaign_lab.sessions.claims import BEAT_S
 from campaign_lab.sessions.expiry import expires_at
 from campaign_lab.store.connection import Store
@@ -55,21 +54,7 @@ def batch_tag(environ: Mapping[str, str] | None = None) -> BatchTag | None:
         return None
     if not run:
         raise ValueError("CAMPAIGN_LAB_RUN: missing; expected the id of a run, beside CAMPAIGN_LAB_BATCH")
-    return BatchTag(
-        batch, run, _dollars(said.get("CAMPAIGN_LAB_BATCH_USD", "")), said.get("CAMPAIGN_LAB_RUN_JOURNAL") or None
-    )
-
-
-def _dollars(said: str) -> float | None:
-    if not said.strip():
-        return None
-    try:
-        usd = float(said)
-    except ValueError:
-        usd = math.nan
-    if not (math.isfinite(usd) and usd >= 0):
-        raise ValueError(f"CAMPAIGN_LAB_BATCH_USD: {said!r} is not allowed; expected US dollars, such as 5.00")
-    return usd
+    return BatchTag(batch, run, dollars(said, "CAMPAIGN_LAB_BATCH_USD"), said.get("CAMPAIGN_LAB_RUN_JOURNAL") or None)
 
 
 @dataclass

@@ -31,16 +31,22 @@ TESTED_SERVER = 15
 LOW_DISK_BYTES = 1_000_000_000
 """A campaign is a few megabytes; the rest is for the programs beside us."""
 
+JUDGEMENTS, VISIBLE = "judgements of no record", " AND j.turn_id IN (SELECT id FROM turns)"
+"""A role keeps what it said of a session that it may no longer read: of that it cannot tell whether the record is there."""
 ORPHANS = {
     "transcript entries of no attempt": "SELECT count(*) FROM entries WHERE session_id NOT IN (SELECT id FROM attempts)",
     "records of no turn": "SELECT count(*) FROM records WHERE turn_id NOT IN (SELECT id FROM turns)",
-    "judgements of no record": (
+    JUDGEMENTS: (
         "SELECT count(*) FROM judgements AS j LEFT JOIN records AS r"
         " ON r.turn_id = j.turn_id AND r.kind = j.kind AND r.n = j.n WHERE r.turn_id IS NULL"
     ),
     "requests of no attempt": "SELECT count(*) FROM requests WHERE attempt_id NOT IN (SELECT id FROM attempts)",
     "turns of no session": "SELECT count(*) FROM turns WHERE session_id NOT IN (SELECT id FROM sessions)",
     "shares of no session": "SELECT count(*) FROM shares WHERE session_id NOT IN (SELECT id FROM sessions)",
+}
+RESTORE = {
+    "file": "put back a copy of the lab file",
+    "server": "its owner puts back a backup of the database (pg_restore)",
 }
 
 
@@ -69,7 +75,8 @@ def examine(engine: Store, *, low_disk_bytes: int = LOW_DISK_BYTES) -> list[Find
     around = [] if served else [*_disk(engine.path, low_disk_bytes), *_beside(engine.path)]
     home = partial(_server, engine=engine) if served else _file
     found = [*_versions(), *around]
-    found += engine.call(lambda con: [*_schema(con), *home(con), *_claims(con), *_orphans(con)])
+    orphans = partial(_orphans, held=engine.role is not None, advice=RESTORE["server" if served else "file"])
+    found += engine.call(lambda con: [*_schema(con), *home(con), *_claims(con), *orphans(con)])
     sessions = engine.call(lambda con: tables.select(con, SessionRow, "WHERE swept_at IS NULL ORDER BY made_at, id"))
     faults = []
     for session in sessions:  # one function each: others get at the file in between
@@ -171,7 +178,7 @@ def _claims(con: Con) -> Iterator[Finding]:
     running = tables.select(con, AttemptRow, "WHERE state = 'running' ORDER BY started_at, id")
     advice = "the next run by who may run on that session books what it cost and goes on"
     for claim in stuck:
-        text = f"process {claim.pid} of {claim.user_name} on {claim.host} has died in the middle of a turn: {advice}"
+        text = f"process {claim.pid} of {claim.user_name} on {claims.host_name(claim)} has died in the middle of a turn: {advice}"
         yield Finding("warn", "claims", text)
     for attempt in running:
         if attempt.id not in claimed:
@@ -183,11 +190,13 @@ def _claims(con: Con) -> Iterator[Finding]:
         yield Finding("ok", "claims", f"{len(running)} attempts running, each by a living process")
 
 
-def _orphans(con: Con) -> Iterator[Finding]:
-    counts = {what: _number(con, sql) for what, sql in ORPHANS.items()}
+def _orphans(con: Con, *, held: bool, advice: str) -> Iterator[Finding]:
+    """``held``: by row-level security, which hides what others own."""
+    questions = ORPHANS | {JUDGEMENTS: ORPHANS[JUDGEMENTS] + VISIBLE} if held else ORPHANS
+    counts = {what: _number(con, sql) for what, sql in questions.items()}
     for what, count in counts.items():
         if count:
-            yield Finding("fail", "tables", f"{count} {what}: put back a copy of the lab file")
+            yield Finding("fail", "tables", f"{count} {what}: {advice}")
     if not any(counts.values()):
         yield Finding("ok", "tables", "no row without the one that it belongs to")
 

@@ -230,10 +230,10 @@ class Handle:
         return self._context.engine.call(self._fresh_in)
 
     def _fresh_in(self, con: Con) -> SessionRow:
-        (row,) = tables.select(con, SessionRow, "WHERE id = ?", [self._row.id])
-        if row.swept_at is not None:
-            raise NotFoundError("session", row.name)
-        return row
+        rows = tables.select(con, SessionRow, "WHERE id = ? AND swept_at IS NULL", [self._row.id])
+        if not rows:  # it was deleted, or a server shows it to us no more
+            raise NotFoundError("session", self._row.name)
+        return rows[0]
 
     def _set(self, column: str, value: object) -> None:
         """Writes one column, named by us."""

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from campaign_lab.agents.prices import known_sum
 from campaign_lab.errors import NotFoundError
 from campaign_lab.sessions.access import readable
 from campaign_lab.sessions.facts import Fact, cost_of, turn_facts
@@ -174,12 +175,10 @@ def _descended(sessions: Mapping[str, SessionRow], root: SessionRow) -> Iterator
 def _own_costs(con: Con) -> dict[str, float | None]:
     """US dollars by session. A turn belongs to the fork that was made for it, not to where its attempt began."""
     moved = dict(con.execute("SELECT id, session_id FROM turns").fetchall())
-    costs: dict[str, float | None] = {}
+    costs: dict[str, list[float | None]] = {}
     for attempt in tables.select(con, AttemptRow, "WHERE state <> 'running'"):
-        session = moved.get(attempt.id, attempt.session_id)
-        before = costs.get(session, 0.0)
-        costs[session] = None if before is None or attempt.cost_usd is None else before + attempt.cost_usd
-    return costs
+        costs.setdefault(moved.get(attempt.id, attempt.session_id), []).append(attempt.cost_usd)
+    return {session: known_sum(each) for session, each in costs.items()}
 
 
 def conversation(con: Con, turn_id: str | None, agent: str = "") -> list[Message]:

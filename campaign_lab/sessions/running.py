@@ -74,14 +74,16 @@ async def find_or_make(context: Context, order: Order, on_event: events.OnEvent)
         await recover(context)  # each time: whoever made this turn may have died meanwhile
         attempt = _attempt_row(context, order)
         claim = partial(_look_or_claim, context=context, order=order, attempt=attempt)
-        found, admitted = await context.engine.run(claim)
+        with claims.under_way(attempt.id):  # before there is a claim: whatever ends this, none is left that we believe
+            found, admitted = await context.engine.run(claim)
+            if found.turn is None and found.busy is None:
+                async with claims.kept_alive(context.engine, attempt.id, every_s=context.beat_s):
+                    turn, session = await _make(context, admitted, attempt, on_event=on_event)
+                return turn, session, False
         if found.turn:
             session = await context.engine.run(partial(_session_of, context=context, order=order, turn=found.turn))
             return found.turn, session, True
-        if found.busy is None:
-            async with claims.kept_alive(context.engine, attempt.id, every_s=context.beat_s):
-                turn, session = await _make(context, admitted, attempt, on_event=on_event)
-            return turn, session, False
+        assert found.busy is not None
         on_event(events.Queued(found.busy.user_name))
         await asyncio.sleep(WAIT_S)
 
@@ -149,11 +151,12 @@ async def _make(
     requests = [*ledger.requests(), *ledger.cut(order.session.model, stopped=False)]
 
     async def settle() -> tuple[TurnRow, SessionRow]:
-        try:
-            return await _finish(context, order, row, _Answer(attempt.answer, intake, requests))
-        except BaseException as error:
-            await give_up(error, requests)
-            raise
+        with claims.under_way(row.id):  # also when nobody waits for it any more
+            try:
+                return await _finish(context, order, row, _Answer(attempt.answer, intake, requests))
+            except BaseException as error:
+                await give_up(error, requests)
+                raise
 
     made = await asyncio.shield(settle())  # the answer is paid: who stops waiting now does not lose it
     on_event(events.TurnEnded(True))
@@ -166,11 +169,20 @@ async def _give_up(
     """Books what a failed attempt was charged, and gives its claim back."""
     cause = error.cause if isinstance(error, TurnFailed) else _cause(error)
     failed = _ended(row, "failed", cause, str(error) or type(error).__name__, requests, now=context.now())
-    try:
-        context.endpoint.end(row.id)
-        await context.engine.run(lambda con: _book(con, failed, requests))
-    finally:
-        on_event(events.TurnEnded(False, str(error)))
+    with claims.under_way(row.id):  # also when nobody waits for it any more
+        try:
+            context.endpoint.end(row.id)
+            await context.engine.run(lambda con: _book_failed(con, failed, requests))
+        finally:
+            on_event(events.TurnEnded(False, str(error)))
+
+
+def _book_failed(con: Con, failed: AttemptRow, requests: Sequence[Request]) -> None:
+    """Books a failed attempt; nothing but its claim goes when its turn stands: then only the answer to a commit was lost."""
+    if con.execute("SELECT 1 FROM turns WHERE id = ?", [failed.id]).fetchone():
+        con.execute("DELETE FROM claims WHERE attempt_id = ?", [failed.id])
+        return
+    _book(con, failed, requests)
 
 
 def _prepare(

@@ -7,6 +7,11 @@ from __future__ import annotations
 
 from campaign_lab.store.reach import TAKEN_IN, literal
 
+SCOPE = " || '\\x00'::bytea || ".join(
+    f"convert_to({part}, 'UTF8')" for part in ("s.owner", "s.campaign", "s.url", "coalesce(a.parent_turn, '')", "a.key")
+)
+"""What ``claims.claim_scope`` hashes, byte for byte."""
+
 OPTIONS = "LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp"
 
 GUARDS: dict[str, tuple[str, str, str]] = {
@@ -89,13 +94,36 @@ GUARDS: dict[str, tuple[str, str, str]] = {
         "attempts",
         "INSERT OR UPDATE",
         """
+        DECLARE
+            rest @.attempts := NEW;
         BEGIN
+            IF TG_OP = 'UPDATE' THEN
+                rest.session_id := OLD.session_id;
+                IF OLD.state = 'finished' AND rest IS DISTINCT FROM OLD THEN
+                    RAISE insufficient_privilege USING MESSAGE = 'a finished attempt stays as it was booked';
+                END IF;
+            END IF;
             IF TG_OP = 'INSERT' THEN
                 NEW.cause := CASE WHEN NEW.user_name = session_user THEN NEW.cause ELSE '{taken_in}' END;
             ELSIF NEW.session_id IS DISTINCT FROM OLD.session_id AND NOT EXISTS (SELECT 1 FROM @.sessions AS f
                 WHERE f.id = NEW.session_id AND f.automatic AND f.parent_session = OLD.session_id)
             THEN
                 RAISE insufficient_privilege USING MESSAGE = 'an attempt may only move to the fork that was made for it';
+            END IF;
+            RETURN NEW;
+        END""",
+    ),
+    # a key is claimed for the run that it was made of (``claims.claim_scope``), so that nobody holds up turns of others
+    "lab_guard_claim": (
+        "claims",
+        "INSERT",
+        """
+        BEGIN
+            IF NOT EXISTS (SELECT 1 FROM @.attempts AS a JOIN @.sessions AS s ON s.id = a.session_id
+                WHERE a.id = NEW.attempt_id AND s.id IN (SELECT @.lab_sessions('run'))
+                    AND NEW.key = encode(sha256({scope}), 'hex'))
+            THEN
+                RAISE insufficient_privilege USING MESSAGE = 'a key may only be claimed for an attempt at it';
             END IF;
             RETURN NEW;
         END""",
@@ -108,7 +136,7 @@ def triggers(schema: str) -> list[str]:
     """The statements that make them. ``schema`` is quoted already."""
     statements = []
     for name, (table, event, body) in GUARDS.items():
-        filled = body.replace("{taken_in}", TAKEN_IN).replace("@.", f"{schema}.")
+        filled = body.replace("{taken_in}", TAKEN_IN).replace("{scope}", SCOPE).replace("@.", f"{schema}.")
         where = f"{schema}.{table}"
         bound = f"WHEN (row_security_active({literal(where)}::regclass))"
         statements += [

@@ -6,6 +6,8 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from campaign_lab.errors import StoreError
+
 if TYPE_CHECKING:
     from campaign_lab.store.connection import Store
 
@@ -22,6 +24,7 @@ def is_server(place: str | os.PathLike[str]) -> bool:
 
 def open_store(place: str | os.PathLike[str]) -> Store:
     """Opens the lab file, or the server's lab, of that path or url; made if there is none. Raises StoreError."""
+    _refuse_other_urls(place)
     if is_server(place):
         from campaign_lab.store.server import open_server
 
@@ -31,9 +34,21 @@ def open_store(place: str | os.PathLike[str]) -> Store:
     return open_file(place)
 
 
+def _refuse_other_urls(place: str | os.PathLike[str]) -> None:
+    """No file is made in the name of a url, which may hold a password. Raises StoreError."""
+    scheme, separator, _ = str(place).partition("://")
+    if separator and not is_server(place):
+        raise StoreError(
+            f"{scheme}://…",
+            "is no place for a lab",
+            f"Give the path of a file, or a url that begins with {SCHEMES[0]}.",
+        )
+
+
 def default_place() -> str:
     """The lab's url or whole path: CAMPAIGN_LAB_STORE, else a checkout's data/lab.duckdb, else in the user's data folder."""
     if named := os.environ.get(SETTING):
+        _refuse_other_urls(named)
         return named if is_server(named) else str(Path(named).resolve())
     checkout = Path(__file__).resolve().parent.parent.parent
     if (checkout / "pyproject.toml").is_file() and (checkout / "data").is_dir():

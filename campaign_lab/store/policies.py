@@ -19,6 +19,23 @@ ME = "session_user"
 FIXED = ("id", "owner", "campaign", "made_at")
 """Columns of a session that nobody changes: shares and pages are found by them."""
 UNPAID = f"cause IS DISTINCT FROM {literal(TAKEN_IN)}"
+SEEN = "(seen_at IS NULL OR seen_at <= now())"
+"""Nobody is seen to live in the future."""
+TIMES = {
+    "sessions": ("made_at", "last_paid_at", "swept_at"),
+    "turns": ("started_at", "finished_at"),
+    "attempts": ("started_at", "ended_at"),
+    "claims": ("claimed_at", "seen_at"),
+    "entries": ("stored_at",),
+    "requests": ("stored_at",),
+    "rehearsal_cache": ("stored_at",),
+    "judgements": ("rated_at",),
+    "pages": ("fetched_at",),
+    "shares": ("shared_at",),
+    "audit": ("happened_at",),
+}
+"""Columns with times. Python reads no infinite one, so one such row would stop all who look at the table."""
+READABLE = "({0} IS NULL OR {0} BETWEEN '0001-01-02 UTC' AND '9999-12-30 UTC')"
 
 
 @dataclass(frozen=True)
@@ -76,9 +93,13 @@ RULES: dict[str, Rule] = {
     ),
     "claims": Rule(
         select=f"user_name = {ME} OR {_in('attempt_id', 'lab_claimed()', 'lab_ledger()')}",
-        insert=f"user_name = {ME}",
+        # for an attempt of one's own, and no other key than that attempt's: see the trigger
+        insert=(
+            f"user_name = {ME} AND ({_in('attempt_id', 'lab_open()')})"
+            f" AND {SEEN} AND num_nulls(claimed_at, host, pid, process_start) = 0"
+        ),
         update=f"user_name = {ME}",
-        into=f"user_name = {ME}",
+        into=f"user_name = {ME} AND {SEEN}",
         columns=("seen_at",),
         delete=f"user_name = {ME} OR {_in('attempt_id', 'lab_claimed()')}",
     ),
@@ -163,10 +184,11 @@ def policies(schema: str, *, grants: Mapping[str, Collection[str]] = GRANTS) -> 
 def _table(table: str, rule: Rule) -> list[str]:
     """The policies of a table, and the rights to use them."""
     statements = [f"ALTER TABLE @.{table} ENABLE ROW LEVEL SECURITY", f"REVOKE ALL ON @.{table} FROM PUBLIC"]
+    times = "".join(f" AND {READABLE.format(column)}" for column in TIMES.get(table, ()))
     for command, clause in (
         ("SELECT", f"USING ({rule.select})"),
-        ("INSERT", f"WITH CHECK ({rule.insert})" if rule.insert else ""),
-        ("UPDATE", f"USING ({rule.update}) WITH CHECK ({rule.into})" if rule.update else ""),
+        ("INSERT", f"WITH CHECK (({rule.insert}){times})" if rule.insert else ""),
+        ("UPDATE", f"USING ({rule.update}) WITH CHECK (({rule.into}){times})" if rule.update else ""),
         ("DELETE", f"USING ({rule.delete})" if rule.delete else ""),
     ):
         if clause:

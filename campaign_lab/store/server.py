@@ -22,12 +22,12 @@ from dataclasses import dataclass
 from functools import partial
 from types import CodeType
 from typing import TYPE_CHECKING, Any, TypeVar
-from urllib.parse import quote
 
 from campaign_lab.errors import StoreError
 from campaign_lab.store import server_schema
 from campaign_lab.store.dialect import ServerCon
-from campaign_lab.store.server_errors import ADVICE, after_outage, explained, missing_driver
+from campaign_lab.store.server_errors import after_outage, explained, missing_driver, restarting
+from campaign_lab.store.server_url import shown
 
 if TYPE_CHECKING:
     import psycopg
@@ -90,7 +90,7 @@ class PostgresStore:
         except ImportError as error:
             raise missing_driver(url) from error
         self.place = url
-        self.path = _shown(url)
+        self.path = shown(url)
         self.role: str | None = None
         self._patience = patience
         self._errors = psycopg
@@ -150,25 +150,39 @@ class PostgresStore:
         with self._lock:
             self._closed = True
             threads, self._threads = self._threads, None
-            pool, self._pool = self._pool, None
         if threads is not None:
             threads.shutdown()
+        with self._lock:  # not before: what is still to be done may open it
+            pool, self._pool = self._pool, None
         if pool is not None:
             pool.close()
 
     def prepare(self) -> None:
-        """Bring the database up to date and learn whether it lets us in as one user only. Raises StoreError."""
-        try:
-            with self._errors.connect(self.place, connect_timeout=CONNECT_S) as raw:
-                _configure(raw)
-                con = ServerCon(raw)
-                if server_schema.version(con, self.path) < server_schema.NEWEST:
-                    server_schema.migrate(con, self.path)
-                server_schema.renew_policies(con)
-                user, bound = con.execute("SELECT session_user, row_security_active('sessions')").fetchone() or ("", 0)
-        except self._errors.Error as error:
-            raise explained(self.path, error) from error
-        self.role = str(user) if bound else None
+        """Bring the database up to date and learn whether it lets us in as one user only. Raises StoreError.
+
+        A server that says it is starting up or shutting down is waited for; one that does not answer is not.
+        """
+        deadline, pause = time.monotonic() + self._patience, PAUSE_S
+        while True:
+            try:
+                self.role = self._prepared()
+                return
+            except self._errors.Error as error:
+                if not restarting(error) or time.monotonic() + pause > deadline:
+                    raise explained(self.path, error) from error
+            time.sleep(pause)
+            pause = min(pause * 2, 1.0)
+
+    def _prepared(self) -> str | None:
+        """The role that the database binds us to, once it is up to date."""
+        with self._errors.connect(self.place, connect_timeout=CONNECT_S) as raw:
+            _configure(raw)
+            con = ServerCon(raw)
+            if server_schema.version(con, self.path) < server_schema.NEWEST:
+                server_schema.migrate(con, self.path)
+            server_schema.renew_policies(con)
+            user, bound = con.execute("SELECT session_user, row_security_active('sessions')").fetchone() or ("", 0)
+        return str(user) if bound else None
 
     # -- in a thread of ours
 
@@ -330,22 +344,6 @@ def _code_of(f: Callable[..., Any]) -> CodeType | None:
     while isinstance(f, partial):
         f = f.func
     return getattr(getattr(f, "__func__", f), "__code__", None)
-
-
-def _shown(url: str) -> str:
-    """The url without its password, and without options but the one that tells labs of one database apart."""
-    from psycopg.conninfo import conninfo_to_dict
-
-    try:
-        parts = {name: str(value) for name, value in conninfo_to_dict(url).items() if value is not None}
-    except Exception as error:
-        raise StoreError("postgresql://…", f"is no url that can be read: {error}", ADVICE) from None
-    user = f"{quote(parts['user'])}@" if "user" in parts else ""
-    host = parts.get("host", "")
-    host = f"[{host}]" if ":" in host else quote(host, safe="")
-    port = f":{parts['port']}" if "port" in parts else ""
-    options = f"?options={quote(parts['options'])}" if "options" in parts else ""
-    return f"postgresql://{user}{host}{port}/{quote(parts.get('dbname', ''))}{options}"
 
 
 _stores: weakref.WeakSet[PostgresStore] = weakref.WeakSet()

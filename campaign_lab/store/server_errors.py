@@ -7,6 +7,10 @@ from campaign_lab.errors import StoreError
 ADVICE = "Write it as postgresql://USER@HOST:5432/DATABASE; the password goes into ~/.pgpass."
 AGAIN = ("40001", "40P01", "53300", "57P01", "57P02", "57P03", "57P05")
 """Serialization failure, deadlock, too many connections, shut down, crashed, starting up, idle for too long."""
+IN_THE_WAY = ("40001", "40P01")
+"""Those of them that say that another transaction stood in the way."""
+_NOT_YET = ("is starting up", "is shutting down", "in recovery mode", "not yet accepting connections")
+"""What a server says of itself that refuses a connection because it restarts: the driver tells no 57P03 then."""
 
 _CONNECTING: tuple[tuple[str, str, str], ...] = (
     (
@@ -50,6 +54,16 @@ def after_outage(error: Exception) -> bool:
     return state in AGAIN or state.startswith("08")
 
 
+def restarting(error: Exception) -> bool:
+    """Will opening the lab go well in a moment? Not when nobody answers there: then the address may be wrong."""
+    import psycopg
+
+    state = error.sqlstate if isinstance(error, psycopg.Error) else None
+    if state is None and isinstance(error, psycopg.OperationalError):
+        return any(phrase in str(error) for phrase in _NOT_YET)
+    return state == "57P03" or state in IN_THE_WAY
+
+
 def explained(path: str, error: Exception) -> Exception:
     """The StoreError that a driver's error amounts to; the error itself if it is about a statement and not the server."""
     import psycopg
@@ -57,15 +71,15 @@ def explained(path: str, error: Exception) -> Exception:
     text, state = _line(error), error.sqlstate if isinstance(error, psycopg.Error) else None
     if state is None and isinstance(error, psycopg.OperationalError):
         return _of_connecting(path, text)
+    if state in ("55P03", "57014", "25P03", *IN_THE_WAY):
+        advice = "Another process holds it for long. Wait until it is done, then run again. Nothing was lost."
+        return StoreError(path, f"was busy for too long ({text})", advice)
     if state in AGAIN or (state or "").startswith("08"):
         return _of_connecting(path, text)
     if state == "53100":
         return StoreError(
             path, "could not be written: the server's disk is full", "Free some space there and run again."
         )
-    if state in ("55P03", "57014", "25P03"):
-        advice = "Another process holds it for long. Wait until it is done, then run again. Nothing was lost."
-        return StoreError(path, f"was busy for too long ({text})", advice)
     if state == "23505":
         advice = "Nothing was changed. It may be somebody else's, whom you may ask to share it."
         return StoreError(path, f"has something of that id already ({text})", advice)

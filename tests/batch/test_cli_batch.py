@@ -169,6 +169,7 @@ def test_one_notebook_that_fails_stops_no_other(folder: Folder) -> None:
     done = folder.run("--yes", "--set", "tone=broken", "--retries", "0")
     assert done.returncode == 1, done.stderr
     assert "aubrelune-ete: failed in cell last: AssertionError: not in Quebec" in done.stderr
+    assert "\naubrelune-ete, tone: broken: in cell last: AssertionError: not in Quebec\n" in done.stdout
     assert "1 finished, 1 failed" in done.stdout or "1 failed, 1 finished" in done.stdout
     assert len(folder.notebooks()) == 2
 

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import nbformat
@@ -18,7 +19,7 @@ pytest.importorskip("distributed", reason="the extra campaign_lab[team] is not i
 from dask_cluster import SECRET, Batch, Cluster, Desk, until
 from kernels import environment
 
-from campaign_lab.batch.events import CellStarted, RunStarted, Waiting
+from campaign_lab.batch.events import MEMORY, CellStarted, RunStarted, Waiting
 from campaign_lab.batch.link import ClusterError
 from campaign_lab.batch.machine import NOTEBOOK_BYTES
 from campaign_lab.batch.remote import Sealed
@@ -155,6 +156,23 @@ def test_the_address_of_the_store_is_nowhere_on_the_cluster(pair: Cluster, desk:
     assert SECRET not in pair.logs() + repr(Sealed(payload))
 
 
+def test_no_more_notebooks_at_once_than_were_asked_for(pair: Cluster, desk: Desk) -> None:
+    """Two workers are free, one notebook at a time was asked for."""
+    outcomes = Batch(pair.address, most=1).run([desk.payload(name) for name in ("a", "b", "c")])
+    assert {outcome.state for outcome in outcomes.values()} == {"finished"}
+    assert desk.at_once() == 1
+
+
+def test_a_lab_file_of_another_machine_is_refused_there(pair: Cluster, desk: Desk) -> None:
+    """A worker elsewhere would make another lab of that name, and pay again: it says so, and nothing is begun or tried again."""
+    elsewhere = replace(desk.payload("a"), home="another-machine", env={"CAMPAIGN_LAB_STORE": "/data/lab.duckdb"})
+    outcome = Batch(pair.address).run([elsewhere])["a"]
+    assert (outcome.state, outcome.error_type, outcome.retriable) == ("failed", "StoreError", False)
+    assert "the lab /data/lab.duckdb is a file of another-machine" in outcome.error
+    assert "CAMPAIGN_LAB_STORE" in outcome.error
+    assert not desk.begun()
+
+
 def test_a_lost_worker_costs_one_try_and_its_kernel_ends(cluster: Cluster, desk: Desk) -> None:
     """A worker is killed in the middle: its run begins again on the other one, and the orphan and what it started end."""
     cluster.start(1)
@@ -264,5 +282,5 @@ def test_a_worker_runs_no_more_kernels_than_its_memory_holds(cluster: Cluster, d
     cluster.add_worker("--nthreads", "2", "--memory-limit", str(2 * NOTEBOOK_BYTES - 1))
     outcomes = batch.end()
     assert {outcome.state for outcome in outcomes.values()} == {"finished"}
-    assert Waiting("memory") in batch.events
+    assert Waiting(MEMORY) in batch.events
     assert desk.at_once() == 1

@@ -7,7 +7,7 @@ import re
 from hypothesis import given
 from hypothesis import strategies as st
 
-from campaign_lab.batch.naming import distinct, slug
+from campaign_lab.batch.naming import distinct, short, slug
 
 
 def test_a_slug_reads_like_its_text() -> None:
@@ -25,6 +25,14 @@ def test_names_are_safe_distinct_and_the_same_every_time(texts: list[str]) -> No
     assert all(re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", name) and len(name) <= 60 for name in names)
     assert len({*names}) == len(texts)
     assert distinct([*texts, "more"], [f"{n}" for n in range(len(texts) + 1)])[: len(texts)] == names
+
+
+def test_the_longest_names_fit_a_file_system_and_stay_distinct() -> None:
+    """With its ending a name has at most 255 bytes; what differs at its far end is told apart."""
+    one, other = short("a" * 300 + "1"), short("a" * 300 + "2")
+    assert one != other
+    assert max(len(one), len(other)) <= 200
+    assert short("kept") == "kept"
 
 
 def test_only_the_second_of_a_name_is_marked() -> None:

@@ -14,11 +14,13 @@ from kernels import write_notebook
 
 from campaign_lab import Brief, Lab
 from campaign_lab.agents.phases import builtin_phases
+from campaign_lab.batch.estimate import estimated
 from campaign_lab.batch.folder import RowFiles
 from campaign_lab.batch.plan import BatchPlan, Job
 from campaign_lab.batch.rows import Row
 from campaign_lab.batch.template import default_template, phases_in
 from campaign_lab.errors import BudgetExceeded, NotFoundError
+from campaign_lab.sessions.batches import RunCost
 from campaign_lab.sessions.budgets import Budgets
 
 ONE, TWO = brief_of("One"), brief_of("Two")
@@ -205,6 +207,55 @@ def test_the_packaged_template_is_estimated_by_its_phases(lab: Lab, tmp_path: Pa
     assert lab.plan_batch([ONE, TWO], out=tmp_path / "out", budget_usd=plan.estimate_usd * 1.01).limit_usd
 
 
+def test_what_was_paid_counts_off_only_where_it_replays(lab: Lab, tmp_path: Path) -> None:
+    """A run that was cut off has the rest before it; one whose brief has changed pays for all of it again."""
+    plan = lab.plan_batch([ONE, TWO], out=tmp_path / "out")
+    paid = {job.run: RunCost(0.05, 0.0, 0, 0) for job in plan.jobs}
+    jobs = [replace(plan.jobs[0], status="again"), replace(plan.jobs[1], status="changed")]
+    whole = plan.jobs[0].estimate_usd
+    assert whole is not None
+    found, _ = estimated(lab._context, plan.template, jobs, {}, paid)
+    assert found == [pytest.approx(whole - 0.05), pytest.approx(whole)]
+
+
+def test_a_run_is_estimated_for_the_model_that_it_names(lab: Lab, tmp_path: Path) -> None:
+    """The parameter of that name, else the template's default; an unknown model has no price, and is no free one."""
+    models = ["claude-sonnet-4-6", "claude-opus-4-6", "mine"]
+    sonnet, opus, mine = lab.plan_batch([ONE], out=tmp_path / "out", matrix={"model": models}).jobs
+    assert sonnet.estimate_usd == lab.plan_batch([ONE], out=tmp_path / "out").jobs[0].estimate_usd
+    assert sonnet.estimate_usd is not None
+    assert opus.estimate_usd is not None
+    assert opus.estimate_usd > sonnet.estimate_usd
+    assert mine.estimate_usd is None
+
+
+def test_a_changed_run_that_had_failed_is_a_changed_one(lab: Lab, template: Path, tmp_path: Path) -> None:
+    """With both reasons."""
+    out = tmp_path / "out"
+    (job,) = lab.plan_batch([ONE], template, out=out).jobs
+    _finish(out, job)
+    RowFiles(out).write(replace(RowFiles(out).rows()["one"], state="failed", error="no luck"))
+    changed = Brief.from_json(json.dumps({**json.loads(ONE.to_json()), "language": "fr"}))
+    assert _states(lab.plan_batch([changed], template, out=out)) == {
+        "one": ("changed", "it failed: no luck; brief: language")
+    }
+
+
+@pytest.mark.parametrize("name", ["one.ipynb", "index.html", "summary.parquet"])
+def test_files_that_no_batch_has_made_are_not_written_over(name: str, lab: Lab, template: Path, tmp_path: Path) -> None:
+    """The template beside its results, or a page of the user's: the error names the file, and it stays as it was."""
+    (tmp_path / name).write_text("mine")
+    with pytest.raises(ValueError, match=rf"out: .*{name}' is there, and no batch has made it; move it away"):
+        lab.plan_batch([ONE], template, out=tmp_path)
+    assert (tmp_path / name).read_text() == "mine"
+
+
+def test_a_budget_is_a_finite_sum(lab: Lab, tmp_path: Path) -> None:
+    """Infinity is refused before a kernel trips over it."""
+    with pytest.raises(ValueError, match="budget_usd: inf is not allowed"):
+        lab.plan_batch([ONE], out=tmp_path / "out", budget_usd=float("inf"))
+
+
 def test_finished_runs_of_the_batch_are_the_better_estimate(lab: Lab, tmp_path: Path) -> None:
     """Their mean, with what they replayed; runs that are kept cost nothing more."""
     out = tmp_path / "out"
@@ -224,12 +275,12 @@ def test_the_users_own_budgets_hold_too(make_lab: MakeLab, tmp_path: Path) -> No
         make_lab(budgets=Budgets(day_usd=0.01)).plan_batch([ONE], out=tmp_path / "out")
 
 
-def test_a_model_without_a_price_is_no_free_model(make_lab: MakeLab, tmp_path: Path) -> None:
+def test_a_model_without_a_price_is_no_free_model(lab: Lab, tmp_path: Path) -> None:
     """Its estimate is not known; with a budget that is refused."""
-    lab = make_lab(model="some-model-of-mine")
-    assert lab.plan_batch([ONE], out=tmp_path / "out").estimate_usd is None
+    given: dict[str, Any] = {"out": tmp_path / "out", "parameters": {"model": "some-model-of-mine"}}
+    assert lab.plan_batch([ONE], **given).estimate_usd is None
     with pytest.raises(BudgetExceeded, match="not known"):
-        lab.plan_batch([ONE], out=tmp_path / "out", budget_usd=5.0)
+        lab.plan_batch([ONE], **given, budget_usd=5.0)
 
 
 def test_a_plan_shows_texts_as_texts(lab: Lab, template: Path, tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ import os
 import signal
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +19,18 @@ from processes import at_work
 
 from campaign_lab import Lab
 from campaign_lab.batch import Cancellation, FolderInUse, local, machine
-from campaign_lab.batch.events import BatchEnded, BatchEvent, BatchStarted, CellStarted, RunEnded, RunStarted, Waiting
+from campaign_lab.batch.events import (
+    MEMORY,
+    BatchEnded,
+    BatchEvent,
+    BatchStarted,
+    CellStarted,
+    RunEnded,
+    RunStarted,
+    Waiting,
+)
 from campaign_lab.batch.rows import Row
+from campaign_lab.sessions.budgets import Budgets
 
 STUCK = "while True:\n    time.sleep(0.05)"
 DEAF = "while True:\n    try:\n        time.sleep(0.05)\n    except KeyboardInterrupt:\n        print('no')"
@@ -236,13 +247,43 @@ def test_a_kernel_knows_its_lab_and_its_batch(lab: Lab, tmp_path: Path) -> None:
 
 def test_a_notebook_that_cannot_be_saved_fails_alone(lab: Lab, tmp_path: Path) -> None:
     """The rest goes on, and once there is room the same batch does it again."""
-    (tmp_path / "out" / "one.ipynb" / "in the way").mkdir(parents=True)
-    rows = run_cheap(lab, [brief_of("One"), brief_of("Two")], tmp_path)
+    in_the_way = tmp_path / "out" / "one.ipynb" / "in the way"
+    briefs = [brief_of("One", f"os.makedirs({str(in_the_way)!r}, exist_ok=True)"), brief_of("Two")]
+    rows = run_cheap(lab, briefs, tmp_path)
     assert _states(rows) == {"one": "failed", "two": "finished"}
     assert "could not be saved" in rows[0].error
-    (tmp_path / "out" / "one.ipynb" / "in the way").rmdir()
-    (tmp_path / "out" / "one.ipynb").rmdir()
-    assert {*_states(run_cheap(lab, [brief_of("One"), brief_of("Two")], tmp_path)).values()} == {"finished"}
+    in_the_way.rmdir()
+    in_the_way.parent.rmdir()
+    assert {*_states(run_cheap(lab, [brief_of("One"), briefs[1]], tmp_path)).values()} == {"finished"}
+
+
+def test_the_limits_of_a_turn_and_a_session_reach_the_notebooks(make_lab: MakeLab, tmp_path: Path) -> None:
+    """A lab in a kernel of the batch has the budgets of the lab that began it."""
+    lab = make_lab(budgets=Budgets(turn_usd=0.25, session_usd=1.5))
+    act = "from campaign_lab import Lab\nprint(Lab()._context.budgets)"
+    (row,) = run_cheap(lab, [brief_of("One", act)], tmp_path)
+    assert "turn_usd=0.25, session_usd=1.5" in said(tmp_path / "out" / row.notebook, "act")
+
+
+def test_a_try_without_a_notebook_keeps_what_was_there_unless_its_inputs_changed(lab: Lab, tmp_path: Path) -> None:
+    """A lost cluster takes no results from a row; those of an earlier brief are no longer its own."""
+    from campaign_lab.batch.booking import Booking
+    from campaign_lab.batch.folder import RowFiles
+    from campaign_lab.batch.plan import BatchOptions, plan_batch
+    from campaign_lab.batch.work import Outcome
+
+    run_cheap(lab, [brief_of("One")], tmp_path)
+    files = RowFiles(tmp_path / "out")
+    files.write(replace(files.rows()["one"], records=3, tips={"s": "t"}))
+    options = BatchOptions(out=files.folder, notebook=tmp_path / "templates" / "cheap.ipynb")
+    (job,) = plan_batch(lab._context, [brief_of("One")], options).jobs
+    for status, kept in (("again", ("one.ipynb", 3, {"s": "t"})), ("changed", ("", 0, {}))):
+        jobs = {"one": replace(job, status=status)}
+        booking = Booking(lab._context, files, files.batch_id(), jobs=jobs, on_event=lambda _event: None)
+        booking.tell(RunStarted("one", "One", 1, "here"))
+        booking.settle(Outcome("one", "failed", b"", error="its worker was lost"))
+        row = files.rows()["one"]
+        assert (row.state, row.notebook, row.records, row.tips) == ("failed", *kept)
 
 
 def test_never_more_kernels_than_memory_allows(lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -258,7 +299,7 @@ def test_never_more_kernels_than_memory_allows(lab: Lab, tmp_path: Path, monkeyp
     rows = run_cheap(lab, [brief_of(name) for name in ("a", "b", "c")], tmp_path, workers=3, on_event=hear)
     assert {*_states(rows).values()} == {"finished"}
     assert most[0] == 1
-    assert Waiting("memory") in events
+    assert Waiting(MEMORY) in events
 
 
 def test_two_batches_do_not_work_in_one_folder(lab: Lab, tmp_path: Path) -> None:

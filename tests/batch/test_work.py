@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import json
 import pickle
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
 import nbformat
+import psycopg
 import pytest
 from batches import CHEAP, brief_of, cells_of
 from kernels import write_notebook
 
 from campaign_lab.batch.briefs import as_toml
-from campaign_lab.batch.work import Outcome, Payload, do, read_journal
+from campaign_lab.batch.notebook import NotebookFailed
+from campaign_lab.batch.work import Outcome, Payload, _may_pass, do, read_journal
+from campaign_lab.errors import StoreError
+from campaign_lab.store.server import PostgresStore
+from campaign_lab.store.server_errors import explained
 
 
 @pytest.fixture
@@ -61,6 +67,23 @@ def test_a_kernel_that_cannot_be_started_leaves_a_notebook_that_says_so(payload:
     nbformat.validate(saved)
     assert "stopped before its first cell" in saved.cells[0].source
     assert "old" not in outcome.notebook.decode()
+
+
+@pytest.mark.parametrize("state", ["55P03", "40P01", None], ids=["lock", "deadlock", "commit"])
+def test_a_server_that_had_no_time_for_us_may_have_it_later(state: str | None) -> None:
+    """Whether it was busy for too long or did not answer while it was committing: the notebook is run again."""
+    nobody = "postgresql://ana@127.0.0.1:1/lab"
+    if state:
+        told = explained(nobody, psycopg.errors.lookup(state)("in the way"))
+    else:
+        with (
+            closing(PostgresStore(nobody)) as store,
+            pytest.raises(StoreError, match="while it was committing") as lost,
+        ):
+            store._was_committed("3", 0.0)
+        told = lost.value
+    assert isinstance(told, StoreError)
+    assert _may_pass(NotebookFailed("cheap.ipynb", "act", told.reason, "StoreError"))
 
 
 def test_what_is_wrong_with_a_template_fails_its_run(payload: Payload) -> None:

@@ -18,6 +18,8 @@ OPEN_S, RUN_S, LOOK_S = 60.0, 120.0, 15.0
 ICON = r"[\ue000-\uf8ff\s]*"
 """Icons are letters of a font of their own, and part of a button's name."""
 NOTEBOOK = ".jp-NotebookPanel:not(.lm-mod-hidden)"
+FORGIVEN = ("_runOnIdleTime",)
+"""Console errors of JupyterLab's own: it measures a cell that it has drawn, and by then the notebook may be closed."""
 LOST = "widget model not found"
 """What ipywidgets says of a saved widget whose kernel has ended, if it is drawn before its cell has run again."""
 
@@ -109,7 +111,8 @@ class LabPage:
             self.elsewhere.append(address)
 
     def _said(self, text: str, kind: str) -> None:
-        if kind == "error" and not (self._only_saved and LOST in text):
+        forgiven = FORGIVEN + ((LOST,) if self._only_saved else ())
+        if kind == "error" and not any(known in text for known in forgiven):
             self.console.append(text)
 
     def _asked(self, dialog: Any) -> None:

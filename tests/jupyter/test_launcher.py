@@ -24,6 +24,8 @@ import pytest
 from jupyter_client import BlockingKernelClient
 from kernels import environment
 
+from campaign_lab.jupyter.launcher import Place, _environment, _tell
+
 OWN_TOKEN = "a-token-of-my-own-5c1e"
 START_S = 60
 
@@ -233,6 +235,35 @@ def test_ctrl_c_stops_server_and_kernels_in_plain_words(asked: dict[str, Any], s
     assert {str(each) for each in (home / ".jupyter").rglob("*")} == before
     files = [each.name for each in (home / ".local" / "share" / "jupyter").rglob("*") if each.is_file()]
     assert files == ["kernel.json"]
+
+
+SERVER = "postgresql://ana:s3cr%2Ft@127.0.0.1:1/campaign_lab?sslmode=disable"
+
+
+@pytest.mark.parametrize("options", [(), ("--lab", SERVER)], ids=["environment", "option"])
+def test_a_lab_on_a_server_is_passed_on_as_it_is(project: Path, home: Path, options: tuple[str, ...]) -> None:
+    """Kernels get the very url, so that no folder is named after it; what people see holds no password."""
+    env = environment(HOME=home) if options else environment(HOME=home, CAMPAIGN_LAB_STORE=SERVER)
+    server = _start(project, env, *options)
+    try:
+        server.api("/api/kernels", {"name": "python3"})
+        children = psutil.Process(server.process.pid).children(recursive=True)
+        assert [each.environ()["CAMPAIGN_LAB_STORE"] for each in children] == [SERVER] * len(children)
+        assert children
+        assert "Lab     postgresql://ana@127.0.0.1:1/campaign_lab\n" in "".join(server.said)
+        assert "s3cr" not in "".join(server.said)
+    finally:
+        os.kill(server.process.pid, signal.SIGINT)
+        server.process.communicate(timeout=30)
+
+
+def test_a_url_that_is_no_lab_is_not_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    """Nor does it become a folder: the notebooks refuse it in plain words."""
+    place = Place(Path(), Path(), Path(), None, browser=False, token="")
+    told = _environment(place, "mysql://ana:s3cret@db.example/lab", None)
+    assert told["CAMPAIGN_LAB_STORE"] == "mysql://ana:s3cret@db.example/lab"
+    _tell("http://127.0.0.1:8888/lab", "", told)
+    assert "  Lab     mysql://…\n" in capsys.readouterr().out
 
 
 def test_ctrl_c_on_a_terminal_does_not_ask(project: Path, home: Path) -> None:

@@ -16,8 +16,10 @@ from panel_tools import inside, labels_of
 from processes import at_work
 
 from campaign_lab import Lab
+from campaign_lab.batch.board import RunLine
 from campaign_lab.errors import LabError
 from campaign_lab.panels import BatchPanel
+from campaign_lab.panels.batch_lines import LiveBatch
 from campaign_lab.panels.notebook_line import NotebookLine
 
 PATIENCE_S = 120.0
@@ -141,6 +143,19 @@ def test_cancel_all_stops_and_start_goes_on(make_lab: MakeLab, home: Path) -> No
     assert words(panel.status.value) == "done"
     assert "aubrelune-ete ✓ finished" in results(panel)
     assert "termwick" not in results(panel)
+
+
+def test_a_click_that_is_heard_late_stops_no_other_notebook() -> None:
+    """Cancel belongs to the notebook that it was shown with, also when its line has gone on to the next one."""
+    stopped: list[str] = []
+    line, live = NotebookLine(stopped.append), LiveBatch()
+    line.keep(RunLine("a", "A"), live)
+    clicked = line.cancel_button
+    line.keep(RunLine("b", "B"), live)
+    clicked.click()
+    assert stopped == ["a"]
+    line.cancel_button.click()
+    assert stopped == ["a", "b"]
 
 
 def test_one_notebook_is_cancelled_alone(make_lab: MakeLab, home: Path) -> None:

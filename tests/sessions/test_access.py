@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable
+from urllib.parse import urlsplit
 
 import pytest
+from postgres import OWNER
+from stores import Stores
 
 from campaign_lab import Lab
-from campaign_lab.errors import NotFoundError
+from campaign_lab.cli.main import main
+from campaign_lab.errors import NotFoundError, StoreError
 from campaign_lab.sessions.session import Session
 from campaign_lab.store import tables
 from campaign_lab.store.rows import AuditRow
@@ -131,3 +136,48 @@ def test_on_a_hub_nobody_is_somebody_else(tmp_path: object, monkeypatch: pytest.
         assert lab.user == "ana"
     with pytest.raises(ValueError, match="on this hub you are 'ana'"):
         Lab(path, user="ben")
+
+
+@pytest.mark.parametrize("question", ["expired", "expires_at", "stands_at_its_start"])
+def test_a_handle_on_what_is_gone_says_so(question: str, lab_of: LabOf) -> None:
+    """A session that was deleted, or that a server does not show us any more, reads like one that does not exist."""
+    ana, ben = lab_of("ana"), lab_of("ben")
+    ana.open("main").share("ben", "read")
+    handle = ben.open("main")
+    getattr(handle, question)
+    ana.open("main").unshare("ben")
+    if ben._context.engine.role is None:  # in a file everybody's rows are seen until they go
+        getattr(handle, question)
+        ana.open("main").delete()
+    with pytest.raises(NotFoundError) as refused:
+        getattr(handle, question)
+    assert str(refused.value) == str(NotFoundError("session", "main"))
+
+
+@pytest.mark.parametrize("dry_run", [True, False])
+def test_only_who_sees_all_forks_sweeps(dry_run: bool, lab_of: LabOf, researched_stores: Stores) -> None:
+    """A role that a server holds is told at once who may; in a file, and for the tables' owner, nothing stands against it."""
+    ana = lab_of("ana")
+    if ana._context.engine.role is not None:
+        with pytest.raises(StoreError, match="lets you in as ana, who does not see all forks") as refused:
+            ana.sweep(dry_run=dry_run)
+        assert refused.value.advice == "Sweep as the role that owns the tables."
+        ana = lab_of(OWNER)
+    assert ana.sweep(dry_run=dry_run).sessions == 0
+
+
+def test_commands_refuse_and_advise_without_a_password(
+    lab_of: LabOf, researched_stores: Stores, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """``fork`` names the lab to go on with and ``sweep`` who may, both without the password of the url that they were given."""
+    place, path = researched_stores.place(user="ana"), lab_of("ana")._context.engine.path
+    assert main(["fork", "main", "Calm", "--lab", place, "--user", "ana"]) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert f"--lab {shlex.quote(path)} --user ana" in said
+    code = main(["sweep", "--dry-run", "--lab", place, "--user", "ana"])
+    said += (swept := capsys.readouterr()).out + swept.err
+    if researched_stores.kind == "server":
+        assert code == 1
+        assert "Sweep as the role that owns the tables." in " ".join(swept.err.split())
+        assert (secret := urlsplit(place).password)
+        assert secret not in said

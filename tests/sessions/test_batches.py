@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import os
-import socket
 import subprocess
 import sys
 from collections.abc import Callable
@@ -15,12 +14,15 @@ from typing import Any
 
 import psutil
 import pytest
+from stores import by_hand
 
 from campaign_lab import Lab
 from campaign_lab.errors import BudgetExceeded, EndpointError
 from campaign_lab.rehearsal.endpoint import RehearsalEndpoint
 from campaign_lab.rehearsal.server import RehearsalServer
 from campaign_lab.sessions.batches import RunCost, batch_costs, hold_batch
+from campaign_lab.sessions.budgets import Budgets, budgets_of
+from campaign_lab.sessions.claims import machine
 from campaign_lab.sessions.context import BatchTag, batch_tag
 from campaign_lab.sessions.ordering import Wish
 from campaign_lab.store import tables
@@ -79,15 +81,15 @@ def under_way(name: str = "other", **changed: Any) -> AttemptRow:
 
 
 def held(lab: Lab, session_id: str, *rows: AttemptRow) -> None:
-    """Writes attempts of that session down, each with the claim of this process, so that nobody takes them for dead."""
-    me = psutil.Process()
-    claim = ClaimRow("", "", "ana", socket.gethostname(), me.pid, str(me.create_time()), NOW)
+    """Writes attempts of that session down, each with the claim of a process that lives, so that nobody takes them for dead."""
+    runner = psutil.Process(os.getppid())
+    claim = ClaimRow("", "", "ana", machine(), runner.pid, str(runner.create_time()), NOW)
 
     def write(con: Any) -> None:
         tables.insert(con, [replace(row, session_id=session_id) for row in rows])
         tables.insert(con, [replace(claim, key=f"k-{row.id}", attempt_id=row.id) for row in rows])
 
-    lab._context.engine.call(write)
+    by_hand(lab, write)
 
 
 # -- the environment
@@ -110,6 +112,15 @@ def test_a_budget_that_is_no_number_is_refused_with_its_value(said: str) -> None
     environ = {"CAMPAIGN_LAB_BATCH": "b", "CAMPAIGN_LAB_RUN": "r", "CAMPAIGN_LAB_BATCH_USD": said}
     with pytest.raises(ValueError, match=f"CAMPAIGN_LAB_BATCH_USD: '{said}' is not allowed; expected US dollars"):
         batch_tag(environ)
+
+
+def test_a_turns_and_a_sessions_limit_come_from_the_environment(lab_of: LabOf, monkeypatch: pytest.MonkeyPatch) -> None:
+    """For a lab that is given none; a slip of the pen is refused with its name and value."""
+    monkeypatch.setenv("CAMPAIGN_LAB_TURN_USD", "0.5")
+    assert lab_of()._context.budgets == Budgets(turn_usd=0.5)
+    assert lab_of(budgets=Budgets(day_usd=9.0))._context.budgets == Budgets(day_usd=9.0)
+    with pytest.raises(ValueError, match="CAMPAIGN_LAB_SESSION_USD: 'five' is not allowed"):
+        budgets_of({"CAMPAIGN_LAB_SESSION_USD": "five"})
 
 
 def test_a_batch_without_a_run_is_refused() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -11,6 +12,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -18,7 +20,19 @@ import psutil
 import pytest
 from stores import Stores, opened
 
-from campaign_lab.sessions.claims import LEASE, Found, alive, beat, dead_attempts, look, look_or_claim, store_time
+from campaign_lab.sessions.claims import (
+    LEASE,
+    Found,
+    alive,
+    beat,
+    dead_attempts,
+    host_name,
+    look,
+    look_or_claim,
+    machine,
+    store_time,
+    under_way,
+)
 from campaign_lab.store import tables
 from campaign_lab.store.connection import Store
 from campaign_lab.store.rows import AttemptRow, ClaimRow, SessionRow, TurnRow
@@ -74,6 +88,15 @@ def file(stores: Stores) -> Iterator[Store]:
     with opened(stores.place()) as store:
         store.call(lambda con: tables.insert(con, [SESSION]))
         yield store
+
+
+@pytest.fixture(autouse=True)
+def _at_it() -> Iterator[None]:
+    """This process is at the attempts that it claims here."""
+    with ExitStack() as stack:
+        for n in range(10):
+            stack.enter_context(under_way(f"a{n}"))
+        yield
 
 
 @pytest.fixture
@@ -219,8 +242,20 @@ def test_of_many_threads_that_race_one_wins(file: Store) -> None:
     assert len(attempts(file)) == 1
 
 
+def test_a_claim_that_this_process_left_behind_is_void(file: Store) -> None:
+    """Of one's own process it is known what it is at: who could not give a claim back does not wait for oneself."""
+    with under_way("left"):
+        with under_way("left"):
+            claim(file, attempt("left"))
+        assert claim(file, attempt()).busy is not None
+        assert file.call(dead_attempts) == []
+    assert [row.id for row in file.call(dead_attempts)] == ["left"]
+    assert claim(file, attempt()) == Found()
+    assert [row.attempt_id for row in file.call(lambda con: tables.select(con, ClaimRow))] == ["a1"]
+
+
 def held_by(pid: int, started: float, host: str | None = None) -> ClaimRow:
-    return ClaimRow("k", "a1", "ana", host or socket.gethostname(), pid, str(started), NOW)
+    return ClaimRow("k", "a1", "ana", host or machine(), pid, str(started), NOW)
 
 
 def test_a_process_that_only_has_the_number_of_the_claimer_is_not_it() -> None:
@@ -242,6 +277,52 @@ def test_a_process_on_another_machine_is_believed_for_the_length_of_its_lease() 
     assert alive(seen, NOW + timedelta(hours=1) + LEASE - moment)
     assert not alive(seen, NOW + timedelta(hours=1) + LEASE)
     assert not alive(held_by(2**22 + 1, 0.0), NOW)
+
+
+@pytest.mark.parametrize("apart", ["", " 0123abcd-4026531836"], ids=["an older row", "another container"])
+def test_a_machine_of_our_name_is_another_one(apart: str) -> None:
+    """Containers may share a name, and numbers of processes mean nothing there: the lease decides, either way."""
+    me, moment = psutil.Process(), timedelta(microseconds=1)
+    there = f"{socket.gethostname()}{apart}"
+    nobody_here, ours = held_by(2**22 + 1, 0.0, host=there), held_by(me.pid, me.create_time(), host=there)
+    for row in (nobody_here, ours):
+        assert alive(row, NOW + LEASE - moment)
+        assert not alive(row, NOW + LEASE)
+        assert host_name(row) == socket.gethostname()
+
+
+def test_processes_of_one_machine_agree_on_it_and_containers_do_not() -> None:
+    """Each process finds the same name by itself; one in a pid namespace of its own finds another."""
+    ask = [sys.executable, "-c", "from campaign_lab.sessions.claims import machine; print(machine())"]
+    assert subprocess.check_output(ask, text=True).strip() == machine()
+    apart = ["unshare", "--pid", "--fork"]
+    if shutil.which("unshare") is None or subprocess.run([*apart, "true"], capture_output=True, check=False).returncode:
+        pytest.skip("no namespace can be made here")
+    contained = subprocess.check_output([*apart, *ask], text=True).strip()
+    assert contained != machine()
+    assert contained.split()[0] == machine().split()[0] == socket.gethostname()
+
+
+@pytest.mark.parametrize("started", ["rubbish", "", "nan", "inf", None])
+def test_a_claim_that_cannot_be_judged_is_dead(started: str | None) -> None:
+    """Whoever writes rubbish into a claim holds nobody up and breaks nobody's look at it."""
+    me = psutil.Process()
+    for pid in (me.pid, os.getppid(), -1, 2**31 - 1):
+        row = replace(held_by(pid, me.create_time()), process_start=started)  # type: ignore[arg-type]
+        assert not alive(row, NOW)
+    there = held_by(1, 0.0, host="another-machine")
+    assert not alive(replace(there, seen_at=NOW + timedelta(days=2)), NOW)
+    assert not alive(replace(there, seen_at=datetime.max.replace(tzinfo=UTC)), NOW)
+    assert not alive(replace(there, claimed_at=None), NOW)  # type: ignore[arg-type]
+
+
+def test_a_claim_of_rubbish_is_passed_over(file: Store) -> None:
+    """The next run takes the key, and the attempt below the rubbish is among the dead."""
+    claim(file, attempt())
+    file.call(lambda con: con.execute("UPDATE claims SET process_start = 'rubbish'") and None)
+    assert [row.id for row in file.call(dead_attempts)] == ["a1"]
+    assert claim(file, attempt("a2")) == Found()
+    assert [row.attempt_id for row in file.call(lambda con: tables.select(con, ClaimRow))] == ["a2"]
 
 
 def elsewhere(file: Store, *, column: str = "seen_at", seconds_ago: int) -> None:

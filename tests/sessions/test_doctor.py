@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib.metadata
 import os
 import re
-import socket
 import subprocess
 import sys
 from datetime import timedelta
@@ -13,22 +12,21 @@ from pathlib import Path
 
 import psutil
 import pytest
-from lab_rows import NOW, add, dump, fork, grow, session, try_in_vain
+from lab_rows import NOW, add, dump, fork, grow, session, share, try_in_vain
 from postgres import PostgresServer
 from stores import Databases, opened
 
 from campaign_lab.sessions import doctor
+from campaign_lab.sessions.claims import machine, under_way
 from campaign_lab.sessions.doctor import Finding, examine
 from campaign_lab.sessions.sweep import sweep
 from campaign_lab.store import tables
 from campaign_lab.store.connection import Con, Store
-from campaign_lab.store.rows import ClaimRow
+from campaign_lab.store.rows import ClaimRow, JudgementRow
 
 
 def claim(attempt: str, pid: int, started: float) -> ClaimRow:
-    return ClaimRow(
-        f"k-{attempt}", attempt, "ana", socket.gethostname(), pid, process_start=str(started), claimed_at=NOW
-    )
+    return ClaimRow(f"k-{attempt}", attempt, "ana", machine(), pid, process_start=str(started), claimed_at=NOW)
 
 
 def unwell(findings: list[Finding]) -> list[Finding]:
@@ -107,7 +105,8 @@ def test_a_claim_of_a_dead_process_is_found_and_a_living_one_is_fine(lab_file: S
         tables.insert(con, [claim("dead", gone.pid, 1.0), claim("alive", os.getpid(), psutil.Process().create_time())])
 
     lab_file.call(make)
-    (finding,) = unwell(examine(lab_file, low_disk_bytes=0))
+    with under_way("alive"):
+        (finding,) = unwell(examine(lab_file, low_disk_bytes=0))
     assert (finding.level, finding.subject) == ("warn", "claims")
     assert str(gone.pid) in finding.text
 
@@ -197,6 +196,29 @@ def test_a_file_of_another_schema_is_a_failure(lab_file: Store) -> None:
     lab_file.call(lambda con: con.execute("DELETE FROM schema_version WHERE version > 1") and None)
     (finding,) = unwell([each for each in examine(lab_file, low_disk_bytes=0) if each.subject == "schema"])
     assert finding.level == "fail"
+
+
+def test_what_one_said_of_a_closed_session_is_no_fault(postgres_server: PostgresServer) -> None:
+    """A role whose share was taken back keeps its judgement; real orphans are told, and that the owner has a backup."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PGPASSFILE", str(postgres_server.pass_file))
+        stores = Databases(postgres_server)
+        as_ben, as_owner = stores.place(user="ben"), stores.place()
+        with opened(as_ben) as ben, opened(as_owner) as owner:
+            owner.call(lambda con: grow(con, add(con, session()), "t1") and None)
+            said = [JudgementRow("t1", "brand_profile", 0, "ben", "pick", 5, "", NOW)]
+            owner.call(lambda con: tables.insert(con, said))
+            assert [each.level for each in examine(ben) if each.subject == "tables"] == ["ok"]
+            owner.call(lambda con: con.execute("DELETE FROM records") and None)
+            assert [each.level for each in examine(ben) if each.subject == "tables"] == ["ok"]
+            owner.call(lambda con: share(con, session(), "ben"))
+            for store in (ben, owner):
+                (found,) = [each for each in examine(store) if each.subject == "tables"]
+                assert found.level == "fail"
+                assert found.text.startswith("1 judgements of no record: ")
+                assert "pg_restore" in found.text
+                assert "file" not in found.text
+        stores.drop()
 
 
 def test_the_doctor_says_what_matters_on_a_server(postgres_server: PostgresServer) -> None:

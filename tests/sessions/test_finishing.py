@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any, ClassVar
 
 import pytest
+from stores import by_hand
 
 from campaign_lab import Lab
 from campaign_lab.agents.events import Event, TurnEnded
 from campaign_lab.agents.phases import Phase
+from campaign_lab.errors import StoreError
 from campaign_lab.records import Record, Text
+from campaign_lab.sessions.claims import claim_scope
+from campaign_lab.sessions.running import _give_up
 from campaign_lab.store import tables
-from campaign_lab.store.rows import AttemptRow, ClaimRow, RequestRow
+from campaign_lab.store.rows import AttemptRow, ClaimRow, RequestRow, SessionRow, TurnRow
 
 LabOf = Callable[..., Lab]
 
@@ -54,3 +59,22 @@ def test_a_turn_that_cannot_be_written_down_is_booked_and_gives_its_claim_back(
     assert call(lambda con: tables.select(con, ClaimRow)) == []
     assert [event.ok for event in heard if isinstance(event, TurnEnded)] == [False, False]
     assert main.checkpoint().phase == "strategy"
+
+
+def test_a_turn_that_got_through_is_not_booked_as_failed(lab_of: LabOf, heard: list[Event]) -> None:
+    """Only the answer to its commit was lost: the attempt stays finished, with what it cost, and its claim goes."""
+    lab = lab_of()
+    call = lab._context.engine.call
+    (turn,) = call(lambda con: tables.select(con, TurnRow, "WHERE phase = 'strategy'"))
+    (finished,) = call(lambda con: tables.select(con, AttemptRow, f"WHERE id = '{turn.id}'"))
+    booked = call(lambda con: tables.select(con, RequestRow, f"WHERE attempt_id = '{turn.id}' ORDER BY n"))
+    (session,) = call(lambda con: tables.select(con, SessionRow, f"WHERE id = '{finished.session_id}'"))
+    claim = ClaimRow(claim_scope(session, finished), turn.id, "ana", "a-machine", 1, "1.0", finished.started_at)
+    by_hand(lab, lambda con: tables.insert(con, [claim]))
+    lost = StoreError("postgresql://somewhere/lab", "did not answer while it was committing", "Run again.")
+    running = replace(finished, state="running", ended_at=None, cost_usd=None)
+    asyncio.run(_give_up(lab._context, running, lost, [], on_event=heard.append))
+    assert call(lambda con: tables.select(con, AttemptRow, f"WHERE id = '{turn.id}'")) == [finished]
+    assert call(lambda con: tables.select(con, RequestRow, f"WHERE attempt_id = '{turn.id}' ORDER BY n")) == booked
+    assert call(lambda con: tables.select(con, ClaimRow)) == []
+    assert all(lab.open(row.id).verify() == [] for row in call(lambda con: tables.select(con, SessionRow)))

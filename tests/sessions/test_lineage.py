@@ -235,6 +235,22 @@ def test_reports_stand_in_the_order_in_which_the_agents_were_called(lab_file: St
     lab_file.call(check)
 
 
+@pytest.mark.parametrize("order", [[0.1, 0.2, 0.3], [0.3, 0.2, 0.1], [0.2, 0.3, 0.1]])
+def test_costs_are_the_same_in_whatever_order_they_lie(lab_file: Store, order: list[float]) -> None:
+    """To the last digit, whichever store tells of the attempts and in which order; an unknown price makes the sum unknown."""
+
+    def check(con: Con) -> None:
+        row = add(con, session())
+        for n, cost in enumerate(order):
+            try_in_vain(con, row, f"f{n}")
+            con.execute("UPDATE attempts SET cost_usd = ? WHERE id = ?", [cost, f"f{n}"])
+        assert [node.cost_usd for node in tree(con, row)] == [0.6]
+        con.execute("UPDATE attempts SET cost_usd = NULL WHERE id = 'f1'")
+        assert [node.cost_usd for node in tree(con, row)] == [None]
+
+    lab_file.call(check)
+
+
 def test_a_step_of_a_turn_whose_session_is_gone_has_no_name(lab_file: Store) -> None:
     """A damaged file is shown as far as it goes."""
 

@@ -10,9 +10,11 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from postgres import OWNER, running
 from stores import Stores, opened
 
 from campaign_lab import Brief, Lab
+from campaign_lab.errors import StoreError
 from campaign_lab.rehearsal.endpoint import RehearsalEndpoint
 from campaign_lab.rehearsal.server import RehearsalServer
 from campaign_lab.sessions.claims import kept_alive, store_time
@@ -197,3 +199,24 @@ def test_who_waits_for_a_machine_that_falls_silent_settles_it_and_goes_on(
     assert state_of(other, claim.attempt_id) == "failed"
     job.cancel()
     assert job.ended.is_set()
+
+
+def test_a_turn_that_ended_while_the_server_was_away_can_be_run_again(termwick: Brief, silent: Model) -> None:
+    """In the same process: it neither waits for itself nor for a restart, and what is left behind is settled."""
+    with running(fast=False) as server:
+        server.add_database("away")
+        with Lab(server.url(OWNER, "away"), user=OWNER, endpoint=RehearsalEndpoint(silent), on_miss="run") as lab:
+            lab._context.engine._patience = 0.5  # type: ignore[attr-defined]
+            session = lab.session(termwick)
+            job = lab._context.loop.submit(session.run("research"))
+            assert silent.asked.wait(60)
+            server.stop()
+            silent.may.set()
+            with pytest.raises(StoreError):
+                job.future.result(timeout=60)
+            server.start()
+            (left,) = select(lab, ClaimRow)
+            again = lab._context.loop.submit(session.run("research"))
+            assert not again.future.result(timeout=30).replayed
+            assert state_of(lab, left.attempt_id) == "failed"
+            assert select(lab, ClaimRow) == []

@@ -20,6 +20,7 @@ from campaign_lab.cli import main
 from campaign_lab.errors import StoreError
 from campaign_lab.rehearsal.endpoint import RehearsalEndpoint
 from campaign_lab.rehearsal.server import RehearsalServer
+from campaign_lab.sessions.claims import machine, under_way
 from campaign_lab.sessions.moving import copy_lab
 from campaign_lab.store import tables
 from campaign_lab.store.place import open_store
@@ -54,6 +55,19 @@ def rows(place: str) -> dict[str, list[tuple[object, ...]]]:
 def seen(found: dict[str, list[tuple[object, ...]]]) -> str:
     """The rows as text: the two databases give the same moment with another object for its zone."""
     return json.dumps(found, default=lambda each: each.isoformat() if hasattr(each, "isoformat") else repr(each))
+
+
+@pytest.mark.parametrize(
+    "place", ["postgresql+psycopg://ana:secret@db/lab", "POSTGRESQL://ana:secret@db/lab", "s3://a/b"]
+)
+def test_a_url_of_another_kind_makes_no_file(place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It may hold a password: the error names its scheme alone, and no folder of that name is made."""
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(StoreError, match="is no place for a lab") as refused:
+        open_store(place)
+    assert "secret" not in str(refused.value)
+    assert "postgresql://" in str(refused.value)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_every_row_arrives_and_comes_back(researched_file: Path, url: str, tmp_path: Path) -> None:
@@ -137,10 +151,10 @@ def test_a_lab_in_use_is_not_copied(researched_file: Path, url: str, tmp_path: P
     source.write_bytes(researched_file.read_bytes())
     with contextlib.closing(open_store(str(source))) as store:
         claim = ClaimRow(
-            "k", "a", "ana", os.uname().nodename, os.getpid(), str(psutil.Process().create_time()), datetime.now(UTC)
+            "k", "a", "ana", machine(), os.getpid(), str(psutil.Process().create_time()), datetime.now(UTC)
         )
         store.call(lambda con: tables.insert(con, [claim]))
-    with pytest.raises(StoreError, match=r"1 turn is running \(ana\)"):
+    with under_way("a"), pytest.raises(StoreError, match=r"1 turn is running \(ana\)"):
         copy_lab(str(source), url)
 
 

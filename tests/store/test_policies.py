@@ -16,13 +16,14 @@ from psycopg.errors import InsufficientPrivilege, UniqueViolation
 from psycopg.sql import SQL, Identifier
 from stores import Databases
 
+from campaign_lab.sessions.claims import beat, claim_scope
 from campaign_lab.sessions.portable import load, save
 from campaign_lab.store import tables
 from campaign_lab.store.dialect import ServerCon
 from campaign_lab.store.engine import open_file
 from campaign_lab.store.grants import GRANTS
 from campaign_lab.store.place import open_store
-from campaign_lab.store.policies import RULES, policies
+from campaign_lab.store.policies import RULES, TIMES, policies
 from campaign_lab.store.reach import SETS
 from campaign_lab.store.rows import (
     AttemptRow,
@@ -162,9 +163,14 @@ def done(con: Role, work: Callable[[], object]) -> bool:
     return not isinstance(result, psycopg.Cursor) or result.rowcount > 0
 
 
+def claim(row: AttemptRow, **changes: Any) -> ClaimRow:
+    """The claim of an attempt at a turn of ana's campaign, as a run makes it."""
+    return replace(ClaimRow(claim_scope(session(), row), row.id, row.user_name, "host", 1, "1", NOW), **changes)
+
+
 def runs(con: ServerCon, user: str) -> None:
     """What a run writes, from the claim to the new tip, and with a tip that has moved meanwhile."""
-    tables.insert(con, [ClaimRow(f"key of {user}", "n1", user, "host", 1, "1", NOW), attempt("n1", user)])
+    tables.insert(con, [attempt("n1", user), claim(attempt("n1", user))])
     made = turn(con, "n1", user)
     tables.insert(con, [made, RecordRow("n1", "angle", 0, "a", "A", 1, "{}", degraded=False, problems="[]")])
     tables.end_attempt(con, replace(attempt("n1", user), state="finished"))
@@ -314,6 +320,8 @@ THEFTS = {
     "remove from the ledger": "DELETE FROM requests",
     "remove claims": "DELETE FROM claims",
     "claim as another": "INSERT INTO claims VALUES ('key', 'x', 'ana', 'h', 1, '1', now())",
+    "claim what another runs": "INSERT INTO claims VALUES ('key', 't2', 'ben', 'h', 1, '1', now())",
+    "claim what nobody runs": "INSERT INTO claims VALUES ('key', 'x', 'ben', 'h', 1, '1', now())",
     "turn the clock of a session back": "UPDATE sessions SET last_paid_at = '2001-01-01' WHERE id = 'main'",
     "turn a session back": "UPDATE sessions SET tip_turn = NULL WHERE id = 'main'",
     "change the version": "UPDATE schema_version SET version = 99",
@@ -426,6 +434,82 @@ def test_a_claim_is_seen_in_all_sessions_of_the_campaign(team: Team) -> None:
     assert count(ben, "claims") == 1
     assert count(ben, "attempts") == 0
     assert count(given(team, "run", "dan", "private"), "claims") == 0
+
+
+def test_a_key_is_claimed_only_for_an_own_attempt_at_it(team: Team) -> None:
+    """No claim for another's attempt, for a finished one, for a key of other turns, or on a session that was closed."""
+    ana, ben = team.of("ana"), given(team, "run")
+    anas, bens, ended = attempt("a9", "ana"), attempt("b9", "ben"), attempt("b8", "ben", state="finished")
+    tables.insert(ana, [anas])
+    add(ben, session("ben's", owner="ben"))
+    tables.insert(ben, [bens, ended, attempt("b7", "ben", session_id="ben's")])
+    for row in (anas, ended, replace(ended, id="b7"), replace(ended, id="nothing")):
+        assert not done(ben, lambda row=row: tables.insert(ben, [claim(row, user_name="ben")])), row.id
+    assert not done(ben, lambda: tables.insert(ben, [claim(bens, key="another key")]))
+    for missing in ("host", "pid", "process_start", "claimed_at"):
+        assert not done(ben, lambda missing=missing: tables.insert(ben, [claim(bens, **{missing: None})])), missing
+    team.of("ana").execute("DELETE FROM shares WHERE user_name = 'ben'")
+    assert not done(ben, lambda: tables.insert(ben, [claim(bens)]))
+    given(team, "run")
+    assert done(ben, lambda: tables.insert(ben, [claim(bens)]))
+
+
+def test_a_key_is_hashed_as_the_server_hashes_it(team: Team) -> None:
+    """Letters of any script, at the root and after a turn: a run's claim is taken."""
+    ben = team.of("ben")
+    odd = add(ben, session("o", owner="ben", campaign="Été ☃ 'x' \\ \ufffd", url="https://ü.example/?a=%20"))
+    for row in (attempt("b1", "ben", session_id="o"), replace(attempt("b2", "ben", session_id="o"), parent_turn=None)):
+        tables.insert(ben, [row])
+        assert done(ben, lambda row=row: tables.insert(ben, [claim(row, key=claim_scope(odd, row))]))
+
+
+@pytest.mark.parametrize("time", ["infinity", "-infinity", "20000-01-01", "2000-01-01 BC", "2999-01-01"])
+def test_a_claim_is_not_seen_at_a_time_that_is_none(team: Team, time: str) -> None:
+    """Neither beyond what can be read nor in the future, when it is made and afterwards; a beat is let through."""
+    ben, row = given(team, "run"), attempt("b9", "ben")
+    tables.insert(ben, [row])
+    insert = "INSERT INTO claims VALUES (?, 'b9', 'ben', 'host', 1, '1', ?::TIMESTAMPTZ, ?::TIMESTAMPTZ)"
+    assert not done(ben, lambda: ben.execute(insert, [claim(row).key, str(NOW), time]))
+    if time != "2999-01-01":  # by the clock of who claims, which may be wrong
+        assert not done(ben, lambda: ben.execute(insert, [claim(row).key, time, None]))
+    assert done(ben, lambda: ben.execute(insert, [claim(row).key, str(NOW), None]))
+    assert not done(ben, lambda: ben.execute("UPDATE claims SET seen_at = ?::TIMESTAMPTZ", [time]))
+    beat(ben, "b9")
+    assert all(each.seen_at for each in tables.select(ben, ClaimRow, "WHERE attempt_id = 'b9'"))
+
+
+def test_every_column_with_a_time_is_guarded(team: Team) -> None:
+    """Whoever adds one adds it there."""
+    sql = (
+        "SELECT table_name, column_name FROM information_schema.columns WHERE table_schema = current_schema()"
+        " AND data_type = 'timestamp with time zone' AND table_name <> 'schema_version'"
+    )
+    found = {(str(table), str(column)) for table, column in team.of(OWNER).execute(sql).fetchall()}
+    assert found == {(table, column) for table, columns in TIMES.items() for column in columns}
+
+
+@pytest.mark.parametrize("time", ["infinity", "-infinity", "20000-01-01", "2000-01-01 BC"])
+def test_no_time_is_written_that_nobody_can_read(team: Team, time: str) -> None:
+    """Neither in a new row nor in one of one's own that is there."""
+    ana = team.of("ana")
+    insert = "INSERT INTO attempts SELECT (jsonb_populate_record(a, jsonb_build_object('id', 'a9', 'started_at', ?::text))).*"
+    template = f"{insert} FROM attempts AS a WHERE id = 't1'"
+    assert not done(ana, lambda: ana.execute(template, [time]))
+    assert not done(ana, lambda: ana.execute("UPDATE sessions SET last_paid_at = ?::TIMESTAMPTZ", [time]))
+    assert done(ana, lambda: ana.execute(template, [str(NOW)]))
+
+
+@pytest.mark.parametrize("change", ["state = 'failed'", "cost_usd = 0", "reason = 'x'", "ended_at = now()"])
+def test_a_finished_attempt_stays_as_it_was_booked(team: Team, change: str) -> None:
+    """Not even who made it opens it again, so nothing of the conversation that others stand on can be taken away."""
+    ana = team.of("ana")
+    before = dump(team.of(OWNER))
+    assert not done(ana, lambda: ana.execute(f"UPDATE attempts SET {change} WHERE id = 't1'"))
+    for table, column in (("entries", "session_id"), ("transcripts", "session_id"), ("requests", "attempt_id")):
+        assert not done(
+            ana, lambda table=table, column=column: ana.execute(f"DELETE FROM {table} WHERE {column} = 't1'")
+        )
+    assert dump(team.of(OWNER)) == before
 
 
 def test_who_was_taken_for_dead_may_finish(team: Team) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import socket
 import subprocess
@@ -12,6 +13,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import psycopg
 import pytest
@@ -25,6 +27,7 @@ from campaign_lab.store.connection import Con
 from campaign_lab.store.dialect import translated
 from campaign_lab.store.schema import MIGRATIONS
 from campaign_lab.store.server import PostgresStore, open_server
+from campaign_lab.store.server_url import shown
 
 TESTS = Path(__file__).resolve().parent.parent
 DATABASE = "one_lab"
@@ -109,6 +112,36 @@ def test_what_cannot_be_opened_is_told_at_once(url: str, change: Callable[[str],
     assert len(refused.value.advice) > 20
 
 
+CUT_WRONGLY = (
+    "ana:sec/ret@host:5432/db",
+    "ana:sec@ret@host/db",
+    "ana:sec@re/t@host/db",
+    "ana:12/secret@host:5432/db",
+    "ana:12/sec?ret=x@host/db",
+    "ana:sec%zzret@host/db",
+    "ana:sec?ret/x@host/db",
+    "ana:secret",
+    "ana%3Asecret%40x@host/db",
+    "ana@host:secret/db",
+)
+
+
+@pytest.mark.parametrize("rest", CUT_WRONGLY)
+def test_a_password_with_signs_of_urls_in_it_is_never_shown(rest: str) -> None:
+    """A url that is cut where the password has a sign of its own is refused, with how to write it and no part of it."""
+    with pytest.raises(StoreError, match="percent-encode") as refused:
+        open_server(f"postgresql://{rest}")
+    assert not [part for part in ("sec", "ret@", "t@host", "zz") if part in str(refused.value)]
+    assert refused.value.__suppress_context__ or refused.value.__context__ is None
+
+
+@given(st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=1))
+def test_a_percent_encoded_password_is_read_whole(password: str) -> None:
+    """Whatever signs it has, nothing of it stands in the store's name, and the rest of the url does."""
+    url = f"postgresql://ana%40corp:{quote(password, safe='')}@db.example:5433/lab"
+    assert shown(url) == "postgresql://ana%40corp@db.example:5433/lab"
+
+
 def test_a_newer_lab_is_left_alone(lab: PostgresStore) -> None:
     """A database that a newer version wrote is refused, and stays as it is."""
     lab.call(
@@ -157,6 +190,61 @@ def test_a_changed_access_table_arrives(postgres_server: PostgresServer, lab: Po
         assert raw.execute(policies).fetchone() == (0,)
         open_server(lab.place).close()
         assert raw.execute(policies).fetchone() == made
+
+
+class Starting:
+    """A server on loopback that refuses so many connections as PostgreSQL does while it starts, and then passes them on."""
+
+    def __init__(self, port: int, refusals: float) -> None:
+        self._to, self.refusals, self.refused = port, refusals, 0
+        self._listener = socket.create_server((HOST, 0))
+        self.port = self._listener.getsockname()[1]
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                client, _ = self._listener.accept()
+            except OSError:
+                return
+            threading.Thread(target=self._serve, args=(client,), daemon=True).start()
+
+    def _serve(self, client: socket.socket) -> None:
+        with client:
+            if self.refused < self.refusals:
+                self.refused += 1
+                client.recv(65536)
+                fields = b"SFATAL\0VFATAL\0C57P03\0Mthe database system is starting up\0\0"
+                client.sendall(b"E" + (len(fields) + 4).to_bytes(4, "big") + fields)
+                return
+            with socket.create_connection((HOST, self._to)) as server:
+                threading.Thread(target=Lossy._pass, args=(server, client), daemon=True).start()
+                while sent := client.recv(65536):
+                    server.sendall(sent)
+
+    def url(self, url: str) -> str:
+        """The url by way of this."""
+        return url.replace(f":{self._to}/", f":{self.port}/") + "?sslmode=disable"
+
+    def close(self) -> None:
+        """Take no more."""
+        self._listener.close()
+
+
+@pytest.mark.parametrize("refusals", [3, math.inf])
+def test_a_server_that_is_starting_up_is_waited_for(postgres_server: PostgresServer, url: str, refusals: float) -> None:
+    """Opening a lab tries again until the server is up, but not for ever."""
+    starting = Starting(postgres_server.port, refusals)
+    try:
+        if refusals == math.inf:
+            with pytest.raises(StoreError, match="cannot be reached: the database system is starting up"):
+                open_server(starting.url(url), patience=0.5)
+            assert starting.refused > 1
+        else:
+            open_server(starting.url(url)).close()
+            assert starting.refused == refusals
+    finally:
+        starting.close()
 
 
 # -- functions run as if alone
@@ -260,6 +348,43 @@ def test_a_lock_that_is_held_too_long_is_told(url: str, monkeypatch: pytest.Monk
         go_on.set()
         hanging.result(20)
         assert other.call(count) == 1
+
+
+@pytest.mark.parametrize("state", ["40001", "40P01"])
+def test_transactions_that_stand_in_each_others_way_for_long_are_told_as_busy(url: str, state: str) -> None:
+    """Tried again until the patience is over; the server can be reached, so nobody is sent to look at its address."""
+    tries: list[str] = []
+
+    def collide(con: Con) -> None:
+        tries.append(state)
+        con.execute(f"DO $$ BEGIN RAISE EXCEPTION 'in the way' USING ERRCODE = '{state}'; END $$")
+
+    with open_lab(url, patience=0.5) as lab, pytest.raises(StoreError, match="was busy for too long"):
+        lab.call(collide)
+    assert len(tries) > 1
+
+
+def test_closing_leaves_no_connection_behind(postgres_server: PostgresServer, url: str) -> None:
+    """Also when functions were still waiting for their turn as it began: they are done, and then all are closed."""
+    lab = open_server(url)
+    lab.call(put("ben"))
+    go_on = threading.Event()
+    held = [lab.submit(lambda con: count(con) + int(go_on.wait(20))) for _ in range(store_server.CONNECTIONS)]
+    waiting = [lab.submit(count) for _ in range(8)]
+    with ThreadPoolExecutor(1) as threads:
+        closing = threads.submit(lab.close)
+        while not lab._closed:
+            time.sleep(0.001)
+        time.sleep(0.1)  # it now waits for its threads
+        go_on.set()
+        closing.result(20)
+    assert [each.result(0) for each in (*held, *waiting)] == [1] * len(held) + [0] * len(waiting)
+    sql = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'campaign_lab' AND datname = %s"
+    deadline = time.monotonic() + 5  # the server sees a connection end a moment later
+    with psycopg.connect(postgres_server.url(ADMIN), autocommit=True) as raw:
+        while raw.execute(sql, [DATABASE]).fetchone() != (0,):
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
 
 
 def test_a_closed_store_says_so(lab: PostgresStore) -> None:
@@ -415,11 +540,11 @@ def test_each_mark_outside_of_quotes_becomes_one_of_psycopgs(words: list[str]) -
     assert bound == query
 
 
-def open_lab(url: str) -> Any:
+def open_lab(url: str, *, patience: float = store_server.PATIENCE) -> Any:
     """A store that is closed at the end of a ``with``."""
     from contextlib import closing
 
-    return closing(open_server(url))
+    return closing(open_server(url, patience=patience))
 
 
 def test_the_administrator_sees_whose_connections_these_are(
