@@ -124,10 +124,8 @@ class BatchPlan:
             for job in self.jobs[:MOST_SHOWN]
         ]
         more = f"<p>{len(rows)} of {len(self.jobs)} runs are shown.</p>" if len(self.jobs) > len(rows) else ""
-        sums = (
-            f"{counted(len(self.todo), 'run')} to do, about {usd(self.estimate_usd)} ({self.basis}); "
-            f"{usd(self.spent_usd)} spent so far."
-        )
+        about = f"{counted(len(self.todo), 'run')} to do, about {usd(self.estimate_usd)} ({self.basis})"
+        sums = f"{about if self.todo else 'Nothing is left to run'}; {usd(self.spent_usd)} spent so far."
         return framed(f"{table(('Run', 'Plan', 'Why', 'About US$'), rows, right=(3,))}{more}<p>{text(sums)}</p>")
 
 

@@ -265,6 +265,8 @@ def test_finished_runs_of_the_batch_are_the_better_estimate(lab: Lab, tmp_path: 
     plan = lab.plan_batch([ONE, TWO, brief_of("Three")], out=out)
     assert plan.basis == "the mean of 2 finished runs of this batch"
     assert [job.estimate_usd for job in plan.jobs] == [0.0, 0.0, pytest.approx(0.4)]
+    assert "1 run to do, about $0.4000" in plan._repr_html_()
+    assert "Nothing is left to run; $0.0000 spent so far." in lab.plan_batch([ONE, TWO], out=out)._repr_html_()
 
 
 def test_the_users_own_budgets_hold_too(make_lab: MakeLab, tmp_path: Path) -> None:
