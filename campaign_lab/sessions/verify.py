@@ -19,7 +19,10 @@ from campaign_lab.store.rows import AttemptRow, ClaimRow, RecordRow, RequestRow,
 if TYPE_CHECKING:
     from campaign_lab.store.connection import Con
 
-RESTORE = "Put back a copy of the lab (its file, or a backup of its database), or run this phase again from the checkpoint before it."
+RESTORE = (
+    "Put back a copy of the lab (its file, or a backup of its database), "
+    "or run this phase again from the checkpoint before it."
+)
 COST_SLACK_USD = 1e-9
 """How far two sums of the same prices may lie apart."""
 
