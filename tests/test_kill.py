@@ -19,7 +19,7 @@ import pytest
 from processes import at_work
 
 from campaign_lab import Brief
-from campaign_lab.agents.events import AgentStarted, Event, PageRead, RecordsHandedIn
+from campaign_lab.agents.events import AgentEnded, AgentStarted, Event, PageRead, RecordsHandedIn
 from campaign_lab.errors import TurnFailed
 from campaign_lab.store import tables
 from campaign_lab.store.engine import DuckFile, open_file
@@ -233,6 +233,7 @@ def test_a_campaign_survives_ten_kills(tmp_path, brief, undisturbed):
 MOMENTS: dict[str, tuple[str, Callable[[Event], bool]]] = {
     "as the first researcher starts": ("research", lambda event: isinstance(event, AgentStarted)),
     "as a page comes back": ("research", lambda event: isinstance(event, PageRead)),
+    "as a researcher is done": ("research", lambda event: isinstance(event, AgentEnded)),
     "as the angles are handed in": ("strategy", lambda event: isinstance(event, RecordsHandedIn)),
     "as a copy-creator starts": ("copy", lambda event: isinstance(event, AgentStarted)),
 }

@@ -45,14 +45,17 @@ COMMAND = """([name, options]) => {
         () => { window.campaignDone = 'done' }, error => { window.campaignDone = 'failed: ' + error }) }"""
 
 ASK = """async code => {
-    let text = '';
-    const done = window.jupyterapp.shell.currentWidget.sessionContext.session.kernel.requestExecute({code, store_history: false});
-    done.onIOPub = message => {
-        const content = message.content;
-        if (message.header.msg_type === 'execute_result') text += content.data['text/plain'];
-        if (message.header.msg_type === 'stream') text += content.text;
-        if (message.header.msg_type === 'error') text += content.ename + ': ' + content.evalue };
-    await done.done;
+    let text = '', reply;
+    do {  // asked just after a cell has failed, a kernel may throw the question away with what else was waiting
+        text = '';
+        const done = window.jupyterapp.shell.currentWidget.sessionContext.session.kernel.requestExecute({code, store_history: false});
+        done.onIOPub = message => {
+            const content = message.content;
+            if (message.header.msg_type === 'execute_result') text += content.data['text/plain'];
+            if (message.header.msg_type === 'stream') text += content.text;
+            if (message.header.msg_type === 'error') text += content.ename + ': ' + content.evalue };
+        reply = await done.done;
+    } while (reply.content.status === 'aborted');
     return text }"""
 
 CLOCK = """(area, words) => {
