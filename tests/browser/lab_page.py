@@ -45,10 +45,11 @@ COMMAND = """([name, options]) => {
         () => { window.campaignDone = 'done' }, error => { window.campaignDone = 'failed: ' + error }) }"""
 
 ASK = """async code => {
-    let text = '', reply;
+    const kernel = window.jupyterapp.shell.currentWidget.sessionContext.session.kernel;
+    let text, reply;
     do {  // asked just after a cell has failed, a kernel may throw the question away with what else was waiting
         text = '';
-        const done = window.jupyterapp.shell.currentWidget.sessionContext.session.kernel.requestExecute({code, store_history: false});
+        const done = kernel.requestExecute({code, store_history: false});
         done.onIOPub = message => {
             const content = message.content;
             if (message.header.msg_type === 'execute_result') text += content.data['text/plain'];
