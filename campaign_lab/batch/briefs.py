@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 from campaign_lab.brief import Brief, origin_of
 from campaign_lab.errors import BriefError
-from campaign_lab.show.text import plain
+from campaign_lab.show.text import one_line, plain
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -88,7 +88,7 @@ def _source(read: Callable[[], Brief], otherwise: str, *, name: Callable[[Brief]
     try:
         brief = read()
     except BriefError as error:
-        return BriefSource(plain(otherwise), None, _line("; ".join(error.problems)), identity=identity)
+        return BriefSource(plain(otherwise), None, one_line("; ".join(error.problems)), identity=identity)
     return _known(name(brief), brief, identity)
 
 
@@ -194,7 +194,3 @@ def as_toml(brief: Brief) -> str:
 def _site(brief: Brief, url: str) -> str:
     saved = brief.folder_of(url)
     return str(saved) if saved is not None and url == f"{origin_of(url)}/" else url
-
-
-def _line(text: str) -> str:
-    return " ".join(plain(text).split())

@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from campaign_lab.batch.rows import Row
+from campaign_lab.batch.rows import SIGNS, Row
 from campaign_lab.batch.summary import Fields, Made, best_by_angle
 from campaign_lab.show import ad_html
 from campaign_lab.show.frame import bullets
@@ -15,10 +15,6 @@ from campaign_lab.show.text import apart, counted, plain, text, words
 Anchors = Mapping[int, str]
 """By identity of what a run made, the name of its place on the page."""
 
-SIGNS = {
-    "waiting": "○", "running": "▶", "finished": "✓", "failed": "✗", "cancelled": "■", "over budget": "✗", "refused": "✗",
-}  # fmt: skip
-"""Before each state, beside its word and colour."""
 GOOD, BAD = ("finished",), ("failed", "over budget", "refused")
 MOST_OPEN = 6
 """So many campaigns are shown open; of more each is folded to a line."""

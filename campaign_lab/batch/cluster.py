@@ -11,10 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 from campaign_lab.batch.events import MEMORY, CellStarted, OnBatchEvent, RunStarted, Waiting
 from campaign_lab.batch.link import ClusterError, Link, quiet
-from campaign_lab.batch.local import FIRST_PAUSE_S as FIRST_RETRY_S
-from campaign_lab.batch.local import LONGEST_PAUSE_S as LONGEST_RETRY_S
+from campaign_lab.batch.local import pause_s
 from campaign_lab.batch.work import Cancellation, Outcome, Payload
-from campaign_lab.show.text import plain
+from campaign_lab.show.text import one_line
 
 if TYPE_CHECKING:
     from distributed import Future
@@ -207,7 +206,7 @@ class _Start:
                 if result.state == "failed" and result.retriable and self._may_try_again(job):
                     self._drop(job)
                     job.failed = result
-                    job.not_before = time.monotonic() + min(LONGEST_RETRY_S, FIRST_RETRY_S * 4 ** (job.used - 1))
+                    job.not_before = time.monotonic() + pause_s(job.used)
                 else:
                     self._done(job, result)
             case CancelledError() if job.stop_by is not None:
@@ -242,8 +241,10 @@ class _Start:
             self._done(job, job.failed or _cancelled(job))
 
     def _fail(self, job: _Job, error: str) -> None:
-        line = " ".join(plain(error).split())
-        self._done(job, Outcome(job.payload.run, "failed", b"", error=line, error_type="ClusterError", retriable=True))
+        self._done(
+            job,
+            Outcome(job.payload.run, "failed", b"", error=one_line(error), error_type="ClusterError", retriable=True),
+        )
 
     def _done(self, job: _Job, outcome: Outcome) -> None:
         del self._jobs[job.payload.run]

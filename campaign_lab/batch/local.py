@@ -19,6 +19,11 @@ FIRST_PAUSE_S, LONGEST_PAUSE_S = 1.0, 60.0
 """Before a run is tried again, in seconds: four times as long from try to try."""
 
 
+def pause_s(failed: int) -> float:
+    """How long a run waits before it is tried again, in seconds, when so many of its tries have failed."""
+    return min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 4.0 ** (failed - 1))
+
+
 class Runner(Protocol):
     """Where the runs of a batch are done: ``LocalRunner``, or ``cluster.DaskRunner``."""
 
@@ -130,7 +135,7 @@ class _Start:
             outcome = self._try(payload, attempt)
             if outcome.state != "failed" or not outcome.retriable or attempt > self._retries:
                 return outcome
-            until = time.monotonic() + min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 4 ** (attempt - 1))
+            until = time.monotonic() + pause_s(attempt)
             while time.monotonic() < until:
                 if self._cancelled.cancelled_run(payload.run):
                     return outcome  # it did fail, and its notebook shows how

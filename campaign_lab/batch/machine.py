@@ -10,7 +10,7 @@ import psutil
 
 NOTEBOOK_BYTES = 512 * 2**20
 """What a running notebook takes: its kernel and the CLI below it. Measured at the peak of a whole campaign (research, strategy,
-copy) in rehearsal, twice: 423 and 433 MiB, pages that several processes share counted by share, and 499 MiB counted in full."""
+copy) in rehearsal: 423 to 478 MiB, pages that several processes share counted by share, and 499 MiB counted in full."""
 PER_CORE = 2
 """Notebooks wait for answers most of the time: twice as many as cores keep two cores busy."""
 CGROUPS = Path("/proc/self/cgroup")

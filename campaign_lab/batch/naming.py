@@ -40,7 +40,7 @@ def distinct(texts: Sequence[str], identities: Sequence[str]) -> list[str]:
     return names
 
 
-def short(name: str) -> str:
+def capped(name: str) -> str:
     """The name, or as much of it as a file name holds, with a hash of all of it."""
     return name if len(name) <= LONGEST_NAME else f"{name[: LONGEST_NAME - 9]}-{digest(name)[:8]}"
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from campaign_lab.errors import LabError, NotFoundError
-from campaign_lab.show.text import plain
+from campaign_lab.show.text import one_line
 from campaign_lab.store.place import SETTING, default_place
 
 if TYPE_CHECKING:
@@ -79,10 +79,10 @@ def run_notebook(
             extra_env={SETTING: default_place(), **(env or {})},  # the kernel works in another folder
         )  # fmt: skip
     except papermill.PapermillExecutionError as error:
-        reason = one_line(f"{error.ename}: {error.evalue}")
+        reason = clause(f"{error.ename}: {error.evalue}")
         raise NotebookFailed(target.name, _stopped_at(target), reason, str(error.ename)) from None
     except RuntimeError as error:  # the kernel died, did not start, or did not answer
-        raise NotebookFailed(target.name, reached.cell, one_line(error), KERNEL_ENDED) from None
+        raise NotebookFailed(target.name, reached.cell, clause(error), KERNEL_ENDED) from None
     return Path(out)
 
 
@@ -108,6 +108,6 @@ def _stopped_at(path: Path) -> str:
     return next((str(cell["id"]) for cell in cells if cell["metadata"].get("papermill", {}).get("exception")), "")
 
 
-def one_line(text: object) -> str:
-    """A text as one line, without what steers a terminal, hides, or reorders other text."""
-    return " ".join(plain(text).split()).rstrip(".")
+def clause(text: object) -> str:
+    """A text as a part of a sentence: one line without its full stop, and without what steers, hides or reorders other text."""
+    return one_line(text).rstrip(".")

@@ -9,7 +9,6 @@ from campaign_lab.batch.campaigns import (
     BAD,
     LINE,
     NAME,
-    SIGNS,
     Anchors,
     campaigns_html,
     claims_that_stand,
@@ -18,7 +17,7 @@ from campaign_lab.batch.campaigns import (
     state_html,
     why_html,
 )
-from campaign_lab.batch.rows import Row
+from campaign_lab.batch.rows import SIGNS, Row
 from campaign_lab.batch.summary import Made
 from campaign_lab.show import Sum, usd
 from campaign_lab.show.frame import bullets, warning

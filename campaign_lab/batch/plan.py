@@ -18,7 +18,7 @@ from campaign_lab.batch.briefs import Briefs, BriefSource, read_briefs
 from campaign_lab.batch.estimate import estimated
 from campaign_lab.batch.folder import RowFiles
 from campaign_lab.batch.inputs import changes, inputs_of
-from campaign_lab.batch.naming import distinct, short, slug
+from campaign_lab.batch.naming import capped, distinct, slug
 from campaign_lab.batch.rows import Row, run_name
 from campaign_lab.batch.template import BRIEF_PARAMETER, Template, read_template
 from campaign_lab.errors import BudgetExceeded, NotFoundError
@@ -193,7 +193,7 @@ def _jobs(context: Context, template: Template, sources: Sequence[BriefSource], 
     for source, brief in zip(sources, briefs, strict=True):
         for combination in itertools.product(*parts) if source.brief else [()]:
             varied = {name: value for name, value, _ in combination}
-            run = short("--".join([brief, *(f"{slug(name)}-{part}" for name, _, part in combination)]))
+            run = capped("--".join([brief, *(f"{slug(name)}-{part}" for name, _, part in combination)]))
             parameters = {**options.parameters, **varied}
             inputs = inputs_of(context, template, source.brief, parameters) if source.brief else {}
             yield Job(run, run_name(source.name, varied), source, parameters, inputs)

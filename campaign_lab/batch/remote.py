@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import psutil
 
 from campaign_lab.batch import machine
-from campaign_lab.batch.notebook import one_line
+from campaign_lab.batch.notebook import clause
 from campaign_lab.batch.work import Outcome, Payload, do
 from campaign_lab.store.place import SETTING, is_server
 
@@ -54,7 +54,7 @@ def run_on_worker(sealed: Sealed, topic: str) -> Outcome:
     if not payload.at_home and not is_server(store):  # a file of that name here would be another lab
         return Outcome(
             payload.run, "failed", b"", error_type="StoreError", host=host,
-            error=one_line(
+            error=clause(
                 f"the lab {store} is a file of {payload.home}, and this is {host}; give a server's url as {SETTING} or --lab"
             ),
         )  # fmt: skip
@@ -72,7 +72,7 @@ def run_on_worker(sealed: Sealed, topic: str) -> Outcome:
     except Exception as error:  # an error that left the task would be logged by the cluster with all that it was given
         kind = type(error).__name__
         return Outcome(
-            payload.run, "failed", b"", error=one_line(f"{kind}: {error}"), error_type=kind, retriable=True, host=host
+            payload.run, "failed", b"", error=clause(f"{kind}: {error}"), error_type=kind, retriable=True, host=host
         )
 
 

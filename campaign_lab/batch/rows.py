@@ -16,6 +16,10 @@ if TYPE_CHECKING:
 
 RunState = Literal["waiting", "running", "finished", "failed", "cancelled", "over budget", "refused"]
 """``refused``: the brief cannot be used, so nothing was started. ``over budget``: a turn was not sent for the budget's sake."""
+SIGNS: Mapping[str, str] = {
+    "waiting": "○", "running": "▶", "finished": "✓", "failed": "✗", "cancelled": "■", "over budget": "✗", "refused": "✗",
+}  # fmt: skip
+"""Before each state, beside its word and colour."""
 
 
 @dataclass(frozen=True)

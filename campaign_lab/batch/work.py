@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from campaign_lab.batch.notebook import KERNEL_ENDED, NotebookFailed, one_line, run_notebook
+from campaign_lab.batch.notebook import KERNEL_ENDED, NotebookFailed, clause, run_notebook
 from campaign_lab.batch.template import BRIEF_PARAMETER
 
 OnCell = Callable[[int, int, str], None]
@@ -122,7 +122,7 @@ def do(payload: Payload, *, on_cell: OnCell, cancelled: Callable[[], bool]) -> O
             notebook = _executed(payload, place, failed)
             journal = read_journal(place / JOURNAL)
     except OSError as error:  # no room to work in
-        failed = NotebookFailed(payload.run, "", one_line(f"it could not be run here: {error}"), type(error).__name__)
+        failed = NotebookFailed(payload.run, "", clause(f"it could not be run here: {error}"), type(error).__name__)
         notebook, journal = b"", ()
     took, host = time.monotonic() - began, socket.gethostname()
     if failed is None:
@@ -168,7 +168,7 @@ def _run(payload: Payload, place: Path, limits: _Limits, *, on_cell: OnCell) -> 
     except OSError:
         raise
     except Exception as error:  # whatever papermill and nbclient think of: it stops one run
-        return NotebookFailed(payload.run, "", one_line(f"{type(error).__name__}: {error}"), type(error).__name__)
+        return NotebookFailed(payload.run, "", clause(f"{type(error).__name__}: {error}"), type(error).__name__)
     return None
 
 

@@ -12,7 +12,8 @@ from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from campaign_lab.cli.interrupts import INTERRUPTED, Interrupts
+from campaign_lab.cli.exits import FAILED, INTERRUPTED, REFUSED, STOPPED
+from campaign_lab.cli.interrupts import Interrupts
 from campaign_lab.cli.pairs import matrix, settings
 from campaign_lab.cli.tables import print_rows, print_text, say
 from campaign_lab.errors import BudgetExceeded
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     from campaign_lab.batch.rows import Row
     from campaign_lab.cli.batch_progress import BatchProgress
 
-FAILED, REFUSED = 1, 3
 GIB = 2**30
 LOOK_S = 0.2
 """How often the command looks whether Ctrl-C was pressed, in seconds."""
@@ -55,7 +55,7 @@ def batch(given: argparse.Namespace) -> int:
     else:
         _print_report(plan, rows, unpaid=unpaid)
     if interrupted:
-        return say("Stopped. What was finished is kept; the same command goes on from there.", INTERRUPTED)
+        return say(STOPPED, INTERRUPTED)
     return _exit_code(plan, rows)
 
 

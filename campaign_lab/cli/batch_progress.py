@@ -4,47 +4,31 @@ from __future__ import annotations
 
 import threading
 import time
-from types import TracebackType
-from typing import Self
 
-from rich.console import Console, Group
-from rich.live import Live
+from rich.console import Group
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
 from campaign_lab.batch.board import BatchBoard, clock_words, row_words
 from campaign_lab.batch.events import BatchEvent, RunEnded, RunStarted, Waiting
-from campaign_lab.cli.tables import PIPED_WIDTH, plain
+from campaign_lab.cli.live import LiveLines
+from campaign_lab.cli.tables import plain
 
 STYLES = {"finished": "green", "failed": "red", "refused": "red", "over budget": "red", "cancelled": "yellow"}
 BAR_WIDTH, CELL_BAR_WIDTH = 40, 16
 """Columns."""
 
 
-class BatchProgress:
+class BatchProgress(LiveLines):
     """Live lines on stderr. Without a terminal, a line when a notebook starts, when one ends, and when one has to wait."""
 
     def __init__(self, *, quiet: bool = False) -> None:
-        self._console = Console(stderr=True, quiet=quiet, highlight=False)
-        if not self._console.is_terminal:
-            self._console.width = PIPED_WIDTH
+        super().__init__(quiet=quiet)
         self._board = BatchBoard()
         self._lock = threading.Lock()  # events come from the threads of several notebooks
-        self._since = time.monotonic()
         self._started: dict[str, float] = {}
         self._stopping = ""
-        self._live = Live(self, console=self._console, refresh_per_second=8, transient=True)
-
-    def __enter__(self) -> Self:
-        if self._console.is_terminal:
-            self._live.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._live.stop()
 
     def hear(self, event: BatchEvent) -> None:
         """Takes in one event. Called from any thread."""

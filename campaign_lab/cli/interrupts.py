@@ -11,8 +11,7 @@ from typing import Any, Self
 
 import psutil
 
-INTERRUPTED = 130
-"""The exit code of a command that Ctrl-C has ended."""
+from campaign_lab.cli.exits import INTERRUPTED
 
 
 class Interrupts:

@@ -10,9 +10,8 @@ import sys
 from collections.abc import Callable, Sequence
 
 from campaign_lab import __version__
+from campaign_lab.cli.exits import FAILED, INTERRUPTED, STOPPED, WRONG_USE
 from campaign_lab.errors import BriefError, EndpointError, LabError, NotFoundError
-
-FAILED, WRONG_USE, INTERRUPTED = 1, 2, 130
 
 Commands = argparse._SubParsersAction  # argparse names its own return type with an underscore
 COST_KEYS = ("user", "campaign", "session", "phase", "agent", "day", "model", "batch", "run")
@@ -30,7 +29,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except LabError as error:
         return say(error, FAILED)
     except KeyboardInterrupt:
-        return say("Stopped. What was finished is kept; the same command goes on from there.", INTERRUPTED)
+        return say(STOPPED, INTERRUPTED)
     except BrokenPipeError:
         sys.stderr.close()  # the reader of our output went away: nothing to tell it
         return FAILED

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from rich.console import Console, Group
-from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
 from campaign_lab.agents.events import AgentLine, Board, Event, TurnStarted
-from campaign_lab.cli.tables import PIPED_WIDTH, plain
+from campaign_lab.cli.live import LiveLines
 from campaign_lab.cli.tables import console as results_console
+from campaign_lab.cli.tables import plain
 from campaign_lab.sessions.turns import Turn
 from campaign_lab.show import usd
 
@@ -23,27 +22,13 @@ SAID = ("thinking", "done", "failed")
 STYLES = {"done": "green", "failed": "red", "waiting": "dim"}
 
 
-class Progress:
+class Progress(LiveLines):
     """Live lines on stderr: one an agent. On a terminal they are redrawn, elsewhere each change of state is a line."""
 
     def __init__(self, *, quiet: bool = False) -> None:
-        self._console = Console(stderr=True, quiet=quiet, highlight=False)
-        if not self._console.is_terminal:
-            self._console.width = PIPED_WIDTH
+        super().__init__(quiet=quiet)
         self._board = Board()
-        self._since = time.monotonic()
         self._said: set[str] = set()
-        self._live = Live(self, console=self._console, refresh_per_second=8, transient=True)
-
-    def __enter__(self) -> Self:
-        if self._console.is_terminal:
-            self._live.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._live.stop()
 
     def hear(self, event: Event) -> None:
         """Takes in one event. Called from the agents' thread."""

@@ -7,18 +7,15 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable
 from urllib.parse import quote
 
 from campaign_lab.batch.board import BatchBoard, RunLine, clock_words, row_words
 from campaign_lab.batch.events import BatchEvent, RunStarted
-from campaign_lab.batch.rows import Row
+from campaign_lab.batch.rows import SIGNS, Row
 from campaign_lab.panels.live_board import CELL, NUMBER
 from campaign_lab.show.text import apart, text
 
-ROW_MARKS: Mapping[str, str] = {
-    "waiting": "○", "running": "▶", "finished": "✓", "failed": "✗", "cancelled": "■", "over budget": "✗", "refused": "✗",
-}  # fmt: skip
 BAR = "width:22em;max-width:100%;vertical-align:middle"
 
 
@@ -81,7 +78,7 @@ def ended_html(rows: Iterable[Row], folder: str = "") -> str:
     """How each run ended, in words. ``folder``, relative to the notebook that shows it, makes links to the executed ones."""
     lines = "".join(
         f'<tr><th scope="row" style="{CELL}">{_linked(row, folder)}</th>'
-        f'<td style="{CELL}">{ROW_MARKS.get(row.state, "")} {apart(row_words(row))}</td></tr>'
+        f'<td style="{CELL}">{SIGNS.get(row.state, "")} {apart(row_words(row))}</td></tr>'
         for row in rows
     )
     if not lines:

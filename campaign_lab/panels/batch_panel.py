@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
-from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -36,7 +35,8 @@ FilePath = str | os.PathLike[str]
 class BatchPanel(Panel):
     """The plan with its estimate, Start, Cancel, one bar, a line with its own Cancel for each running notebook, and results.
 
-    The options are those of ``lab.batch``. A click on Start does what is missing or changed, as the same command again would.
+    The options are those of ``lab.plan_batch``. A click on Start does what is missing or changed, as the same
+    command again would.
     Raises what ``lab.plan_batch`` raises: BriefError, NotFoundError, ValueError, BudgetExceeded.
     """
 
@@ -47,21 +47,12 @@ class BatchPanel(Panel):
         notebook: FilePath | None = None,
         *,
         out: FilePath,
-        parameters: Mapping[str, Any] | None = None,
-        matrix: Mapping[str, Sequence[Any]] | None = None,
-        workers: int | None = None,
-        timeout: str | float | None = "20m",
-        retries: int = 2,
-        budget_usd: float | None = None,
-        scheduler: str | None = None,
+        **options: Any,
     ) -> None:
         super().__init__()
         self._lab, self._out = lab, Path(out)
         self._given = (briefs, notebook)
-        self._options: dict[str, Any] = {
-            "out": out, "parameters": parameters, "matrix": matrix, "workers": workers, "timeout": timeout,
-            "retries": retries, "budget_usd": budget_usd, "scheduler": scheduler,
-        }  # fmt: skip
+        self._options = {"out": out, **options}
         self._plan = lab.plan_batch(*self._given, **self._options)
         self._lock = threading.RLock()  # callbacks have no fixed thread, and observers of our traits call back
         self._job: Job[pd.DataFrame] | None = None

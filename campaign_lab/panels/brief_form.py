@@ -26,7 +26,7 @@ from campaign_lab.panels.brief_fields import (
 )
 from campaign_lab.panels.brief_toml import fields_of, site_from, site_in, toml
 from campaign_lab.show import framed, text
-from campaign_lab.show.text import plain
+from campaign_lab.show.text import one_line
 
 
 class BriefForm(Panel):
@@ -105,7 +105,7 @@ class BriefForm(Panel):
 
     def line(self) -> str:
         """The panel and its campaign."""
-        campaign = " ".join(plain(self.fields["campaign"].value).split())
+        campaign = one_line(self.fields["campaign"].value)
         return f"BriefForm({campaign or 'no campaign yet'})"
 
     # -- inside

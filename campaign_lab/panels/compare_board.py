@@ -13,7 +13,7 @@ from campaign_lab.panels.base import Panel
 from campaign_lab.panels.judgement import LINES, Judgement, Look
 from campaign_lab.panels.variants import Group, Row, cost_of, differences_html, groups, twin_html
 from campaign_lab.show import ad_html, framed, text, usd
-from campaign_lab.show.text import apart, counted, plain
+from campaign_lab.show.text import apart, counted, one_line
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -253,7 +253,7 @@ def _titles(sessions: Sequence[Session]) -> list[str]:
     """The names of the sessions, with their campaigns where a name alone does not tell them apart."""
     names = [session.name for session in sessions]
     alike = len(set(names)) < len(names)
-    return [" ".join(plain(session.full_name if alike else session.name).split()) for session in sessions]
+    return [one_line(session.full_name if alike else session.name) for session in sessions]
 
 
 def _plain_rows(frame: pd.DataFrame) -> list[Row]:

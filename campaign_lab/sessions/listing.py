@@ -95,8 +95,9 @@ def cost_rows(con: Con, user: str, by: str) -> list[Row]:
     marks = ", ".join("?" for _ in seen) or "''"
     sql = (
         f"SELECT {COST_KEYS[by]}, count(*) FILTER (WHERE requests.complete), "
-        f"{_tokens('input_tokens')}, {_tokens('cache_read_tokens')}, "
-        f"{_tokens('cache_write_5m_tokens + requests.cache_write_1h_tokens')}, {_tokens('output_tokens')}, {KNOWN_COST}, "
+        "coalesce(sum(requests.input_tokens), 0), coalesce(sum(requests.cache_read_tokens), 0), "
+        "coalesce(sum(requests.cache_write_5m_tokens + requests.cache_write_1h_tokens), 0), "
+        f"coalesce(sum(requests.output_tokens), 0), {KNOWN_COST}, "
         "count(*) FILTER (WHERE requests.complete AND requests.cost_usd IS NULL), "
         "count(*) FILTER (WHERE NOT requests.complete) "
         "FROM requests JOIN attempts ON attempts.id = requests.attempt_id "
@@ -107,11 +108,6 @@ def cost_rows(con: Con, user: str, by: str) -> list[Row]:
     names = (by, "requests", "input_tokens", "cache_read_tokens", "cache_write_tokens", "output_tokens", "cost_usd",
              "unpriced_requests", "cut_requests")  # fmt: skip
     return [dict(zip(names, row, strict=True)) for row in con.execute(sql, [user, user, *seen]).fetchall()]
-
-
-def _tokens(column: str) -> str:
-    """A sum as a whole number: PostgreSQL makes a decimal of it."""
-    return f"CAST(coalesce(sum(requests.{column}), 0) AS BIGINT)"
 
 
 def tree_rows(con: Con, user: str, session: SessionRow, now: datetime) -> list[Row]:

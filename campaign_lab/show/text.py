@@ -28,6 +28,11 @@ def plain(value: object) -> str:
     return LONE.sub("\ufffd", ACCENTS.sub(r"\1", seen))
 
 
+def one_line(value: object) -> str:
+    """The value as plain text in one line, with single spaces."""
+    return " ".join(plain(value).split())
+
+
 def text(value: object) -> str:
     """The value as HTML text, for between tags and for quoted attributes; control characters are out."""
     return escape(plain(value))

@@ -7,7 +7,7 @@ import re
 from hypothesis import given
 from hypothesis import strategies as st
 
-from campaign_lab.batch.naming import distinct, short, slug
+from campaign_lab.batch.naming import capped, distinct, slug
 
 
 def test_a_slug_reads_like_its_text() -> None:
@@ -29,10 +29,10 @@ def test_names_are_safe_distinct_and_the_same_every_time(texts: list[str]) -> No
 
 def test_the_longest_names_fit_a_file_system_and_stay_distinct() -> None:
     """With its ending a name has at most 255 bytes; what differs at its far end is told apart."""
-    one, other = short("a" * 300 + "1"), short("a" * 300 + "2")
+    one, other = capped("a" * 300 + "1"), capped("a" * 300 + "2")
     assert one != other
     assert max(len(one), len(other)) <= 200
-    assert short("kept") == "kept"
+    assert capped("kept") == "kept"
 
 
 def test_only_the_second_of_a_name_is_marked() -> None:
