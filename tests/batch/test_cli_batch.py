@@ -146,6 +146,14 @@ def test_without_a_terminal_nothing_is_paid_for_unasked(folder: Folder) -> None:
     assert folder.notebooks() == []
 
 
+def test_an_estimate_of_nothing_is_asked_about_too(folder: Folder) -> None:
+    """A template may name its phases in other ways than we can read: nothing of it starts unasked."""
+    write_notebook(folder.template, {"parameters": PARAMETERS, "load": LOAD, "last": "print('done')"})
+    done = folder.run()
+    assert "To run: 2, about $0.0000 (the template names no phase)" in done.stdout
+    assert (done.returncode, folder.notebooks()) == (3, [])
+
+
 def test_on_a_terminal_it_asks_and_no_is_no(folder: Folder) -> None:
     """The question names how many and about how much; any answer but yes starts nothing."""
     code, seen = on_a_terminal(folder.command(), "")
