@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import os
 
 import psutil
 
-OURS = ("_bundled/claude", "/campaign-kernel-")
+OURS = ("_bundled/claude", f"/campaign-lab-{os.getuid()}/kernel-")
 """What stands in the command of a process that a turn or a batch started. A JupyterLab of other tests has kernels, too."""
 
 

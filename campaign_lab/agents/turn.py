@@ -158,7 +158,7 @@ async def run_attempt(engine: Store, attempt: Attempt, reader: PageReader, intak
         engine, plan.attempt_id, plan.ancestors, attempt.entries_stored,
         clean=partial(without_key, env=plan.endpoint_env),
     )  # fmt: skip
-    with workplace() as (folder, folders):
+    with workplace(plan.attempt_id) as (folder, folders):
         client = sdk.ClaudeSDKClient(
             _options(plan, store, tool_server(reader, intake), folder=str(folder), folders=folders)
         )

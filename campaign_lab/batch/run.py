@@ -20,7 +20,7 @@ from campaign_lab.batch.work import Cancellation, Payload
 from campaign_lab.errors import LabError
 from campaign_lab.sessions.budgets import SESSION_USD, TURN_USD
 from campaign_lab.sessions.context import Context
-from campaign_lab.sessions.running import recover
+from campaign_lab.sessions.recovery import recover
 
 T = TypeVar("T")
 

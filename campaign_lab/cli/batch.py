@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from campaign_lab.cli.exits import FAILED, INTERRUPTED, REFUSED, STOPPED
+from campaign_lab.cli.exits import BY_SIGNAL, FAILED, REFUSED, STOPPED
 from campaign_lab.cli.interrupts import Interrupts
 from campaign_lab.cli.pairs import matrix, settings
 from campaign_lab.cli.tables import print_rows, print_text, say
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 GIB = 2**30
 LOOK_S = 0.2
-"""How often the command looks whether Ctrl-C was pressed, in seconds."""
+"""How often the command looks whether it was asked to stop, in seconds."""
 STOPPING = "Stopping: kernels are interrupted. Ctrl-C once more ends at once."
 NO_TERMINAL = "there is no terminal to ask on; give --yes to run what the plan says"
 
@@ -48,14 +48,14 @@ def batch(given: argparse.Namespace) -> int:
             _print_plan(plan)
         if not given.yes and (refused := _refusal(lab, plan)):
             return say(refused, REFUSED)
-        rows, interrupted = _run(lab, plan, quiet=given.json)
+        rows, stopped = _run(lab, plan, quiet=given.json)
         unpaid = lab.endpoint.startswith("rehearsal")
     if given.json:
         print(json.dumps(_as_json(rows, _files(plan)), ensure_ascii=False, indent=2, default=str))
     else:
         _print_report(plan, rows, unpaid=unpaid)
-    if interrupted:
-        return say(STOPPED, INTERRUPTED)
+    if stopped:
+        return say(STOPPED, BY_SIGNAL + stopped)
     return _exit_code(plan, rows)
 
 
@@ -128,10 +128,10 @@ def _refusal(lab: Lab, plan: BatchPlan) -> str:
 # -- while it runs
 
 
-def _run(lab: Lab, plan: BatchPlan, *, quiet: bool) -> tuple[list[Row], bool]:
-    """Does what the plan says. The rows, and whether Ctrl-C has stopped it.
+def _run(lab: Lab, plan: BatchPlan, *, quiet: bool) -> tuple[list[Row], int]:
+    """Does what the plan says. The rows, and the number of the signal that has stopped it, 0 for none.
 
-    The work is done in a thread, so that Ctrl-C reaches the handler here and no lock is held when it does.
+    The work is done in a thread, so that a signal reaches the handler here and no lock is held when it does.
     """
     from campaign_lab.batch.run import run_batch
     from campaign_lab.batch.work import Cancellation
@@ -145,7 +145,7 @@ def _run(lab: Lab, plan: BatchPlan, *, quiet: bool) -> tuple[list[Row], bool]:
     ):
         work = pool.submit(run_batch, lab._context, plan, on_event=progress.hear, cancelled=stop)
         while not wait([work], timeout=LOOK_S).done:
-            _tell(progress, interrupted=interrupts.heard)
+            _tell(progress, interrupted=bool(interrupts.heard))
         return work.result(), interrupts.heard
 
 

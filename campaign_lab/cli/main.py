@@ -1,6 +1,7 @@
 """``campaign-lab``: the commands, their arguments, and the exit codes.
 
-0 done, 1 the job failed, 2 wrong use, 3 over the budget or not agreed to, 130 stopped with Ctrl-C.
+0 done, 1 the job failed, 2 wrong use, 3 over the budget or not agreed to; stopped: 130 with Ctrl-C, 143 by SIGTERM, 129 by
+SIGHUP.
 """
 
 from __future__ import annotations
@@ -10,7 +11,8 @@ import sys
 from collections.abc import Callable, Sequence
 
 from campaign_lab import __version__
-from campaign_lab.cli.exits import FAILED, INTERRUPTED, STOPPED, WRONG_USE
+from campaign_lab.cli.exits import FAILED, STOPPED, WRONG_USE
+from campaign_lab.cli.interrupts import ending_signals_stop, exit_code
 from campaign_lab.errors import BriefError, EndpointError, LabError, NotFoundError
 
 Commands = argparse._SubParsersAction  # argparse names its own return type with an underscore
@@ -23,13 +25,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     given = _parser().parse_args(arguments)
     try:
-        return int(given.command(given))
+        with ending_signals_stop():
+            return int(given.command(given))
     except (BriefError, EndpointError, NotFoundError, ValueError) as error:
         return say(error, WRONG_USE)
     except LabError as error:
         return say(error, FAILED)
-    except KeyboardInterrupt:
-        return say(STOPPED, INTERRUPTED)
+    except KeyboardInterrupt as stopped:
+        return say(STOPPED, exit_code(stopped))
     except BrokenPipeError:
         sys.stderr.close()  # the reader of our output went away: nothing to tell it
         return FAILED

@@ -10,7 +10,7 @@ from rich.console import Console, Group
 from rich.table import Table
 from rich.text import Text
 
-from campaign_lab.agents.events import AgentLine, Board, Event, TurnStarted
+from campaign_lab.agents.events import AgentLine, Board, DeadTurnBooked, Event, TurnStarted
 from campaign_lab.cli.live import LiveLines
 from campaign_lab.cli.tables import console as results_console
 from campaign_lab.cli.tables import plain
@@ -36,6 +36,8 @@ class Progress(LiveLines):
             self._since = time.monotonic()
             self._said.clear()
         self._board = self._board.after(event)
+        if isinstance(event, DeadTurnBooked):
+            self._console.print(plain(event.words, style="yellow"), soft_wrap=True)
         if not self._console.is_terminal:
             self._say_changes()
 

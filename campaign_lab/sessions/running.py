@@ -23,9 +23,10 @@ from campaign_lab.sessions import claims
 from campaign_lab.sessions.access import permits
 from campaign_lab.sessions.batches import hold_batch
 from campaign_lab.sessions.context import Context
+from campaign_lab.sessions.recovery import book, recover
 from campaign_lab.sessions.standing import NOWHERE, CellRef
 from campaign_lab.store import tables
-from campaign_lab.store.rows import AttemptRow, CacheRow, RecordRow, RequestRow, SessionRow, TurnRow
+from campaign_lab.store.rows import AttemptRow, CacheRow, RecordRow, SessionRow, TurnRow
 
 if TYPE_CHECKING:
     from campaign_lab.agents.intake import Intake, Kept
@@ -71,7 +72,8 @@ async def find_or_make(context: Context, order: Order, on_event: events.OnEvent)
     budget; then nothing was claimed.
     """
     while True:
-        await recover(context)  # each time: whoever made this turn may have died meanwhile
+        for booked in await recover(context):  # each time: whoever made this turn may have died meanwhile
+            on_event(booked)
         attempt = _attempt_row(context, order)
         claim = partial(_look_or_claim, context=context, order=order, attempt=attempt)
         with claims.under_way(attempt.id):  # before there is a claim: whatever ends this, none is left that we believe
@@ -102,37 +104,6 @@ def _session_of(con: Con, context: Context, order: Order, turn: TurnRow) -> Sess
     """The session that a found turn stands in. Reading alone moves nobody's session."""
     may_run = permits(con, context.user, order.session, "run")
     return tables.session_for(con, order.session, turn, take_over=may_run)
-
-
-async def recover(context: Context) -> None:
-    """Books what attempts of dead processes were charged, and marks them as failed.
-
-    Only the user's own, and those of sessions that the user may run on: others' stay for them.
-    """
-    for row in await context.engine.run(partial(_to_settle, user=context.user)):
-        entries = await context.engine.run(partial(tables.entries_of, attempt_id=row.id))
-        ledger = Ledger()
-        for subpath, entry in entries:
-            ledger.read(subpath, [json.loads(entry)])
-        requests = [*ledger.requests(), *ledger.cut(context.model, stopped=True)]
-        ended = _ended(row, "failed", "process", "its process ended", requests, now=context.now())
-        await context.engine.run(partial(_settle_dead, attempt=ended, requests=requests))
-
-
-def _to_settle(con: Con, user: str) -> list[AttemptRow]:
-    """The attempts of dead processes that the user may settle."""
-    return [row for row in claims.dead_attempts(con) if row.user_name == user or _may_run(con, user, row)]
-
-
-def _may_run(con: Con, user: str, attempt: AttemptRow) -> bool:
-    sessions = tables.select(con, SessionRow, "WHERE id = ?", [attempt.session_id])
-    return any(permits(con, user, session, "run") for session in sessions)
-
-
-def _settle_dead(con: Con, attempt: AttemptRow, requests: Sequence[Request]) -> None:
-    """Books an attempt that is dead still: one that was only out of touch may have finished since we looked."""
-    if any(row.id == attempt.id for row in claims.dead_attempts(con)):
-        _book(con, attempt, requests)
 
 
 async def _make(
@@ -182,7 +153,7 @@ def _book_failed(con: Con, failed: AttemptRow, requests: Sequence[Request]) -> N
     if con.execute("SELECT 1 FROM turns WHERE id = ?", [failed.id]).fetchone():
         con.execute("DELETE FROM claims WHERE attempt_id = ?", [failed.id])
         return
-    _book(con, failed, requests)
+    book(con, failed, requests)
 
 
 def _prepare(
@@ -237,7 +208,7 @@ async def _finish(context: Context, order: Order, row: AttemptRow, answer: _Answ
         tables.insert(con, [finished])
         tables.insert(con, records)
         tables.insert(con, cached)
-        _book(con, ended, answer.requests)
+        book(con, ended, answer.requests)
         session = tables.move_tip(con, finished)
         return replace(finished, session_id=session.id), session
 
@@ -277,24 +248,6 @@ def _near_duplicates(variants: Sequence[Kept]) -> dict[str, str]:
         alike.setdefault(one, other)
         alike.setdefault(other, one)
     return alike
-
-
-def _book(con: Con, attempt: AttemptRow, requests: Sequence[Request]) -> None:
-    """The ledger's rows of an attempt, and its end."""
-    con.execute("DELETE FROM requests WHERE attempt_id = ?", [attempt.id])
-    now = attempt.ended_at or attempt.started_at
-    tables.insert(
-        con,
-        [
-            RequestRow(
-                attempt_id=attempt.id, subpath=request.subpath, message_id=request.message_id, agent=request.agent,
-                model=request.model, **vars(request.usage), cost_usd=request.cost_usd, complete=request.complete,
-                stored_at=now, n=n,
-            )
-            for n, request in enumerate(requests)
-        ],
-    )  # fmt: skip
-    tables.end_attempt(con, attempt)
 
 
 def _attempt_row(context: Context, order: Order) -> AttemptRow:
