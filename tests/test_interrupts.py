@@ -10,16 +10,22 @@ import pytest
 from campaign_lab.cli.interrupts import ENDING, Stopped, ending_signals_stop, exit_code
 
 
+def _stopped_by(first: int, *next_ones: int) -> None:
+    """A command that gets the first signal, and the next ones while it cleans up."""
+    with ending_signals_stop():
+        try:
+            os.kill(os.getpid(), first)
+        finally:
+            for each in next_ones:
+                os.kill(os.getpid(), each)
+
+
 @pytest.mark.parametrize("number", ENDING)
 def test_the_first_signal_stops_and_the_next_ones_are_not_heard(number: signal.Signals) -> None:
     """A closed terminal sends two, a machine that shuts down one of each: the exit code is that of the first."""
     before = [signal.getsignal(each) for each in ENDING]
-    with pytest.raises(Stopped) as stopped, ending_signals_stop():
-        try:
-            os.kill(os.getpid(), number)
-        finally:
-            for each in ENDING:
-                os.kill(os.getpid(), each)
+    with pytest.raises(Stopped) as stopped:
+        _stopped_by(number, *ENDING)
     assert exit_code(stopped.value) == 128 + number
     assert [signal.getsignal(each) for each in ENDING] == before
 
