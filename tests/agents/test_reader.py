@@ -169,7 +169,7 @@ def test_a_turn_fetches_no_more_than_its_limit(read: Read, file: DuckFile, tmp_p
     site = tmp_path / "many"
     site.mkdir()
     for n in range(PAGES_A_TURN + 2):
-        (site / f"p{n}.html").write_text(f"<p>Page number {n}.</p>")
+        (site / f"p{n}.html").write_text(f"<p>This is page number {n}.</p>")
     brief = Brief(url=str(site))
     urls = [f"https://many.example/p{n}.html" for n in range(PAGES_A_TURN + 2)]
     answers = read(*urls, brief=brief)
