@@ -152,7 +152,10 @@ async def _make(
         ledger = attempt.ledger
         await run()
     except BaseException as error:
-        await asyncio.shield(give_up(error, [*ledger.requests(), *ledger.cut(order.session.model, stopped=True)]))
+        try:
+            await asyncio.shield(give_up(error, [*ledger.requests(), *ledger.cut(order.session.model, stopped=True)]))
+        except StoreError as busy:  # it is booked at the next run; what ended the turn is what its user has to know
+            logging.getLogger("campaign_lab").warning("a failed turn could not be booked yet: %s", busy)
         raise
     requests = [*ledger.requests(), *ledger.cut(order.session.model, stopped=False)]
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from campaign_lab.brief import Brief, origin_of
+from campaign_lab.brief import origin_of
 from campaign_lab.records import BrandProfile
 from campaign_lab.sessions.access import root_owner
 from campaign_lab.store import tables
@@ -44,7 +44,7 @@ def _site_read(con: Con, session: SessionRow, turn: TurnRow) -> bool:
     from campaign_lab.agents.hollow import why_hollow
     from campaign_lab.pages import Page
 
-    site = origin_of(Brief.from_json(turn.brief).url)
+    site = origin_of(session.url)
     met = tables.pages_met(con, root_owner(con, session), session.campaign)
     own = [row for row in met if row.fetched_at <= turn.finished_at and origin_of(row.requested_url) == site]
     return any(not why_hollow(Page.from_json(row.page)) for row in own if row.error is None and row.page)
