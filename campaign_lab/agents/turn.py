@@ -27,6 +27,7 @@ from campaign_lab.agents.tools import SERVER, listed, tool_server
 from campaign_lab.agents.workplace import environment, workplace
 from campaign_lab.errors import TurnFailed
 from campaign_lab.records import BrandProfile
+from campaign_lab.show.text import one_line
 from campaign_lab.store.connection import Store
 from campaign_lab.store.transcripts import TurnTranscripts
 
@@ -110,7 +111,7 @@ class Attempt:
         """The error for this attempt, with what it cost."""
         read = self._fetches and cause not in ("site", "store")
         kept = "Pages that were read are kept and will not be fetched again." if read else ""
-        told = without_key(reason.rstrip("."), self.plan.endpoint_env)
+        told = one_line(without_key(reason, self.plan.endpoint_env)).rstrip(".")
         return TurnFailed(self.plan.phase.name, cause, told, kept, self.ledger.cost_usd)
 
     def _agent_ended(self, message: sdk.TaskNotificationMessage) -> None:
@@ -204,6 +205,11 @@ async def run_attempt(engine: Store, attempt: Attempt, reader: PageReader, intak
                 raise attempt.failure("process", f"it took longer than {plan.timeout_s:.0f} s") from None
             store.give_up()
             raise _not_kept(attempt, reader.trouble) from reader.trouble
+        except RuntimeError:
+            if store.not_loaded is None:
+                raise
+            reason = f"the conversation before it could not be loaded ({store.not_loaded})"
+            raise attempt.failure("store", reason) from store.not_loaded
         except sdk.ClaudeSDKError as error:
             raise attempt.failure("process", f"the agent process ended early ({error})") from error
         finally:

@@ -15,7 +15,7 @@ import pytest
 from web_site import WebSite, web_site
 
 from campaign_lab import Brief, Lab
-from campaign_lab.agents.events import AgentStarted, Event, PageRead
+from campaign_lab.agents.events import AgentStarted, Event, PageRead, TurnStarted
 from campaign_lab.errors import PhaseOrderError, TurnFailed
 from campaign_lab.rehearsal import model
 from campaign_lab.rehearsal.model import Say, Step, Use
@@ -273,6 +273,29 @@ def test_pages_that_cannot_be_stored_fail_the_turn_soon(make_lab, watch, stored,
     assert [(row.state, row.cause) for row in stored(lab, AttemptRow)] == [("failed", "store")]
     assert session.turns() == []
     assert lab.run_sync(session.run("research")).records
+
+
+def test_a_conversation_that_cannot_be_loaded_fails_the_turn(make_lab, watch, stored, termwick):
+    """The next phase cannot read what it stands on: cause store, in one line, and nothing is sent."""
+    watched = watch()
+    lab = make_lab(own_server=watched.server)
+    engine, session = lab._context.engine, lab.session(termwick)
+    lab.run_sync(session.run("research"))
+    asked = len(watched.asks)
+
+    def spoil(event: Event) -> None:
+        if isinstance(event, TurnStarted):
+            engine.submit(lambda con: con.execute("ALTER TABLE entries RENAME TO entries_away"))
+
+    error = failed(lab, session, "strategy", on_event=spoil)
+    engine.call(lambda con: con.execute("ALTER TABLE entries_away RENAME TO entries"))
+    assert error.cause == "store"
+    assert "\n" not in str(error)
+    assert len(watched.asks) == asked
+    assert [(row.state, row.cause) for row in stored(lab, AttemptRow, "ORDER BY started_at")][1:] == [
+        ("failed", "store")
+    ]
+    assert lab.run_sync(session.run("strategy")).records
 
 
 def test_a_lab_file_that_another_program_holds_fails_the_turn(make_lab, watch, stored, termwick):
