@@ -23,7 +23,7 @@ def read_nothing(con: Con, session: SessionRow, turn: TurnRow) -> bool:
 
     Not one that has a brand profile with a quote that stands: whatever became of its pages, it is good.
     """
-    if BrandProfile.kind not in json.loads(turn.fingerprint)["records"]:
+    if BrandProfile.kind not in json.loads(turn.fingerprint).get("records", ()):
         return False
     profiles = tables.select(con, RecordRow, "WHERE turn_id = ? AND kind = ?", [turn.id, BrandProfile.kind])
     if any(_stands(json.loads(row.body)) for row in profiles if not row.degraded):
