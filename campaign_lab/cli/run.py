@@ -11,6 +11,7 @@ from typing import Any
 
 from campaign_lab.agents.phases import ORDER
 from campaign_lab.brief import Brief
+from campaign_lab.cli.exits import FAILED
 from campaign_lab.errors import PhaseOrderError
 from campaign_lab.lab import DEFAULT_MODEL, Lab
 from campaign_lab.records import RECORD_TYPES
@@ -25,6 +26,7 @@ BRIEF_FILES = (".toml", ".yaml", ".yml")
 def run(given: argparse.Namespace) -> int:
     """Runs the phases and prints the campaign. Returns the exit code."""
     from campaign_lab.cli.progress import Progress, print_campaign
+    from campaign_lab.cli.tables import say
 
     if (given.site is None) == (given.session is None):
         raise ValueError("BRIEF: give a brief, a web address or a folder, or else --session NAME")
@@ -44,13 +46,13 @@ def run(given: argparse.Namespace) -> int:
         if session.notice:
             print(session.notice, file=sys.stderr)
         with Progress(quiet=given.json) as progress:
-            turns = [turn for name in names if (turn := _run_one(lab, session, name, progress=progress))]
+            turns, stopped = _run_phases(lab, session, names, progress=progress)
         result = to_json(lab, session, turns)
         if given.json:
             print(json.dumps(result, ensure_ascii=False, indent=2))
         else:
             print_campaign(result, turns)
-    return 0
+    return say(stopped, FAILED) if stopped else 0
 
 
 def brief_of(site: str, competitors: Sequence[str] | None) -> Brief:
@@ -90,14 +92,17 @@ def _receipt(turns: Sequence[Turn]) -> dict[str, Any]:
     return whole
 
 
-def _run_one(lab: Lab, session: Session, name: str, *, progress: Any) -> Turn | None:
-    """One phase; None when there is nothing for it to work on, which is said and is no failure."""
-    try:
-        turn = lab.run_sync(session.run(name, on_event=progress.hear))
-    except PhaseOrderError as error:
-        if session.turns() and error.needs == ("at least one angle",):
-            print(f"The phase {name!r} was left out: no angle could be made from this site.", file=sys.stderr)
-            return None
-        raise
-    progress.turn_done(turn)
-    return turn
+def _run_phases(
+    lab: Lab, session: Session, names: Sequence[str], *, progress: Any
+) -> tuple[list[Turn], PhaseOrderError | None]:
+    """The phases in order. When those before it made nothing for one to work on, the turns so far and the error that says why."""
+    turns: list[Turn] = []
+    for name in names:
+        try:
+            turns.append(lab.run_sync(session.run(name, on_event=progress.hear)))
+        except PhaseOrderError as error:
+            if not turns:
+                raise
+            return turns, error
+        progress.turn_done(turns[-1])
+    return turns, None

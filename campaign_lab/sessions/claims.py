@@ -18,6 +18,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from campaign_lab.sessions.unread import read_nothing
 from campaign_lab.store import tables
 from campaign_lab.store.rows import AttemptRow, ClaimRow, SessionRow, TurnRow
 
@@ -47,11 +48,14 @@ class Found:
 
 
 def look(con: Con, session: SessionRow, parent: str | None, key: str) -> Found:
-    """Looks for a finished turn with the key, in the session's own line and in the forks that runs made of it."""
+    """Looks for a finished turn with the key, in the session's own line and in the forks that runs made of it.
+
+    One that read nothing is no answer (see ``unread.read_nothing``).
+    """
     own = [turn for turn in tables.line_of(con, session.tip_turn) if turn.parent_turn == parent]
     others = tables.turns_after(con, parent, tables.family_of(con, session))
     siblings = list({turn.id: turn for turn in (*own, *others)}.values())
-    turn = next((turn for turn in siblings if turn.key == key), None)
+    turn = next((turn for turn in siblings if turn.key == key and not read_nothing(con, session, turn)), None)
     return Found(turn=turn, siblings=tuple(siblings))
 
 

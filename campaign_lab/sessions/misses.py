@@ -25,6 +25,8 @@ FINGERPRINT = {
 def why_not_replayed(con: Con, order: Order, siblings: Sequence[TurnRow]) -> tuple[str, ...]:
     """What differs from the stored turn after the same checkpoint that is most like the one asked for."""
     same_phase = [turn for turn in siblings if turn.phase == order.phase.name]
+    if any(turn.key == order.key for turn in same_phase):
+        return ("the stored turn is from a time when the brand's site could not be read",)
     if same_phase:
         return min((_differences(order, turn) for turn in same_phase), key=len)
     if siblings:

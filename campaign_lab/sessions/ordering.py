@@ -16,11 +16,18 @@ from campaign_lab.sessions.access import named_session, root_owner
 from campaign_lab.sessions.keys import root_key, turn_key
 from campaign_lab.sessions.running import ANCHOR, Order
 from campaign_lab.sessions.standing import NOWHERE, CellRef
+from campaign_lab.show.text import one_line
 from campaign_lab.store import tables
 from campaign_lab.store.rows import RecordRow, SessionRow, TurnRow
 
 if TYPE_CHECKING:
     from campaign_lab.store.connection import Con
+
+
+NAMED = 4
+"""How many lines of what is missing an error names."""
+LINE = 300
+"""And how many characters of each: the texts are a model's."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +53,7 @@ def order_for(con: Con, session: SessionRow, position: str | None, wish: Wish) -
     steer = _steer(named_session(con, session), line, wish)
     if "angles" in phase.arguments:
         only = [steer] if "angles" not in arguments and steer in angles else arguments.get("angles")
-        arguments["angles"] = _chosen(only, angles, phase)
+        arguments["angles"] = _chosen(only, angles, phase, line)
     brief = Brief.from_json(session.brief)
     message = phase.message(brief, steer=steer, arguments=arguments)
     parent = line[-1].key if line else root_key(session.endpoint, session.model)
@@ -54,7 +61,7 @@ def order_for(con: Con, session: SessionRow, position: str | None, wish: Wish) -
         session=session, line=tuple(line), phase=phase, brief=brief, message=message, take=wish.take, steer=steer,
         key=turn_key(parent, message, phase.fingerprint(), wish.take), fresh_pages=wish.fresh_pages,
         budget_usd=wish.budget_usd, brand=(*brands, urlsplit(brief.url).hostname or ""), angles=tuple(angles),
-        pages_owner=root_owner(con, session), cell=wish.cell,
+        wanted=tuple(arguments.get("angles", ())), pages_owner=root_owner(con, session), cell=wish.cell,
     )  # fmt: skip
 
 
@@ -107,10 +114,11 @@ def _steer(named: SessionRow, line: Sequence[TurnRow], wish: Wish) -> str:
     return named.purpose if named.parent_session is not None and at_start and not wish.phase.follows else ""
 
 
-def _chosen(wanted: Sequence[str] | None, known: Sequence[str], phase: Phase) -> list[str]:
+def _chosen(wanted: Sequence[str] | None, known: Sequence[str], phase: Phase, line: Sequence[TurnRow]) -> list[str]:
     """The angles to write for, by name; all of them when none is named. Ids and names are taken."""
     if not known:
-        raise PhaseOrderError(phase.name, ("at least one angle",))
+        in_vain = tuple(one_line(said)[:LINE] for turn in line for said in json.loads(turn.missing))
+        raise PhaseOrderError(phase.name, ("at least one angle",), in_vain[:NAMED])
     by_id = {slug(name): name for name in known} | {name: name for name in known}
     unknown = [name for name in wanted or [] if name not in by_id]
     if unknown:

@@ -17,8 +17,8 @@ from campaign_lab.agents import events
 from campaign_lab.agents.ledger import Ledger, Request, total_cost
 from campaign_lab.agents.phases import Phase
 from campaign_lab.brief import Brief
-from campaign_lab.errors import TurnFailed
-from campaign_lab.records import CopyVariant
+from campaign_lab.errors import StoreError, TurnFailed
+from campaign_lab.records import CompetitorProfile, CopyVariant
 from campaign_lab.sessions import claims
 from campaign_lab.sessions.access import permits
 from campaign_lab.sessions.batches import hold_batch
@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 
 ANCHOR = "anchor"
 """Name of the short common turn that a fan-out puts before its forks when the cache has gone cold."""
+NO_RIVAL = "competitor profile: the brief names no rival, and none was looked for"
+"""What is missing where no rival was given and nobody said so."""
 WAIT_S = 0.25
 """How often a run looks whether another one has finished the same turn, in seconds."""
 PACKAGES = ("campaign_lab", "claude-agent-sdk", "duckdb")
@@ -42,7 +44,10 @@ PACKAGES = ("campaign_lab", "claude-agent-sdk", "duckdb")
 
 @dataclass(frozen=True)
 class Order:
-    """A turn to be made: where it stands, what is sent, and the names that its records may use."""
+    """A turn to be made: where it stands, what is sent, and the names that its records may use.
+
+    ``wanted`` are those of the ``angles`` that it is to write for.
+    """
 
     session: SessionRow
     line: tuple[TurnRow, ...]
@@ -56,6 +61,7 @@ class Order:
     budget_usd: float | None = None
     brand: tuple[str, ...] = ()
     angles: tuple[str, ...] = ()
+    wanted: tuple[str, ...] = ()
     pages_owner: str = ""
     cell: CellRef = NOWHERE
 
@@ -117,7 +123,10 @@ async def _make(
         ledger = attempt.ledger
         await run()
     except BaseException as error:
-        await asyncio.shield(give_up(error, [*ledger.requests(), *ledger.cut(order.session.model, stopped=True)]))
+        try:
+            await asyncio.shield(give_up(error, [*ledger.requests(), *ledger.cut(order.session.model, stopped=True)]))
+        except StoreError as busy:  # it is booked at the next run; what ended the turn is what its user has to know
+            logging.getLogger("campaign_lab").warning("a failed turn could not be booked yet: %s", busy)
         raise
     requests = [*ledger.requests(), *ledger.cut(order.session.model, stopped=False)]
 
@@ -173,7 +182,8 @@ def _prepare(
     intake = Intake(order.phase, reader.texts, brand=order.brand, angles=order.angles)
     plan = Plan(
         attempt_id=attempt_id, ancestors=ancestors, phase=order.phase, message=order.message, model=order.session.model,
-        endpoint_env=context.endpoint.env(), budget_usd=order.budget_usd,
+        endpoint_env=context.endpoint.env(), budget_usd=order.budget_usd, angles=order.wanted,
+        unasked={} if order.brief.competitors else {CompetitorProfile.kind: NO_RIVAL},
     )  # fmt: skip
     attempt = Attempt(plan, on_event)
     return lambda: run_attempt(context.engine, attempt, reader, intake), attempt, intake
@@ -267,4 +277,6 @@ def _ended(
 
 
 def _cause(error: BaseException) -> str:
-    return "cancelled" if isinstance(error, (asyncio.CancelledError, KeyboardInterrupt)) else "process"
+    if isinstance(error, (asyncio.CancelledError, KeyboardInterrupt)):
+        return "cancelled"
+    return "store" if isinstance(error, StoreError) else "process"
