@@ -11,12 +11,16 @@ from typing import Any
 
 from campaign_lab.agents.phases import ORDER
 from campaign_lab.brief import Brief
+from campaign_lab.cli.asking import refusal
+from campaign_lab.cli.exits import REFUSED
+from campaign_lab.cli.tables import say
 from campaign_lab.errors import PhaseOrderError
 from campaign_lab.lab import DEFAULT_MODEL, Lab
 from campaign_lab.records import RECORD_TYPES
 from campaign_lab.sessions.receipts import joined
 from campaign_lab.sessions.session import Session
 from campaign_lab.sessions.turns import Turn
+from campaign_lab.show import price_words
 
 DEFAULT_PHASES = ",".join(ORDER)
 BRIEF_FILES = (".toml", ".yaml", ".yml")
@@ -43,8 +47,17 @@ def run(given: argparse.Namespace) -> int:
             names = names if given.phases else [name for name in names if name not in done]
         if session.notice:
             print(session.notice, file=sys.stderr)
+        if names:
+            session.go_on_for(names[0])
+        if refused := _refusal(session, names, given):
+            return say(refused, REFUSED)
         with Progress(quiet=given.json) as progress:
-            turns = [turn for name in names if (turn := _run_one(lab, session, name, progress=progress))]
+            options = [{"take": given.take, "fresh_pages": given.fresh}, *({} for _ in names)]
+            runs = [
+                _run_one(lab, session, name, progress=progress, **more)
+                for name, more in zip(names, options, strict=False)
+            ]
+            turns = [turn for turn in runs if turn]
         result = to_json(lab, session, turns)
         if given.json:
             print(json.dumps(result, ensure_ascii=False, indent=2))
@@ -90,10 +103,21 @@ def _receipt(turns: Sequence[Turn]) -> dict[str, Any]:
     return whole
 
 
-def _run_one(lab: Lab, session: Session, name: str, *, progress: Any) -> Turn | None:
+def _refusal(session: Session, names: Sequence[str], given: argparse.Namespace) -> str:
+    """Why an answer beside those that are stored is not made: nobody agreed to its price. Empty: go on."""
+    if given.yes or not (given.fresh or given.take):
+        return ""
+    expected = session.estimate_all(names, take=given.take, fresh_pages=given.fresh)
+    if expected.basis == "replay":
+        return ""
+    price = price_words(expected.usd, unpaid=session.endpoint.startswith("rehearsal"))
+    return refusal(f"Run {', '.join(names)} anew, {price}?", json=given.json)
+
+
+def _run_one(lab: Lab, session: Session, name: str, *, progress: Any, **options: Any) -> Turn | None:
     """One phase; None when there is nothing for it to work on, which is said and is no failure."""
     try:
-        turn = lab.run_sync(session.run(name, on_event=progress.hear))
+        turn = lab.run_sync(session.run(name, on_event=progress.hear, **options))
     except PhaseOrderError as error:
         if session.turns() and error.needs == ("at least one angle",):
             print(f"The phase {name!r} was left out: no angle could be made from this site.", file=sys.stderr)

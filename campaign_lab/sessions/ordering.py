@@ -39,6 +39,10 @@ class Wish:
     budget_usd: float | None = None
     cell: CellRef = NOWHERE
 
+    def __post_init__(self) -> None:
+        if self.take is not None and (isinstance(self.take, bool) or not isinstance(self.take, int) or self.take < 1):
+            raise ValueError(f"take: {self.take!r} is not allowed; expected a whole number from 1")
+
 
 def order_for(con: Con, session: SessionRow, position: str | None, wish: Wish) -> Order:
     """The order for a wish at a position, or where the line already has its turn: before that one.
@@ -73,7 +77,7 @@ def _asked_before(con: Con, session: SessionRow, line: Sequence[TurnRow], wish: 
 def _order_at(con: Con, session: SessionRow, line: Sequence[TurnRow], wish: Wish) -> Order:
     """The order for a wish right behind a line."""
     phase, arguments = wish.phase, dict(wish.arguments)
-    _check_needs(phase, line)
+    check_needs(phase, line)
     brands, angles = labels(con, line, "brand_profile"), labels(con, line, "angle")
     steer = _steer(named_session(con, session), line, wish)
     if "angles" in phase.arguments:
@@ -119,7 +123,8 @@ def _past_anchor(con: Con, session: SessionRow, position: str | None) -> tuple[S
     return session, line[0].id
 
 
-def _check_needs(phase: Phase, line: Sequence[TurnRow]) -> None:
+def check_needs(phase: Phase, line: Sequence[TurnRow]) -> None:
+    """Raises PhaseOrderError when the line lacks what the phase stands on."""
     made = {kind for turn in line for kind in json.loads(turn.fingerprint)["records"]}
     if lacking := tuple(kind.replace("_", " ") for kind in phase.needs if kind not in made):
         raise PhaseOrderError(phase.name, lacking)

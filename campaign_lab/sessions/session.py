@@ -16,12 +16,13 @@ from campaign_lab.sessions.admission import admit
 from campaign_lab.sessions.budgets import Estimate, estimate, mean_cost
 from campaign_lab.sessions.checkpoints import At, Checkpoint, chosen
 from campaign_lab.sessions.claims import Found, look
+from campaign_lab.sessions.going_on import place_for
 from campaign_lab.sessions.handle import Handle
 from campaign_lab.sessions.journal import journalled
 from campaign_lab.sessions.keys import root_key
 from campaign_lab.sessions.ordering import Wish, order_for
 from campaign_lab.sessions.running import Order, find_or_make
-from campaign_lab.sessions.standing import current_cell
+from campaign_lab.sessions.standing import Standing, current_cell
 from campaign_lab.sessions.takes import settled
 from campaign_lab.sessions.turns import Turn
 from campaign_lab.sessions.watching import watching
@@ -64,8 +65,6 @@ class Session(Handle):
         ``angles=[…]``.
         Raises ValueError, PhaseOrderError, ReplayMiss, SessionExpired, TranscriptGone, BudgetExceeded, EndpointError, TurnFailed.
         """
-        if take is not None and (isinstance(take, bool) or not isinstance(take, int) or take < 1):
-            raise ValueError(f"take: {take!r} is not allowed; expected a whole number from 1")
         if phase == "ask" and not str(arguments.get("question", "")).strip():
             raise ValueError("question: '' is not allowed; ask something")
         wish = Wish(
@@ -117,6 +116,18 @@ class Session(Handle):
             self._context.replays.append((session.id, turn.receipt.cost_usd))
         receipt = replace(turn.receipt, paid=not replayed)
         return replace(turn, replayed=replayed, forked=forked, receipt=receipt), row.id
+
+    def go_on_for(self, phase: str) -> None:
+        """Moves the handle to the end of the session's newest line, where the phase cannot start here and can there.
+
+        So a later phase may be asked for alone: what is before it stands in the session already.
+        """
+        self._context.require(self._row, "read")
+        wanted, known, here = self._context.phase(phase), self._context.phases, self._standing.now
+        self._row, position = self._context.engine.call(
+            lambda con: place_for(con, self._with_brief(con), here, phase=wanted, phases=known)
+        )
+        self._standing = Standing(position)
 
     async def ask(self, question: str, **options: Any) -> Turn:
         """Asks a free question of the conversation, as a turn like any other. Needs a turn before it. Options as in ``run``."""
@@ -180,11 +191,18 @@ class Session(Handle):
         return engine.call(lambda con: estimate(con, order, tokens)), here
 
     def _ordered(self, con: Con, start: str | None, wish: Wish) -> tuple[Order, Found]:
-        row = self._fresh_in(con)
-        if opened := tables.select(con, SessionRow, "WHERE id = ?", [self._opened]):
-            row = replace(row, brief=opened[0].brief)  # a fork that a run made knows only the brief of that day
+        row = self._with_brief(con)
         order = order_for(con, row, start, wish)
         return order, look(con, row, order.parent, settled(con, order).key)
+
+    def _with_brief(self, con: Con) -> SessionRow:
+        """The session as it is now, with the brief of the one that the handle was made for.
+
+        A fork that a run made, in which the handle may stand by now, knows only the brief of that day.
+        """
+        row = self._fresh_in(con)
+        opened = tables.select(con, SessionRow, "WHERE id = ?", [self._opened])
+        return replace(row, brief=opened[0].brief) if opened else row
 
     # -- forks and checkpoints
 
