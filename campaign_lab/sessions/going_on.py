@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from campaign_lab.agents.phases import Phase
@@ -16,28 +16,23 @@ if TYPE_CHECKING:
     from campaign_lab.store.connection import Con
 
 
-def place_for(
+def line_for(
     con: Con, session: SessionRow, position: str | None, *, phase: Phase, phases: Mapping[str, Phase]
-) -> tuple[SessionRow, str | None]:
-    """The position itself where the phase can start there; else the end of the newest line that has what it needs.
+) -> Sequence[TurnRow]:
+    """The line behind which the phase goes on; empty where it can start at the position itself, or can start nowhere.
 
-    Lines are those of the session and of the forks that runs made of it, as far as they were made for today's brief. The
-    position itself also where there is no such line: then the run says what is lacking.
+    It is the newest of the session's line and those of the forks that runs made of it that has what the phase needs and
+    was made for the session's brief. A session that renews an expired one goes on with that one's lines, too.
     """
     if _can_start(phase, tables.line_of(con, position)):
-        return session, position
+        return ()
     brief = json.loads(session.brief)
-    for row, line in _lines(con, session):
-        if _can_start(phase, line) and all(_made_for(brief, turn, phases) for turn in line):
-            return row, row.tip_turn
-    return session, position
-
-
-def _lines(con: Con, session: SessionRow) -> Iterator[tuple[SessionRow, Sequence[TurnRow]]]:
-    """The session's line and those of its automatic forks, the one that was gone on with last first."""
     rows = {row.id: row for row in (session, *tables.family_of(con, session))}.values()
-    lines = [(row, tables.line_of(con, row.tip_turn)) for row in rows if row.tip_turn]
-    yield from sorted((each for each in lines if each[1]), key=lambda each: each[1][-1].finished_at, reverse=True)
+    lines = [line for row in rows if (line := tables.line_of(con, row.tip_turn))]
+    fitting = [
+        line for line in lines if _can_start(phase, line) and all(_made_for(brief, turn, phases) for turn in line)
+    ]
+    return max(fitting, key=lambda line: line[-1].finished_at, default=())
 
 
 def _can_start(phase: Phase, line: Sequence[TurnRow]) -> bool:

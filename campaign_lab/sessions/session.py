@@ -16,7 +16,7 @@ from campaign_lab.sessions.admission import admit
 from campaign_lab.sessions.budgets import Estimate, estimate, mean_cost
 from campaign_lab.sessions.checkpoints import At, Checkpoint, chosen
 from campaign_lab.sessions.claims import Found, look
-from campaign_lab.sessions.going_on import place_for
+from campaign_lab.sessions.going_on import line_for
 from campaign_lab.sessions.handle import Handle
 from campaign_lab.sessions.journal import journalled
 from campaign_lab.sessions.keys import root_key
@@ -124,9 +124,15 @@ class Session(Handle):
         """
         self._context.require(self._row, "read")
         wanted, known, here = self._context.phase(phase), self._context.phases, self._standing.now
-        self._row, position = self._context.engine.call(
-            lambda con: place_for(con, self._with_brief(con), here, phase=wanted, phases=known)
-        )
+
+        def stand(con: Con) -> tuple[SessionRow, str | None]:
+            row, position = self._with_brief(con), here
+            may_run = access.permits(con, self._context.user, row, "run")
+            for turn in line_for(con, row, here, phase=wanted, phases=known):  # as if each had been replayed
+                row, position = tables.session_for(con, row, turn, take_over=may_run), turn.id
+            return row, position
+
+        self._row, position = self._context.engine.call(stand)
         self._standing = Standing(position)
 
     async def ask(self, question: str, **options: Any) -> Turn:

@@ -199,6 +199,20 @@ def test_an_expired_session_replays_what_is_asked_again(lab_of: LabOf, clock: An
         lab.run_sync(base.run("research", fresh_pages=True))
 
 
+def test_a_later_phase_alone_goes_on_the_next_morning(lab_of: LabOf, clock: Any, termwick: Brief) -> None:
+    """A session that renews an expired one takes the line over: no fork is made, and what can start here stays here."""
+    lab = lab_of()
+    clock.move(days=2)
+    fresh = lab.session(termwick)
+    fresh.go_on_for("research")
+    assert phases(fresh) == []
+    fresh.go_on_for("copy")
+    assert phases(fresh) == ["research", "strategy"]
+    turn = lab.run_sync(fresh.run("copy"))
+    assert (turn.replayed, turn.forked, fresh.name) == (False, False, "main")
+    assert phases(lab.open(fresh.id)) == ["research", "strategy", "copy"]
+
+
 def test_a_guests_fork_replays_the_research_that_it_carries(lab_of: LabOf) -> None:
     """The right to fork is enough to see what is there; ben pays for nothing of ana's again."""
     ana, ben = lab_of("ana"), lab_of("ben")
