@@ -75,8 +75,21 @@ def _add_run(commands: Commands[argparse.ArgumentParser]) -> None:
     command.add_argument(
         "--phases",
         metavar="LIST",
-        help="phases in order (research,strategy,copy; on a fork those that it does not have yet)",
+        help="phases in order (research,strategy,copy; on a fork those that it does not have yet); a later one alone goes on "
+        "from what the session has",
     )
+    command.add_argument(
+        "--take",
+        metavar="N",
+        type=int,
+        help="answer N of the first phase: it replays when it is stored, and is made when it is not",
+    )
+    command.add_argument(
+        "--fresh",
+        action="store_true",
+        help="the first phase once more, with its pages fetched anew; the next phases follow on it",
+    )
+    command.add_argument("--yes", action="store_true", help="do not ask for the price of --take and --fresh")
     command.add_argument(
         "--competitor", metavar="URL", action="append", help="a rival's site; may be given several times"
     )

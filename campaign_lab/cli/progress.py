@@ -16,6 +16,7 @@ from campaign_lab.cli.tables import console as results_console
 from campaign_lab.cli.tables import plain
 from campaign_lab.sessions.turns import Turn
 from campaign_lab.show import usd
+from campaign_lab.show.text import and_take
 
 SAID = ("thinking", "done", "failed")
 """States of an agent that are worth a line where nothing can be redrawn."""
@@ -47,7 +48,7 @@ class Progress(LiveLines):
         if turn.forked:
             how += "; the session had gone on differently, so a fork was made for it"
         self._board = Board()
-        self._console.print(plain(f"{turn.phase}: {how}", style="green"))
+        self._console.print(plain(f"{turn.phase}{and_take(turn.take)}: {how}", style="green"))
 
     def __rich__(self) -> Group | Text:
         """The board as it stands."""
@@ -162,7 +163,12 @@ def _receipt(console: Console, receipt: Mapping[str, Any], turns: Sequence[Turn]
             line[name]
             for name in ("requests", "input_tokens", "cache_read_tokens", "cache_write_tokens", "output_tokens")
         ]
-        table.add_row(line["phase"], line["agent"], *(f"{count:,}" for count in counts), usd(line["cost_usd"]))
+        table.add_row(
+            f"{line['phase']}{and_take(line['take'])}",
+            line["agent"],
+            *(f"{count:,}" for count in counts),
+            usd(line["cost_usd"]),
+        )
     console.print(table)
     for turn in turns:
         if turn.receipt.cache and not turn.replayed:

@@ -52,11 +52,16 @@ def look(con: Con, session: SessionRow, parent: str | None, key: str) -> Found:
 
     One that read nothing is no answer (see ``unread.read_nothing``).
     """
+    siblings = turns_behind(con, session, parent)
+    turn = next((turn for turn in siblings if turn.key == key and not read_nothing(con, session, turn)), None)
+    return Found(turn=turn, siblings=siblings)
+
+
+def turns_behind(con: Con, session: SessionRow, parent: str | None) -> tuple[TurnRow, ...]:
+    """The finished turns right after a checkpoint, in the session's own line and in the forks that runs made of it."""
     own = [turn for turn in tables.line_of(con, session.tip_turn) if turn.parent_turn == parent]
     others = tables.turns_after(con, parent, tables.family_of(con, session))
-    siblings = list({turn.id: turn for turn in (*own, *others)}.values())
-    turn = next((turn for turn in siblings if turn.key == key and not read_nothing(con, session, turn)), None)
-    return Found(turn=turn, siblings=tuple(siblings))
+    return tuple({turn.id: turn for turn in (*own, *others)}.values())
 
 
 def look_or_claim(con: Con, session: SessionRow, attempt: AttemptRow) -> Found:

@@ -23,8 +23,10 @@ from campaign_lab.sessions import claims
 from campaign_lab.sessions.access import permits
 from campaign_lab.sessions.batches import hold_batch
 from campaign_lab.sessions.context import Context
+from campaign_lab.sessions.keys import turn_key
 from campaign_lab.sessions.recovery import book, recover
 from campaign_lab.sessions.standing import NOWHERE, CellRef
+from campaign_lab.sessions.takes import as_take, settled
 from campaign_lab.store import tables
 from campaign_lab.store.rows import AttemptRow, CacheRow, RecordRow, SessionRow, TurnRow
 
@@ -54,8 +56,9 @@ class Order:
     phase: Phase
     brief: Brief
     message: str
-    key: str
-    take: int = 1
+    parent_key: str
+    take: int | None = None
+    """As it was asked for; None: the newest that is stored, or with ``fresh_pages`` one more (takes.py settles which)."""
     steer: str = ""
     fresh_pages: bool = False
     budget_usd: float | None = None
@@ -70,6 +73,16 @@ class Order:
         """The checkpoint that it starts from."""
         return self.line[-1].id if self.line else None
 
+    @property
+    def anew(self) -> bool:
+        """Is it asked for once more, whatever is stored?"""
+        return self.fresh_pages and self.take is None
+
+    @property
+    def key(self) -> str:
+        """The key of its turn."""
+        return turn_key(self.parent_key, self.message, self.phase.fingerprint(), self.take or 1)
+
 
 async def find_or_make(context: Context, order: Order, on_event: events.OnEvent) -> tuple[TurnRow, SessionRow, bool]:
     """The turn, the session that it stands in, and whether it was found. Waits while another run makes the same turn.
@@ -80,10 +93,10 @@ async def find_or_make(context: Context, order: Order, on_event: events.OnEvent)
     while True:
         for booked in await recover(context):  # each time: whoever made this turn may have died meanwhile
             on_event(booked)
-        attempt = _attempt_row(context, order)
-        claim = partial(_look_or_claim, context=context, order=order, attempt=attempt)
-        with claims.under_way(attempt.id):  # before there is a claim: whatever ends this, none is left that we believe
-            found, admitted = await context.engine.run(claim)
+        attempt_id = str(uuid.uuid4())
+        claim = partial(_look_or_claim, context=context, order=order, attempt_id=attempt_id)
+        with claims.under_way(attempt_id):  # before there is a claim: whatever ends this, none is left that we believe
+            found, admitted, attempt = await context.engine.run(claim)
             if found.turn is None and found.busy is None:
                 async with claims.kept_alive(context.engine, attempt.id, every_s=context.beat_s):
                     turn, session = await _make(context, admitted, attempt, on_event=on_event)
@@ -96,14 +109,22 @@ async def find_or_make(context: Context, order: Order, on_event: events.OnEvent)
         await asyncio.sleep(WAIT_S)
 
 
-def _look_or_claim(con: Con, context: Context, order: Order, attempt: AttemptRow) -> tuple[claims.Found, Order]:
-    """What is there; when the turn is ours to make, the order with the budget that its batch has left for it.
+def _look_or_claim(con: Con, context: Context, order: Order, attempt_id: str) -> tuple[claims.Found, Order, AttemptRow]:
+    """What is there; when the turn is ours to make, the order with its take and with the budget that its batch has left.
 
-    One transaction: a batch that cannot pay takes the claim back, and no other run of it claims in between.
+    One transaction: a batch that cannot pay takes the claim back, and nobody claims the same take in between.
     """
-    found = claims.look_or_claim(con, order.session, attempt)
-    ours = found.turn is None and found.busy is None
-    return found, hold_batch(con, context, order, attempt_id=attempt.id) if ours else order
+    anew, order = order.anew, settled(con, order)
+    while True:
+        attempt = _attempt_row(context, order, attempt_id)
+        found = claims.look_or_claim(con, order.session, attempt)
+        ours = found.turn is None and found.busy is None
+        if ours or not anew:
+            break
+        order = as_take(
+            order, (order.take or 1) + 1
+        )  # another run is at this one: each that asks for one more gets one
+    return found, hold_batch(con, context, order, attempt_id=attempt.id) if ours else order, attempt
 
 
 def _session_of(con: Con, context: Context, order: Order, turn: TurnRow) -> SessionRow:
@@ -204,7 +225,7 @@ async def _finish(context: Context, order: Order, row: AttemptRow, answer: _Answ
     ended = _ended(row, "finished", None, None, answer.requests, now=now)
     cached = context.endpoint.end(row.id)
     turn = TurnRow(
-        id=row.id, session_id=order.session.id, parent_turn=order.parent, key=order.key, take=order.take,
+        id=row.id, session_id=order.session.id, parent_turn=order.parent, key=order.key, take=order.take or 1,
         phase=order.phase.name, message=order.message, steer=order.steer,
         fingerprint=json.dumps(order.phase.fingerprint(), sort_keys=True), brief=order.brief.to_json(),
         endpoint=order.session.endpoint, model=order.session.model, user_name=context.user, started_at=row.started_at,
@@ -260,10 +281,10 @@ def _near_duplicates(variants: Sequence[Kept]) -> dict[str, str]:
     return alike
 
 
-def _attempt_row(context: Context, order: Order) -> AttemptRow:
+def _attempt_row(context: Context, order: Order, attempt_id: str) -> AttemptRow:
     versions, tag = {name: importlib.metadata.version(name) for name in PACKAGES}, context.batch
     return AttemptRow(
-        id=str(uuid.uuid4()), session_id=order.session.id, parent_turn=order.parent, key=order.key,
+        id=attempt_id, session_id=order.session.id, parent_turn=order.parent, key=order.key,
         phase=order.phase.name, user_name=context.user, state="running", cause=None, reason=None,
         started_at=context.now(), ended_at=None, cost_usd=None, versions=json.dumps(versions),
         batch=tag.batch if tag else None, run=tag.run if tag else None,

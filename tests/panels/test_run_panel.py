@@ -329,6 +329,31 @@ def test_a_wish_goes_to_the_first_phase(lab_of: MakeLab) -> None:
     assert any("Be calm" in message.text for message in session.conversation())
 
 
+def test_again_afresh_says_its_price_and_waits_for_a_second_click(lab_of: MakeLab) -> None:
+    """Cancel takes it back and nothing was sent; agreed to, the next take is made, the others follow, and Run replays it."""
+    session = lab_of().open("main", from_start=True)
+    panel = RunPanel(session, "research", "strategy")
+    before = len(attempts(panel))
+    panel.again_button.click()
+    assert re.match(r"research, strategy anew, about \$0\.\d+ \(list price; rehearsal", words(panel.status.value))
+    panel.cancel_button.click()
+    assert (words(panel.status.value), panel.cancel_button.disabled) == ("nothing was started", True)
+    assert (panel._job, len(attempts(panel))) == (None, before)
+
+    panel.again_button.click()
+    panel.again_button.click()
+    assert panel.again_button.description == "Again, afresh"
+    turns = finished(panel).turns
+    assert [(turn.phase, turn.take, turn.replayed) for turn in turns] == [
+        ("research", 2, False),
+        ("strategy", 1, False),
+    ]
+    assert words(panel.status.value).startswith("done · research, take 2")
+    assert "Results of research, take 2" in words(panel.results.value)
+    panel.run_button.click()
+    assert [(turn.key, turn.replayed) for turn in finished(panel).turns] == [(turn.key, True) for turn in turns]
+
+
 def test_what_is_saved_is_constant(lab_of: MakeLab) -> None:
     """The phases with their agents, and one line; a phase that the lab does not know is refused when the panel is made."""
     session = lab_of().open("main")
@@ -343,10 +368,10 @@ def test_what_is_saved_is_constant(lab_of: MakeLab) -> None:
 
 
 def test_its_controls_are_labelled_and_in_order(lab_of: MakeLab) -> None:
-    """Run, then Cancel; the state is said to screen readers."""
+    """Run, Again afresh, then Cancel; the state is said to screen readers."""
     panel = RunPanel(lab_of().open("main"), "research")
     labels = labels_of(panel)
-    assert [label for label, _ in labels] == ["Run", "Cancel"]
+    assert [label for label, _ in labels] == ["Run", "Again, afresh", "Cancel"]
     assert all(tooltip for _, tooltip in labels)
     assert 'role="status"' in panel.status.value
     assert "mathjax_ignore" in panel.status.value
