@@ -10,10 +10,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from campaign_lab.show import Sum
+from campaign_lab.money import NOTHING, Sum
 
 AgentState = Literal["waiting", "reading", "thinking", "saving", "done", "failed"]
-NOTHING = Sum()
 STOPPED = "stopped"
 """The reason of an agent, or a turn, that was cancelled."""
 

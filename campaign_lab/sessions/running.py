@@ -7,14 +7,14 @@ import importlib.metadata
 import json
 import logging
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from campaign_lab.agents import events
-from campaign_lab.agents.ledger import Ledger, Request, total_cost
+from campaign_lab.agents.ledger import Ledger, Request, cost_of
 from campaign_lab.agents.phases import Phase
 from campaign_lab.brief import Brief
 from campaign_lab.errors import TurnFailed
@@ -110,13 +110,32 @@ async def recover(context: Context) -> None:
     Only the user's own, and those of sessions that the user may run on: others' stay for them.
     """
     for row in await context.engine.run(partial(_to_settle, user=context.user)):
-        entries = await context.engine.run(partial(tables.entries_of, attempt_id=row.id))
+        try:
+            await _settle(context, row)
+        except Exception:  # whatever is wrong with one attempt stops no run; it is tried again at the next one
+            logging.getLogger("campaign_lab").exception("what the attempt %s was charged could not be booked", row.id)
+
+
+async def _settle(context: Context, row: AttemptRow) -> None:
+    """Books an attempt of a dead process, or one of this process that could not be booked when it ended."""
+    requests = context.unbooked.get(row.id)
+    if requests is None:
         ledger = Ledger()
-        for subpath, entry in entries:
-            ledger.read(subpath, [json.loads(entry)])
+        for subpath, entry in await context.engine.run(partial(tables.entries_of, attempt_id=row.id)):
+            ledger.read(subpath, [_entry(entry)])
         requests = [*ledger.requests(), *ledger.cut(context.model, stopped=True)]
-        ended = _ended(row, "failed", "process", "its process ended", requests, now=context.now())
-        await context.engine.run(partial(_settle_dead, attempt=ended, requests=requests))
+    ended = _ended(row, "failed", "process", "its process ended", requests, now=context.now())
+    await context.engine.run(partial(_settle_dead, attempt=ended, requests=requests))
+    context.unbooked.pop(row.id, None)
+
+
+def _entry(text: str) -> Mapping[str, Any]:
+    """A stored entry; an empty one for what cannot be read."""
+    try:
+        entry = json.loads(text)
+    except ValueError:
+        return {}
+    return entry if isinstance(entry, dict) else {}
 
 
 def _to_settle(con: Con, user: str) -> list[AttemptRow]:
@@ -140,20 +159,27 @@ async def _make(
 ) -> tuple[TurnRow, SessionRow]:
     """Runs one attempt and writes down how it ended. The import of the SDK takes seconds, so it happens beside the loop."""
     give_up = partial(_give_up, context, row, on_event=on_event)
-    ledger = Ledger()
     try:
         run, attempt, intake = await asyncio.to_thread(_prepare, context, order, row.id, on_event=on_event)
-        ledger = attempt.ledger
+    except BaseException as error:
+        await asyncio.shield(give_up(error, ()))
+        raise
+    try:
         await run()
     except BaseException as error:
-        await asyncio.shield(give_up(error, [*ledger.requests(), *ledger.cut(order.session.model, stopped=True)]))
+        await asyncio.shield(give_up(error, attempt.requests(stopped=True)))
         raise
-    requests = [*ledger.requests(), *ledger.cut(order.session.model, stopped=False)]
+    requests = attempt.requests(stopped=False)
 
     async def settle() -> tuple[TurnRow, SessionRow]:
         with claims.under_way(row.id):  # also when nobody waits for it any more
             try:
                 return await _finish(context, order, row, _Answer(attempt.answer, intake, requests))
+            except Exception as error:
+                why = f"its answer came, but could not be stored ({str(error).rstrip('.') or type(error).__name__})"
+                failure = TurnFailed(order.phase.name, "store", why, spent=cost_of(requests))
+                await give_up(failure, requests)
+                raise failure from error
             except BaseException as error:
                 await give_up(error, requests)
                 raise
@@ -173,6 +199,9 @@ async def _give_up(
         try:
             context.endpoint.end(row.id)
             await context.engine.run(lambda con: _book_failed(con, failed, requests))
+        except Exception:
+            context.unbooked[row.id] = requests  # its entries may lack what was sent
+            raise
         finally:
             on_event(events.TurnEnded(False, str(error)))
 
@@ -310,7 +339,7 @@ def _attempt_row(context: Context, order: Order) -> AttemptRow:
 def _ended(
     row: AttemptRow, state: str, cause: str | None, reason: str | None, requests: Sequence[Request], *, now: datetime
 ) -> AttemptRow:
-    return replace(row, state=state, cause=cause, reason=reason, ended_at=now, cost_usd=total_cost(requests))
+    return replace(row, state=state, cause=cause, reason=reason, ended_at=now, cost_usd=cost_of(requests).whole)
 
 
 def _cause(error: BaseException) -> str:

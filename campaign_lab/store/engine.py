@@ -245,7 +245,7 @@ class DuckFile:
             raise StoreError(
                 self.path,
                 f"is in use by {who}, which did not hand it over within {self._patience:g} seconds",
-                "Wait until it is done or end that process, then run again. Nothing was lost.",
+                "Wait until it is done or end that process, then run again. What was stored before stays.",
             ) from None
         except OSError as error:
             raise opening.explained_os(self.path, error) from error

@@ -20,6 +20,7 @@ from campaign_lab.batch.plan import BatchPlan, Job
 from campaign_lab.batch.rows import Row
 from campaign_lab.batch.template import default_template, phases_in
 from campaign_lab.errors import BudgetExceeded, NotFoundError
+from campaign_lab.money import Sum
 from campaign_lab.sessions.batches import RunCost
 from campaign_lab.sessions.budgets import Budgets
 
@@ -210,7 +211,7 @@ def test_the_packaged_template_is_estimated_by_its_phases(lab: Lab, tmp_path: Pa
 def test_what_was_paid_counts_off_only_where_it_replays(lab: Lab, tmp_path: Path) -> None:
     """A run that was cut off has the rest before it; one whose brief has changed pays for all of it again."""
     plan = lab.plan_batch([ONE, TWO], out=tmp_path / "out")
-    paid = {job.run: RunCost(0.05, 0.0, 0, 0) for job in plan.jobs}
+    paid = {job.run: RunCost(Sum(0.05)) for job in plan.jobs}
     jobs = [replace(plan.jobs[0], status="again"), replace(plan.jobs[1], status="changed")]
     whole = plan.jobs[0].estimate_usd
     assert whole is not None
