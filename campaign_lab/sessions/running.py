@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import importlib.metadata
 import json
 import logging
@@ -176,9 +177,11 @@ async def _make(
             try:
                 return await _finish(context, order, row, _Answer(attempt.answer, intake, requests))
             except Exception as error:
-                why = f"its answer came, but could not be stored ({str(error).rstrip('.') or type(error).__name__})"
+                said = " ".join(str(error).split()).rstrip(".") or type(error).__name__
+                why = f"its answer came, but could not be stored ({said})"
                 failure = TurnFailed(order.phase.name, "store", why, spent=cost_of(requests))
-                await give_up(failure, requests)
+                with contextlib.suppress(Exception):  # then the next run books it: the answer is what is missed here
+                    await give_up(failure, requests)
                 raise failure from error
             except BaseException as error:
                 await give_up(error, requests)

@@ -58,7 +58,8 @@ def dollars(usage: dict[str, Any]) -> float:
     """What a served request costs by the server's own book."""
     counts = {
         "input": usage["input_tokens"], "output": usage["output_tokens"], "read": usage["cache_read_input_tokens"],
-        "short": usage["cache_creation"]["ephemeral_5m_input_tokens"], "long": usage["cache_creation"]["ephemeral_1h_input_tokens"],
+        "short": usage["cache_creation"]["ephemeral_5m_input_tokens"],
+        "long": usage["cache_creation"]["ephemeral_1h_input_tokens"],
     }  # fmt: skip
     return sum(PRICES[kind] * count for kind, count in counts.items()) / 1e6
 
