@@ -6,6 +6,8 @@ pickling on its way out of a worker process.
 
 from __future__ import annotations
 
+from campaign_lab.money import Sum
+
 
 class LabError(Exception):
     """Root of all errors that campaign_lab raises on purpose."""
@@ -109,19 +111,24 @@ class TurnFailed(LabError):
     """A turn did not end well. The conversation before it is untouched; what was sent stays booked.
 
     ``cause`` is one of ``site`` (no page of the brand's own site could be read), ``agent``, ``records``, ``api``,
-    ``budget``, ``store``, ``process``, ``cancelled``.
+    ``budget``, ``store``, ``process``, ``cancelled``. ``spent`` is what the attempt cost, None when nothing is known of it.
     """
 
-    def __init__(self, phase: str, cause: str, reason: str, kept: str = "", spent_usd: float | None = None) -> None:
-        super().__init__(phase, cause, reason, kept, spent_usd)
+    def __init__(self, phase: str, cause: str, reason: str, kept: str = "", spent: Sum | None = None) -> None:
+        super().__init__(phase, cause, reason, kept, spent)
         self.phase = phase
         self.cause = cause
         self.reason = reason
         self.kept = kept
-        self.spent_usd = spent_usd
+        self.spent = spent
+
+    @property
+    def spent_usd(self) -> float | None:
+        """The dollars of ``spent`` that are known."""
+        return None if self.spent is None else self.spent.known
 
     def __str__(self) -> str:
-        spent = "" if self.spent_usd is None else f" The attempt cost ${self.spent_usd:.4f}."
+        spent = "" if self.spent is None else f" The attempt cost {self.spent}."
         kept = f" {self.kept}" if self.kept else ""
         again = "when the site can be read" if self.cause == "site" else "to try from the checkpoint before it"
         return f"The phase {self.phase!r} failed: {self.reason}.{spent}{kept} Run it again {again}."
@@ -174,12 +181,17 @@ class TranscriptGone(LabError):
 class BudgetExceeded(LabError):
     """A run would go over a budget, so it was not started. Sums are US dollars; no estimate: the model has no known price."""
 
-    def __init__(self, scope: str, limit_usd: float, spent_usd: float, estimate_usd: float | None) -> None:
-        super().__init__(scope, limit_usd, spent_usd, estimate_usd)
+    def __init__(self, scope: str, limit_usd: float, spent: Sum, estimate_usd: float | None) -> None:
+        super().__init__(scope, limit_usd, spent, estimate_usd)
         self.scope = scope
         self.limit_usd = limit_usd
-        self.spent_usd = spent_usd
+        self.spent = spent
         self.estimate_usd = estimate_usd
+
+    @property
+    def spent_usd(self) -> float:
+        """The dollars of ``spent`` that are known."""
+        return self.spent.usd
 
     def __str__(self) -> str:
         if self.estimate_usd is None:
@@ -189,6 +201,6 @@ class BudgetExceeded(LabError):
             )
         spent = "spent or under way" if self.scope == "batch" else "spent"
         return (
-            f"The budget of ${self.limit_usd:.4f} for this {self.scope} does not allow it: ${self.spent_usd:.4f} {spent}, and "
+            f"The budget of ${self.limit_usd:.4f} for this {self.scope} does not allow it: {self.spent} {spent}, and "
             f"the run is estimated at ${self.estimate_usd:.4f}. Nothing was sent. Raise the budget, or run less at once."
         )

@@ -9,7 +9,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
-from campaign_lab.agents.ledger import Ledger, total_cost
+from campaign_lab.agents.ledger import Ledger, cost_of
 from campaign_lab.sessions.keys import root_key, turn_key
 from campaign_lab.store import tables
 from campaign_lab.store.rows import (
@@ -94,7 +94,7 @@ def book(con: tables.Con, name: str, row: SessionRow, *, state: str, ended_at: d
     requests = ledger.requests()
     attempt = AttemptRow(
         id=name, session_id=row.id, parent_turn=row.tip_turn, key="k", phase="research", user_name=row.owner, state=state,
-        cause=None, reason=None, started_at=NOW, ended_at=ended_at, cost_usd=total_cost(requests), versions="{}",
+        cause=None, reason=None, started_at=NOW, ended_at=ended_at, cost_usd=cost_of(requests).whole, versions="{}",
     )  # fmt: skip
     tables.insert(con, [attempt])
     tables.insert(

@@ -32,6 +32,7 @@ TEXTS = ("campaign", "session", "lineage", "purpose", "angle", "motivation", "aw
 LENGTHS = ("headline_length", "primary_text_length", "description_length")
 COUNTS = ("claims", "claims_supported", "quotes", "quotes_supported")
 COSTS = ("cost_own_usd", "cost_avoided_usd")
+UNPRICED = ("own_unpriced_requests", "avoided_unpriced_requests")
 DTYPES = {
     **dict.fromkeys(TEXTS, "str"),
     **dict.fromkeys(LENGTHS, "int64"),
@@ -41,7 +42,9 @@ DTYPES = {
     **dict.fromkeys(COSTS, "float64"),
     **dict.fromkeys(("cache", "pick"), "str"),
     "rating": "Int64",
-    **dict.fromkeys(("note", "rated_by", "endpoint", "id"), "str"),
+    **dict.fromkeys(("note", "rated_by"), "str"),
+    **dict.fromkeys(UNPRICED, "int64"),
+    **dict.fromkeys(("endpoint", "id"), "str"),
 }
 TABLES = {
     "copy": COPY_COLUMNS,
@@ -71,7 +74,7 @@ class Plan(Record):
 
 def row(**fields: Any) -> dict[str, Any]:
     texts = dict.fromkeys((name for name, dtype in DTYPES.items() if dtype == "str"), "x")
-    return {**texts, **dict.fromkeys(COUNTS, 0), **dict.fromkeys((*COSTS, "rating")), **fields}
+    return {**texts, **dict.fromkeys((*COUNTS, *UNPRICED), 0), **dict.fromkeys((*COSTS, "rating")), **fields}
 
 
 def copy_frame(rows: list[dict[str, Any]]) -> pd.DataFrame:

@@ -21,6 +21,7 @@ from campaign_lab.errors import (
     TranscriptGone,
     TurnFailed,
 )
+from campaign_lab.money import Sum
 
 EXAMPLES: tuple[tuple[LabError, tuple[str, ...]], ...] = (
     (
@@ -42,8 +43,8 @@ EXAMPLES: tuple[tuple[LabError, tuple[str, ...]], ...] = (
         ("'copy'", "the steer has changed", "$0.0421", "on_miss='run'"),
     ),
     (
-        TurnFailed("research", "api", "the endpoint answered 529", "Pages are kept.", 0.5),
-        ("'research'", "answered 529", "$0.5000", "Pages are kept.", "Run it again"),
+        TurnFailed("research", "api", "the endpoint answered 529", "Pages are kept.", Sum(0.5, 2)),
+        ("'research'", "answered 529", "$0.5000 and 2 requests without a price", "Pages are kept.", "Run it again"),
     ),
     (
         TurnFailed("research", "site", "no page could be read: https://a.example/: it is empty", spent_usd=0.0),
@@ -55,7 +56,10 @@ EXAMPLES: tuple[tuple[LabError, tuple[str, ...]], ...] = (
     ),
     (SessionExpired("main", "2026-11-22 12:00"), ("'main'", "2026-11-22 12:00", "lab.session(brief)", "session.pin()")),
     (TranscriptGone("main", "copy", 0.25), ("'main'", "'copy'", "about $0.2500", 'name="again"')),
-    (BudgetExceeded("user", 5, 4.5, 0.75), ("this user", "$5.0000", "$4.5000", "$0.7500", "Raise the budget")),
+    (
+        BudgetExceeded("user", 5, Sum(4.5, 1), 0.75),
+        ("this user", "$5.0000", "$4.5000 and 1 request without a price spent", "$0.7500", "Raise the budget"),
+    ),
     (EndpointError("anthropic", "the variable X holds no key; set it"), ("'anthropic'", "holds no key", "set it")),
 )
 

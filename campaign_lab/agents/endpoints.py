@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 from campaign_lab.agents.phases import Phase
@@ -18,6 +19,8 @@ KEY_VARIABLE = "ANTHROPIC_API_KEY"
 URL_KEY_VARIABLE = "CAMPAIGN_LAB_API_KEY"
 SHORTEST_KEY = 16
 """Characters. What is shorter is a word that a server wants to hear, such as ``ollama``, and may stand in any text."""
+
+NO_TEXT = re.compile("[\ud800-\udfff\x00]")
 
 
 class Endpoint(Protocol):
@@ -123,6 +126,19 @@ def without_key(text: str, env: Mapping[str, str]) -> str:
     """The text without the endpoint's key: some gateways repeat it in their error messages."""
     key = env.get(KEY_VARIABLE, "")
     return text.replace(key, "[key]") if len(key) >= SHORTEST_KEY else text
+
+
+def cleaned(value: Any, env: Mapping[str, str]) -> Any:
+    """What a model said, as JSON has it, without the endpoint's key and without what no text can hold (half an emoji, NUL)."""
+    match value:
+        case str():
+            return without_key(NO_TEXT.sub("\N{REPLACEMENT CHARACTER}", value), env)
+        case dict():
+            return {cleaned(name, env): cleaned(each, env) for name, each in value.items()}
+        case list():
+            return [cleaned(each, env) for each in value]
+        case _:
+            return value
 
 
 def remote_endpoint(given: str) -> RemoteEndpoint:

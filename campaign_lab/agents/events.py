@@ -10,11 +10,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from campaign_lab.show import Sum, usd
+from campaign_lab.money import NOTHING, Sum
 from campaign_lab.show.text import counted
 
 AgentState = Literal["waiting", "reading", "thinking", "saving", "done", "failed"]
-NOTHING = Sum()
 STOPPED = "stopped"
 """The reason of an agent, or a turn, that was cancelled."""
 
@@ -38,19 +37,19 @@ class Queued:
 class DeadTurnBooked:
     """An earlier turn was cut off because its process died, and has been booked just now.
 
-    ``usd`` is what its ``answered`` requests cost, None where a price is unknown. What the ``cut`` ones cost nobody knows.
+    ``spent`` is what its ``answered`` requests cost. What the ``cut`` ones cost nobody knows.
     """
 
     phase: str
     user: str
-    usd: float | None
+    spent: Sum
     answered: int
     cut: int
 
     @property
     def words(self) -> str:
         """What a person should know of it, in one sentence."""
-        known = f"{counted(self.answered, 'answered request')} booked ({usd(self.usd)})"
+        known = f"{counted(self.answered, 'answered request')} booked ({self.spent})"
         open_end = f", {counted(self.cut, 'request')} cut: the endpoint may bill those too" if self.cut else ""
         return f"An earlier run of {self.phase} by {self.user} was cut off when its process ended: {known}{open_end}."
 

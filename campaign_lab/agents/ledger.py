@@ -1,19 +1,26 @@
 """The ledger: what each request of an attempt used and cost, read from the entries that the SDK mirrored to the store.
 
-One row per (subpath, message id). Live messages carry provisional counts and are never billed from; the mirrored entries
-carry the final ones (measured). A request whose response was cut is a row of its own, not complete and without a cost.
+One row a response, told apart within its conversation by message and request id, or else by where its first entry stands:
+some gateways give all messages one id. Live messages carry provisional counts and are never billed from; the mirrored
+entries carry the final ones (measured). A request whose response was cut is a row of its own, not complete and without a
+cost. What an endpoint says is hostile: a count that cannot be one is unknown, and nothing that it says stops the booking.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
-from campaign_lab.agents.prices import Usage, known_sum, price_usd
+from campaign_lab.agents.prices import Usage, price_usd
+from campaign_lab.money import Sum
 
 TOOLS_STOPPED = "[Request interrupted by user for tool use]"
 """The CLI's own note when an interrupt stopped tools: then no response was under way."""
+SYNTHETIC = "<synthetic>"
+"""The model of the CLI's own notes."""
+UNLISTED = "unlisted"
+"""Agent and id of what the CLI counted and wrote down nowhere: empty answers, refusals, streams that broke off."""
 
 
 @dataclass(frozen=True)
@@ -30,12 +37,19 @@ class Request:
 
 
 class Ledger:
-    """Reads entries as they arrive and keeps the requests of one attempt. ``calls`` maps a subpath to its Agent call."""
+    """Reads entries as they arrive and keeps the requests of one attempt.
+
+    ``calls`` maps a subpath to its Agent call, ``models`` an agent's subpath to the model that the CLI gave it. ``reported``
+    is the CLI's own total by model, once it has told it.
+    """
 
     def __init__(self) -> None:
         self.calls: dict[str, str] = {}
+        self.models: dict[str, str] = {}
+        self.reported: Mapping[str, Any] = {}
         self._agents: dict[str, str] = {}
-        self._requests: dict[tuple[str, str], Request] = {}
+        self._requests: dict[tuple[str, ...], Request] = {}
+        self._response_of: dict[tuple[str, str], tuple[str, ...]] = {}
         self._waiting: dict[str, bool] = {}
         self._broken: dict[str, str] = {}
 
@@ -47,22 +61,31 @@ class Ledger:
             if kind == "agent_metadata":
                 self._agents[subpath] = str(entry.get("agentType", ""))
                 self.calls[subpath] = str(entry.get("toolUseId", ""))
+                self.models[subpath] = str(entry.get("model") or "")
             elif kind in ("user", "assistant"):
                 self._waiting[subpath] = kind == "user" and TOOLS_STOPPED not in str(entry.get("message"))
             elif kind == "system" and _broke_off(entry):
                 self._broken[str(entry.get("uuid"))] = subpath  # by uuid: the SDK may hand in a batch twice
             if kind == "assistant" and (request := self._request(subpath, entry)):
-                key = (subpath, request.message_id)
+                key = self._key(request, entry)
                 new += [request] if key not in self._requests else []
                 self._requests[key] = request
         return new
 
+    def strangers(self, ordered: str, own: Mapping[str, str]) -> list[str]:
+        """Agents that the CLI gave another model than was ordered, in words. ``own``: by agent, where it is to have its own."""
+        main = {ordered, *(each.model for each in self._requests.values() if not each.subpath)}
+        found = []
+        for subpath, model in self.models.items():
+            agent = self._agents[subpath]
+            fits = model in main if agent not in own else own[agent] in (model, *model.split("-"))  # it may be an alias
+            if model and not fits:
+                found.append(f"{agent} with {model}")
+        return found
+
     def requests(self) -> list[Request]:
         """All requests whose response ended."""
-        return [
-            Request(r.subpath, r.message_id, self._agents.get(r.subpath, r.agent), r.model, r.usage, r.cost_usd)
-            for r in self._requests.values()
-        ]
+        return [replace(each, agent=self._agents.get(each.subpath, each.agent)) for each in self._requests.values()]
 
     def cut(self, model: str, *, stopped: bool) -> list[Request]:
         """Requests whose response was cut.
@@ -76,28 +99,71 @@ class Ledger:
             for message_id, subpath in (*self._broken.items(), *(("cut", subpath) for subpath in waiting))
         ]
 
+    def unlisted(self, model: str) -> list[Request]:
+        """What the CLI counted beyond the responses that it wrote down, as one row; none where all is there, or nobody can tell.
+
+        It names models as they were asked for, and a gateway as it likes: so all models are compared together.
+        """
+        told = [Usage.from_api(_as_api(each)) for each in self.reported.values() if isinstance(each, Mapping)]
+        rest = {}
+        for name in (field.name for field in fields(Usage)):
+            counts = [getattr(usage, name) for usage in (*told, *(each.usage for each in self._requests.values()))]
+            if None in counts:
+                return []
+            rest[name] = max(0, sum(counts[: len(told)]) - sum(counts[len(told) :]))
+        usage = Usage(**rest)
+        named = model if len(self.reported) == 1 else ""
+        return (
+            [Request(UNLISTED, UNLISTED, UNLISTED, named, usage, price_usd(named, usage))] if usage.total_tokens else []
+        )
+
     @property
-    def cost_usd(self) -> float | None:
-        """US dollars of all responses that ended; None when the price of one is unknown."""
-        return total_cost(self.requests())
+    def cost(self) -> Sum:
+        """US dollars of all responses that ended."""
+        return cost_of(self.requests())
 
     def _request(self, subpath: str, entry: Mapping[str, Any]) -> Request | None:
-        message = entry.get("message") or {}
-        usage, model = message.get("usage"), str(message.get("model", ""))
-        if not usage or not message.get("id") or model == "<synthetic>":  # the CLI's own error notes
+        message = _mapping(entry.get("message"))
+        model = str(message.get("model") or "")
+        if model == SYNTHETIC:
             return None
-        used = Usage.from_api(usage)
+        used = Usage.from_api(message.get("usage"))
         agent = self._agents.get(subpath, "")
-        return Request(subpath, str(message["id"]), agent, model, used, price_usd(model, used))
+        return Request(subpath, str(message.get("id") or ""), agent, model, used, price_usd(model, used))
+
+    def _key(self, request: Request, entry: Mapping[str, Any]) -> tuple[str, ...]:
+        """What the response is known by. The CLI writes an entry a content block, each below the one before it."""
+        uuid, parent, asked = (str(entry.get(name) or "") for name in ("uuid", "parentUuid", "requestId"))
+        before = self._response_of.get((request.subpath, uuid)) or self._response_of.get((request.subpath, parent))
+        same = before is not None and before[:3] == (request.subpath, request.message_id, asked)
+        first = "" if asked else uuid
+        key = before if before is not None and same else (request.subpath, request.message_id, asked, first)
+        if uuid:
+            self._response_of[request.subpath, uuid] = key
+        return key
+
+
+def _mapping(value: object) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
 
 
 def _broke_off(entry: Mapping[str, Any]) -> bool:
     """Does this note say that the connection broke after the request had been sent?"""
-    error: Mapping[str, Any] = entry.get("error") or {}
-    connection: Mapping[str, Any] = error.get("connection") or {}
+    connection = _mapping(_mapping(entry.get("error")).get("connection"))
     return entry.get("subtype") == "api_error" and connection.get("code") not in (None, "ECONNREFUSED")
 
 
-def total_cost(requests: Sequence[Request]) -> float | None:
-    """US dollars of the complete requests; None when the price of one is unknown."""
-    return known_sum(request.cost_usd for request in requests if request.complete)
+def _as_api(total: Mapping[str, Any]) -> dict[str, Any]:
+    """The CLI's total for a model, by the names of the Messages API; one that does not tell its writes apart is not known."""
+    return {
+        "input_tokens": total.get("inputTokens"),
+        "output_tokens": total.get("outputTokens"),
+        "cache_read_input_tokens": total.get("cacheReadInputTokens"),
+        "cache_creation_input_tokens": total.get("cacheCreationInputTokens"),
+        "cache_creation": {"ephemeral_1h_input_tokens": total.get("cacheCreationEphemeral1hInputTokens", -1)},
+    }
+
+
+def cost_of(requests: Sequence[Request]) -> Sum:
+    """US dollars of the complete requests."""
+    return Sum.of(request.cost_usd for request in requests if request.complete)

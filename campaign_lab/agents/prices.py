@@ -17,11 +17,10 @@ A model that costs nothing, such as one of your own machine's, is a table of zer
 
 from __future__ import annotations
 
-import math
 import os
 import tomllib
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from datetime import date
 from functools import lru_cache
 from pathlib import Path
@@ -34,37 +33,74 @@ VARIABLE = "CAMPAIGN_LAB_PRICES"
 Dollars = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
+MOST_TOKENS = 100_000_000
+"""More than any request can have, read or write: a count above it is none."""
+
+
 @dataclass(frozen=True)
 class Usage:
-    """Tokens of one request. Input tokens are those that were neither read from nor written to the cache."""
+    """Tokens of one request; None for a count that is not known.
 
-    input_tokens: int = 0
-    output_tokens: int = 0
-    cache_read_tokens: int = 0
-    cache_write_5m_tokens: int = 0
-    cache_write_1h_tokens: int = 0
+    Input tokens are those that were neither read from nor written to the cache.
+    """
+
+    input_tokens: int | None = 0
+    output_tokens: int | None = 0
+    cache_read_tokens: int | None = 0
+    cache_write_5m_tokens: int | None = 0
+    cache_write_1h_tokens: int | None = 0
 
     @classmethod
-    def from_api(cls, usage: dict[str, Any]) -> Usage:
-        """The usage object of a Messages API response. Writes without a split count as 5-minute ones, as the API prices them."""
-        split = usage.get("cache_creation") or {}
-        written = usage.get("cache_creation_input_tokens") or 0
-        hour = split.get("ephemeral_1h_input_tokens") or 0
-        return cls(
-            input_tokens=usage.get("input_tokens") or 0,
-            output_tokens=usage.get("output_tokens") or 0,
-            cache_read_tokens=usage.get("cache_read_input_tokens") or 0,
-            cache_write_5m_tokens=written - hour,
+    def from_api(cls, usage: object) -> Usage:
+        """The usage object of a Messages API response; what is no count of tokens in it is not known.
+
+        Writes without a split count as 5-minute ones, as the API prices them. A response to nothing does not exist: where
+        the whole prompt has no tokens, its size was not said.
+        """
+        said = usage if isinstance(usage, Mapping) else {}
+        split = said.get("cache_creation")
+        written = _tokens(said, "cache_creation_input_tokens")
+        hour = _tokens(split, "ephemeral_1h_input_tokens") if isinstance(split, Mapping) else 0
+        if written is None or hour is None or hour > written:
+            five, hour = None, None
+        else:
+            five = written - hour
+        found = cls(
+            input_tokens=_tokens(said, "input_tokens"),
+            output_tokens=_tokens(said, "output_tokens", absent=None),
+            cache_read_tokens=_tokens(said, "cache_read_input_tokens"),
+            cache_write_5m_tokens=five,
             cache_write_1h_tokens=hour,
         )
+        return replace(UNKNOWN, output_tokens=found.output_tokens or None) if found.prompt_tokens == 0 else found
+
+    @property
+    def prompt_tokens(self) -> int | None:
+        """All tokens that went in; None when a count is not known."""
+        return _whole(self.input_tokens, self.cache_read_tokens, self.cache_write_5m_tokens, self.cache_write_1h_tokens)
 
     @property
     def total_tokens(self) -> int:
-        """All tokens that went in or came out."""
-        return (
-            self.input_tokens + self.output_tokens + self.cache_read_tokens
-            + self.cache_write_5m_tokens + self.cache_write_1h_tokens
-        )  # fmt: skip
+        """All tokens that went in or came out, as far as they are known."""
+        return sum(count or 0 for count in vars(self).values())
+
+
+UNKNOWN = Usage(None, None, None, None, None)
+"""Of a request that was served, and of which nothing usable was said."""
+
+
+def _tokens(said: Mapping[str, Any], name: str, *, absent: int | None = 0) -> int | None:
+    """A count of tokens; None for what cannot be one."""
+    count = said.get(name)
+    if count is None:
+        return absent
+    fits = isinstance(count, int) and not isinstance(count, bool) and 0 <= count <= MOST_TOKENS
+    return count if fits else None
+
+
+def _whole(*counts: int | None) -> int | None:
+    known = [count for count in counts if count is not None]
+    return sum(known) if len(known) == len(counts) else None
 
 
 class Price(BaseModel):
@@ -80,12 +116,15 @@ class Price(BaseModel):
     source: Annotated[str, Field(min_length=1)]
     checked_on: date
 
-    def of(self, usage: Usage) -> float:
-        """US dollars for one request."""
-        return (
-            self.input * usage.input_tokens + self.output * usage.output_tokens + self.cache_read * usage.cache_read_tokens
-            + self.cache_write_5m * usage.cache_write_5m_tokens + self.cache_write_1h * usage.cache_write_1h_tokens
-        ) / 1e6  # fmt: skip
+    def of(self, usage: Usage) -> float | None:
+        """US dollars for one request; None when a count that costs something is not known."""
+        parts = (
+            (self.input, usage.input_tokens), (self.output, usage.output_tokens), (self.cache_read, usage.cache_read_tokens),
+            (self.cache_write_5m, usage.cache_write_5m_tokens), (self.cache_write_1h, usage.cache_write_1h_tokens),
+        )  # fmt: skip
+        if any(rate and count is None for rate, count in parts):
+            return None
+        return sum(rate * (count or 0) for rate, count in parts) / 1e6
 
 
 Prices = Mapping[str, Price]
@@ -129,15 +168,8 @@ def _unusable(path: str, why: str) -> ValueError:
     )
 
 
-def known_sum(costs: Iterable[float | None]) -> float | None:
-    """The sum in US dollars, the same in whatever order they come; None when one of the costs is not known."""
-    listed = list(costs)
-    known = [cost for cost in listed if cost is not None]
-    return math.fsum(known) if len(known) == len(listed) else None
-
-
 def price_usd(model: str, usage: Usage, own: Prices | None = None) -> float | None:
-    """US dollars for one request, or None when the model's price is not known.
+    """US dollars for one request, or None when the model's price or a count of its tokens is not known.
 
     A price in ``own`` (else in the table that CAMPAIGN_LAB_PRICES names) counts before the list price. It never raises: a
     table that went bad while a turn runs makes the price unknown, and stops no booking.
@@ -153,15 +185,17 @@ def _list_price_usd(model: str, usage: Usage) -> float | None:
     from genai_prices import Usage as PricedUsage  # costs 230 ms, so only where something is priced
     from genai_prices import calc_price
 
-    written = usage.cache_write_5m_tokens + usage.cache_write_1h_tokens
+    prompt, output, hour = usage.prompt_tokens, usage.output_tokens, usage.cache_write_1h_tokens or 0
+    if prompt is None or output is None:
+        return None
     try:
         price = calc_price(
             PricedUsage(
-                input_tokens=usage.input_tokens + usage.cache_read_tokens + written,
-                output_tokens=usage.output_tokens,
-                cache_read_tokens=usage.cache_read_tokens,
-                cache_write_tokens=written,
-                cache_write_1h_tokens=usage.cache_write_1h_tokens,
+                input_tokens=prompt,
+                output_tokens=output,
+                cache_read_tokens=usage.cache_read_tokens or 0,
+                cache_write_tokens=(usage.cache_write_5m_tokens or 0) + hour,
+                cache_write_1h_tokens=hour,
             ),
             model_ref=model,
             provider_id="anthropic",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 from claude_agent_sdk import McpSdkServerConfig, ToolAnnotations, create_sdk_mcp_server, tool
@@ -34,8 +35,11 @@ SAVE_SCHEMA = {
 }
 
 
-def tool_server(reader: PageReader, intake: Intake) -> McpSdkServerConfig:
-    """The in-process MCP server for one turn. Names, texts and schemas are the same for every turn."""
+def tool_server(reader: PageReader, intake: Intake, clean: Callable[[Any], Any]) -> McpSdkServerConfig:
+    """The in-process MCP server for one turn. Names, texts and schemas are the same for every turn.
+
+    ``clean`` takes out of what a model hands in what must not be kept.
+    """
 
     # readOnlyHint lets one agent fetch several pages at once; without maxResultSizeChars a long page becomes a file stub.
     @tool(
@@ -45,12 +49,12 @@ def tool_server(reader: PageReader, intake: Intake) -> McpSdkServerConfig:
         annotations=ToolAnnotations(readOnlyHint=True, maxResultSizeChars=200_000),
     )
     async def fetch_page(arguments: dict[str, Any]) -> dict[str, Any]:
-        return _text(await reader.read(str(arguments.get("url", ""))))
+        return _text(await reader.read(str(clean(arguments.get("url", "")))))
 
     @tool("save_records", "Hand in the results of this phase. Answers with what to mend.", SAVE_SCHEMA)
     async def save_records(arguments: dict[str, Any]) -> dict[str, Any]:
-        records, missing = listed(arguments.get("records")), listed(arguments.get("missing"))
-        answer = intake.hand_in(str(arguments.get("kind", "")), records, missing)
+        records, missing = (clean(listed(arguments.get(name))) for name in ("records", "missing"))
+        answer = intake.hand_in(clean(str(arguments.get("kind", ""))), records, missing)
         return _text(json.dumps(answer, ensure_ascii=False))
 
     return create_sdk_mcp_server(SERVER, "1", [fetch_page, save_records])

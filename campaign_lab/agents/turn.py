@@ -18,9 +18,9 @@ import claude_agent_sdk as sdk
 
 from campaign_lab.agents import events
 from campaign_lab.agents.complete import HandIn, lacking
-from campaign_lab.agents.endpoints import without_key
+from campaign_lab.agents.endpoints import cleaned, without_key
 from campaign_lab.agents.intake import Intake
-from campaign_lab.agents.ledger import Ledger
+from campaign_lab.agents.ledger import Ledger, Request, cost_of
 from campaign_lab.agents.phases import FETCH_PAGE, SAVE_RECORDS, TOOLS, Phase, all_agents, system_prompt
 from campaign_lab.agents.reader import PageReader
 from campaign_lab.agents.tools import SERVER, listed, tool_server
@@ -33,6 +33,9 @@ from campaign_lab.store.transcripts import TurnTranscripts
 
 TOO_LONG = ("prompt_too_long", "blocking_limit")
 """The CLI's reasons for a conversation that does not fit: the service said so, or the CLI did not even send it."""
+
+AGENT_FIELDS = frozenset({"description", "prompt", "subagent_type"})
+"""What the main agent decides when it calls an agent. Its model, and where it works, are ours."""
 
 INTERRUPT_S = 1.0
 """How long the CLI may take to stop before its process is ended, in seconds."""
@@ -73,7 +76,8 @@ class Attempt:
     answer: str = ""
     failed_agents: list[str] = field(default_factory=list)
     started_agents: dict[str, str] = field(default_factory=dict)
-    over_budget: bool = False
+    stop: tuple[str, str] | None = None
+    """Cause and reason for which the turn must not go on."""
     in_vain: list[HandIn] = field(default_factory=list)
     _told: dict[str, str] = field(default_factory=dict)
     _fetches: dict[str, str] = field(default_factory=dict)
@@ -84,8 +88,26 @@ class Attempt:
         for request in self.ledger.read(subpath, entries):
             call = self.ledger.calls.get(subpath, "")
             self.on_event(events.TokensBooked(call, request.usage.total_tokens, request.cost_usd))
-        spent, budget = self.ledger.cost_usd, self.plan.budget_usd
-        self.over_budget = budget is not None and spent is not None and spent > budget
+        self.stop = self.stop or self._why_not_on()
+
+    def _why_not_on(self) -> tuple[str, str] | None:
+        """Cause and reason to stop: what is paid would go over its budget, or is not what was ordered."""
+        cost, budget = self.ledger.cost, self.plan.budget_usd
+        if budget is not None and cost.usd > budget:
+            return "budget", f"the budget of ${budget:.4f} for this turn is used up"
+        if budget is not None and cost.unpriced:
+            return (
+                "budget",
+                f"the budget of ${budget:.4f} for this turn cannot be held: a response came without a price",
+            )
+        own = {agent.name: agent.model for agent in all_agents(self.plan.phase) if agent.model != "inherit"}
+        strangers = self.ledger.strangers(self.plan.model, own)
+        return ("agent", f"an agent was given another model: {'; '.join(strangers)}") if strangers else None
+
+    def requests(self, *, stopped: bool) -> list[Request]:
+        """What is to be booked for it; ``stopped`` when it did not come to its own end."""
+        model = self.plan.model
+        return [*self.ledger.requests(), *self.ledger.unlisted(model), *self.ledger.cut(model, stopped=stopped)]
 
     def see(self, message: object) -> None:
         """Takes in one message of the SDK. Raises TurnFailed when the turn cannot end well any more."""
@@ -112,7 +134,7 @@ class Attempt:
         read = self._fetches and cause not in ("site", "store")
         kept = "Pages that were read are kept and will not be fetched again." if read else ""
         told = one_line(without_key(reason, self.plan.endpoint_env)).rstrip(".")
-        return TurnFailed(self.plan.phase.name, cause, told, kept, self.ledger.cost_usd)
+        return TurnFailed(self.plan.phase.name, cause, told, kept, cost_of(self.requests(stopped=True)))
 
     def _agent_ended(self, message: sdk.TaskNotificationMessage) -> None:
         call = message.tool_use_id or ""
@@ -136,7 +158,8 @@ class Attempt:
                 self._told[block.id] = f"{block.input.get('description', '')}\n{block.input.get('prompt', '')}"
             elif isinstance(block, sdk.TextBlock) and not call:
                 same = bool(self._last_message) and message.message_id == self._last_message
-                self.answer = f"{self.answer}\n{block.text}".strip() if same else block.text
+                said = cleaned(block.text, self.plan.endpoint_env)
+                self.answer = f"{self.answer}\n{said}".strip() if same else said
         if not call:
             self._last_message = message.message_id or ""
 
@@ -160,8 +183,9 @@ class Attempt:
         self.on_event(events.Retrying(attempt, most, wait_s, reason))
 
     def _result(self, message: sdk.ResultMessage) -> None:
-        if self.over_budget:
-            raise self.failure("budget", f"the budget of ${self.plan.budget_usd:.4f} for this turn is used up")
+        self.ledger.reported = message.model_usage or {}
+        if self.stop:
+            raise self.failure(*self.stop)
         if message.terminal_reason in TOO_LONG:
             advice = "fork from an earlier checkpoint, or ask for less in one turn"
             raise self.failure("api", f"the conversation is too long for the model; {advice}")
@@ -179,13 +203,14 @@ async def run_attempt(engine: Store, attempt: Attempt, reader: PageReader, intak
     plan = attempt.plan
     attempt.on_event(events.TurnStarted(plan.phase.name, tuple(agent.name for agent in plan.phase.agents)))
     await _open(attempt, reader)
+    clean = partial(cleaned, env=plan.endpoint_env)
     store = TurnTranscripts(
         engine, plan.attempt_id, plan.ancestors, attempt.entries_stored,
         clean=partial(without_key, env=plan.endpoint_env),
     )  # fmt: skip
     with workplace(plan.attempt_id) as (folder, folders):
         client = sdk.ClaudeSDKClient(
-            _options(plan, store, tool_server(reader, intake), folder=str(folder), folders=folders)
+            _options(plan, store, tool_server(reader, intake, clean), folder=str(folder), folders=folders)
         )
         listens = False
         try:
@@ -247,14 +272,16 @@ async def _listen(client: sdk.ClaudeSDKClient, attempt: Attempt) -> None:
     interrupted = False
     async for message in client.receive_response():
         attempt.see(message)
-        if attempt.over_budget and not interrupted:
+        if attempt.stop and not interrupted:
             interrupted = True
             await client.interrupt()
 
 
 def _check(attempt: Attempt, intake: Intake, reader: PageReader) -> None:
-    """What success does not mean: that pages were read and kept, every agent worked, and every record came."""
+    """What success does not mean: that pages were read and kept, every agent worked as ordered, and every record came."""
     plan = attempt.plan
+    if attempt.stop:  # told by the last entries only
+        raise attempt.failure(*attempt.stop)
     if reader.trouble is not None:
         raise _not_kept(attempt, reader.trouble)
     if plan.reads_the_brand and reader.why_site_unread() and not intake.stands(BrandProfile.kind):
@@ -289,6 +316,16 @@ async def _stop(client: sdk.ClaudeSDKClient, listens: bool) -> None:
         await client.disconnect()
 
 
+async def _as_ordered(given: Any, _call: str | None, _context: Any) -> Any:
+    """Takes out of a call of an agent what a model does not decide: it could run the agent with another model."""
+    asked = given["tool_input"]
+    if AGENT_FIELDS.issuperset(asked):
+        return {}
+    kept = {name: value for name, value in asked.items() if name in AGENT_FIELDS}
+    output = {"hookEventName": given["hook_event_name"], "permissionDecision": "allow", "updatedInput": kept}
+    return {"hookSpecificOutput": output}
+
+
 def _options(
     plan: Plan, store: TurnTranscripts, server: sdk.McpSdkServerConfig, *, folder: str, folders: Mapping[str, str]
 ) -> sdk.ClaudeAgentOptions:
@@ -309,6 +346,7 @@ def _options(
         strict_mcp_config=True,
         mcp_servers={SERVER: server},
         agents=agents,
+        hooks={"PreToolUse": [sdk.HookMatcher(matcher="Agent", hooks=[_as_ordered], on_failure="block")]},
         system_prompt=system_prompt(),
         thinking={"type": "disabled"},
         verbatim_prompts=True,

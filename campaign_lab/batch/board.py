@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from math import fsum
 from socket import gethostname
 
 from campaign_lab.agents.events import DeadTurnBooked
@@ -19,7 +18,7 @@ from campaign_lab.batch.events import (
     Waiting,
 )
 from campaign_lab.batch.rows import Row
-from campaign_lab.show import Sum, usd
+from campaign_lab.money import NOTHING, Sum
 from campaign_lab.show.text import counted
 
 HERE = gethostname()
@@ -124,8 +123,8 @@ def clock_words(elapsed_s: float) -> str:
 def row_words(row: Row) -> str:
     """How a run ended, in words and without its name: what came out of it and what was paid, or why it stopped."""
     if row.state == "finished":
-        replayed = f", {usd(row.replayed_usd)} replayed" if row.replayed_usd else ""
-        return f"finished, {counted(row.records, 'record')}, {usd(row.cost_usd)} paid{replayed}"
+        replayed = f", {row.replayed} replayed" if row.replayed != NOTHING else ""
+        return f"finished, {counted(row.records, 'record')}, {row.paid} paid{replayed}"
     where = f" in cell {row.cell}" if row.cell else ""
     tries = f" after {row.attempts} tries" if row.attempts > 1 else ""
     why = f": {row.error}" if row.error and row.state != "cancelled" else ""
@@ -138,8 +137,8 @@ class BatchTotals:
 
     states: Mapping[str, int]
     paid: Sum
-    cut_usd: float
-    replayed_usd: float
+    cut: Sum
+    replayed: Sum
 
     def words(self) -> str:
         """Such as "11 finished, 1 failed"."""
@@ -149,6 +148,11 @@ class BatchTotals:
 def totals(rows: Iterable[Row]) -> BatchTotals:
     """The sums over the rows."""
     several = list(rows)
-    paid = sum((Sum().plus(row.cost_usd) for row in several), Sum())
-    cut = fsum(row.cut_usd for row in several)
-    return BatchTotals(Counter(row.state for row in several), paid, cut, fsum(row.replayed_usd for row in several))
+    paid, cut, replayed = (
+        (sum(each, NOTHING) for each in zip(*map(_sums, several), strict=True)) if several else [NOTHING] * 3
+    )
+    return BatchTotals(Counter(row.state for row in several), paid, cut, replayed)
+
+
+def _sums(row: Row) -> tuple[Sum, Sum, Sum]:
+    return row.paid, row.cut, row.replayed

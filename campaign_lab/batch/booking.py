@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import math
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -16,6 +15,7 @@ from campaign_lab.batch.plan import Job
 from campaign_lab.batch.rows import Row, RunState
 from campaign_lab.batch.work import USED_UP, Outcome
 from campaign_lab.errors import LabError
+from campaign_lab.money import NOTHING, Sum
 from campaign_lab.sessions.batches import RunCost, batch_costs
 from campaign_lab.sessions.context import Context
 from campaign_lab.sessions.recovery import recover
@@ -63,7 +63,9 @@ class Booking:
         row = self._row_of(job)
         begun = event.run in self._begun
         if job.status == "changed" and not begun:  # what it made of other inputs is no result of these
-            row = replace(row, notebook="", sessions=(), tips={}, records=0, replayed_usd=0.0)
+            row = replace(
+                row, notebook="", sessions=(), tips={}, records=0, replayed_usd=0.0, replayed_unpriced_requests=0
+            )
         self._begun.add(event.run)
         self._keep(
             replace(
@@ -162,8 +164,11 @@ def _read(con: Con, batch: str) -> Ledger:
 def _costs(ledger: Ledger | None, run: str) -> dict[str, Any]:
     if ledger is None:
         return {}
-    cost = ledger.costs.get(run)
-    return {"cost_usd": cost.paid_usd if cost else 0.0, "cut_usd": cost.cut_usd if cost else 0.0}
+    cost = ledger.costs.get(run) or RunCost()
+    return {
+        "cost_usd": cost.paid.known, "unpriced_requests": cost.paid.unpriced,
+        "cut_usd": cost.cut.known, "cut_unpriced_requests": cost.cut.unpriced,
+    }  # fmt: skip
 
 
 def _state(outcome: Outcome) -> RunState:
@@ -176,16 +181,17 @@ def with_journal(row: Row, journal: tuple[dict[str, Any], ...], ledger: Ledger |
     turns = {str(line["turn"]): line for line in journal if line.get("turn")}
     own = ledger.made.get(row.run, frozenset()) if ledger else frozenset()
     tips = {str(line["session"]): turn for turn, line in turns.items()}
+    free = [line for turn, line in turns.items() if line.get("replayed") and turn not in own]
+    replayed = sum(
+        (Sum.stored(line.get("cost_usd"), int(line.get("unpriced_requests") or 0)) for line in free), NOTHING
+    )
     errors = [str(line["error"]) for line in journal if line.get("error")]
     return replace(
         row,
         sessions=tuple(dict.fromkeys(str(line["session"]) for line in journal if line.get("session"))),
         tips=tips,
         records=sum(int(line.get("records") or 0) for line in turns.values()),
-        replayed_usd=math.fsum(
-            float(line.get("cost_usd") or 0.0)
-            for turn, line in turns.items()
-            if line.get("replayed") and turn not in own
-        ),
+        replayed_usd=replayed.known,
+        replayed_unpriced_requests=replayed.unpriced,
         error=row.error or (errors[-1].splitlines()[0] if errors and errors[-1] else ""),
     )

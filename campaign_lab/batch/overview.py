@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from urllib.parse import quote
 
 from campaign_lab.batch.campaigns import (
@@ -19,7 +19,7 @@ from campaign_lab.batch.campaigns import (
 )
 from campaign_lab.batch.rows import SIGNS, Row
 from campaign_lab.batch.summary import Made
-from campaign_lab.show import Sum, usd
+from campaign_lab.money import NOTHING, Sum
 from campaign_lab.show.frame import bullets, warning
 from campaign_lab.show.text import apart, counted, text
 
@@ -82,13 +82,13 @@ def _facts(made: Sequence[Made]) -> str:
     brands = {(each.row.brief, each.row.campaign) for each in made}
     tiles = [
         (count, counted(len(made), "run")),
-        (str(_paid(made)), "paid"),
-        (usd(sum(each.row.replayed_usd for each in made)), "replayed, not paid again"),
+        (str(_sum(each.row.paid for each in made)), "paid"),
+        (str(_sum(each.row.replayed for each in made)), "replayed, not paid again"),
         (f"{texts:,}", f"texts for {counted(len(brands), 'campaign')}"),
         (claims_that_stand(made) or "none", "claims stand on their pages"),
     ]
-    if cut := sum(each.row.cut_usd for each in made):
-        tiles.append((usd(cut), "paid for attempts that were cut"))
+    if (cut := _sum(each.row.cut for each in made)) != NOTHING:
+        tiles.append((str(cut), "paid for attempts that were cut"))
     return f'<div class="facts">{"".join(f"<div><b>{text(big)}</b>{text(small)}</div>" for big, small in tiles)}</div>'
 
 
@@ -134,11 +134,11 @@ def _line(each: Made, anchor: str, several: bool, width: int) -> str:
 
 def _figures(made: Sequence[Made]) -> str:
     """The cells of numbers, of one run or of several together."""
+    cut, replayed = _sum(each.row.cut for each in made), _sum(each.row.replayed for each in made)
     minutes = [each.row.duration_s / 60 for each in made if each.row.duration_s is not None]
     cells = (
-        str(_paid(made)),
-        usd(cut) if (cut := sum(each.row.cut_usd for each in made)) else NONE,
-        usd(replayed) if (replayed := sum(each.row.replayed_usd for each in made)) else NONE,
+        str(_sum(each.row.paid for each in made)),
+        *(NONE if each == NOTHING else str(each) for each in (cut, replayed)),
         f"{sum(minutes):.1f}" if minutes else "",
         f"{sum(each.row.records for each in made):,}",
         f"{sum(len(each.variants) for each in made):,}",
@@ -157,8 +157,5 @@ def _notebook(row: Row) -> str:
     return f'<a href="{quote(row.notebook, safe="")}">{apart(shortened(row.notebook, NAME))}</a>'
 
 
-def _paid(made: Sequence[Made]) -> Sum:
-    total = Sum()
-    for each in made:
-        total = total.plus(each.row.cost_usd)
-    return total
+def _sum(sums: Iterable[Sum]) -> Sum:
+    return sum(sums, NOTHING)

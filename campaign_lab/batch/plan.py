@@ -10,9 +10,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
-from campaign_lab.agents.prices import known_sum
 from campaign_lab.batch import machine
 from campaign_lab.batch.briefs import Briefs, BriefSource, read_briefs
 from campaign_lab.batch.estimate import estimated
@@ -21,16 +20,14 @@ from campaign_lab.batch.inputs import changes, inputs_of
 from campaign_lab.batch.naming import capped, distinct, slug
 from campaign_lab.batch.rows import Row, run_name
 from campaign_lab.batch.template import BRIEF_PARAMETER, Template, read_template
-from campaign_lab.errors import BudgetExceeded, NotFoundError
+from campaign_lab.errors import NotFoundError
+from campaign_lab.money import NOTHING, Sum
 from campaign_lab.sessions.batches import RunCost, batch_costs
-from campaign_lab.sessions.budgets import midnight_of, spent_by
+from campaign_lab.sessions.budgets import hold, of_user
 from campaign_lab.sessions.context import Context
 from campaign_lab.show import framed, usd
 from campaign_lab.show.tables import table
 from campaign_lab.show.text import counted, text
-
-if TYPE_CHECKING:
-    from campaign_lab.store.connection import Con
 
 JobStatus = Literal["new", "kept", "again", "changed", "refused"]
 """``kept``: finished, and nothing it stands on has changed. ``again``: it did not finish. ``changed``: its inputs have changed,
@@ -85,7 +82,7 @@ class Job:
 class BatchPlan:
     """What the batch is going to do. ``estimate_usd`` is for the runs to do, None when a price is unknown.
 
-    ``basis`` says in words what the estimate stands on; ``spent_usd`` is what earlier starts of this batch have paid, and
+    ``basis`` says in words what the estimate stands on; ``spent`` is what earlier starts of this batch have paid, and
     ``limit_usd`` what all of it may cost: the batch's budget, or what the user's own budgets leave if that is less.
     """
 
@@ -94,7 +91,7 @@ class BatchPlan:
     jobs: tuple[Job, ...]
     estimate_usd: float | None
     basis: str
-    spent_usd: float
+    spent: Sum
     workers: int
     limit_usd: float | None = None
 
@@ -125,7 +122,7 @@ class BatchPlan:
         ]
         more = f"<p>{len(rows)} of {len(self.jobs)} runs are shown.</p>" if len(self.jobs) > len(rows) else ""
         about = f"{counted(len(self.todo), 'run')} to do, about {usd(self.estimate_usd)} ({self.basis})"
-        sums = f"{about if self.todo else 'Nothing is left to run'}; {usd(self.spent_usd)} spent so far."
+        sums = f"{about if self.todo else 'Nothing is left to run'}; {self.spent} spent so far."
         return framed(f"{table(('Run', 'Plan', 'Why', 'About US$'), rows, right=(3,))}{more}<p>{text(sums)}</p>")
 
 
@@ -159,7 +156,7 @@ def planned(context: Context, template: Template, jobs: Sequence[Job], options: 
     judged = [replace(job, estimate_usd=usd) for job, usd in zip(judged, estimates, strict=True)]
     todo = sum(job.todo for job in judged)
     plan = BatchPlan(
-        options, template, tuple(judged), known_sum(estimates), basis, _spent(costs),
+        options, template, tuple(judged), Sum.of(estimates).whole, basis, _spent(costs),
         workers=min(options.workers or todo, max(1, todo)) or 1 if options.scheduler else machine.workers(todo, options.workers),
     )  # fmt: skip
     return replace(plan, limit_usd=_limit(context, plan))
@@ -224,26 +221,16 @@ def _judged(job: Job, row: Row | None, folder: Path) -> Job:
     )
 
 
-def _spent(costs: Mapping[str, RunCost]) -> float:
+def _spent(costs: Mapping[str, RunCost]) -> Sum:
     """What is known to be paid, for finished turns and for those that failed."""
-    return sum((cost.paid_usd or 0.0) + cost.cut_usd for cost in costs.values())
+    return sum((cost.spent for cost in costs.values()), NOTHING)
 
 
 def _limit(context: Context, plan: BatchPlan) -> float | None:
     """What the whole batch may cost, None for no limit. Raises BudgetExceeded when its estimate does not fit."""
 
-    def spent(con: Con) -> tuple[float, float]:
-        day = spent_by(con, context.user, since=midnight_of(context.now()))
-        return spent_by(con, context.user), day
-
-    of_user, of_day = context.engine.call(spent)
-    scopes = [
-        ("batch", plan.options.budget_usd, plan.spent_usd),
-        ("user", context.budgets.user_usd, of_user),
-        ("day", context.budgets.day_usd, of_day),
-    ]
-    for scope, limit, used in scopes:
-        if limit is not None and plan.todo and (plan.estimate_usd is None or used + plan.estimate_usd > limit):
-            raise BudgetExceeded(scope, limit, used, plan.estimate_usd)
-    left = [limit - used for _, limit, used in scopes if limit is not None]
-    return plan.spent_usd + min(left) if left else None
+    scopes = context.engine.call(lambda con: of_user(con, context.budgets, context.user, context.now()))
+    left = hold(
+        [("batch", plan.options.budget_usd, plan.spent), *scopes], plan.estimate_usd if plan.todo else -math.inf
+    )
+    return None if left is None else plan.spent.usd + left

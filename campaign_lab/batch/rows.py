@@ -10,6 +10,7 @@ from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Literal, Self, get_args
 
 from campaign_lab.compare import Column, frame
+from campaign_lab.money import Sum
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -27,10 +28,11 @@ class Row:
     """What a run is and how it stands. ``run`` is its id, unique in its batch and safe as a file name. Sums are US dollars.
 
     ``parameters`` are those that the batch set, without the brief. ``cost_usd`` is what its finished attempts were paid, over
-    all starts of the batch, None when a price is unknown; ``cut_usd`` what failed and cut ones were; ``replayed_usd`` what
-    replayed turns once cost. ``attempts`` counts the tries, ``notebook`` is a file name in the batch's folder. ``error`` is one
-    line, and ``cell`` where it happened. ``sessions`` are ids, ``tips`` the turn at which it left each: another run may have gone
-    on from there. ``changed`` says why it ran again. ``inputs`` are digests of all that it stands on.
+    all starts of the batch, as far as it is known, None when nothing is; ``cut_usd`` what failed and cut ones were;
+    ``replayed_usd`` what replayed turns once cost. Beside each stands how many of its requests have no price. ``attempts``
+    counts the tries, ``notebook`` is a file name in the batch's folder. ``error`` is one line, and ``cell`` where it happened.
+    ``sessions`` are ids, ``tips`` the turn at which it left each: another run may have gone on from there. ``changed`` says
+    why it ran again. ``inputs`` are digests of all that it stands on.
     """
 
     run: str
@@ -39,8 +41,8 @@ class Row:
     parameters: Mapping[str, Any] = field(default_factory=dict)
     state: RunState = "waiting"
     cost_usd: float | None = 0.0
-    cut_usd: float = 0.0
-    replayed_usd: float = 0.0
+    cut_usd: float | None = 0.0
+    replayed_usd: float | None = 0.0
     duration_s: float | None = None
     records: int = 0
     attempts: int = 0
@@ -53,11 +55,29 @@ class Row:
     started_at: datetime | None = None
     ended_at: datetime | None = None
     inputs: Mapping[str, str] = field(default_factory=dict)
+    unpriced_requests: int = 0
+    cut_unpriced_requests: int = 0
+    replayed_unpriced_requests: int = 0
 
     @property
     def name(self) -> str:
         """The run as people know it: its brief, and what sets it apart from other runs of that brief."""
         return run_name(self.brief, self.parameters)
+
+    @property
+    def paid(self) -> Sum:
+        """What its finished attempts were paid."""
+        return Sum.stored(self.cost_usd, self.unpriced_requests)
+
+    @property
+    def cut(self) -> Sum:
+        """What attempts that failed or were cut were paid."""
+        return Sum.stored(self.cut_usd, self.cut_unpriced_requests)
+
+    @property
+    def replayed(self) -> Sum:
+        """What replayed turns once cost."""
+        return Sum.stored(self.replayed_usd, self.replayed_unpriced_requests)
 
     def to_json(self) -> str:
         """The row as it is stored."""
@@ -84,6 +104,9 @@ def _stored(value: Any) -> Any:
     return value.astimezone(UTC).isoformat() if isinstance(value, datetime) else list(value)
 
 
+UNPRICED = ("unpriced_requests", "cut_unpriced_requests", "replayed_unpriced_requests")
+"""Beside what a row paid, cut and replayed: how many of those requests have no price."""
+
 BATCH_COLUMNS: tuple[Column, ...] = (
     *(Column(name, "str", itemgetter(name)) for name in ("run", "brief", "campaign")),
     Column("parameters", "str", lambda row: run_name("", row["parameters"]).removeprefix(", ")),
@@ -91,6 +114,7 @@ BATCH_COLUMNS: tuple[Column, ...] = (
     *(Column(name, "float64", itemgetter(name)) for name in ("cost_usd", "cut_usd", "replayed_usd", "duration_s")),
     *(Column(name, "int64", itemgetter(name)) for name in ("records", "attempts")),
     *(Column(name, "str", itemgetter(name)) for name in ("notebook", "error", "cell", "changed")),
+    *(Column(name, "int64", itemgetter(name)) for name in UNPRICED),
 )
 """One row a run; see ``Row``. ``parameters`` in words, ``duration_s`` NaN for a run that was not begun."""
 

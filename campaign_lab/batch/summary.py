@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from campaign_lab.batch.rows import Row
+from campaign_lab.batch.rows import UNPRICED, Row
 from campaign_lab.compare import COPY_COLUMNS, Column, frame
 from campaign_lab.records import Angle, BrandProfile
 from campaign_lab.sessions import access
@@ -64,7 +64,8 @@ def summary(made: Sequence[Made]) -> pd.DataFrame:
     """One row a copy variant of all runs.
 
     ``run``, ``brief`` and ``state``; each parameter as ``param_NAME``, typed where its values are of one type, else JSON; what
-    the run ``paid_usd``, ``cut_usd`` and ``replayed_usd``, the same in each of its rows; then COPY_COLUMNS.
+    the run ``paid_usd``, ``cut_usd`` and ``replayed_usd``, the same in each of its rows; then COPY_COLUMNS, and how many of
+    the run's requests have no price.
     """
     names = dict.fromkeys(name for each in made for name in each.row.parameters)
     columns = (
@@ -73,6 +74,7 @@ def summary(made: Sequence[Made]) -> pd.DataFrame:
         _of_run("cost_usd", "float64", "paid_usd"),
         *(_of_run(name, "float64") for name in ("cut_usd", "replayed_usd")),
         *COPY_COLUMNS,
+        *(_of_run(name, "int64") for name in UNPRICED),
     )
     return frame([{**variant, "of": each.row} for each in made for variant in each.variants], columns)
 

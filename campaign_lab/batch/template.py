@@ -25,6 +25,7 @@ IN_WHEEL = PACKAGE / "templates" / "campaign.ipynb"
 class Template:
     """A notebook that a batch runs. ``cells`` has each code cell's digest by its id, ``phases`` the phases that its code names.
 
+    ``reads`` has, by phase, the names that its code reads up to where it runs that phase; None where that cannot be told.
     ``model`` is the default of its parameter of that name, empty where it has none. ``folder`` is where its kernels work:
     its own, or None for the one that came with the package.
     """
@@ -36,6 +37,7 @@ class Template:
     phases: tuple[str, ...]
     folder: Path | None
     model: str = ""
+    reads: Mapping[str, frozenset[str] | None] = field(default_factory=dict, repr=False)
 
 
 def default_template() -> Path:
@@ -65,9 +67,11 @@ def read_template(path: Path) -> Template:
             f"(its parameters: {known})"
         )
     cells = {name: digest(source) for name, source in sources}
-    phases = phases_in([source for _, source in sources])
+    reads = read_before([source for _, source in sources])
     folder = None if whole == IN_WHEEL else whole.parent
-    return Template(whole.name, data, tuple(parameters), cells, phases, folder, _text(parameters.get("model", "")))
+    return Template(
+        whole.name, data, tuple(parameters), cells, tuple(reads), folder, _text(parameters.get("model", "")), reads
+    )
 
 
 def _code_cells(data: bytes) -> list[tuple[str, str]]:
@@ -98,15 +102,26 @@ def _text(code: str) -> str:
 
 def phases_in(sources: Sequence[str]) -> tuple[str, ...]:
     """The phases that code runs by name: ``….run("research")``, ``….run_all(forks, "copy")`` and ``….ask(…)``, in their order."""
-    found: list[str] = []
+    return tuple(read_before(sources))
+
+
+def read_before(sources: Sequence[str]) -> dict[str, frozenset[str] | None]:
+    """By phase that code runs, the names that it reads up to there; None where a cell before it is not Python."""
+    found: dict[str, frozenset[str] | None] = {}
+    names: frozenset[str] | None = frozenset()
     for source in sources:
         lines = ["" if line.lstrip().startswith(("%", "!", "?")) else line for line in source.splitlines()]
+        magic = source.lstrip().startswith("%%")
         try:
-            tree = ast.parse("\n".join(lines))
+            nodes = list(ast.walk(ast.parse("\n".join(lines))))
         except (SyntaxError, ValueError, RecursionError):  # not Python for Python either: it will say so itself
+            names = None
             continue
-        found += [phase for node in ast.walk(tree) if isinstance(node, ast.Call) for phase in _phases(node)]
-    return tuple(dict.fromkeys(found))
+        read = {node.id for node in nodes if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)}
+        names = None if names is None or magic else names | read
+        phases = [phase for node in nodes if isinstance(node, ast.Call) for phase in _phases(node)]
+        found |= {phase: names for phase in phases if phase not in found}
+    return found
 
 
 def _phases(call: ast.Call) -> Iterator[str]:

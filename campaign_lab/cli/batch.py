@@ -15,9 +15,10 @@ from campaign_lab.cli.asking import refusal
 from campaign_lab.cli.exits import BY_SIGNAL, FAILED, REFUSED, STOPPED
 from campaign_lab.cli.interrupts import Interrupts
 from campaign_lab.cli.pairs import matrix, settings
-from campaign_lab.cli.tables import print_rows, print_text, say
+from campaign_lab.cli.tables import cell, print_rows, print_text, say
 from campaign_lab.errors import BudgetExceeded
 from campaign_lab.lab import Lab
+from campaign_lab.money import NOTHING, Sum
 from campaign_lab.show import price_words, usd
 from campaign_lab.show.text import counted
 
@@ -86,10 +87,10 @@ def plan_lines(plan: BatchPlan) -> list[str]:
         f"{counted(len(plan.jobs), 'notebook')}: {', '.join(f'{number} {state}' for state, number in states.items())}."
     )
     if not plan.todo:
-        return [found, f"Nothing is left to run; spent so far {usd(plan.spent_usd)}, {held}."]
+        return [found, f"Nothing is left to run; spent so far {plan.spent}, {held}."]
     return [
         found,
-        f"To run: {len(plan.todo)}, {about} ({plan.basis}); spent so far {usd(plan.spent_usd)}, {held}.",
+        f"To run: {len(plan.todo)}, {about} ({plan.basis}); spent so far {plan.spent}, {held}.",
         f"At once: {plan.workers} ({_why_so_many(plan.options)}).",
     ]
 
@@ -151,7 +152,7 @@ def _print_report(plan: BatchPlan, rows: Sequence[Row], *, unpaid: bool) -> None
         if row.error:
             print_text(f"{row.name}: {f'in cell {row.cell}: ' if row.cell else ''}{row.error}")
     listed = " (list prices; rehearsal, so no money moved)" if unpaid else ""
-    print_text(f"{sums.words()}: paid {sums.paid}, cut {usd(sums.cut_usd)}, replayed {usd(sums.replayed_usd)}{listed}.")
+    print_text(f"{sums.words()}: paid {sums.paid}, cut {sums.cut}, replayed {sums.replayed}{listed}.")
     for path in _files(plan):
         print_text(str(path))
 
@@ -175,9 +176,13 @@ def _exit_code(plan: BatchPlan, rows: Sequence[Row]) -> int:
 def _as_line(row: Row) -> dict[str, Any]:
     took = "" if row.duration_s is None else f"{row.duration_s:.0f} s"
     return {
-        "notebook": row.name, "state": row.state, "paid_usd": row.cost_usd, "cut_usd": row.cut_usd or None,
-        "replayed_usd": row.replayed_usd or None, "records": row.records, "tries": row.attempts, "took": took,
+        "notebook": row.name, "state": row.state, "paid_usd": cell(row.paid), "cut_usd": _unless_none(row.cut),
+        "replayed_usd": _unless_none(row.replayed), "records": row.records, "tries": row.attempts, "took": took,
     }  # fmt: skip
+
+
+def _unless_none(cost: Sum) -> float | str | None:
+    return None if cost == NOTHING else cell(cost)
 
 
 def _as_json(rows: Sequence[Row], files: Sequence[Path]) -> dict[str, Any]:
@@ -188,8 +193,11 @@ def _as_json(rows: Sequence[Row], files: Sequence[Path]) -> dict[str, Any]:
     return {
         "rows": [json.loads(row.to_json()) for row in rows],
         "states": dict(sums.states),
-        "paid_usd": None if sums.paid.unknown else sums.paid.usd,
-        "cut_usd": sums.cut_usd,
-        "replayed_usd": sums.replayed_usd,
+        "paid_usd": sums.paid.known,
+        "cut_usd": sums.cut.known,
+        "replayed_usd": sums.replayed.known,
+        "unpriced_requests": sums.paid.unpriced,
+        "cut_unpriced_requests": sums.cut.unpriced,
+        "replayed_unpriced_requests": sums.replayed.unpriced,
         "files": [str(path) for path in files],
     }

@@ -14,8 +14,8 @@ from campaign_lab.agents.events import AgentLine, Board, DeadTurnBooked, Event, 
 from campaign_lab.cli.live import LiveLines
 from campaign_lab.cli.tables import console as results_console
 from campaign_lab.cli.tables import plain
+from campaign_lab.money import Sum
 from campaign_lab.sessions.turns import Turn
-from campaign_lab.show import usd
 from campaign_lab.show.text import and_take
 
 SAID = ("thinking", "done", "failed")
@@ -167,12 +167,12 @@ def _receipt(console: Console, receipt: Mapping[str, Any], turns: Sequence[Turn]
             f"{line['phase']}{and_take(line['take'])}",
             line["agent"],
             *(f"{count:,}" for count in counts),
-            usd(line["cost_usd"]),
+            str(Sum.stored(line["cost_usd"], line["unpriced_requests"])),
         )
     console.print(table)
     for turn in turns:
         if turn.receipt.cache and not turn.replayed:
-            cache, carried = turn.receipt.cache, usd(turn.receipt.avoided_usd)
+            cache, carried = turn.receipt.cache, turn.receipt.avoided
             console.print(
                 plain(
                     f"{turn.phase}: carries {carried} of earlier turns; cache {cache.state}, {cache.reason}",
@@ -184,13 +184,13 @@ def _receipt(console: Console, receipt: Mapping[str, Any], turns: Sequence[Turn]
             plain(f"{receipt['cut_requests']} requests were cut; what they cost is not known.", style="yellow")
         )
     if turns and len(receipt["replayed"]) == len(turns):
-        console.print(
-            plain(f"Replayed: nothing was sent and nothing paid. It once cost {usd(receipt['cost'])}.", style="green")
-        )
+        cost = Sum.stored(receipt["cost"], receipt["unpriced_requests"])
+        console.print(plain(f"Replayed: nothing was sent and nothing paid. It once cost {cost}.", style="green"))
         if ages := [turn.pages_read_at for turn in turns if turn.pages_read_at]:
             console.print(plain(f"Its pages were read on {min(ages):%Y-%m-%d %H:%M} UTC."))
     else:
         replayed = f" ({', '.join(receipt['replayed'])} replayed for nothing)" if receipt["replayed"] else ""
-        price = f"Costs {usd(receipt['paid'])} at list price; rehearsal, so nothing was paid"
-        paid = price if receipt["rehearsal"] else f"Paid {usd(receipt['paid'])}"
+        whole = Sum.stored(receipt["paid"], receipt["paid_unpriced_requests"])
+        price = f"Costs {whole.words(' at list price')}; rehearsal, so nothing was paid"
+        paid = price if receipt["rehearsal"] else f"Paid {whole}"
         console.print(plain(f"{paid}{replayed}. A second run replays for $0."))

@@ -16,6 +16,7 @@ from campaign_lab.cli.exits import FAILED, REFUSED
 from campaign_lab.cli.tables import say
 from campaign_lab.errors import PhaseOrderError
 from campaign_lab.lab import DEFAULT_MODEL, Lab
+from campaign_lab.money import NOTHING
 from campaign_lab.records import RECORD_TYPES
 from campaign_lab.sessions.receipts import joined
 from campaign_lab.sessions.session import Session
@@ -92,8 +93,8 @@ def to_json(lab: Lab, session: Session, turns: Sequence[Turn]) -> dict[str, Any]
 def _receipt(turns: Sequence[Turn]) -> dict[str, Any]:
     """All turns as one receipt: what was paid this time, and what all of it once cost."""
     whole = joined([turn.receipt for turn in turns]).to_json()
-    paid = [turn.receipt.paid_usd for turn in turns]
-    whole["paid"] = None if None in paid else sum(cost or 0.0 for cost in paid)
+    paid = sum((turn.receipt.cost for turn in turns if turn.receipt.paid), NOTHING)
+    whole["paid"], whole["paid_unpriced_requests"] = paid.known, paid.unpriced
     whole["replayed"] = [turn.phase for turn in turns if turn.replayed]
     return whole
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import argparse
 import json
 import shlex
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from campaign_lab.cli.tables import print_rows, print_text
+from campaign_lab.cli.tables import cell, print_rows, print_text
 from campaign_lab.lab import Lab
-from campaign_lab.show import usd
+from campaign_lab.money import NOTHING, Sum
+from campaign_lab.show.text import counted
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -36,7 +37,7 @@ def sessions(lab: Lab, given: argparse.Namespace) -> Any:
     """``campaign-lab sessions``"""
     frame = lab.sessions()
     columns = ("session", "campaign", "owner", "purpose", "phase", "turns", "cost_usd", "state", "expires_at")
-    return _shown(given, "sessions", frame, columns=columns)
+    return _shown(given, "sessions", frame, columns=columns, cost=_sum)
 
 
 def fork(lab: Lab, given: argparse.Namespace) -> Any:
@@ -69,8 +70,8 @@ def show(lab: Lab, given: argparse.Namespace) -> Any:
         {
             "phase": turn.phase,
             "records": len(turn.kept),
-            "cost": usd(turn.receipt.cost_usd),
-            "carried": usd(turn.receipt.avoided_usd),
+            "cost": str(turn.receipt.cost),
+            "carried": str(turn.receipt.avoided),
             "cache": turn.receipt.cache.state if turn.receipt.cache else "first turn",
             "why": turn.receipt.cache.reason if turn.receipt.cache else "",
         }
@@ -108,7 +109,10 @@ def costs(lab: Lab, given: argparse.Namespace) -> Any:
     frame = lab.costs(by=given.by)
     result = _shown(given, f"costs by {given.by}", frame, columns=tuple(frame.columns))
     if not given.json:
-        print_text(f"Sum: {usd(float(frame['cost_usd'].sum()))} at list price.")
+        whole = sum((_sum(row) for row in result), NOTHING)
+        cut = sum(row["cut_requests"] for row in result)
+        lost = f" {counted(cut, 'request')} cut; what that cost is not known." if cut else ""
+        print_text(f"Sum: {whole.words(' at list price')}.{lost}")
     return result
 
 
@@ -144,9 +148,21 @@ def _failed(findings: Sequence[dict[str, Any]], given: argparse.Namespace) -> in
     return 1
 
 
-def _shown(given: argparse.Namespace, title: str, frame: pd.DataFrame, *, columns: Sequence[str]) -> Any:
-    """A frame as a table, and as JSON-ready rows."""
+def _sum(row: Mapping[str, Any]) -> Sum:
+    return Sum.stored(row["cost_usd"], row["unpriced_requests"])
+
+
+def _shown(
+    given: argparse.Namespace,
+    title: str,
+    frame: pd.DataFrame,
+    *,
+    columns: Sequence[str],
+    cost: Callable[[Mapping[str, Any]], Sum] | None = None,
+) -> Any:
+    """A frame as a table, and as JSON-ready rows. ``cost``: what its one column of money says, where none counts beside it."""
     rows = json.loads(frame.to_json(orient="records", date_format="iso"))
     if not given.json:
-        print_rows(title, [{name: row[name] for name in columns} for row in rows])
+        seen = [row | ({"cost_usd": cell(cost(row))} if cost else {}) for row in rows]
+        print_rows(title, [{name: row[name] for name in columns} for row in seen])
     return rows

@@ -11,6 +11,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from campaign_lab.money import Sum
+
 PIPED_WIDTH = 150
 """Columns when the output goes to a file or another program: wide enough that no word is broken."""
 WHOLE = 16
@@ -63,6 +65,11 @@ def print_rows(title: str, rows: Sequence[Mapping[str, Any]]) -> None:
     for line in zip(*shown.values(), strict=True):
         table.add_row(*map(plain, line))
     console().print(table)
+
+
+def cell(cost: Sum) -> float | str:
+    """A sum as a value of a row: a number, or words where a part of it is not known."""
+    return str(cost) if cost.unpriced else cost.usd
 
 
 def _cell(name: str, value: Any) -> str:

@@ -69,6 +69,8 @@ COPY_COLUMNS: tuple[Column, ...] = (
     _named("rating", "Int64"),
     _named("note", "str"),
     _named("rated_by", "str"),
+    _named("own_unpriced_requests", "int64"),
+    _named("avoided_unpriced_requests", "int64"),
     _named("endpoint", "str"),
     _named("id", "str"),
 )
@@ -80,8 +82,9 @@ COPY_COLUMNS: tuple[Column, ...] = (
   ``over_limit`` names the fields that are longer than recommended.
 - ``claims`` and ``quotes``, and how many of each are supported: a quote stands on its page, a claim says no more than its quotes.
 - ``near_duplicate``: headline of the variant of the same turn that says nearly the same, "" when there is none.
-- ``cost_own_usd``: what the session's own turns cost, ``cost_avoided_usd``: what the turns of others that it stands on once
-  cost. Both are of the session, the same in each of its rows, and NaN when a price is unknown.
+- ``cost_own_usd``: what the session's own turns and its failed tries cost, ``cost_avoided_usd``: what the turns of others that
+  it stands on once cost. Both are of the session and the same in each of its rows, as far as they are known (NaN: nothing is);
+  ``own_unpriced_requests`` and ``avoided_unpriced_requests`` count the requests in them that have no price.
 - ``cache``: was the prompt still cached for the turn that made the variant: warm, partial, cold, ``first turn``; "" if unknown.
 - ``pick`` (pick, reject or ""), ``rating`` (1 to 5 or NA) and ``note`` of ``rated_by``: the user, else whoever judged last.
 - ``endpoint`` that answered; ``id`` is the record's, as ``session.rate`` takes it.
@@ -112,6 +115,7 @@ SESSION_COLUMNS: tuple[Column, ...] = (
     *(_named(name, "str") for name in ("session", "campaign", "url", "owner", "purpose", "phase")),
     _named("turns", "int64"),
     _named("cost_usd", "float64"),
+    _named("unpriced_requests", "int64"),
     _named("state", "str"),
     _named("expires_at", TIME),
     _named("made_at", TIME),
@@ -120,7 +124,8 @@ SESSION_COLUMNS: tuple[Column, ...] = (
 )
 """One row a session. ``phase`` is the newest one, and ``state`` is living, expired or pinned.
 
-``turns`` counts all turns up to its tip, carried ones too; ``cost_usd`` is what its own turns and failed attempts cost.
+``turns`` counts all turns up to its tip, carried ones too; ``cost_usd`` is what is known of what its own turns and failed
+attempts cost (NaN: nothing is), and ``unpriced_requests`` have no price.
 """
 
 TREE_COLUMNS: tuple[Column, ...] = (
@@ -128,7 +133,9 @@ TREE_COLUMNS: tuple[Column, ...] = (
     _named("checkpoint", "int64"),
     *(_named(name, "str") for name in ("phase", "purpose", "phases")),
     _named("cost_usd", "float64"),
+    _named("unpriced_requests", "int64"),
     _named("carried_usd", "float64"),
+    _named("carried_unpriced_requests", "int64"),
     _named("automatic", "bool"),
     _named("state", "str"),
     _named("expires_at", TIME),
@@ -139,7 +146,9 @@ TREE_COLUMNS: tuple[Column, ...] = (
 )
 """One row a session of a fork tree. ``checkpoint`` and ``phase`` are what it was forked at, ``phases`` its turns from the root.
 
-``carried_usd`` is what the turns before its start once cost: what the fork avoided. ``state`` is living, expired or pinned.
+``cost_usd`` is what its own turns and failed attempts cost, ``carried_usd`` what the turns before its start once cost, which
+the fork avoided: both as far as they are known (NaN: nothing is), with the requests without a price beside them.
+``state`` is living, expired or pinned.
 ``cache`` tells whether the prompt of its tip is still cached, judged by time: warm, cold, or nothing where none was.
 """
 
@@ -155,7 +164,10 @@ PAGE_COLUMNS: tuple[Column, ...] = (
 
 
 def cost_columns(by: str) -> tuple[Column, ...]:
-    """Costs by one key. Tokens are sums; requests without a price and cut ones are counted apart."""
+    """Costs by one key. Tokens and dollars are sums of what is known; requests without a price and cut ones stand beside them.
+
+    ``cost_usd`` is NaN where no price is known.
+    """
     counts = ("requests", "input_tokens", "cache_read_tokens", "cache_write_tokens", "output_tokens")
     return (
         _named(by, "str"),

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from campaign_lab.figures.money import avoided, known, own_phases, paid, rows_of, total
+from campaign_lab.figures.money import avoided, cost, own_phases, paid, rows_of
 from campaign_lab.figures.style import AVOIDED, CLEAR, INK, PAID, cut, drawn, hover, nothing, wrapped
-from campaign_lab.show import Sum
+from campaign_lab.money import NOTHING, Sum
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -42,7 +42,7 @@ class Bar:
     @property
     def amount(self) -> str:
         """The sum in words: an unknown part is said, never drawn as 0."""
-        nothing_paid = self.kind == "paid" and self.cost == Sum(0.0)
+        nothing_paid = self.kind == "paid" and self.cost == NOTHING
         return "nothing paid" if nothing_paid else str(self.cost)
 
 
@@ -69,7 +69,7 @@ def cost_waterfall(frame: pd.DataFrame) -> go.Figure:
 
 def _bars(rows: list[Fields]) -> list[Bar]:
     first, *forks = rows
-    dearest = sorted(range(len(forks)), key=lambda place: -(known(forks[place]["cost_usd"]) or 0))
+    dearest = sorted(range(len(forks)), key=lambda place: -cost(forks[place]).usd)
     own = set(dearest if len(forks) <= MOST_FORKS + 1 else dearest[:MOST_FORKS])
     rest = [row for place, row in enumerate(forks) if place not in own]
     bars = [_bar(first, 0.0)]
@@ -87,7 +87,7 @@ def _bars(rows: list[Fields]) -> list[Bar]:
 
 
 def _bar(row: Fields, start: float) -> Bar:
-    return Bar("paid", str(row["session"]), start, total([row["cost_usd"]]), ", ".join(own_phases(row)))
+    return Bar("paid", str(row["session"]), start, cost(row), ", ".join(own_phases(row)))
 
 
 def _trace(bars: list[Bar]) -> dict[str, Any]:
@@ -122,9 +122,9 @@ def _title(rows: list[Fields], bars: list[Bar]) -> str:
     spent, carried, without = (bar.cost for bar in bars[-3:])
     if len(rows) == 1:
         return f"{cut(rows[0]['session'], NAME_WIDTH)} cost {spent}; a fork would carry that without paying it again"
-    if without.unknown or not carried.usd:
+    if without.unpriced or not carried.usd:
         return f"Paid: {spent}. Avoided by forking: {carried}" + (
-            ". Some costs are not known" if without.unknown else ""
+            ". Some costs are not known" if without.unpriced else ""
         )
     return f"Forking saved {carried.usd / without.usd:.0%}: {spent} paid, instead of {without} without forks"
 

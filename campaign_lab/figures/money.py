@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from campaign_lab.show import Sum
+from campaign_lab.money import NOTHING, Sum
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -24,10 +24,14 @@ def known(value: Any) -> float | None:
     return None if value is None or math.isnan(value) else float(value)
 
 
-def total(values: Iterable[Any]) -> Sum:
-    """The sum of costs of which some may not be known."""
-    numbers = [known(value) for value in values]
-    return Sum(sum(number for number in numbers if number is not None), numbers.count(None))
+def cost(row: Row) -> Sum:
+    """What the session of the row cost."""
+    return Sum.stored(row["cost_usd"], row.get("unpriced_requests"))
+
+
+def carried(row: Row) -> Sum:
+    """What the turns before the session's start once cost."""
+    return Sum.stored(row["carried_usd"], row.get("carried_unpriced_requests"))
 
 
 def own_phases(row: Row) -> list[str]:
@@ -37,9 +41,9 @@ def own_phases(row: Row) -> list[str]:
 
 def paid(rows: Iterable[Row]) -> Sum:
     """What all sessions paid when their turns were made."""
-    return total(row["cost_usd"] for row in rows)
+    return sum((cost(row) for row in rows), NOTHING)
 
 
 def avoided(rows: Iterable[Row]) -> Sum:
     """What the forks carry and did not pay again. A fork that has run nothing yet has avoided nothing yet."""
-    return total(row["carried_usd"] for row in rows if own_phases(row))
+    return sum((carried(row) for row in rows if own_phases(row)), NOTHING)

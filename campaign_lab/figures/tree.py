@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from campaign_lab.figures.money import avoided, known, own_phases, rows_of
+from campaign_lab.figures.money import avoided, carried, cost, own_phases, rows_of
 from campaign_lab.figures.style import CLEAR, INK, PAID, cut, drawn, hover, nothing, plain, wrapped
-from campaign_lab.show import Sum, usd
+from campaign_lab.money import NOTHING
 from campaign_lab.show.text import counted
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ def fork_tree(frame: pd.DataFrame) -> go.Figure:
 def _placed(row: Row, place: int) -> Row:
     """The row with its place from the top, what it reached by itself, and its kind."""
     kind = "start" if place == 0 else "automatic" if row["automatic"] else "fork"
-    return row | {"y": place, "own": own_phases(row), "kind": kind, "cost": known(row["cost_usd"])}
+    return row | {"y": place, "own": own_phases(row), "kind": kind, "cost": cost(row)}
 
 
 def _find_parents(rows: list[Row]) -> None:
@@ -79,7 +79,7 @@ def _traces(rows: list[Row]) -> list[Row]:
         "marker": {"symbol": [_symbol(row) for row in rows], "size": 11, "color": PAID, "line": {"color": PAID, "width": 2}},
     }  # fmt: skip
     costs = {
-        "type": "bar", "orientation": "h", "x": [row["cost"] or 0 for row in rows], "y": places, "xaxis": "x2", "width": 0.6,
+        "type": "bar", "orientation": "h", "x": [row["cost"].usd for row in rows], "y": places, "xaxis": "x2", "width": 0.6,
         "marker": {"color": PAID}, "text": [_cost(row) for row in rows], "textposition": "outside", "hoverinfo": "skip",
         "cliponaxis": False,
     }  # fmt: skip
@@ -87,7 +87,7 @@ def _traces(rows: list[Row]) -> list[Row]:
 
 
 def _layout(rows: list[Row]) -> Row:
-    most = max((row["cost"] or 0 for row in rows), default=0) or 1
+    most = max((row["cost"].usd for row in rows), default=0) or 1
     return {
         "xaxis": {"domain": [0, 0.7], "range": [-0.5, _span(rows) - 0.5], "visible": False},
         "xaxis2": {
@@ -105,10 +105,10 @@ def _title(rows: list[Row]) -> str:
     if not forks:
         return f"{cut(rows[0]['session'], NAME_WIDTH)} has no forks yet"
     stand = f"{counted(forks, 'fork')} grow{'s' if forks == 1 else ''} from {cut(rows[0]['session'], NAME_WIDTH)}"
-    carried = avoided(rows)
-    if carried == Sum(0.0):
+    saved = avoided(rows)
+    if saved == NOTHING:
         return stand
-    return f"{stand}: work of {carried} was carried over, not paid again"
+    return f"{stand}: work of {saved} was carried over, not paid again"
 
 
 def _note(rows: list[Row]) -> str:
@@ -125,21 +125,18 @@ def _label(row: Row) -> str:
 
 def _hover(row: Row) -> str:
     start = "" if row["above"] is None else f"checkpoint {row['checkpoint']} ({row['phase']}) of {row['parent']}"
-    carried = known(row["carried_usd"])
     facts = {
         "Purpose": "" if row["purpose"] == row["session"] else row["purpose"],
         "Forked at": start,
         "Its own turns": ", ".join(row["own"]) or "none yet",
         "Own cost": _cost(row),
-        "Carried over, not paid again": usd(carried) if start else "",
+        "Carried over, not paid again": str(carried(row)) if start else "",
     }
     return hover(row["session"], facts)
 
 
 def _cost(row: Row) -> str:
-    if row["cost"] is None:
-        return usd(None)
-    return plain(usd(row["cost"])) if row["cost"] else "nothing paid"
+    return "nothing paid" if row["cost"] == NOTHING else plain(str(row["cost"]))
 
 
 def _symbol(row: Row) -> str:

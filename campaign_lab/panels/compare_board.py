@@ -12,7 +12,7 @@ from campaign_lab.agents.phases import ORDER
 from campaign_lab.panels.base import Panel
 from campaign_lab.panels.judgement import LINES, Judgement, Look
 from campaign_lab.panels.variants import Group, Row, cost_of, differences_html, groups, twin_html
-from campaign_lab.show import ad_html, framed, text, usd
+from campaign_lab.show import ad_html, framed, text
 from campaign_lab.show.text import apart, counted, one_line
 
 if TYPE_CHECKING:
@@ -221,7 +221,7 @@ class CompareBoard(Panel):
             for row, ad in zip(rows, ads, strict=True)
         ]
         self.cards += cards
-        head = f"<b>{apart(self._titles[place])}</b><br><small>own cost {usd(cost_of(self._rows[place]))}</small>"
+        head = f"<b>{apart(self._titles[place])}</b><br><small>own cost {cost_of(self._rows[place])}</small>"
         none = "" if rows else f"<p>{group.lack(rows)}</p>"
         title = widgets.HTML(framed(head + none), style=self._look.html, layout=self._look.inside)
         return widgets.VBox([title, *cards], layout=self._look.column)

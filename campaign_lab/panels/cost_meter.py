@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 import ipywidgets as widgets
 
-from campaign_lab.figures.money import avoided, paid, rows_of, total
+from campaign_lab.figures.money import avoided, cost, paid, rows_of
+from campaign_lab.money import NOTHING, Sum
 from campaign_lab.panels.base import Panel
 from campaign_lab.sessions.budgets import midnight_of, spent_by
-from campaign_lab.show import Sum, framed, text, usd
+from campaign_lab.show import framed, text, usd
 from campaign_lab.store import tables
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ class CostMeter(Panel):
         layout = {"flex_flow": "row wrap", "grid_gap": "0 2.5em"}
         tiles = widgets.HBox([self.paid, self.avoided, self.replayed, self.left], layout=layout)
         self.children = [tiles, self.refresh_button, self.problem]
-        self._paid = self._avoided = Sum(0.0)
+        self._paid = self._avoided = NOTHING
         self.refresh()
 
     def refresh(self) -> None:
@@ -74,17 +75,18 @@ class CostMeter(Panel):
     def _replays(self, rows: list[dict[str, Any]]) -> Sum:
         """What the turns of this tree cost that were replayed in this process, once each time."""
         ids = {row["id"] for row in rows}
-        return total(cost for session, cost in self._lab._context.replays if session in ids)
+        return sum((once for session, once in self._lab._context.replays if session in ids), NOTHING)
 
     def _budget(self, rows: list[dict[str, Any]]) -> tuple[str, str]:
         """What may still be spent under the budget that leaves least, and what each budget leaves."""
-        left = [(name, limit, limit - spent) for name, limit, spent in self._scopes(rows) if limit is not None]
+        left = [(name, limit, spent) for name, limit, spent in self._scopes(rows) if limit is not None]
         if not left:
             return NO_BUDGET, ""
-        notes = [f"{name}: {_rest(rest)} of {usd(limit)}" for name, limit, rest in left]
-        return _rest(min(rest for _, _, rest in left)), "; ".join(notes)
+        notes = [f"{name}: {_rest(limit, spent)} of {usd(limit)}" for name, limit, spent in left]
+        _, limit, spent = min(left, key=lambda scope: scope[1] - scope[2].usd)
+        return _rest(limit, spent), "; ".join(notes)
 
-    def _scopes(self, rows: list[dict[str, Any]]) -> list[tuple[str, float | None, float]]:
+    def _scopes(self, rows: list[dict[str, Any]]) -> list[tuple[str, float | None, Sum]]:
         """Each budget of the lab: its name, its limit, and what was spent under it."""
         context = self._lab._context
         limits, user, row = context.budgets, context.user, self._session._row
@@ -96,17 +98,20 @@ class CostMeter(Panel):
                 spent_by(con, user, since=today),
             )
         )
-        session = total(row["cost_usd"] for row in rows if row["id"] in family).usd
+        session = sum((cost(row) for row in rows if row["id"] in family), NOTHING)
         return [
-            ("a turn", limits.turn_usd, 0.0),
+            ("a turn", limits.turn_usd, NOTHING),
             ("this session", limits.session_usd, session),
             (user, limits.user_usd, by_user),
             (f"{user} today (UTC)", limits.day_usd, by_day),
         ]
 
 
-def _rest(rest: float) -> str:
-    return usd(rest) if rest >= 0 else f"nothing ({usd(-rest)} over)"
+def _rest(limit: float, spent: Sum) -> str:
+    """What is left of a budget; what was asked without a price may be more than all of it."""
+    rest = limit - spent.usd
+    known = usd(rest) if rest >= 0 else f"nothing ({usd(-rest)} over)"
+    return f"{known}, less {Sum(unpriced=spent.unpriced)}" if spent.unpriced else known
 
 
 def _tile(name: str, amount: str, note: str) -> str:

@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from campaign_lab.show import text, usd
+from campaign_lab.money import Sum
+from campaign_lab.show import text
 from campaign_lab.show.text import plain as seen
 
 Row = Mapping[str, Any]
@@ -54,7 +55,7 @@ def session_line(row: Row, user: str, now: datetime) -> str:
         parts.append("made by a run")
     if row["purpose"] and row["purpose"] != row["session"]:
         parts.append(f"“{short(row['purpose'])}”")
-    parts += [f"reached {reached}", usd(row["cost_usd"]), row["cache"], left(row, now)]
+    parts += [f"reached {reached}", _cost(row), row["cache"], left(row, now)]
     if row["made_by"] != user:
         parts.append(f"of {short(row['made_by'])}")
     return " · ".join(plain(part) for part in parts if part)
@@ -65,7 +66,7 @@ def checkpoint_line(point: Row, user: str) -> str:
     name = "0 root, before anything ran" if point["number"] == 0 else f"{point['number']} {point['phase']}"
     parts = [f"checkpoint {name}"]
     if point["number"]:
-        parts.append(usd(point["cost_usd"]))
+        parts.append(_cost(point))
     if point["take"] > 1:
         parts.append(f"take {point['take']}")
     if point["made_by"] != user:
@@ -87,7 +88,7 @@ def left(row: Row, now: datetime) -> str:
 def session_html(row: Row, now: datetime, steer: str) -> str:
     """All that is known of a session. ``steer`` waits for its first run."""
     wait = [("Steer that waits for its first run", text(steer))] if steer else []
-    carried = f", and carries turns that once cost {usd(row['carried_usd'])}" if row["checkpoint"] else ""
+    carried = f", and carries turns that once cost {_carried(row)}" if row["checkpoint"] else ""
     return details(
         [
             ("Session", text(row["session"])),
@@ -95,7 +96,7 @@ def session_html(row: Row, now: datetime, steer: str) -> str:
             *([("Forked from", _from(row))] if row["parent"] else []),
             *wait,
             ("Turns", text(row["phases"]) or "none yet"),
-            ("Cost", f"{usd(row['cost_usd'])} of its own{carried}"),
+            ("Cost", f"{text(_cost(row))} of its own{text(carried)}"),
             ("Prompt", CACHE[row["cache"]]),
             ("Life", left(row, now) or "without end"),
             ("Made by", _made_by(row, "a run of" if row["automatic"] else "")),
@@ -113,7 +114,7 @@ def checkpoint_html(row: Row, point: Row) -> str:
             ("Session", text(row["session"])),
             ("Steer", text(point["steer"]) or "none"),
             ("Take", str(point["take"])),
-            ("Cost of the turn", usd(point["cost_usd"])),
+            ("Cost of the turn", text(_cost(point))),
             ("Made by", _made_by(point)),
         ]
     )
@@ -138,6 +139,14 @@ def short(value: object) -> str:
 def plain(value: object) -> str:
     """The value as one line of plain text, without what hides or reorders other text: for lists, which escape nothing."""
     return " ".join(seen(value).split())
+
+
+def _cost(row: Row) -> str:
+    return str(Sum.stored(row["cost_usd"], row["unpriced_requests"]))
+
+
+def _carried(row: Row) -> str:
+    return str(Sum.stored(row["carried_usd"], row["carried_unpriced_requests"]))
 
 
 def _from(row: Row) -> str:

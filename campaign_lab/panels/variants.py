@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from itertools import zip_longest
 from typing import Any
 
-from campaign_lab.show import text, usd
+from campaign_lab.money import Sum, usd
+from campaign_lab.show import text
 from campaign_lab.show.tables import table
 from campaign_lab.show.text import apart, plain, words
 
@@ -103,7 +104,7 @@ def twin_html(columns: Sequence[Column], titles: Sequence[str]) -> str:
     if not any(columns):
         return ""
     heads = "".join(
-        f'<th scope="col"{CELL}>{apart(title)}<br><small>own cost {usd(cost_of(column))}</small></th>'
+        f'<th scope="col"{CELL}>{apart(title)}<br><small>own cost {cost_of(column)}</small></th>'
         for title, column in zip(titles, columns, strict=True)
     )
     body = "".join(
@@ -115,9 +116,9 @@ def twin_html(columns: Sequence[Column], titles: Sequence[str]) -> str:
     return f'<table class="cl-t"><thead><tr><th scope="col"{CELL}>Angle</th>{heads}</tr></thead><tbody>{body}</tbody></table>'
 
 
-def cost_of(column: Column) -> float | None:
-    """The fork's own cost in US dollars, which stands in each of its rows; None when it is not known."""
-    return column[0]["cost_own_usd"] if column else None
+def cost_of(column: Column) -> str:
+    """The fork's own cost, which stands in each of its rows, in words: "unknown" for one without rows."""
+    return str(Sum.stored(column[0]["cost_own_usd"], column[0]["own_unpriced_requests"])) if column else usd(None)
 
 
 def judged(row: Row) -> str:

@@ -9,9 +9,11 @@ from campaign_lab.errors import EndpointError, ReplayMiss, SessionExpired, Trans
 from campaign_lab.sessions.budgets import check, estimate
 from campaign_lab.sessions.claims import Found
 from campaign_lab.sessions.context import Context
+from campaign_lab.sessions.costs import cost_where
 from campaign_lab.sessions.expiry import expires_at
 from campaign_lab.sessions.misses import why_not_replayed
 from campaign_lab.sessions.running import Order
+from campaign_lab.store.tables import THESE
 
 if TYPE_CHECKING:
     from campaign_lab.store.connection import Con
@@ -39,10 +41,8 @@ def admit(con: Con, context: Context, order: Order, *, found: Found, on_miss: st
 
 def _again(con: Con, order: Order, expected: float | None) -> float | None:
     """What it would cost to make the turns before this one again, and this one."""
-    marks = ", ".join("?" for _ in order.line)
-    sql = f"SELECT sum(cost_usd), count(*) - count(cost_usd) FROM attempts WHERE id IN ({marks})"
-    row = con.execute(sql, [turn.id for turn in order.line]).fetchone()
-    return None if row is None or row[1] or expected is None else float(row[0] or 0.0) + expected
+    before = cost_where(con, f"attempts.id {THESE}", [[turn.id for turn in order.line]])
+    return before.plus(expected).whole
 
 
 def _gone(con: Con, order: Order) -> bool:

@@ -5,16 +5,20 @@ All sums are US dollars.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from campaign_lab.agents.prices import known_sum
-from campaign_lab.errors import BudgetExceeded
-from campaign_lab.sessions.budgets import CHARACTERS_A_TOKEN, conversation_tokens, estimate, mean_cost, typical_usd
+from campaign_lab.money import NOTHING, Sum
+from campaign_lab.sessions.budgets import (
+    CHARACTERS_A_TOKEN,
+    conversation_tokens,
+    estimate,
+    hold,
+    mean_cost,
+    typical_usd,
+)
+from campaign_lab.sessions.costs import BOOKED, cost_where, costs_by
 from campaign_lab.store import tables
-from campaign_lab.store.rows import AttemptRow
 
 if TYPE_CHECKING:
     from campaign_lab.sessions.context import Context
@@ -26,42 +30,40 @@ if TYPE_CHECKING:
 class RunCost:
     """What one run of a batch has cost so far, over all its tries.
 
-    ``paid_usd`` is of finished turns, None when the price of one is not known; ``cut_usd`` of attempts that failed or were
-    cut, as far as it is known; ``cut_requests`` counts requests whose response was cut: what they cost nobody knows.
-    ``running`` counts turns that are being made.
+    ``paid`` is of finished turns, ``cut`` of attempts that failed or were cut; ``cut_requests`` counts requests whose response
+    was cut: what they cost nobody knows. ``running`` counts turns that are being made.
     """
 
-    paid_usd: float | None
-    cut_usd: float
-    cut_requests: int
-    running: int
+    paid: Sum = NOTHING
+    cut: Sum = NOTHING
+    cut_requests: int = 0
+    running: int = 0
+
+    @property
+    def spent(self) -> Sum:
+        """All that is known to be paid."""
+        return self.paid + self.cut
 
 
 def batch_costs(con: Con, batch: str) -> dict[str, RunCost]:
     """By run id, what the runs of a batch have cost. A run that only replayed has no attempt, and is not there."""
-    attempts: dict[str, list[AttemptRow]] = {}
-    for row in tables.select(con, AttemptRow, "WHERE batch = ? ORDER BY run, started_at, id", [batch]):
-        attempts.setdefault(row.run or "", []).append(row)
-    sql = (
-        "SELECT attempts.run, count(*) FROM requests JOIN attempts ON attempts.id = requests.attempt_id "
-        "WHERE attempts.batch = ? AND NOT requests.complete GROUP BY attempts.run"
+    by_run = "coalesce(attempts.run, '')"
+    tries = f"SELECT {by_run}, count(*) FILTER (WHERE state = 'running') FROM attempts WHERE batch = ? GROUP BY 1 ORDER BY 1"
+    paid, cut = (
+        costs_by(con, by_run, f"attempts.batch = ? AND attempts.state = '{state}'", [batch])
+        for state in ("finished", "failed")
     )
-    cut = {run or "": int(count) for run, count in con.execute(sql, [batch]).fetchall()}
-    return {run: _cost(rows, cut.get(run, 0)) for run, rows in attempts.items()}
+    lost = f"SELECT {by_run}, count(*) {BOOKED} WHERE attempts.batch = ? AND NOT requests.complete GROUP BY 1"
+    requests = dict(con.execute(lost, [batch]).fetchall())
+    return {
+        run: RunCost(paid.get(run, NOTHING), cut.get(run, NOTHING), requests.get(run, 0), running)
+        for run, running in con.execute(tries, [batch]).fetchall()
+    }
 
 
-def _cost(rows: Iterable[AttemptRow], cut_requests: int) -> RunCost:
-    costs: dict[str, list[float | None]] = {"finished": [], "failed": [], "running": []}
-    for row in rows:
-        costs[row.state].append(row.cost_usd)
-    failed = math.fsum(usd for usd in costs["failed"] if usd is not None)
-    return RunCost(known_sum(costs["finished"]), failed, cut_requests, len(costs["running"]))
-
-
-def spent_on(con: Con, batch: str) -> float:
-    """What the ended attempts of a batch cost, as far as it is known."""
-    sql = "SELECT cost_usd FROM attempts WHERE batch = ? AND cost_usd IS NOT NULL"
-    return math.fsum(usd for (usd,) in con.execute(sql, [batch]).fetchall())
+def spent_on(con: Con, batch: str) -> Sum:
+    """What the ended attempts of a batch cost."""
+    return cost_where(con, "attempts.batch = ?", [batch])
 
 
 def hold_batch(con: Con, context: Context, order: Order, *, attempt_id: str) -> Order:
@@ -74,10 +76,9 @@ def hold_batch(con: Con, context: Context, order: Order, *, attempt_id: str) -> 
         return order
     expected = estimate(con, order).usd
     under_way = _under_way(con, context, order, but=attempt_id, batch=tag.batch)
-    spent = math.fsum((spent_on(con, tag.batch), under_way or 0.0))
-    if expected is None or under_way is None or spent + expected > tag.budget_usd:
-        raise BudgetExceeded("batch", tag.budget_usd, spent, None if under_way is None else expected)
-    left = tag.budget_usd - spent
+    spent = spent_on(con, tag.batch) + Sum(under_way or 0.0)
+    left = hold([("batch", tag.budget_usd, spent)], None if under_way is None else expected)
+    assert left is not None
     return replace(order, budget_usd=left if order.budget_usd is None else min(order.budget_usd, left))
 
 
@@ -101,4 +102,4 @@ def _under_way(con: Con, context: Context, order: Order, *, but: str, batch: str
         return typical_usd(model, main, agents=len(known.agents) if known else 0)
 
     rows = con.execute(sql, [batch, but]).fetchall()
-    return known_sum(expected(phase, model, parent) for phase, model, parent in rows)
+    return Sum.of(expected(phase, model, parent) for phase, model, parent in rows).whole

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Literal
 
-from campaign_lab.agents.prices import Usage, known_sum, price_usd
+from campaign_lab.agents.prices import Usage, price_usd
 from campaign_lab.errors import BudgetExceeded
+from campaign_lab.money import NOTHING, Sum
+from campaign_lab.sessions.costs import SESSION, cost_where
 from campaign_lab.store import tables
 
 if TYPE_CHECKING:
@@ -89,11 +91,16 @@ def typical_usd(model: str, main_tokens: int, *, agents: int) -> float | None:
         Usage(input_tokens=main_tokens, output_tokens=TOKENS_WRITTEN),
         Usage(input_tokens=read, output_tokens=written),
     )
-    return known_sum(price_usd(model, use) for use in uses)
+    return Sum.of(price_usd(model, use) for use in uses).whole
 
 
 def mean_cost(con: Con, phase: str, model: str) -> float | None:
-    """What turns of a phase have cost with a model, on average; None when there is none with a known price."""
+    """What turns of a phase have cost with a model, on average; None when there is none with a known price.
+
+    None also when the model has no price any more: what it cost once does not tell what it will.
+    """
+    if price_usd(model, Usage()) is None:
+        return None
     sql = (
         "SELECT avg(attempts.cost_usd) FROM attempts JOIN turns ON turns.id = attempts.id "
         "WHERE turns.phase = ? AND turns.model = ? AND attempts.cost_usd IS NOT NULL"
@@ -102,42 +109,56 @@ def mean_cost(con: Con, phase: str, model: str) -> float | None:
     return None if row is None or row[0] is None else float(row[0])
 
 
-def check(con: Con, order: Order, budgets: Budgets, *, user: str, now: datetime) -> float | None:
-    """What is left for this turn, None for no limit. Raises BudgetExceeded when the estimate does not fit."""
-    expected = estimate(con, order).usd
-    scopes: list[tuple[str, float | None, float]] = [
-        ("turn", budgets.turn_usd, 0.0),
-        ("session", budgets.session_usd, _of_family(con, order)),
-        ("user", budgets.user_usd, spent_by(con, user)),
-        ("day", budgets.day_usd, spent_by(con, user, since=midnight_of(now))),
-    ]
+Scope = tuple[str, float | None, Sum]
+"""What a budget is for, how much it is (None: no limit), and what was spent under it."""
+
+
+def hold(scopes: Iterable[Scope], expected: float | None) -> float | None:
+    """What the scopes leave, None for no limit. Raises BudgetExceeded when the estimate does not fit, or is not known."""
+    left = []
     for scope, limit, spent in scopes:
-        if limit is not None and (expected is None or spent + expected > limit):
+        if limit is None:
+            continue
+        if expected is None or spent.usd + expected > limit:
             raise BudgetExceeded(scope, limit, spent, expected)
-    return min((limit - spent for _, limit, spent in scopes if limit is not None), default=None)
+        left.append(limit - spent.usd)
+    return min(left, default=None)
 
 
-def _of_family(con: Con, order: Order) -> float:
+def check(con: Con, order: Order, budgets: Budgets, *, user: str, now: datetime) -> float | None:
+    """What is left for this turn, None for no limit. Raises BudgetExceeded when the estimate does not fit.
+
+    ``order.budget_usd`` stops the turn when it is used up, so the estimate may be more; but its price must be known.
+    """
+    expected = estimate(con, order).usd
+    if order.budget_usd is not None and expected is None:
+        raise BudgetExceeded("turn", order.budget_usd, NOTHING, None)
+    scopes = (("turn", budgets.turn_usd, NOTHING), ("session", budgets.session_usd, _of_family(con, order)))
+    return hold((*scopes, *of_user(con, budgets, user, now)), expected)
+
+
+def of_user(con: Con, budgets: Budgets, user: str, now: datetime) -> list[Scope]:
+    """The budgets of a user, in all and of today."""
+    today = spent_by(con, user, since=midnight_of(now))
+    return [("user", budgets.user_usd, spent_by(con, user)), ("day", budgets.day_usd, today)]
+
+
+def _of_family(con: Con, order: Order) -> Sum:
     """What was spent on the session, the forks that its runs made by themselves included."""
     ids = [row.id for row in tables.family_of(con, order.session, renewed=False)] or [order.session.id]
-    return _sum(con, f"session_id IN ({', '.join('?' for _ in ids)})", *ids)
+    return cost_where(con, f"{SESSION} {tables.THESE}", [ids])
 
 
-def spent_by(con: Con, user: str, since: datetime | None = None) -> float:
+def spent_by(con: Con, user: str, since: datetime | None = None) -> Sum:
     """What a user has paid, in all or since a moment."""
     if since is None:
-        return _sum(con, "user_name = ?", user)
-    return _sum(con, "user_name = ? AND started_at >= ?", user, since)
+        return cost_where(con, "attempts.user_name = ?", [user])
+    return cost_where(con, "attempts.user_name = ? AND attempts.started_at >= ?", [user, since])
 
 
 def midnight_of(now: datetime) -> datetime:
     """The beginning of the UTC day."""
     return now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
-
-
-def _sum(con: Con, where: str, *values: object) -> float:
-    row = con.execute(f"SELECT coalesce(sum(cost_usd), 0) FROM attempts WHERE {where}", list(values)).fetchone()
-    return float(row[0]) if row else 0.0
 
 
 def conversation_tokens(con: Con, line: Sequence[str]) -> int:

@@ -19,6 +19,9 @@ LONG_LIFE, SHORT_LIFE = timedelta(hours=1), timedelta(minutes=5)
 """How long an entry of the prompt cache lives after its last use, by how it was written."""
 
 
+WHOLE = "input_tokens + cache_read_tokens + cache_write_5m_tokens + cache_write_1h_tokens"
+"""The tokens of a request's whole prompt, as SQL; NULL where one count is not known."""
+
 State = Literal["warm", "partial", "cold"]
 
 
@@ -40,11 +43,10 @@ def verdict(
     What can be read is the whole prompt of the last request that the main agent sent before the checkpoint: that is where
     the last breakpoint stood.
     """
-    mine = [request for request in first if not request.subpath and request.complete]
-    theirs = [request for request in before if not request.subpath and request.complete]
+    mine, theirs = ([request for request in several if _tells(request)] for several in (first, before))
     if not mine or not theirs:
         return None
-    expected, read = _prompt(theirs[-1]), mine[0].cache_read_tokens
+    expected, read = theirs[-1].prompt_tokens or 0, mine[0].cache_read_tokens or 0
     state = state_of(read, expected)
     if state == "warm":
         return CacheVerdict("warm", read, expected, "the checkpoint's prompt was read from the cache")
@@ -64,8 +66,8 @@ def states(con: Con, parents: Mapping[str, str | None]) -> dict[str, State]:
     """The verdicts' states of many turns, each given with the one before it; turns of which it is not known are left out."""
     wanted = list({turn for pair in parents.items() for turn in pair if turn is not None})
     sql = (
-        "SELECT attempt_id, cache_read_tokens, input_tokens + cache_read_tokens + cache_write_5m_tokens + cache_write_1h_tokens "
-        f"FROM requests WHERE subpath = '' AND complete AND attempt_id {THESE} ORDER BY n"
+        f"SELECT attempt_id, cache_read_tokens, {WHOLE} "
+        f"FROM requests WHERE subpath = '' AND complete AND {WHOLE} IS NOT NULL AND attempt_id {THESE} ORDER BY n"
     )
     read: dict[str, int] = {}
     prompt: dict[str, int] = {}
@@ -117,16 +119,14 @@ def state_of(read_tokens: int, expected_tokens: int) -> State:
 def _life_after(requests: Sequence[RequestRow]) -> timedelta | None:
     """As the last request that wrote to the cache says; an entry that was only read is taken for a long-lived one."""
     for request in reversed(requests):
-        if life := life_of(request.cache_write_1h_tokens, request.cache_write_5m_tokens):
+        if life := life_of(request.cache_write_1h_tokens or 0, request.cache_write_5m_tokens or 0):
             return life
     return LONG_LIFE if requests[-1].cache_read_tokens else None
 
 
-def _prompt(request: RequestRow) -> int:
-    """The tokens of its whole prompt."""
-    return (
-        request.input_tokens + request.cache_read_tokens + request.cache_write_5m_tokens + request.cache_write_1h_tokens
-    )
+def _tells(request: RequestRow) -> bool:
+    """Is it one of the main agent, of whose prompt all is known?"""
+    return not request.subpath and request.complete and request.prompt_tokens is not None
 
 
 def _duration(time: timedelta) -> str:

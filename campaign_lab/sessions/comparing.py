@@ -6,12 +6,13 @@ It may be a thousand forks, so each table is read once, and a variant that sever
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from campaign_lab.agents.prices import known_sum
+from campaign_lab.money import NOTHING, Sum
 from campaign_lab.records import Angle, CopyVariant
 from campaign_lab.sessions import caching
 from campaign_lab.sessions.bodies import counts
+from campaign_lab.sessions.costs import session_costs, turn_costs
 from campaign_lab.sessions.judgements import judgements_of
 from campaign_lab.sessions.lines import (
     Line,
@@ -19,6 +20,7 @@ from campaign_lab.sessions.lines import (
     Phases,
     Place,
     Step,
+    Steps,
     Stored,
     all_steps,
     latest,
@@ -47,7 +49,7 @@ def copy_rows(con: Con, user: str, phases: Phases, places: Sequence[Place]) -> l
     current = [latest(line) for line in lines]
     variants, angles = _read(con, user, phases, list({step for turns in current for step in turns}))
     names = names_of(con, user)
-    costs = dict(con.execute("SELECT id, cost_usd FROM attempts").fetchall())
+    costs = _read_costs(con, steps)
     rows: list[Row] = []
     for place, line, turns in zip(places, lines, current, strict=True):
         own = _of_session(place, names) | _costs(place, line, costs)
@@ -55,6 +57,25 @@ def copy_rows(con: Con, user: str, phases: Phases, places: Sequence[Place]) -> l
         for step in turns:
             rows += [row | own | known.get(row["angle"], NO_ANGLE) for row in variants.get(step.id, ())]
     return rows
+
+
+class Costs(NamedTuple):
+    """What was paid, by session and by turn, and the turns that each session made."""
+
+    sessions: Mapping[str, Sum]
+    turns: Mapping[str, Sum]
+    made: Mapping[str, frozenset[str]]
+
+    def of(self, turn: str) -> Sum:
+        """What the turn cost."""
+        return self.turns.get(turn, NOTHING)
+
+
+def _read_costs(con: Con, steps: Steps) -> Costs:
+    made: dict[str, set[str]] = {}
+    for step in steps.values():
+        made.setdefault(step.session, set()).add(step.id)
+    return Costs(session_costs(con), turn_costs(con), {session: frozenset(turns) for session, turns in made.items()})
 
 
 def _read(
@@ -118,8 +139,17 @@ def _of_session(place: Place, names: Mapping[str, Name]) -> Row:
     }
 
 
-def _costs(place: Place, line: Line, costs: Mapping[str, float | None]) -> Row:
-    """What the session's own turns cost, and those that others made before it: they were not paid again."""
-    own = [costs.get(step.id) for step in line if step.session == place.session.id]
-    others = [costs.get(step.id) for step in line if step.session != place.session.id]
-    return {"cost_own_usd": known_sum(own), "cost_avoided_usd": known_sum(others)}
+def _costs(place: Place, line: Line, costs: Costs) -> Row:
+    """What was paid on the session, and what others paid for the turns before its own: those were not paid again.
+
+    The tries of the session that failed count. Its turns after where the handle stands do not.
+    """
+    later = costs.made.get(place.session.id, frozenset()) - {step.id for step in line}
+    own = costs.sessions.get(place.session.id, NOTHING) - sum((costs.of(turn) for turn in later), NOTHING)
+    avoided = sum((costs.of(step.id) for step in line if step.session != place.session.id), NOTHING)
+    return {
+        "cost_own_usd": own.known,
+        "cost_avoided_usd": avoided.known,
+        "own_unpriced_requests": own.unpriced,
+        "avoided_unpriced_requests": avoided.unpriced,
+    }

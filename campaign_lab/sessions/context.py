@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 from campaign_lab.agents.endpoints import Endpoint
 from campaign_lab.agents.events import Event
 from campaign_lab.agents.loop import AgentLoop
 from campaign_lab.agents.phases import Phase
 from campaign_lab.errors import NotFoundError
+from campaign_lab.money import Sum
 from campaign_lab.sessions import access
 from campaign_lab.sessions.budgets import Budgets, dollars
 from campaign_lab.sessions.claims import BEAT_S
@@ -19,6 +21,9 @@ from campaign_lab.sessions.expiry import expires_at
 from campaign_lab.store.connection import Store
 from campaign_lab.store.grants import Verb
 from campaign_lab.store.rows import SessionRow
+
+if TYPE_CHECKING:
+    from campaign_lab.agents.ledger import Request
 
 
 def unheard(_event: Event) -> None:
@@ -74,8 +79,10 @@ class Context:
     batch: BatchTag | None = None
     beat_s: float = BEAT_S
     """How often a running turn tells the store that it lives, in seconds."""
-    replays: list[tuple[str, float | None]] = field(default_factory=list)
-    """Session and US dollars (None: not known) of each turn that this lab has replayed since it was opened."""
+    replays: list[tuple[str, Sum]] = field(default_factory=list)
+    """Session and cost of each turn that this lab has replayed since it was opened."""
+    unbooked: dict[str, Sequence[Request]] = field(default_factory=dict)
+    """By attempt, the requests of those that the store could not take when they ended."""
 
     def phase(self, name: str) -> Phase:
         """The phase of that name. Raises NotFoundError that lists the known ones."""

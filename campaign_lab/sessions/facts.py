@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from campaign_lab.agents.prices import known_sum
+from campaign_lab.money import NOTHING, Sum
 from campaign_lab.sessions import caching
+from campaign_lab.sessions.costs import turn_costs
 
 if TYPE_CHECKING:
     from campaign_lab.store.connection import Con
@@ -16,9 +17,8 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Fact:
-    """A finished turn. ``cost_usd`` is its own, None when a price is unknown.
-
-    ``warm_until`` is when the cached prompt of its end expires, None where nothing was cached.
+    """A finished turn. ``cost`` is its own; ``warm_until`` is when the cached prompt of its end expires, None where
+    nothing was cached.
     """
 
     id: str
@@ -30,7 +30,7 @@ class Fact:
     made_at: datetime
     notebook: str | None
     cell_id: str | None
-    cost_usd: float | None
+    cost: Sum
     warm_until: datetime | None
 
 
@@ -39,13 +39,13 @@ Facts = Mapping[str, Fact]
 
 def turn_facts(con: Con) -> dict[str, Fact]:
     """All finished turns of the lab, by id."""
-    costs = dict(con.execute("SELECT id, cost_usd FROM attempts").fetchall())
+    costs = turn_costs(con)
     warm = caching.warm_until(con)
     sql = "SELECT id, parent_turn, phase, steer, take, user_name, finished_at, notebook, cell_id FROM turns"
     rows = con.execute(sql).fetchall()
-    return {row[0]: Fact(*(*row, costs.get(row[0]), warm.get(row[0]))) for row in rows}
+    return {row[0]: Fact(*(*row, costs.get(row[0], NOTHING), warm.get(row[0]))) for row in rows}
 
 
-def cost_of(line: Sequence[Fact]) -> float | None:
-    """US dollars of the turns of a line; None when a price is unknown."""
-    return known_sum(fact.cost_usd for fact in line)
+def cost_of(line: Sequence[Fact]) -> Sum:
+    """What the turns of a line cost."""
+    return sum((fact.cost for fact in line), NOTHING)

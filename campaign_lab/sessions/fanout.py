@@ -10,10 +10,11 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from campaign_lab.agents.phases import Phase
-from campaign_lab.errors import BudgetExceeded, LabError
+from campaign_lab.errors import LabError
+from campaign_lab.money import Sum
 from campaign_lab.sessions import caching
 from campaign_lab.sessions.batches import spent_on
-from campaign_lab.sessions.budgets import Estimate, midnight_of, spent_by
+from campaign_lab.sessions.budgets import Estimate, hold, of_user
 from campaign_lab.sessions.context import Context
 from campaign_lab.sessions.lines import Step, Steps, all_steps, line_to
 from campaign_lab.sessions.running import ANCHOR
@@ -116,16 +117,10 @@ def _estimate(session: Session, phases: Sequence[str], steer: Mapping[str, str])
 
 def _check_budgets(context: Context, estimates: Sequence[Estimate]) -> None:
     """Holds the estimates of all sessions together against what the user, and the batch, may still spend."""
-    whole = sum(estimate.usd or 0.0 for estimate in estimates)
-    now = context.now()
-    user = context.engine.call(lambda con: spent_by(con, context.user))
-    day = context.engine.call(lambda con: spent_by(con, context.user, since=midnight_of(now)))
-    scopes = [("user", context.budgets.user_usd, user), ("day", context.budgets.day_usd, day)]
+    scopes = context.engine.call(lambda con: of_user(con, context.budgets, context.user, context.now()))
     if (tag := context.batch) is not None:
         scopes.append(("batch", tag.budget_usd, context.engine.call(partial(spent_on, batch=tag.batch))))
-    for scope, limit, spent in scopes:
-        if limit is not None and spent + whole > limit:
-            raise BudgetExceeded(scope, limit, spent, whole)
+    hold(scopes, Sum.of(estimate.usd for estimate in estimates).whole)
 
 
 async def _anchor(context: Context, sessions: Sequence[Session]) -> list[str]:

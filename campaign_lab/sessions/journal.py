@@ -22,7 +22,7 @@ ERROR_CHARACTERS = 2_000
 
 @dataclass
 class Line:
-    """What a turn came to. Filled in while it runs; ``cost_usd`` is what it cost when it was made, None when not known."""
+    """What a turn came to. Filled in while it runs; ``cost_usd`` is what is known of what it cost when it was made."""
 
     session: str
     name: str
@@ -31,6 +31,7 @@ class Line:
     phase: str
     replayed: bool = False
     cost_usd: float | None = None
+    unpriced_requests: int = 0
     records: int = 0
     error: str = ""
 
@@ -47,7 +48,8 @@ def journalled(tag: BatchTag | None, session: SessionRow, phase: str) -> Iterato
         yield line
     except BaseException as error:
         line.error = (str(error) or type(error).__name__)[:ERROR_CHARACTERS]
-        line.cost_usd = error.spent_usd if isinstance(error, TurnFailed) else None
+        if isinstance(error, TurnFailed) and error.spent is not None:
+            line.cost_usd, line.unpriced_requests = error.spent.known, error.spent.unpriced
         raise
     finally:
         if tag is not None and tag.journal is not None:

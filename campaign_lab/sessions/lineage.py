@@ -11,13 +11,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from campaign_lab.agents.prices import known_sum
 from campaign_lab.errors import NotFoundError
+from campaign_lab.money import NOTHING, Sum
 from campaign_lab.sessions.access import readable
+from campaign_lab.sessions.costs import session_costs
 from campaign_lab.sessions.facts import Fact, cost_of, turn_facts
 from campaign_lab.sessions.lines import line_to
 from campaign_lab.store import tables
-from campaign_lab.store.rows import AttemptRow, SessionRow, TurnRow
+from campaign_lab.store.rows import SessionRow, TurnRow
 
 if TYPE_CHECKING:
     from campaign_lab.store.connection import Con
@@ -50,8 +51,8 @@ class Node:
     """A session in a fork tree. ``id`` and ``parent_id`` are session ids; ``session`` and ``parent`` are names for people.
 
     ``number`` and ``phase`` name the checkpoint that it starts from; ``phases`` is what it has reached, from the root on.
-    ``cost_usd`` is what its own turns and failed attempts cost, without what it carries, and ``carried_usd`` what the turns
-    before its start once cost; None when a price is unknown. ``line`` is its turns from the root to its tip.
+    ``cost`` is what its own turns and failed attempts cost, without what it carries, and ``carried`` what the turns before its
+    start once cost. ``line`` is its turns from the root to its tip.
     """
 
     id: str
@@ -66,8 +67,8 @@ class Node:
     notebook: str | None
     cell_id: str | None
     phases: tuple[str, ...]
-    cost_usd: float | None
-    carried_usd: float | None
+    cost: Sum
+    carried: Sum
     automatic: bool
     swept: bool
     line: tuple[Fact, ...]
@@ -117,7 +118,7 @@ def tree(con: Con, session: SessionRow) -> list[Node]:
     Siblings stand in the order in which they were made. A session that goes on from an expired one is its child.
     """
     sessions = {row.id: row for row in tables.select(con, SessionRow, "ORDER BY made_at, id")}
-    facts, costs = turn_facts(con), _own_costs(con)
+    facts, costs = turn_facts(con), session_costs(con)
     nodes = []
     for row in _descended(sessions, _root(sessions, session)):
         carried, line = line_to(facts, row.start_turn), tuple(line_to(facts, row.tip_turn))
@@ -136,8 +137,8 @@ def tree(con: Con, session: SessionRow) -> list[Node]:
                 notebook=row.notebook,
                 cell_id=row.cell_id,
                 phases=tuple(fact.phase for fact in line),
-                cost_usd=costs.get(row.id, 0.0),
-                carried_usd=cost_of(carried),
+                cost=costs.get(row.id, NOTHING),
+                carried=cost_of(carried),
                 automatic=row.automatic,
                 swept=row.swept_at is not None,
                 line=line,
@@ -170,15 +171,6 @@ def _descended(sessions: Mapping[str, SessionRow], root: SessionRow) -> Iterator
             seen.add(row.id)
             yield row
             waiting += reversed(children.get(row.id, []))
-
-
-def _own_costs(con: Con) -> dict[str, float | None]:
-    """US dollars by session. A turn belongs to the fork that was made for it, not to where its attempt began."""
-    moved = dict(con.execute("SELECT id, session_id FROM turns").fetchall())
-    costs: dict[str, list[float | None]] = {}
-    for attempt in tables.select(con, AttemptRow, "WHERE state <> 'running'"):
-        costs.setdefault(moved.get(attempt.id, attempt.session_id), []).append(attempt.cost_usd)
-    return {session: known_sum(each) for session, each in costs.items()}
 
 
 def conversation(con: Con, turn_id: str | None, agent: str = "") -> list[Message]:

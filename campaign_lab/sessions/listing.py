@@ -7,7 +7,9 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from campaign_lab.errors import NotFoundError
+from campaign_lab.money import NOTHING, Sum
 from campaign_lab.sessions.access import permits, visible
+from campaign_lab.sessions.costs import BOOKED, COST, session_costs
 from campaign_lab.sessions.expiry import expires_at
 from campaign_lab.sessions.lines import all_steps, line_to
 from campaign_lab.sessions.receipts import MAIN_AGENT
@@ -20,17 +22,10 @@ if TYPE_CHECKING:
 
 Row = dict[str, Any]
 
-KNOWN_COST = (
-    "CASE WHEN count(*) FILTER (WHERE requests.complete AND requests.cost_usd IS NULL) > 0 THEN NULL "
-    "ELSE coalesce(sum(requests.cost_usd ORDER BY requests.cost_usd), 0) END"
-)
-"""A sum of costs that is NULL when one of them is not known: never 0. Ordered, because agents that work at once book in any
-order, and another order is another last digit."""
-
 COST_KEYS = {
     "user": "attempts.user_name",
-    "campaign": "sessions.campaign",
-    "session": "sessions.name",
+    "campaign": "coalesce(sessions.campaign, '')",
+    "session": "coalesce(sessions.name, '')",
     "phase": "attempts.phase",
     "agent": f"CASE WHEN requests.agent = '' THEN '{MAIN_AGENT}' ELSE requests.agent END",
     "day": "CAST(CAST(attempts.started_at AS DATE) AS VARCHAR)",
@@ -63,7 +58,7 @@ def find_session(con: Con, user: str, name: str, *, now: datetime) -> SessionRow
 
 def session_rows(con: Con, user: str, now: datetime) -> list[Row]:
     """One row a session that the user may see, newest first."""
-    steps, costs = all_steps(con), _own_costs(con)
+    steps, costs = all_steps(con), session_costs(con)
     rows = []
     for row in visible(con, user):
         line = line_to(steps, row.tip_turn)
@@ -76,7 +71,7 @@ def session_rows(con: Con, user: str, now: datetime) -> list[Row]:
                 "purpose": row.purpose,
                 "phase": line[-1].phase if line else "root",
                 "turns": len(line),
-                "cost_usd": costs.get(row.id, 0.0),
+                **_told(costs.get(row.id, NOTHING)),
                 "state": _state(row, now),
                 "expires_at": expires_at(row),
                 "made_at": row.made_at,
@@ -97,17 +92,19 @@ def cost_rows(con: Con, user: str, by: str) -> list[Row]:
         f"SELECT {COST_KEYS[by]}, count(*) FILTER (WHERE requests.complete), "
         "coalesce(sum(requests.input_tokens), 0), coalesce(sum(requests.cache_read_tokens), 0), "
         "coalesce(sum(requests.cache_write_5m_tokens + requests.cache_write_1h_tokens), 0), "
-        f"coalesce(sum(requests.output_tokens), 0), {KNOWN_COST}, "
-        "count(*) FILTER (WHERE requests.complete AND requests.cost_usd IS NULL), "
-        "count(*) FILTER (WHERE NOT requests.complete) "
-        "FROM requests JOIN attempts ON attempts.id = requests.attempt_id "
-        "LEFT JOIN sessions ON sessions.id = attempts.session_id "
+        f"coalesce(sum(requests.output_tokens), 0), count(*) FILTER (WHERE NOT requests.complete), {COST} {BOOKED} "
         f"WHERE attempts.user_name = ? OR sessions.owner = ? OR sessions.id IN ({marks}) GROUP BY 1 "
-        "ORDER BY 7 DESC NULLS LAST, 1"
+        "ORDER BY 8 DESC, 1"
     )
-    names = (by, "requests", "input_tokens", "cache_read_tokens", "cache_write_tokens", "output_tokens", "cost_usd",
-             "unpriced_requests", "cut_requests")  # fmt: skip
-    return [dict(zip(names, row, strict=True)) for row in con.execute(sql, [user, user, *seen]).fetchall()]
+    tokens = ("input_tokens", "cache_read_tokens", "cache_write_tokens", "output_tokens")
+    names = (by, "requests", *tokens, "cut_requests")
+    rows = con.execute(sql, [user, user, *seen]).fetchall()
+    return [dict(zip(names, row, strict=False)) | _told(Sum(float(row[-2]), row[-1])) for row in rows]
+
+
+def _told(cost: Sum) -> Row:
+    """A sum as columns: the dollars that are known, None when nothing is, and how many requests have no price."""
+    return {"cost_usd": cost.known, "unpriced_requests": cost.unpriced}
 
 
 def tree_rows(con: Con, user: str, session: SessionRow, now: datetime) -> list[Row]:
@@ -132,8 +129,9 @@ def _tree_row(node: Node, seen: Mapping[str, SessionRow], now: datetime) -> Row:
         "phase": node.phase,
         "purpose": node.purpose,
         "phases": ", ".join(node.phases),
-        "cost_usd": node.cost_usd,
-        "carried_usd": node.carried_usd,
+        **_told(node.cost),
+        "carried_usd": node.carried.known,
+        "carried_unpriced_requests": node.carried.unpriced,
         "automatic": node.automatic,
         "state": _state(row, now),
         "expires_at": expires_at(row),
@@ -158,7 +156,7 @@ def _checkpoint_rows(node: Node, known: bool) -> list[Row]:
                     "phase": fact.phase,
                     "steer": fact.steer,
                     "take": fact.take,
-                    "cost_usd": fact.cost_usd,
+                    **_told(fact.cost),
                     "made_by": fact.user,
                     "made_at": fact.made_at,
                     "notebook": fact.notebook or "",
@@ -170,7 +168,7 @@ def _checkpoint_rows(node: Node, known: bool) -> list[Row]:
 
 def _root_row(node: Node) -> Row:
     return {
-        "number": 0, "phase": "root", "steer": "", "take": 1, "cost_usd": 0.0, "made_by": node.owner,
+        "number": 0, "phase": "root", "steer": "", "take": 1, **_told(NOTHING), "made_by": node.owner,
         "made_at": node.made_at, "notebook": node.notebook or "", "cell": node.cell_id or "",
     }  # fmt: skip
 
@@ -178,12 +176,3 @@ def _root_row(node: Node) -> Row:
 def _state(row: SessionRow, now: datetime) -> str:
     end = expires_at(row)
     return "pinned" if row.pinned else "expired" if end is not None and end <= now else "living"
-
-
-def _own_costs(con: Con) -> dict[str, float | None]:
-    """US dollars by session, failed attempts included; None when a price is unknown. Who asked nothing is not there."""
-    sql = (
-        f"SELECT attempts.session_id, {KNOWN_COST} FROM requests JOIN attempts ON attempts.id = requests.attempt_id "
-        "GROUP BY attempts.session_id"
-    )
-    return dict(con.execute(sql).fetchall())

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from campaign_lab.agents.prices import known_sum
+from campaign_lab.money import NOTHING, Sum
 from campaign_lab.sessions.caching import CacheVerdict
-from campaign_lab.show import receipt_html, usd
+from campaign_lab.show import receipt_html
 from campaign_lab.store.rows import RequestRow
 
 MAIN_AGENT = "main agent"
@@ -16,7 +16,10 @@ MAIN_AGENT = "main agent"
 
 @dataclass(frozen=True)
 class ReceiptLine:
-    """Requests, tokens and US dollars of one agent in one phase. ``cost_usd`` is None when a price is unknown."""
+    """Requests, tokens and US dollars of one agent in one phase.
+
+    ``cost_usd`` is what is known of the cost, None when nothing is; ``unpriced_requests`` have no price.
+    """
 
     phase: str
     agent: str
@@ -26,13 +29,14 @@ class ReceiptLine:
     cache_write_tokens: int
     output_tokens: int
     cost_usd: float | None
+    unpriced_requests: int = 0
     take: int = 1
     """Which answer of the phase it was."""
 
 
 @dataclass(frozen=True, repr=False)
 class Receipt:
-    """What turns cost. ``paid`` is false for a replay: then nothing was paid this time, and ``cost_usd`` is what it once was."""
+    """What turns cost. ``paid`` is false for a replay: then nothing was paid this time, and ``cost`` is what it once was."""
 
     lines: tuple[ReceiptLine, ...]
     paid: bool = True
@@ -40,37 +44,49 @@ class Receipt:
     """Was it answered without a model? Then the dollars are list prices, and none were paid."""
     cache: CacheVerdict | None = None
     """Was the prompt of the checkpoint still cached? None for a first turn, and for several turns together."""
-    avoided_usd: float | None = None
-    """What the turns before it cost: a fork carries them, so they are not paid again. None when a price is unknown."""
+    avoided: Sum = NOTHING
+    """What the turns before it cost: a fork carries them, so they are not paid again."""
     cut_requests: int = 0
     """Requests whose response was cut: they are not in the lines, and what they cost is not known."""
 
     def __repr__(self) -> str:
-        return f"Receipt({len(self.lines)} lines, {usd(self.cost_usd)}{', rehearsal' if self.rehearsal else ''})"
+        return f"Receipt({len(self.lines)} lines, {self.cost}{', rehearsal' if self.rehearsal else ''})"
 
     def _repr_html_(self) -> str:
         lines = [asdict(line) for line in self.lines]
-        return receipt_html(lines, self.cost_usd, self.rehearsal, avoided_usd=self.avoided_usd)
+        return receipt_html(lines, self.cost, self.rehearsal, avoided=self.avoided, cut=self.cut_requests)
+
+    @property
+    def cost(self) -> Sum:
+        """What the turns cost when they were made."""
+        return sum((Sum.stored(line.cost_usd, line.unpriced_requests) for line in self.lines), NOTHING)
 
     @property
     def cost_usd(self) -> float | None:
-        """US dollars when the turns were made; None when a price is unknown."""
-        return known_sum(line.cost_usd for line in self.lines)
+        """US dollars when the turns were made, as far as they are known; None when nothing is."""
+        return self.cost.known
+
+    @property
+    def avoided_usd(self) -> float | None:
+        """The dollars of ``avoided`` that are known."""
+        return self.avoided.known
 
     @property
     def paid_usd(self) -> float | None:
-        """US dollars paid this time."""
+        """US dollars paid this time, as far as they are known."""
         return self.cost_usd if self.paid else 0.0
 
     def to_json(self) -> dict[str, Any]:
-        """JSON-ready, with the totals."""
+        """JSON-ready, with the totals: dollars as far as they are known, and beside them the requests without a price."""
         return {
             "currency": "USD",
             "rehearsal": self.rehearsal,
             "paid": self.paid_usd,
             "cost": self.cost_usd,
+            "unpriced_requests": self.cost.unpriced,
             "second_run": 0.0,
             "avoided": self.avoided_usd,
+            "avoided_unpriced_requests": self.avoided.unpriced,
             "cache": None if self.cache is None else asdict(self.cache),
             "cut_requests": self.cut_requests,
             "lines": [asdict(line) for line in self.lines],
@@ -100,13 +116,17 @@ def joined(receipts: Sequence[Receipt]) -> Receipt:
 
 
 def _line(phase: str, agent: str, requests: Sequence[RequestRow]) -> ReceiptLine:
+    cost = Sum.of(request.cost_usd for request in requests)
     return ReceiptLine(
         phase=phase,
         agent=agent,
         requests=len(requests),
-        input_tokens=sum(request.input_tokens for request in requests),
-        cache_read_tokens=sum(request.cache_read_tokens for request in requests),
-        cache_write_tokens=sum(request.cache_write_5m_tokens + request.cache_write_1h_tokens for request in requests),
-        output_tokens=sum(request.output_tokens for request in requests),
-        cost_usd=known_sum(request.cost_usd for request in requests),
+        input_tokens=sum(request.input_tokens or 0 for request in requests),
+        cache_read_tokens=sum(request.cache_read_tokens or 0 for request in requests),
+        cache_write_tokens=sum(
+            (request.cache_write_5m_tokens or 0) + (request.cache_write_1h_tokens or 0) for request in requests
+        ),
+        output_tokens=sum(request.output_tokens or 0 for request in requests),
+        cost_usd=cost.known,
+        unpriced_requests=cost.unpriced,
     )

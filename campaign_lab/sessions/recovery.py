@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from campaign_lab.agents.events import DeadTurnBooked
-from campaign_lab.agents.ledger import Ledger, Request, total_cost
+from campaign_lab.agents.ledger import Ledger, Request, cost_of
 from campaign_lab.agents.scratch import JUPYTERLAB, KERNEL, NOTEBOOK, base, dead_folders, remove_dead
 from campaign_lab.agents.workplace import RUN
 from campaign_lab.sessions import claims
@@ -58,18 +58,27 @@ async def recover(context: Context) -> list[DeadTurnBooked]:
 
 
 async def _settle(context: Context, row: AttemptRow) -> list[DeadTurnBooked]:
+    """Books an attempt of a dead process, or one of this process that could not be booked when it ended."""
+    requests = context.unbooked.get(row.id)
+    if requests is None:
+        requests = await _found_requests(context, row)
+    spent = cost_of(requests)
+    ended = replace(
+        row, state="failed", cause="process", reason="its process ended", ended_at=context.now(), cost_usd=spent.whole
+    )
+    booked = await context.engine.run(partial(_settle_dead, attempt=ended, requests=requests))
+    context.unbooked.pop(row.id, None)
+    answered = sum(request.complete for request in requests)
+    return [DeadTurnBooked(row.phase, row.user_name, spent, answered, len(requests) - answered)] if booked else []
+
+
+async def _found_requests(context: Context, row: AttemptRow) -> list[Request]:
+    """What the attempt sent, by its stored entries and by those that its CLI left behind."""
     known, stored = await context.engine.run(partial(_stored_entries, attempt=row))
     ledger = Ledger()
     for subpath, entry in (*stored, *_left_entries(row.id, known)):
         ledger.read(subpath, [entry])
-    cut = ledger.cut(context.model, stopped=True)
-    requests = [*ledger.requests(), *cut]
-    ended = replace(
-        row, state="failed", cause="process", reason="its process ended", ended_at=context.now(), cost_usd=total_cost(requests)
-    )  # fmt: skip
-    if not await context.engine.run(partial(_settle_dead, attempt=ended, requests=requests)):
-        return []
-    return [DeadTurnBooked(row.phase, row.user_name, ended.cost_usd, len(requests) - len(cut), len(cut))]
+    return [*ledger.requests(), *ledger.cut(context.model, stopped=True)]
 
 
 def _to_settle(con: Con, user: str) -> list[AttemptRow]:
@@ -87,7 +96,17 @@ def _stored_entries(con: Con, attempt: AttemptRow) -> tuple[set[str], list[tuple
     line = [attempt.id, *tables.ancestry(con, attempt.parent_turn)]
     sql = f"SELECT uuid FROM entries WHERE session_id {tables.THESE} AND uuid IS NOT NULL"
     known = {uuid for (uuid,) in con.execute(sql, [line]).fetchall()}
-    return known, [(subpath, json.loads(entry)) for subpath, entry in tables.entries_of(con, attempt.id)]
+    stored = [(subpath, _entry(entry)) for subpath, entry in tables.entries_of(con, attempt.id)]
+    return known, [(subpath, entry) for subpath, entry in stored if entry is not None]
+
+
+def _entry(line: str | bytes) -> Entry | None:
+    """The object that a line of JSON holds; None for what cannot be read, such as one whose writer was killed."""
+    try:
+        found = json.loads(line)
+    except ValueError:
+        return None
+    return found if isinstance(found, dict) else None
 
 
 def _settle_dead(con: Con, attempt: AttemptRow, requests: Sequence[Request]) -> bool:
@@ -141,18 +160,12 @@ def _new_entries(path: Path, known: set[str]) -> Iterator[Entry]:
 
 
 def _json_lines(path: Path) -> Iterator[Entry]:
-    """The objects of a file, a line each. What is not whole, because its writer was killed, is left out."""
+    """The objects of a file, a line each."""
     try:
         lines = path.read_bytes().splitlines()
     except OSError:
         return
-    for line in lines:
-        try:
-            found = json.loads(line)
-        except ValueError:
-            continue
-        if isinstance(found, dict):
-            yield found
+    yield from (entry for line in lines if (entry := _entry(line)) is not None)
 
 
 async def _remove_folders(context: Context) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import importlib.metadata
 import json
 import logging
@@ -14,7 +15,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from campaign_lab.agents import events
-from campaign_lab.agents.ledger import Ledger, Request, total_cost
+from campaign_lab.agents.ledger import Request, cost_of
 from campaign_lab.agents.phases import Phase
 from campaign_lab.brief import Brief
 from campaign_lab.errors import StoreError, TurnFailed
@@ -138,23 +139,32 @@ async def _make(
 ) -> tuple[TurnRow, SessionRow]:
     """Runs one attempt and writes down how it ended. The import of the SDK takes seconds, so it happens beside the loop."""
     give_up = partial(_give_up, context, row, on_event=on_event)
-    ledger = Ledger()
     try:
         run, attempt, intake = await asyncio.to_thread(_prepare, context, order, row.id, on_event=on_event)
-        ledger = attempt.ledger
+    except BaseException as error:
+        await asyncio.shield(give_up(error, ()))
+        raise
+    try:
         await run()
     except BaseException as error:
         try:
-            await asyncio.shield(give_up(error, [*ledger.requests(), *ledger.cut(order.session.model, stopped=True)]))
+            await asyncio.shield(give_up(error, attempt.requests(stopped=True)))
         except StoreError as busy:  # it is booked at the next run; what ended the turn is what its user has to know
             logging.getLogger("campaign_lab").warning("a failed turn could not be booked yet: %s", busy)
         raise
-    requests = [*ledger.requests(), *ledger.cut(order.session.model, stopped=False)]
+    requests = attempt.requests(stopped=False)
 
     async def settle() -> tuple[TurnRow, SessionRow]:
         with claims.under_way(row.id):  # also when nobody waits for it any more
             try:
                 return await _finish(context, order, row, _Answer(attempt.answer, intake, requests))
+            except Exception as error:
+                said = " ".join(str(error).split()).rstrip(".") or type(error).__name__
+                why = f"its answer came, but could not be stored ({said})"
+                failure = TurnFailed(order.phase.name, "store", why, spent=cost_of(requests))
+                with contextlib.suppress(Exception):  # then the next run books it: the answer is what is missed here
+                    await give_up(failure, requests)
+                raise failure from error
             except BaseException as error:
                 await give_up(error, requests)
                 raise
@@ -174,6 +184,9 @@ async def _give_up(
         try:
             context.endpoint.end(row.id)
             await context.engine.run(lambda con: _book_failed(con, failed, requests))
+        except Exception:
+            context.unbooked[row.id] = requests  # its entries may lack what was sent
+            raise
         finally:
             on_event(events.TurnEnded(False, str(error)))
 
@@ -294,7 +307,7 @@ def _attempt_row(context: Context, order: Order, attempt_id: str) -> AttemptRow:
 def _ended(
     row: AttemptRow, state: str, cause: str | None, reason: str | None, requests: Sequence[Request], *, now: datetime
 ) -> AttemptRow:
-    return replace(row, state=state, cause=cause, reason=reason, ended_at=now, cost_usd=total_cost(requests))
+    return replace(row, state=state, cause=cause, reason=reason, ended_at=now, cost_usd=cost_of(requests).whole)
 
 
 def _cause(error: BaseException) -> str:

@@ -95,6 +95,7 @@ class Session(Handle):
             turn, row = await self._found_or_made(wish, refusal, heard_safely(hear))
             line.stands_in(self._row, row)
             line.replayed, line.records, line.cost_usd = turn.replayed, len(turn.kept), turn.receipt.cost_usd
+            line.unpriced_requests = turn.receipt.cost.unpriced
             return turn
 
     async def _found_or_made(self, wish: Wish, on_miss: str, hear: OnEvent) -> tuple[Turn, str]:
@@ -113,7 +114,7 @@ class Session(Handle):
         self._row = session
         self._standing.leave(step, row.id)
         if replayed:
-            self._context.replays.append((session.id, turn.receipt.cost_usd))
+            self._context.replays.append((session.id, turn.receipt.cost))
         receipt = replace(turn.receipt, paid=not replayed)
         return replace(turn, replayed=replayed, forked=forked, receipt=receipt), row.id
 

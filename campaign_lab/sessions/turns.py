@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from campaign_lab.agents.phases import Phase
-from campaign_lab.agents.prices import known_sum
+from campaign_lab.money import Sum
 from campaign_lab.records import Record
 from campaign_lab.sessions.access import root_owner
 from campaign_lab.sessions.caching import CacheVerdict, verdict
@@ -106,7 +106,7 @@ def load_turn(con: Con, row: TurnRow, phase: Phase | None, session: SessionRow) 
         receipt=replace(
             receipt_of(row.phase, requests, rehearsal=rehearsal, take=row.take),
             cache=_cache(con, row, requests),
-            avoided_usd=known_sum(each.cost_usd for each in _requests_before(con, row) if each.complete),
+            avoided=Sum.of(each.cost_usd for each in _requests_before(con, row) if each.complete),
         ),
         rehearsal=rehearsal,
         made_at=row.finished_at,

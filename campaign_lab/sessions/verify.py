@@ -9,8 +9,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from campaign_lab.agents.ledger import Ledger
+from campaign_lab.agents.ledger import UNLISTED, Ledger
 from campaign_lab.agents.prices import Usage
+from campaign_lab.money import Sum
 from campaign_lab.sessions import judgements
 from campaign_lab.sessions.keys import root_key, turn_key
 from campaign_lab.store import tables
@@ -108,8 +109,7 @@ def _of_attempt(con: Con, turn: TurnRow) -> Iterator[Problem]:
         yield Problem(turn.id, f"it needs one finished attempt; there is {states}", RESTORE)
         return
     requests = tables.select(con, RequestRow, "WHERE attempt_id = ?", [turn.id])
-    costs = [request.cost_usd for request in requests if request.complete]
-    booked = None if None in costs else math.fsum(cost or 0.0 for cost in costs)
+    booked = Sum.of(request.cost_usd for request in requests if request.complete).whole
     if not _equal(booked, attempts[0].cost_usd):
         what = f"its attempt is booked at {attempts[0].cost_usd} US dollars, its requests add up to {booked}"
         yield Problem(turn.id, what, RESTORE)
@@ -151,7 +151,8 @@ def _of_ledger(con: Con, turn: TurnRow, threads: Mapping[str, Sequence[Mapping[s
         ledger.read(subpath, entries)
     told = Counter((each.subpath, each.message_id, each.model, each.usage) for each in ledger.requests())
     rows = tables.select(con, RequestRow, "WHERE attempt_id = ?", [turn.id])
-    booked = Counter((row.subpath, row.message_id, row.model, _usage(row)) for row in rows if row.complete)
+    listed = [row for row in rows if row.complete and row.message_id != UNLISTED]
+    booked = Counter((row.subpath, row.message_id, row.model, _usage(row)) for row in listed)
     for subpath, message_id, *_ in sorted((told - booked) + (booked - told), key=lambda each: each[:2]):
         what = f"the request {message_id}{f' of {subpath}' if subpath else ''} is not booked as its transcript tells it"
         yield Problem(turn.id, what, "Costs of this turn cannot be relied on. " + RESTORE)

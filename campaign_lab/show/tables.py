@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from math import ceil, isnan
+from math import ceil
 from numbers import Integral, Real
 from typing import Any
 
+from campaign_lab.money import NOTHING, Sum
 from campaign_lab.show.frame import framed
-from campaign_lab.show.money import usd
-from campaign_lab.show.text import and_take, apart, text
+from campaign_lab.show.text import and_take, apart, counted, text
 
 WIDTHS = ((400, 28), (120, 22), (40, 15))
 """How wide, in em, a column of texts is that has more than so many characters; shorter ones are as wide as their text."""
@@ -20,11 +20,12 @@ EM_PER_CHARACTER, EM_PER_BOLD = 0.62, 0.74
 
 
 def receipt_html(
-    lines: Sequence[Mapping[str, Any]], total_usd: float | None, rehearsal: bool, *, avoided_usd: float | None = None
+    lines: Sequence[Mapping[str, Any]], total: Sum, rehearsal: bool, *, avoided: Sum = NOTHING, cut: int = 0
 ) -> str:
     """One row an agent and phase, then the sum. In rehearsal the prices are what the tokens would cost.
 
-    ``avoided_usd`` is what the turns before once cost: they are carried along and not paid again.
+    ``avoided`` is what the turns before once cost: they are carried along and not paid again. ``cut`` counts requests whose
+    response was cut.
     """
     names = ("Phase", "Agent", "Requests", "Fresh in", "Cache read", "Cache written", "Out", "US$")
     keys = ("requests", "input_tokens", "cache_read_tokens", "cache_write_tokens", "output_tokens")
@@ -33,14 +34,17 @@ def receipt_html(
             f"{line['phase']}{and_take(line.get('take', 1))}",
             str(line["agent"]),
             *(f"{line[key]:,}" for key in keys),
-            usd(line["cost_usd"]),
+            str(Sum.stored(line["cost_usd"], line.get("unpriced_requests"))),
         ]
         for line in lines
     ]
     note = " at list price; rehearsal costs nothing" if rehearsal else ""
-    before = f" The turns before it once cost {text(usd(avoided_usd))}: they are carried along, not paid again."
-    carried = before if avoided_usd else ""
-    return framed(f"{table(names, rows, right=range(2, len(names)))}<p>Sum: {text(usd(total_usd))}{note}.{carried}</p>")
+    before = f" The turns before it once cost {text(str(avoided))}: they are carried along, not paid again."
+    carried = "" if avoided == NOTHING else before
+    lost = f" {counted(cut, 'request')} cut; what that cost is not known." if cut else ""
+    return framed(
+        f"{table(names, rows, right=range(2, len(names)))}<p>Sum: {text(total.words(note))}.{lost}{carried}</p>"
+    )
 
 
 def frame_html(names: Sequence[str], rows: Sequence[Sequence[Any]], total: int) -> str:
@@ -61,7 +65,8 @@ def tree_html(rows: Sequence[Mapping[str, Any]]) -> str:
     """Sessions and their forks as a table, each fork set in below what it was forked from.
 
     A row has ``session``, ``parent`` (its name, or empty), ``purpose``, ``phases``, ``cost_usd`` and ``carried_usd``:
-    its own turns, and what the turns before its start once cost (both None or NaN when not known).
+    its own turns, and what the turns before its start once cost, as far as they are known; ``unpriced_requests`` and
+    ``carried_unpriced_requests`` count the requests without a price.
     """
     depths = _depths(rows)
     lines = [
@@ -69,8 +74,8 @@ def tree_html(rows: Sequence[Mapping[str, Any]]) -> str:
             "\N{NO-BREAK SPACE}" * 4 * (depth - 1) + "└ " * (depth > 0) + str(row["session"]),
             "" if row["purpose"] == row["session"] else str(row["purpose"] or ""),
             _phases(row["phases"]),
-            _money(row["cost_usd"]),
-            _money(row.get("carried_usd")) if depth else "",
+            str(Sum.stored(row["cost_usd"], row.get("unpriced_requests"))),
+            str(Sum.stored(row.get("carried_usd"), row.get("carried_unpriced_requests"))) if depth else "",
         ]
         for row, depth in zip(rows, depths, strict=True)
     ]
@@ -123,10 +128,6 @@ def _shown(value: Any) -> str:
     if not _is_number(value):
         return str(value)
     return f"{value:,}" if isinstance(value, Integral) else f"{value:.4f}"
-
-
-def _money(value: Any) -> str:
-    return usd(None if value is None or isnan(value) else float(value))
 
 
 def _phases(value: Any) -> str:

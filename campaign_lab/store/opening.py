@@ -90,7 +90,7 @@ def in_use(path: str, holder: int | None, patience: float) -> StoreError:
     return StoreError(
         path,
         f"is in use by {who}, which did not hand it over within {patience:g} seconds",
-        "Wait until it is done or end that process, then run again. Nothing was lost.",
+        "Wait until it is done or end that process, then run again. What was stored before stays.",
     )
 
 
@@ -132,7 +132,9 @@ def _of_opening(path: str, text: str) -> StoreError | None:
         found = re.search(r"held in (.+?) \(PID (\d+)\)", text)
         who = f"{os.path.basename(found[1])}, process {found[2]}" if found else "unknown"
         return StoreError(
-            path, f"is held open by another program ({who})", "Close the file there and run again. Nothing was lost."
+            path,
+            f"is held open by another program ({who})",
+            "Close the file there and run again. What was stored before stays.",
         )
     if "different configuration" in text:
         advice = "Close your own connection to it first: connection.close()."

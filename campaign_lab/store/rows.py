@@ -108,22 +108,28 @@ class AttemptRow:
 
 @dataclass(frozen=True)
 class RequestRow:
-    """One request of an attempt: the ledger of record."""
+    """One request of an attempt: the ledger of record. Counts of tokens, and the cost, are None where they are not known."""
 
     attempt_id: str
     subpath: str
     message_id: str
     agent: str
     model: str
-    input_tokens: int
-    output_tokens: int
-    cache_read_tokens: int
-    cache_write_5m_tokens: int
-    cache_write_1h_tokens: int
+    input_tokens: int | None
+    output_tokens: int | None
+    cache_read_tokens: int | None
+    cache_write_5m_tokens: int | None
+    cache_write_1h_tokens: int | None
     cost_usd: float | None
     complete: bool
     stored_at: datetime
     n: int = 0
+
+    @property
+    def prompt_tokens(self) -> int | None:
+        """All tokens that went in; None where a count is not known."""
+        counts = (self.input_tokens, self.cache_read_tokens, self.cache_write_5m_tokens, self.cache_write_1h_tokens)
+        return None if None in counts else sum(count or 0 for count in counts)
 
 
 @dataclass(frozen=True)

@@ -72,7 +72,9 @@ def explained(path: str, error: Exception) -> Exception:
     if state is None and isinstance(error, psycopg.OperationalError):
         return _of_connecting(path, text)
     if state in ("55P03", "57014", "25P03", *IN_THE_WAY):
-        advice = "Another process holds it for long. Wait until it is done, then run again. Nothing was lost."
+        advice = (
+            "Another process holds it for long. Wait until it is done, then run again. What was stored before stays."
+        )
         return StoreError(path, f"was busy for too long ({text})", advice)
     if state in AGAIN or (state or "").startswith("08"):
         return _of_connecting(path, text)
@@ -96,7 +98,7 @@ def _of_connecting(path: str, text: str) -> StoreError:
     return StoreError(
         path,
         f"cannot be reached: {text}",
-        "See that the server runs and that host and port are right. Nothing was lost.",
+        "See that the server runs and that host and port are right. What was stored before stays.",
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import astuple, fields, replace
 from datetime import datetime
@@ -40,6 +41,9 @@ Row = TypeVar(
 THESE = "IN (SELECT unnest(?::VARCHAR[]))"
 """What follows a column in WHERE to ask for one of many ids; they are bound as one list."""
 
+LONE_SURROGATE = re.compile("[\ud800-\udfff]")
+"""Half a character: no text that can be stored or shown."""
+
 TABLES: dict[type, str] = {
     SessionRow: "sessions",
     TurnRow: "turns",
@@ -60,7 +64,14 @@ def insert(con: Con, rows: Iterable[Row]) -> None:
     for row in rows:
         names = ", ".join(field.name for field in fields(row))
         marks = ", ".join("?" for _ in fields(row))
-        con.execute(f"INSERT INTO {TABLES[type(row)]} ({names}) VALUES ({marks})", list(astuple(row)))
+        con.execute(
+            f"INSERT INTO {TABLES[type(row)]} ({names}) VALUES ({marks})", [_whole(each) for each in astuple(row)]
+        )
+
+
+def _whole(value: Any) -> Any:
+    """The value as a database takes it: models cut emoji in half, and what was paid for is not lost for that."""
+    return LONE_SURROGATE.sub("\ufffd", value) if isinstance(value, str) else value
 
 
 def select(con: Con, table: type[Row], rest: str = "", values: Sequence[Any] = ()) -> list[Row]:
@@ -197,7 +208,7 @@ def end_attempt(con: Con, attempt: AttemptRow) -> None:
     """Writes how an attempt ended, and gives its claim back."""
     con.execute(
         "UPDATE attempts SET state = ?, cause = ?, reason = ?, ended_at = ?, cost_usd = ? WHERE id = ?",
-        [attempt.state, attempt.cause, attempt.reason, attempt.ended_at, attempt.cost_usd, attempt.id],
+        [attempt.state, attempt.cause, _whole(attempt.reason), attempt.ended_at, attempt.cost_usd, attempt.id],
     )
     con.execute("DELETE FROM claims WHERE attempt_id = ?", [attempt.id])
 

@@ -106,12 +106,13 @@ class TurnTranscripts(Transcripts):
     async def append(self, key: SessionKey, entries: list[SessionStoreEntry]) -> None:
         """Store a batch of this attempt, then tell ``on_append``."""
         own = self._own(key)
+        cleaned = [_cleaned(entry, self._clean) for entry in entries]
         try:
             if not self._given_up:
-                await super().append(own, [_cleaned(entry, self._clean) for entry in entries])
+                await super().append(own, cleaned)
         finally:
-            if entries and self._on_append is not None:
-                self._on_append(own.get("subpath", ""), cast("list[dict[str, Any]]", entries))
+            if cleaned and self._on_append is not None:
+                self._on_append(own.get("subpath", ""), cast("list[dict[str, Any]]", cleaned))
 
     async def load(self, key: SessionKey) -> list[SessionStoreEntry] | None:
         """The conversation that the attempt stands on, as if it had been its own, and what it added itself.

@@ -81,8 +81,11 @@ def test_the_cost_of_a_turn_says_what_is_not_known() -> None:
     """An unknown price is no price of 0."""
     started = folded(BEGIN, AgentStarted("c1", "reader", ""))
     assert str(started.cost) == "$0.0000"
-    assert str(folded(TokensBooked("c1", 5, None), board=started).cost) == "unknown"
-    assert str(folded(TokensBooked("c1", 5, None), TokensBooked("", 5, 0.5), board=started).cost) == "at least $0.5000"
+    assert str(folded(TokensBooked("c1", 5, None), board=started).cost) == "1 request without a price"
+    assert (
+        str(folded(TokensBooked("c1", 5, None), TokensBooked("", 5, 0.5), board=started).cost)
+        == "$0.5000 and 1 request without a price"
+    )
 
 
 def test_a_turn_that_failed_says_why() -> None:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import random
-
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from campaign_lab.agents.prices import Usage, known_sum, price_usd
+from campaign_lab.agents.prices import UNKNOWN, Usage, price_usd
 
 SONNET = "claude-sonnet-4-5-20250929"
 TOKENS = 100_000
@@ -48,6 +46,7 @@ def test_an_unknown_model_has_no_price(model: str) -> None:
 @given(*[COUNTS] * 5)
 def test_usage_is_read_as_the_api_reports_it(fresh: int, out: int, read: int, minutes: int, hour: int) -> None:
     """Writes are split by life; without a split they count as the 5-minute ones."""
+    assume(fresh + read + minutes + hour)
     api = {
         "input_tokens": fresh,
         "output_tokens": out,
@@ -62,12 +61,39 @@ def test_usage_is_read_as_the_api_reports_it(fresh: int, out: int, read: int, mi
 
 def test_what_an_endpoint_leaves_out_counts_as_none_used() -> None:
     """Other servers of the API send null or nothing for the cache."""
-    assert Usage.from_api({"input_tokens": 5, "cache_creation": None, "cache_read_input_tokens": None}) == Usage(5)
+    assert Usage.from_api(
+        {"input_tokens": 5, "cache_creation": None, "cache_read_input_tokens": None, "output_tokens": 0}
+    ) == Usage(5)
 
 
-@given(st.lists(st.floats(0, 10), max_size=12), st.randoms(use_true_random=False))
-def test_a_sum_is_the_same_in_any_order(costs: list[float], order: random.Random) -> None:
-    """Agents that work at once book in any order; a saved figure holds the sum to the last digit."""
-    mixed = order.sample(costs, len(costs))
-    assert known_sum(mixed) == known_sum(costs)
-    assert known_sum([*costs, None]) is None
+HOSTILE = st.one_of(
+    st.none(), st.booleans(), st.text(max_size=5), st.integers(max_value=-1), st.integers(min_value=10**9),
+    st.floats(allow_nan=True, allow_infinity=True), st.just(1e30), st.lists(st.integers(), max_size=2),
+    st.dictionaries(st.text(max_size=3), st.integers(), max_size=2),
+)  # fmt: skip
+FIELDS = ("input_tokens", "output_tokens", "cache_read_input_tokens", "cache_creation_input_tokens", "cache_creation")
+
+
+@given(st.one_of(HOSTILE, st.dictionaries(st.sampled_from(FIELDS), st.one_of(HOSTILE, COUNTS))))
+def test_whatever_an_endpoint_says_is_a_count_or_unknown(said: object) -> None:
+    """Every count is a whole number of sane size, or None; and a price is never made of a count that is not known."""
+    usage = Usage.from_api(said)
+    for count in vars(usage).values():
+        assert count is None or (type(count) is int and 0 <= count <= 100_000_000)
+    cost = price_usd(SONNET, usage)
+    assert (cost is None) is (None in vars(usage).values())
+    assert cost is None or cost > 0
+
+
+@pytest.mark.parametrize("said", [None, {}, "a lot", {"input_tokens": 0, "output_tokens": 0}, {"output_tokens": None}])
+def test_usage_that_was_not_said_is_unknown_and_not_nothing(said: object) -> None:
+    """No endpoint reads a prompt of no tokens: the CLI writes zeros where nothing was said."""
+    assert Usage.from_api(said) == UNKNOWN
+    assert price_usd(SONNET, Usage.from_api(said)) is None
+
+
+@pytest.mark.parametrize("bad", [1e30, -5, "12", True, 10**12, float("nan")])
+def test_one_count_that_is_none_leaves_the_others(bad: object) -> None:
+    """What was said well is kept; the price is not known."""
+    usage = Usage.from_api({"input_tokens": 7, "output_tokens": bad})
+    assert (usage.input_tokens, usage.output_tokens, price_usd(SONNET, usage)) == (7, None, None)

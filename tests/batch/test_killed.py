@@ -154,9 +154,12 @@ def test_another_angle_replays_the_research_and_pays_its_own(make_folder: Any) -
         assert cool["replayed_usd"] > cool["cost_usd"] > 0.0
         batch = json.loads((folder.out / ".batch" / "batch.json").read_text(encoding="utf-8"))["id"]
         costs = lab._context.engine.call(lambda con: batch_costs(con, batch))
-        assert {run: cost.paid_usd for run, cost in costs.items()} == {
+        assert {run: cost.paid.usd for run, cost in costs.items()} == {
             row["run"]: row["cost_usd"] for row in (warm, cool)
         }
+        angles = {"angle": ["Warm", "Cool", "Dry"]}
+        plan = lab.plan_batch(TWO[:1], folder.template, out=folder.out, matrix=angles)
+        assert plan.estimate_usd == pytest.approx(cool["cost_usd"], rel=0.05)
         spent = warm["cost_usd"] + cool["cost_usd"]
         with pytest.raises(BudgetExceeded) as refused:
             run("Warm", "Cool", "Dry", budget_usd=spent + 0.001)

@@ -14,14 +14,15 @@ from kernels import write_notebook
 
 from campaign_lab import Brief, Lab
 from campaign_lab.agents.phases import builtin_phases
-from campaign_lab.batch.estimate import estimated
+from campaign_lab.batch.estimate import CONVERSATION_TOKENS, estimated
 from campaign_lab.batch.folder import RowFiles
 from campaign_lab.batch.plan import BatchPlan, Job
 from campaign_lab.batch.rows import Row
-from campaign_lab.batch.template import default_template, phases_in
+from campaign_lab.batch.template import default_template, phases_in, read_before
 from campaign_lab.errors import BudgetExceeded, NotFoundError
+from campaign_lab.money import Sum
 from campaign_lab.sessions.batches import RunCost
-from campaign_lab.sessions.budgets import Budgets
+from campaign_lab.sessions.budgets import Budgets, typical_usd
 
 ONE, TWO = brief_of("One"), brief_of("Two")
 
@@ -210,12 +211,42 @@ def test_the_packaged_template_is_estimated_by_its_phases(lab: Lab, tmp_path: Pa
 def test_what_was_paid_counts_off_only_where_it_replays(lab: Lab, tmp_path: Path) -> None:
     """A run that was cut off has the rest before it; one whose brief has changed pays for all of it again."""
     plan = lab.plan_batch([ONE, TWO], out=tmp_path / "out")
-    paid = {job.run: RunCost(0.05, 0.0, 0, 0) for job in plan.jobs}
+    paid = {job.run: RunCost(Sum(0.05)) for job in plan.jobs}
     jobs = [replace(plan.jobs[0], status="again"), replace(plan.jobs[1], status="changed")]
     whole = plan.jobs[0].estimate_usd
     assert whole is not None
     found, _ = estimated(lab._context, plan.template, jobs, {}, paid)
     assert found == [pytest.approx(whole - 0.05), pytest.approx(whole)]
+
+
+def test_what_forks_carry_is_estimated_once(lab: Lab, tmp_path: Path) -> None:
+    """Three directions of a brief pay its research once, another brief its own; what is read before it makes each pay."""
+    (alone,) = lab.plan_batch([ONE], out=tmp_path / "out").jobs
+    research = typical_usd(lab._context.model, CONVERSATION_TOKENS, agents=3)
+    assert alone.estimate_usd is not None
+    assert research is not None
+    whole, carried = pytest.approx(alone.estimate_usd), pytest.approx(alone.estimate_usd - research)
+    angles = {"angle": ["Calm", "Bold", "Kind"]}
+    plan = lab.plan_batch([ONE, TWO], out=tmp_path / "out", matrix=angles)
+    assert [job.estimate_usd for job in plan.jobs] == [whole, carried, carried, whole, carried, carried]
+    assert plan.estimate_usd == pytest.approx(sum(job.estimate_usd or 0.0 for job in plan.jobs))
+    names = lab.plan_batch([ONE], out=tmp_path / "out", matrix={"session_name": ["a", "b"]})
+    assert [job.estimate_usd for job in names.jobs] == [whole, whole]
+
+
+def test_what_is_read_before_a_phase_is_what_its_cell_may_know() -> None:
+    """Names that are read up to the cell that runs it; nobody can tell behind what is no Python."""
+    cells = [
+        'brief = Brief.load(path)\nawait base.run("research")',
+        'x = base.steered(angle)\nawait x.run("copy")',
+        "f(",
+        'y.ask("?")',
+    ]
+    assert read_before(cells) == {
+        "research": frozenset({"Brief", "path", "base"}),
+        "copy": frozenset({"Brief", "path", "base", "angle", "x"}),
+        "ask": None,
+    }
 
 
 def test_a_run_is_estimated_for_the_model_that_it_names(lab: Lab, tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ from lab_rows import add, fork, session
 from campaign_lab import Lab
 from campaign_lab.batch.campaigns import MOST_ADS
 from campaign_lab.batch.report import write_report
-from campaign_lab.batch.rows import Row
+from campaign_lab.batch.rows import UNPRICED, Row
 from campaign_lab.batch.summary import best_by_angle
 from campaign_lab.compare import COPY_COLUMNS
 from campaign_lab.store import tables
@@ -85,6 +85,7 @@ def test_the_table_has_a_row_for_each_text_of_each_run(make_lab: MakeLab, tmp_pa
     read = table(tmp_path)
     assert read.columns == [
         "run", "brief", "state", "param_angle", "paid_usd", "cut_usd", "replayed_usd", *(column.name for column in COPY_COLUMNS),
+        *UNPRICED,
     ]  # fmt: skip
     rows = read.project(
         "run, state, param_angle, paid_usd, cut_usd, session, headline, claims_supported, rating"
@@ -112,8 +113,9 @@ def test_the_page_tells_of_each_run_and_of_all_of_them(make_lab: MakeLab, tmp_pa
     """States, sums, parameters, links to the notebooks, and rehearsal, in words."""
     lab = make_lab()
     page = report(lab, two_directions(lab), tmp_path)
-    for words in ("2 finished", "at least $0.2500", "$0.2000", "2026-11-22 12:02 to 2026-11-22 12:07 UTC", "rehearsal", "1 of 1",
-                  "angle: Bolder", "angle: none", "unknown", "3.0", "Sleep well", "Be bold",
+    for words in ("2 finished", "$0.2500 and 1 request without a price",
+                  "$0.2000", "2026-11-22 12:02 to 2026-11-22 12:07 UTC", "rehearsal", "1 of 1",
+                  "angle: Bolder", "angle: none", "1 request without a price", "3.0", "Sleep well", "Be bold",
                   "3texts for 1 campaign"):  # fmt: skip
         assert words in page.text, words
     assert [unquote(link) for link in page.links if not link.startswith("#")] == ["a.ipynb", "b c#d.ipynb"]

@@ -178,14 +178,19 @@ def test_the_waterfall_adds_up(frames: dict[str, pd.DataFrame]) -> None:
 
 
 def test_an_unknown_cost_is_said(frames: dict[str, pd.DataFrame]) -> None:
-    """A cost that is not known has no bar and says so; the sums say that they are the least that it was."""
+    """A cost that is not known has no bar and says so; the sums count what has no price beside what is known."""
     tree = frames["tree"].copy()
-    tree.loc[1, "cost_usd"] = math.nan
+    tree.loc[1, ["cost_usd", "unpriced_requests"]] = math.nan, 3
+    tree.loc[0, "unpriced_requests"] = 1
     shown = bars(cost_waterfall(tree))
-    assert list(shown.values())[1] == (0, "unknown")
-    assert shown["Paid in all"][1].startswith("at least $")
+    assert list(shown.values())[1] == (0, "3 requests without a price")
+    assert shown["Paid in all"] == (
+        pytest.approx(tree["cost_usd"].sum()),
+        f"${tree['cost_usd'].sum():.4f} and 4 requests without a price",
+    )
+    assert shown["Without forks"][1].endswith(" and 4 requests without a price")
     assert "not known" in title_of(cost_waterfall(tree))
-    assert fork_tree(tree).data[3].text[1] == "unknown"
+    assert fork_tree(tree).data[3].text[1] == "3 requests without a price"
     assert "NaN" not in json_of(cost_waterfall(tree)) + json_of(fork_tree(tree))
 
 

@@ -130,7 +130,7 @@ def test_only_the_shown_angle_has_widgets(written: LabOf) -> None:
 def row(session: str, angle: str, motivation: str, headline: str) -> dict[str, Any]:
     texts = dict.fromkeys(FIELDS, "x") | {"angle": angle, "headline": headline}
     return texts | {"session": session, "motivation": motivation, "pick": "", "rating": None, "note": "", "rated_by": "",
-                    "cost_own_usd": 0.5}  # fmt: skip
+                    "cost_own_usd": 0.5, "own_unpriced_requests": 0}  # fmt: skip
 
 
 def test_angles_of_other_names_meet_under_their_motivation() -> None:

@@ -114,12 +114,19 @@ def test_says_what_is_over(lab_of: MakeLab) -> None:
 
 
 def test_an_unknown_price_is_said(lab_of: MakeLab) -> None:
-    """A turn without a known price makes the sum the least that it was, never a number too small."""
+    """Requests without a price are counted beside the sum, and beside what a budget has left: never as 0."""
     lab = lab_of()
     main = forked(lab)
-    lab._context.engine.call(lambda con: con.execute("UPDATE attempts SET cost_usd = NULL WHERE phase = 'copy'"))
-    assert math.isnan(lab.tree(main).set_index("session")["cost_usd"]["First"])
-    assert CostMeter(lab, main).line().startswith("CostMeter(paid at least $")
+    unpriced = "UPDATE requests SET cost_usd = NULL WHERE attempt_id IN (SELECT id FROM attempts WHERE phase = 'copy')"
+    lab._context.engine.call(lambda con: con.execute(unpriced))
+    tree = lab.tree(main).set_index("session")
+    assert math.isnan(tree["cost_usd"]["First"])
+    lost = tree["unpriced_requests"]["First"]
+    assert lost > 0
+    paid = f"${lab.costs()['cost_usd'].sum():.4f} and {lost} requests without a price"
+    assert CostMeter(lab, main).line().startswith(f"CostMeter(paid {paid}, avoided $")
+    held = lab_of(budgets=Budgets(user_usd=9.0))
+    assert amounts(CostMeter(held, held.open("main")))["left"].endswith(f", less {lost} requests without a price")
 
 
 def test_what_is_saved_is_a_function_of_the_turns(lab_of: MakeLab, clock: Clock) -> None:

@@ -88,7 +88,11 @@ def test_a_cost_that_is_not_known_is_never_zero() -> None:
         BEGIN, AgentStarted("c1", "reader", ""), TokensBooked("", 10, None), TokensBooked("c1", 10, 0.0123),
         TokensBooked("c1", 10, None),
     )  # fmt: skip
-    assert [row[-1] for row in cells(live)] == ["unknown", "$0.0000", "at least $0.0123"]
+    assert [row[-1] for row in cells(live)] == [
+        "1 request without a price",
+        "$0.0000",
+        "$0.0123 and 1 request without a price",
+    ]
 
 
 def test_who_was_at_work_when_a_turn_was_cancelled_has_stopped() -> None:

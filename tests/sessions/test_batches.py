@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 import subprocess
 import sys
@@ -18,6 +17,7 @@ from stores import by_hand
 
 from campaign_lab import Lab
 from campaign_lab.errors import BudgetExceeded, EndpointError
+from campaign_lab.money import Sum
 from campaign_lab.rehearsal.endpoint import RehearsalEndpoint
 from campaign_lab.rehearsal.server import RehearsalServer
 from campaign_lab.sessions.batches import RunCost, batch_costs, hold_batch
@@ -78,6 +78,11 @@ def under_way(name: str = "other", **changed: Any) -> AttemptRow:
         reason=None, started_at=NOW, ended_at=None, cost_usd=None, versions="{}", batch="batch-1", run="run-2",
     )  # fmt: skip
     return replace(row, **changed)
+
+
+def asked(attempt: str, cost_usd: float | None) -> RequestRow:
+    """A request of an attempt that was answered."""
+    return RequestRow(attempt, "", "m", "", "model", 1, 1, 0, 0, 0, cost_usd, True, NOW)
 
 
 def held(lab: Lab, session_id: str, *rows: AttemptRow) -> None:
@@ -162,9 +167,7 @@ def test_what_a_run_pays_is_booked_to_it(lab_of: LabOf) -> None:
     assert [(row.run, row.state, row.cost_usd) for row in attempts(lab)] == [
         ("run-1", "finished", turn.receipt.cost_usd)
     ]
-    assert lab._context.engine.call(lambda con: batch_costs(con, "batch-1")) == {
-        "run-1": RunCost(turn.receipt.cost_usd, 0.0, 0, 0)
-    }
+    assert lab._context.engine.call(lambda con: batch_costs(con, "batch-1")) == {"run-1": RunCost(turn.receipt.cost)}
     for by, name in (("batch", "batch-1"), ("run", "run-1")):
         costs = lab.costs(by=by).set_index(by)["cost_usd"]
         assert set(costs.index) == {"", name}
@@ -172,24 +175,24 @@ def test_what_a_run_pays_is_booked_to_it(lab_of: LabOf) -> None:
 
 
 def test_paid_cut_and_running_are_told_apart_run_by_run(lab_file: Store) -> None:
-    """Finished turns, failed attempts and cut requests have sums of their own; an unknown price makes no total."""
+    """Finished turns, failed attempts and cut requests have sums of their own; what has no price is counted beside them."""
     ended = {"state": "finished", "ended_at": NOW}
     rows = [
-        *(under_way(f"a{n}", run="r1", cost_usd=0.1, **ended) for n in range(3)),
-        under_way("a3", run="r1", cost_usd=0.7, state="failed"),
+        *(under_way(f"a{n}", run="r1", **ended) for n in range(3)),
+        under_way("a3", run="r1", state="failed"),
         under_way("a4", run="r1", state="failed"),
         under_way("a5", run="r1"),
-        under_way("b0", run="r2", cost_usd=None, **ended),
-        under_way("b1", run="r2", cost_usd=1.0, **ended),
-        under_way("c0", run="r3", batch="another", cost_usd=1.0, **ended),
+        under_way("b0", run="r2", **ended),
+        under_way("b1", run="r2", **ended),
+        under_way("c0", run="r3", batch="another", **ended),
     ]
-    request = RequestRow("a3", "", "m", "", "model", 0, 0, 0, 0, 0, None, False, NOW)
-    whole = replace(request, message_id="n", complete=True, cost_usd=0.7)
+    costs = [("a0", 0.1), ("a1", 0.1), ("a2", 0.1), ("a3", 0.7), ("b0", None), ("b1", 1.0), ("c0", 1.0)]
     lab_file.call(lambda con: tables.insert(con, rows))
-    lab_file.call(lambda con: tables.insert(con, [request, whole, replace(request, attempt_id="c0")]))
+    lab_file.call(lambda con: tables.insert(con, [asked(name, cost) for name, cost in costs]))
+    lab_file.call(lambda con: tables.insert(con, [replace(asked(name, None), complete=False) for name in ("a3", "c0")]))
     assert lab_file.call(lambda con: batch_costs(con, "batch-1")) == {
-        "r1": RunCost(math.fsum([0.1] * 3), 0.7, 1, 1),
-        "r2": RunCost(None, 0.0, 0, 0),
+        "r1": RunCost(Sum(0.3), Sum(0.7), 1, 1),
+        "r2": RunCost(Sum(1.0, 1)),
     }
 
 
@@ -235,7 +238,8 @@ def test_a_turn_may_spend_no_more_than_the_batch_has_left(lab_of: LabOf) -> None
     one = strategy_usd(lab)
     session = lab.open("main")
     tagged(lab, budget_usd=4 * one)
-    held(lab, session.id, under_way("w1"), under_way("w2", state="failed", cost_usd=one / 2))
+    held(lab, session.id, under_way("w1"), under_way("w2", state="failed"))
+    by_hand(lab, lambda con: tables.insert(con, [asked("w2", one / 2)]))
     start = session.checkpoint("research").turn_id
 
     def order(con: Any, **limit: float) -> Any:

@@ -12,7 +12,7 @@ from typing import Any
 import pandas as pd
 import pytest
 from copy_rows import HOME, angle, claim, quote, turn, variant
-from lab_rows import NOW, add, fork, grow, session, share
+from lab_rows import NOW, add, fork, grow, session, share, try_in_vain
 from stores import by_hand
 
 from campaign_lab import Lab
@@ -175,19 +175,40 @@ def test_own_cost_and_avoided_cost_are_told_apart(make_lab: MakeLab) -> None:
     assert costs.loc["Three"].tolist() == pytest.approx([total / 2, 0])
 
 
-def test_an_unknown_price_makes_the_cost_unknown(make_lab: MakeLab) -> None:
-    """Of the session that has it, and of nothing else; never 0."""
+def test_what_has_no_price_is_counted_beside_the_cost(make_lab: MakeLab) -> None:
+    """Of the session that has it, and of nothing else; where nothing is known the cost is missing, never 0."""
     lab = make_lab()
 
     def make(con: tables.Con) -> None:
         base = grow(con, add(con, session()), "t1")
         turn(con, add(con, fork(base, "child")), "t2", variant("One"))
-        con.execute("UPDATE attempts SET cost_usd = NULL WHERE id = 't2'")
+        con.execute("UPDATE requests SET cost_usd = NULL WHERE attempt_id = 't2'")
+        con.execute("UPDATE requests SET cost_usd = NULL WHERE attempt_id = 't1' AND subpath = ''")
 
     write(lab, make)
     (row,) = compared(lab, "child").to_dict("records")
     assert pd.isna(row["cost_own_usd"])
     assert row["cost_avoided_usd"] > 0
+    assert (row["own_unpriced_requests"], row["avoided_unpriced_requests"]) == (4, 2)
+
+
+def test_a_try_that_failed_counts_on_the_board_as_in_the_tree_and_the_tables(make_lab: MakeLab) -> None:
+    """The own cost of a session is one sum in compare, sessions, tree and costs."""
+    lab = make_lab()
+
+    def make(con: tables.Con) -> None:
+        base = grow(con, add(con, session()), "t1")
+        child = turn(con, add(con, fork(base, "child")), "t2", variant("One"))
+        try_in_vain(con, child, "cancelled")
+        con.execute("UPDATE requests SET cost_usd = NULL WHERE attempt_id = 'cancelled' AND subpath = ''")
+
+    write(lab, make)
+    child = lab.open("child")
+    own = {"board": lab.compare(child).iloc[0][["cost_own_usd", "own_unpriced_requests"]].tolist()}
+    for name, table in (("sessions", lab.sessions()), ("tree", lab.tree(child)), ("costs", lab.costs(by="session"))):
+        own[name] = table.set_index("session").loc["child", ["cost_usd", "unpriced_requests"]].tolist()
+    assert own["board"][1] == 2
+    assert own == dict.fromkeys(own, own["board"])
 
 
 @pytest.mark.parametrize(

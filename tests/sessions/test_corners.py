@@ -143,6 +143,8 @@ def test_an_unknown_price_is_never_nothing(lab_of: LabOf, termwick: Brief) -> No
     assert lab.sessions().set_index("id").loc[session.id, "cost_usd"] != 0
     costs = lab.costs(by="model").set_index("model")["cost_usd"]
     assert costs.isna()["llama3.1-8b"]
+    with pytest.raises(BudgetExceeded, match="price of the model is not known"):
+        lab.run_sync(session.run("strategy", budget_usd=100.0))
     other = lab_of(model="llama3.1-8b", budgets=Budgets(turn_usd=1.0))
     second = other.session(termwick, name="second")
     with pytest.raises(BudgetExceeded, match="price of the model is not known"):

@@ -43,15 +43,16 @@ def test_each_turn_that_ends_is_one_line_of_the_journal(lab_of: LabOf, tmp_path:
     where = {"session": start.id, "name": "main", "campaign": start.brief.campaign}
     assert first == where | {
         "turn": start.checkpoint().turn_id, "phase": "research", "replayed": True,
-        "cost_usd": replayed.receipt.cost_usd, "records": len(replayed.kept), "error": "",
+        "cost_usd": replayed.receipt.cost_usd, "records": len(replayed.kept), "error": "", "unpriced_requests": 0,
     }  # fmt: skip
     where = {"session": fork.id, "name": fork.name, "campaign": start.brief.campaign}
     assert second == where | {
         "turn": fork.checkpoint().turn_id, "phase": "strategy", "replayed": False,
-        "cost_usd": made.receipt.cost_usd, "records": len(made.kept), "error": "",
+        "cost_usd": made.receipt.cost_usd, "records": len(made.kept), "error": "", "unpriced_requests": 0,
     }  # fmt: skip
     assert third == where | {
         "turn": None, "phase": "copy", "replayed": False, "cost_usd": None, "records": 0, "error": third["error"],
+        "unpriced_requests": 0,
     }  # fmt: skip
     assert "has no stored turn to replay" in third["error"]
 

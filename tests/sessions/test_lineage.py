@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from datetime import timedelta
 from functools import partial
 
@@ -9,6 +10,7 @@ import pytest
 from lab_rows import ANALYST, NOW, add, fork, grow, result, said, session, share, store, try_in_vain, use
 
 from campaign_lab.errors import NotFoundError
+from campaign_lab.money import Sum
 from campaign_lab.sessions.lineage import Message, Node, conversation, lineage, tree
 from campaign_lab.store import tables
 from campaign_lab.store.connection import Con, Store
@@ -84,8 +86,12 @@ def test_the_tree_is_the_same_from_every_session_in_it(lab_file: Store, start: s
     assert emotional.parent_id == "main"
 
 
+FIRST = "attempt_id = ? AND message_id LIKE '%_1'"
+"""The first request of an attempt that was made by hand."""
+
+
 def costs_of(nodes: list[Node]) -> dict[str, float | None]:
-    return {node.session: node.cost_usd for node in nodes}
+    return {node.session: node.cost.known for node in nodes}
 
 
 def test_a_node_costs_what_was_made_in_it(lab_file: Store) -> None:
@@ -115,9 +121,9 @@ def test_an_unknown_price_makes_a_cost_unknown_and_not_nought(lab_file: Store) -
 
     def check(con: Con) -> None:
         rows = forest(con)
-        con.execute("UPDATE attempts SET cost_usd = NULL WHERE id = 't3'")
+        con.execute("UPDATE requests SET cost_usd = NULL WHERE attempt_id = 't3'")
         try_in_vain(con, rows["main 2"], "running", state="running", ended_at=None)
-        con.execute("UPDATE attempts SET cost_usd = NULL WHERE id = 'running'")
+        con.execute("DELETE FROM requests WHERE attempt_id = 'running'")
         found = costs_of(tree(con, rows["main"]))
         assert found["Emotional"] is None
         assert found["main"]
@@ -237,16 +243,17 @@ def test_reports_stand_in_the_order_in_which_the_agents_were_called(lab_file: St
 
 @pytest.mark.parametrize("order", [[0.1, 0.2, 0.3], [0.3, 0.2, 0.1], [0.2, 0.3, 0.1]])
 def test_costs_are_the_same_in_whatever_order_they_lie(lab_file: Store, order: list[float]) -> None:
-    """To the last digit, whichever store tells of the attempts and in which order; an unknown price makes the sum unknown."""
+    """To the last digit, whichever store tells of the requests and in which order; one without a price is counted beside."""
 
     def check(con: Con) -> None:
         row = add(con, session())
         for n, cost in enumerate(order):
             try_in_vain(con, row, f"f{n}")
-            con.execute("UPDATE attempts SET cost_usd = ? WHERE id = ?", [cost, f"f{n}"])
-        assert [node.cost_usd for node in tree(con, row)] == [0.6]
-        con.execute("UPDATE attempts SET cost_usd = NULL WHERE id = 'f1'")
-        assert [node.cost_usd for node in tree(con, row)] == [None]
+            con.execute("UPDATE requests SET cost_usd = 0 WHERE attempt_id = ?", [f"f{n}"])
+            con.execute(f"UPDATE requests SET cost_usd = ? WHERE {FIRST}", [cost, f"f{n}"])
+        assert [node.cost for node in tree(con, row)] == [Sum(0.6)]
+        con.execute(f"UPDATE requests SET cost_usd = NULL WHERE {FIRST}", ["f1"])
+        assert [node.cost for node in tree(con, row)] == [Sum(math.fsum(order) - order[1], 1)]
 
     lab_file.call(check)
 

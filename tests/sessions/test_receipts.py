@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from campaign_lab.money import Sum
 from campaign_lab.sessions.receipts import MAIN_AGENT, Receipt, joined, receipt_of
 from campaign_lab.store.rows import RequestRow
 
@@ -45,17 +46,16 @@ def test_every_token_of_a_whole_request_is_on_the_receipt_once(requests: list[Re
 
 
 @given(st.lists(REQUESTS, max_size=8))
-def test_a_sum_is_known_only_when_every_price_is(requests: list[RequestRow]) -> None:
-    """None for an agent with one unknown price, and for the whole; never 0, never the known part."""
+def test_what_has_no_price_is_counted_beside_the_sum(requests: list[RequestRow]) -> None:
+    """For each agent, and for the whole; where nothing is known there is no sum, never 0."""
     receipt = receipt_of("copy", requests, rehearsal=False)
     costs = [each.cost_usd for each in requests if each.complete]
-    if None in costs:
-        assert receipt.cost_usd is None
-    else:
-        assert receipt.cost_usd == pytest.approx(sum(cost for cost in costs if cost is not None))
+    assert receipt.cost.unpriced == costs.count(None) == receipt.to_json()["unpriced_requests"]
+    assert receipt.cost.usd == pytest.approx(sum(cost for cost in costs if cost is not None))
     for line in receipt.lines:
         own = [each.cost_usd for each in requests if each.complete and (each.agent or MAIN_AGENT) == line.agent]
-        assert (line.cost_usd is None) is (None in own)
+        assert line.unpriced_requests == own.count(None)
+        assert Sum.stored(line.cost_usd, line.unpriced_requests) == Sum.of(own)
 
 
 @given(st.lists(REQUESTS, max_size=8), st.randoms())
@@ -91,12 +91,13 @@ def test_a_receipt_without_requests_is_empty() -> None:
 
 @given(st.lists(st.lists(REQUESTS, max_size=3), max_size=3))
 def test_several_receipts_are_the_sum_of_each(turns: list[list[RequestRow]]) -> None:
-    """All lines in order, all cut requests, and a sum that is unknown when one is."""
+    """All lines in order, all cut requests, and the sum of all sums."""
     receipts = [receipt_of(f"phase {n}", requests, rehearsal=False) for n, requests in enumerate(turns)]
     whole = joined(receipts)
     assert [line for receipt in receipts for line in receipt.lines] == list(whole.lines)
     assert whole.cut_requests == sum(receipt.cut_requests for receipt in receipts)
-    assert (whole.cost_usd is None) is any(receipt.cost_usd is None for receipt in receipts)
+    assert whole.cost.unpriced == sum(receipt.cost.unpriced for receipt in receipts)
+    assert whole.cost.usd == pytest.approx(sum(receipt.cost.usd for receipt in receipts))
 
 
 def test_a_rehearsed_receipt_says_so_everywhere() -> None:
@@ -122,15 +123,16 @@ def test_a_receipt_is_json() -> None:
     assert data["lines"] == [
         {
             "phase": "copy", "agent": MAIN_AGENT, "requests": 1, "input_tokens": 10, "cache_read_tokens": 3,
-            "cache_write_tokens": 3, "output_tokens": 5, "cost_usd": 0.25, "take": 1,
+            "cache_write_tokens": 3, "output_tokens": 5, "cost_usd": 0.25, "unpriced_requests": 0, "take": 1,
         }
     ]  # fmt: skip
 
 
-def test_an_unknown_price_is_shown_as_unknown() -> None:
+def test_an_unknown_price_is_said() -> None:
     """In the text and in the table."""
     receipt = receipt_of("copy", [request(cost=None)], rehearsal=False)
-    assert "unknown" in repr(receipt)
-    assert "unknown" in receipt._repr_html_()
-    assert "$" not in repr(receipt)
+    assert repr(receipt) == "Receipt(1 lines, 1 request without a price)"
+    assert "Sum: 1 request without a price" in receipt._repr_html_()
+    both = receipt_of("copy", [request(), request(cost=None), request(cost=None)], rehearsal=False)
+    assert repr(both) == "Receipt(1 lines, $0.2500 and 2 requests without a price)"
     assert repr(Receipt(())) == "Receipt(0 lines, $0.0000)"

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from campaign_lab.money import Sum
 from campaign_lab.show import ad_html, card, frame_html, framed, receipt_html, records_html, session_html, tree_html
 from show.markup import Reader, assert_only_ours
 from show.stored import HOSTILE, RECORDS, TEXTS, brand, claim, evidence, variant
@@ -83,7 +84,9 @@ def test_names_of_sessions_and_agents_are_text(name: str, other: str) -> None:
     assert_only_ours(
         session_html(name=name, campaign=other, purpose=other, phases=[name], following=other, kinds=[other])
         + framed(tree_html([row]) + card(name, "", other))
-        + receipt_html([{"phase": name, "agent": other, **counts, "cost_usd": None}], None, True, avoided_usd=1.0)
+        + receipt_html(
+            [{"phase": name, "agent": other, **counts, "cost_usd": None}], Sum(0.0, 1), True, avoided=Sum(1.0)
+        )
     )
 
 

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from campaign_lab.money import NOTHING, Sum
 from campaign_lab.show import frame_html, framed, receipt_html, tree_html
 from show.markup import Reader, assert_only_ours
 
@@ -16,19 +17,22 @@ NUMBERS = ("requests", "input_tokens", "cache_read_tokens", "cache_write_tokens"
 
 @given(cost=st.none() | st.floats(0, 100))
 def test_an_unknown_price_is_not_a_zero(cost: float | None) -> None:
-    """A receipt says unknown, or four decimals."""
+    """A receipt has four decimals, or counts what has no price."""
     line = {"phase": "copy", "agent": "main agent", **dict.fromkeys(NUMBERS, 1), "cost_usd": cost}
-    text = assert_only_ours(receipt_html([line], cost, False)).text
-    assert ("unknown" if cost is None else f"${cost:.4f}") in text
+    text = assert_only_ours(receipt_html([line], Sum.stored(cost), False)).text
+    assert text.count("1 request without a price" if cost is None else f"${round(cost, 12):.4f}") == 2
 
 
 def test_a_receipt_says_what_is_carried_and_that_rehearsal_is_free() -> None:
     """What the turns before cost is not paid again; the first turn carries nothing and says nothing."""
     assert "once cost $0.3755: they are carried along, not paid again" in receipt_html(
-        [], 1.0, False, avoided_usd=0.3755
+        [], Sum(1.0), False, avoided=Sum(0.3755)
     )
-    assert "carried" not in receipt_html([], 1.0, False, avoided_usd=0.0)
-    assert "rehearsal costs nothing" in receipt_html([], 1.0, True)
+    assert "carried" not in receipt_html([], Sum(1.0), False, avoided=NOTHING)
+    assert "Sum: $1.0000 and 2 requests without a price. 3 requests cut; what that cost is not known." in receipt_html(
+        [], Sum(1.0, 2), False, cut=3
+    )
+    assert "rehearsal costs nothing" in receipt_html([], Sum(1.0), True)
 
 
 def test_numbers_stand_right_and_texts_left() -> None:
@@ -73,10 +77,10 @@ def test_a_fork_is_set_in_below_its_parent() -> None:
     """Twice for a fork of a fork; a root carries nothing, and an unknown cost is unknown."""
     text = tree(("main", "", 0.5), ("soft", "main", None), ("softer", "soft", 0.0), ("hard", "main", float("nan")))
     gap = "\N{NO-BREAK SPACE}" * 4
-    assert "maincopy$0.5000└ softcopyunknown$0.2500" in text
+    assert "maincopy$0.5000└ softcopy1 request without a price$0.2500" in text
     assert f"{gap}└ softercopy$0.0000" in text
     assert f"{gap}└ hard" not in text
-    assert "└ hardcopyunknown" in text
+    assert "└ hardcopy1 request without a price" in text
 
 
 def test_a_tree_whose_parents_are_not_seen_is_still_shown() -> None:

@@ -11,6 +11,7 @@ import pytest
 from claude_agent_sdk import ResultMessage
 
 from campaign_lab.agents.intake import Intake
+from campaign_lab.agents.ledger import UNLISTED
 from campaign_lab.agents.phases import builtin_phases
 from campaign_lab.agents.reader import PageReader
 from campaign_lab.agents.turn import Attempt, Plan, run_attempt
@@ -53,9 +54,14 @@ def _dollars(line: Line) -> float:
 
 
 def _audit(rows: list[RequestRow], book: list[Any]) -> None:
-    """Every response that ended is one row, with the same tokens and price, under the same agent; and no other is."""
+    """Every response that ended is one row, with the same tokens and price, under the same agent; and no other is.
+
+    But for what the CLI itself counted of streams that were cut: that is one row an attempt.
+    """
     served = {(each.session_id, each.message_id): each for each in book if each.complete}
-    complete = [row for row in rows if row.complete]
+    complete = [row for row in rows if row.complete and row.message_id != UNLISTED]
+    cut = {each.session_id for each in book if each.status == 200 and not each.complete}
+    assert {row.attempt_id for row in rows if row.message_id == UNLISTED} <= cut
     assert Counter((row.attempt_id, row.message_id) for row in complete) == Counter(served.keys())
     for row in complete:
         booked = served[row.attempt_id, row.message_id]
@@ -139,5 +145,5 @@ def test_the_ledger_agrees_with_what_the_cli_reports(make_lab, termwick, watch):
     reader = PageReader(lab._context.engine, termwick, owner="ana")
     attempt = Reported(plan, lambda _: None)
     asyncio.run(run_attempt(lab._context.engine, attempt, reader, Intake(phase, reader.texts)))
-    assert attempt.totals == [pytest.approx(attempt.ledger.cost_usd, abs=1e-6)]
+    assert attempt.totals == [pytest.approx(attempt.ledger.cost.whole, abs=1e-6)]
     assert attempt.totals == [pytest.approx(sum(_dollars(_booked(b.usage)) for b in server.book), abs=1e-6)]

@@ -1,0 +1,50 @@
+"""What was paid, from the ledger of record: one expression for every sum, so that no two of them differ."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from campaign_lab.money import DIGITS, NOTHING, Sum
+
+if TYPE_CHECKING:
+    from campaign_lab.store.connection import Con
+
+_KNOWN = "requests.cost_usd BETWEEN 0 AND 1000000"
+"""Any other cost is none: not of a request, and not a number that can be added."""
+
+COST = (
+    f"coalesce(sum(CASE WHEN requests.complete AND {_KNOWN} "
+    f"THEN CAST(requests.cost_usd AS DECIMAL(30, {DIGITS})) END), 0), "
+    f"count(*) FILTER (WHERE requests.complete AND ({_KNOWN}) IS NOT TRUE)"
+)
+"""Two columns: the US dollars that are known, the same to the last digit in any order, and how many requests have no price."""
+
+SESSION = "coalesce(turns.session_id, attempts.session_id)"
+"""Whose it is. A turn belongs to the fork that was made for it, not to where its attempt began."""
+
+BOOKED = (
+    "FROM requests JOIN attempts ON attempts.id = requests.attempt_id LEFT JOIN turns ON turns.id = attempts.id "
+    f"LEFT JOIN sessions ON sessions.id = {SESSION}"
+)
+
+
+def costs_by(con: Con, key: str, where: str = "true", values: Sequence[Any] = ()) -> dict[str, Sum]:
+    """Sums by a column of ``BOOKED``. What asked nothing is not there."""
+    rows = con.execute(f"SELECT {key}, {COST} {BOOKED} WHERE {where} GROUP BY 1", list(values)).fetchall()
+    return {name: Sum(float(known), unpriced) for name, known, unpriced in rows}
+
+
+def cost_where(con: Con, where: str, values: Sequence[Any]) -> Sum:
+    """One sum of all that fits."""
+    return costs_by(con, "'all'", where, values).get("all", NOTHING)
+
+
+def session_costs(con: Con) -> dict[str, Sum]:
+    """By session, what was paid on it: its own turns, and its tries that failed or were cancelled."""
+    return costs_by(con, SESSION)
+
+
+def turn_costs(con: Con) -> dict[str, Sum]:
+    """By attempt, which is by turn for those that finished."""
+    return costs_by(con, "attempts.id")
