@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import threading
 from collections.abc import Coroutine
 from concurrent.futures import Future
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, NoReturn, TypeVar
 
 T = TypeVar("T")
 
@@ -93,8 +94,18 @@ class AgentLoop:
         with self._lock:
             if self._loop is None:
                 self._loop = _Loop()
-                threading.Thread(target=self._loop.run_forever, name="agent-loop", daemon=True).start()
+                threading.Thread(target=_run_on, args=[self._loop], name="agent-loop", daemon=True).start()
             return self._loop
+
+
+def _run_on(loop: asyncio.AbstractEventLoop) -> NoReturn:
+    """Runs the loop for as long as the process lives.
+
+    SystemExit and KeyboardInterrupt end asyncio's own run. A task that raised one has kept it for whoever waits for its job.
+    """
+    while True:
+        with contextlib.suppress(SystemExit, KeyboardInterrupt):
+            loop.run_forever()
 
 
 def _settle(job: Job[T], task: asyncio.Task[T]) -> None:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from campaign_lab.cli.exits import FAILED, INTERRUPTED, REFUSED, STOPPED
 from campaign_lab.cli.interrupts import Interrupts
 from campaign_lab.cli.pairs import matrix, settings
-from campaign_lab.cli.tables import print_rows, print_text, say
+from campaign_lab.cli.tables import print_json, print_rows, print_text, say
 from campaign_lab.errors import BudgetExceeded
 from campaign_lab.lab import Lab
 from campaign_lab.show import usd
@@ -51,7 +51,7 @@ def batch(given: argparse.Namespace) -> int:
         rows, interrupted = _run(lab, plan, quiet=given.json)
         unpaid = lab.endpoint.startswith("rehearsal")
     if given.json:
-        print(json.dumps(_as_json(rows, _files(plan)), ensure_ascii=False, indent=2, default=str))
+        print_json(_as_json(rows, _files(plan)))
     else:
         _print_report(plan, rows, unpaid=unpaid)
     if interrupted:
@@ -120,9 +120,15 @@ def _refusal(lab: Lab, plan: BatchPlan) -> str:
     price = "at a price that is not known" if plan.estimate_usd is None else f"about {usd(plan.estimate_usd)}"
     unpaid = " (list price; rehearsal, so no money moves)" if lab.endpoint.startswith("rehearsal") else ""
     print(f"Run {counted(len(plan.todo), 'notebook')}, {price}{unpaid}? [y/N] ", end="", file=sys.stderr, flush=True)
-    if sys.stdin.readline().strip().lower() in ("y", "yes"):
+    return "" if _answer().strip().lower() in ("y", "yes") else "Nothing was started."
+
+
+def _answer() -> str:
+    """What was typed; nothing where the terminal is gone."""
+    try:
+        return sys.stdin.readline()
+    except OSError:
         return ""
-    return "Nothing was started."
 
 
 # -- while it runs

@@ -1,38 +1,69 @@
 """``campaign-lab``: the commands, their arguments, and the exit codes.
 
-0 done, 1 the job failed, 2 wrong use, 3 over the budget or not agreed to, 130 stopped with Ctrl-C.
+0 done, 1 the job failed, 2 wrong use, 3 over the budget or not agreed to, 130 stopped with Ctrl-C. Progress that nobody can
+see any more changes none of them; a result that could not be printed is 1.
 """
 
 from __future__ import annotations
 
 import argparse
-import sys
+import errno
+import os
+import traceback
 from collections.abc import Callable, Sequence
 
 from campaign_lab import __version__
 from campaign_lab.cli.exits import FAILED, INTERRUPTED, STOPPED, WRONG_USE
+from campaign_lab.cli.streams import lenient_streams
+from campaign_lab.cli.tables import say
 from campaign_lab.errors import BriefError, EndpointError, LabError, NotFoundError
 
 Commands = argparse._SubParsersAction  # argparse names its own return type with an underscore
 COST_KEYS = ("user", "campaign", "session", "phase", "agent", "day", "model", "batch", "run")
 
 
+TRACEBACK = "CAMPAIGN_LAB_TRACEBACK"
+"""The environment variable that shows, when it is 1, where in the code an error came up."""
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command and returns its exit code."""
-    from campaign_lab.cli.tables import say
+    with lenient_streams() as out:
+        code = _run(arguments)
+        out.flush()
+        return _unless_lost(code, out.lost)
 
-    given = _parser().parse_args(arguments)
+
+def _run(arguments: Sequence[str] | None) -> int:
+    """Runs the command. Whatever it raises ends as one line on stderr."""
     try:
+        given = _parser().parse_args(arguments)
         return int(given.command(given))
-    except (BriefError, EndpointError, NotFoundError, ValueError) as error:
-        return say(error, WRONG_USE)
-    except LabError as error:
-        return say(error, FAILED)
+    except SystemExit as ended:  # --help, --version, and wrong arguments
+        return ended.code if isinstance(ended.code, int) else 0
     except KeyboardInterrupt:
         return say(STOPPED, INTERRUPTED)
-    except BrokenPipeError:
-        sys.stderr.close()  # the reader of our output went away: nothing to tell it
+    except Exception as error:
+        if os.environ.get(TRACEBACK, "") not in ("", "0"):
+            traceback.print_exc()
+        if isinstance(error, (BriefError, EndpointError, NotFoundError, ValueError)):
+            return say(error, WRONG_USE)
+        if isinstance(error, LabError):
+            return say(error, FAILED)
+        unexpected = f"{type(error).__name__}: {error}. This should not have happened; {TRACEBACK}=1 shows where it did"
+        return say(unexpected, FAILED)
+
+
+def _unless_lost(code: int, lost: OSError | None) -> int:
+    """The code of a command whose results were printed; of one whose results were not, that it failed."""
+    if lost is None or code:
+        return code
+    if lost.errno == errno.EPIPE:  # as after "| head": who was to read them went away, and need not be told
         return FAILED
+    reason = (
+        f"the result could not be printed ({lost.strerror}); what was done is kept, and the same command shows it again"
+    )
+    return say(reason, FAILED)
 
 
 def _parser() -> argparse.ArgumentParser:

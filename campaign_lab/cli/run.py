@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import json
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from campaign_lab.agents.phases import ORDER
 from campaign_lab.brief import Brief
+from campaign_lab.cli.tables import note, print_json
 from campaign_lab.errors import PhaseOrderError
 from campaign_lab.lab import DEFAULT_MODEL, Lab
 from campaign_lab.records import RECORD_TYPES
@@ -42,12 +41,12 @@ def run(given: argparse.Namespace) -> int:
             done = {each.phase for each in session.checkpoints()}
             names = names if given.phases else [name for name in names if name not in done]
         if session.notice:
-            print(session.notice, file=sys.stderr)
+            note(session.notice)
         with Progress(quiet=given.json) as progress:
             turns = [turn for name in names if (turn := _run_one(lab, session, name, progress=progress))]
         result = to_json(lab, session, turns)
         if given.json:
-            print(json.dumps(result, ensure_ascii=False, indent=2))
+            print_json(result)
         else:
             print_campaign(result, turns)
     return 0
@@ -96,7 +95,7 @@ def _run_one(lab: Lab, session: Session, name: str, *, progress: Any) -> Turn | 
         turn = lab.run_sync(session.run(name, on_event=progress.hear))
     except PhaseOrderError as error:
         if session.turns() and error.needs == ("at least one angle",):
-            print(f"The phase {name!r} was left out: no angle could be made from this site.", file=sys.stderr)
+            note(f"The phase {name!r} was left out: no angle could be made from this site.")
             return None
         raise
     progress.turn_done(turn)

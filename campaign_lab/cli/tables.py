@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import re
+import json
 import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -11,18 +11,18 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from campaign_lab.show.text import UNSEEN, one_line
+from campaign_lab.show.text import plain as harmless
+
 PIPED_WIDTH = 150
 """Columns when the output goes to a file or another program: wide enough that no word is broken."""
 WHOLE = 16
 """Texts of so many characters, such as a time, are never broken."""
 
-CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
-"""Characters that would steer a terminal. Tabs and line ends stay."""
-
 
 def plain(text: object, style: str = "") -> Text:
-    """A text of whoever wrote it, without markup and without control characters."""
-    return Text(CONTROL.sub("", str(text)), style=style)
+    """A text of whoever wrote it, without markup and without what steers a terminal, hides or reorders."""
+    return Text(harmless(text), style=style)
 
 
 def console() -> Console:
@@ -38,9 +38,24 @@ def print_text(text: str) -> None:
     console().print(plain(text))
 
 
+def print_json(value: object) -> None:
+    """A value as JSON. What the stream cannot carry, and what would steer a terminal, stands there as an escape."""
+    written = json.dumps(value, ensure_ascii=False, indent=2, default=str)
+    try:
+        written.encode(getattr(sys.stdout, "encoding", None) or "utf-8")
+    except UnicodeEncodeError:
+        written = json.dumps(value, indent=2, default=str)
+    print(UNSEEN.sub(lambda found: json.dumps(found[0])[1:-1], written))
+
+
+def note(text: object) -> None:
+    """One line on stderr."""
+    print(one_line(text), file=sys.stderr)
+
+
 def say(text: object, code: int) -> int:
     """Says on stderr why the command ends with this exit code, and gives that code."""
-    print(f"campaign-lab: {plain(text)}", file=sys.stderr)
+    note(f"campaign-lab: {text}")
     return code
 
 
