@@ -25,6 +25,7 @@ from campaign_lab.sessions.budgets import Budgets, budgets_of
 from campaign_lab.sessions.context import Context, batch_tag, unheard, utc_now
 from campaign_lab.sessions.expiry import seconds
 from campaign_lab.sessions.listing import find_session
+from campaign_lab.sessions.pending import awaited
 from campaign_lab.sessions.session import Session
 from campaign_lab.sessions.standing import current_cell
 from campaign_lab.store import tables
@@ -234,6 +235,7 @@ class Lab:
 
     # -- several at once
 
+    @awaited
     async def run_all(
         self, sessions: Sequence[Session], *phases: str, steer: Mapping[str, str] | None = None, at_once: int = AT_ONCE
     ) -> FanOut:
@@ -247,6 +249,7 @@ class Lab:
 
         return await run_all(self._context, sessions, phases, steer=steer or {}, at_once=at_once)
 
+    @awaited
     async def batch(
         self,
         briefs: Briefs,
