@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import sys
 import threading
 from collections.abc import Coroutine
 from concurrent.futures import Future
@@ -39,7 +40,19 @@ class _Loop(asyncio.SelectorEventLoop):
 
     async def subprocess_exec(self, *args: Any, **options: Any) -> Any:
         """As asyncio's."""
+        _let_children_be_watched()
         return await super().subprocess_exec(*args, **{**options, "start_new_session": True})
+
+
+def _let_children_be_watched() -> None:
+    """Before Python 3.14 asyncio asks the policy who waits for a process; uvloop's knows nobody, and gets asyncio's own."""
+    if sys.version_info >= (3, 14):
+        return
+    policy: Any = asyncio.get_event_loop_policy()
+    nobody = type(policy).get_child_watcher is asyncio.AbstractEventLoopPolicy.get_child_watcher
+    if nobody and "get_child_watcher" not in vars(policy):
+        watcher = asyncio.ThreadedChildWatcher()
+        policy.get_child_watcher = lambda: watcher
 
 
 class AgentLoop:

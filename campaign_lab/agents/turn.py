@@ -25,6 +25,7 @@ from campaign_lab.agents.reader import PageReader
 from campaign_lab.agents.tools import SERVER, tool_server
 from campaign_lab.agents.workplace import environment, workplace
 from campaign_lab.errors import TurnFailed
+from campaign_lab.show.text import one_line
 from campaign_lab.store.connection import Store
 from campaign_lab.store.transcripts import TurnTranscripts
 
@@ -94,7 +95,7 @@ class Attempt:
     def failure(self, cause: str, reason: str) -> TurnFailed:
         """The error for this attempt, with what it cost."""
         kept = "Pages that were read are kept and will not be fetched again." if self._fetches else ""
-        told = without_key(reason.rstrip("."), self.plan.endpoint_env)
+        told = one_line(without_key(reason.rstrip("."), self.plan.endpoint_env))
         return TurnFailed(self.plan.phase.name, cause, told, kept, self.ledger.cost_usd)
 
     def _agent_ended(self, message: sdk.TaskNotificationMessage) -> None:
@@ -177,9 +178,15 @@ async def run_attempt(engine: Store, attempt: Attempt, reader: PageReader, intak
         except TimeoutError:
             raise attempt.failure("process", f"it took longer than {plan.timeout_s:.0f} s") from None
         except sdk.ClaudeSDKError as error:
-            raise attempt.failure("process", f"the agent process ended early ({error})") from error
+            raise attempt.failure("process", f"the agent process ended early ({_words(error)})") from error
         finally:
             await _stop(client, listens)
+
+
+def _words(error: BaseException) -> str:
+    """What the error says, and what lies behind it where that has no words of its own."""
+    cause = error.__cause__
+    return f"{error}{repr(cause) if cause is not None and not str(cause) else ''}"
 
 
 async def _listen(client: sdk.ClaudeSDKClient, attempt: Attempt) -> None:

@@ -187,3 +187,24 @@ def test_a_callback_that_leaves_ends_nothing_else() -> None:
         return "still there"
 
     assert loop.submit(call()).future.result(timeout=5) == "still there"
+
+
+class BarePolicy(asyncio.DefaultEventLoopPolicy):
+    """A policy as uvloop's: it knows nobody who waits for processes."""
+
+    get_child_watcher = asyncio.AbstractEventLoopPolicy.get_child_watcher
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_a_process_runs_under_a_policy_that_watches_none() -> None:
+    """With uvloop as the policy of the process, our loop starts its processes and hears of their end all the same."""
+    before = asyncio.get_event_loop_policy()
+    asyncio.set_event_loop_policy(BarePolicy())
+
+    async def end() -> int:
+        return await (await asyncio.create_subprocess_exec("sh", "-c", "exit 7")).wait()
+
+    try:
+        assert [AgentLoop().run_sync(end()) for _ in range(2)] == [7, 7]
+    finally:
+        asyncio.set_event_loop_policy(before)
