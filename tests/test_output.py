@@ -148,3 +148,61 @@ def test_a_batch_whose_output_nobody_reads_goes_on_to_its_end(tmp_path: Path) ->
     subprocess.run(f"{command} 2>&1 | head -1", shell=True, capture_output=True, timeout=120, check=False, cwd=ROOT)
     assert (tmp_path / "out" / "index.html").is_file()
     assert json.loads((next((tmp_path / "out").glob("*.ipynb"))).read_text(encoding="utf-8"))["cells"]
+
+
+WRONG = {
+    "run": 2, "run nowhere.toml": 2, "run your-brand.example": 2, "run . --session main": 2,
+    "run https://a.example --phases ,": 2,
+    "run --session nobody": 2, "run --endpoint ftp://x https://a.example": 2, "nosuch": 2, "": 2, "costs --by moon": 2,
+    "show nobody": 2, "fork main": 2, "share nobody ben": 2, "save nobody x.duckdb": 2, "sweep --grace soon": 2,
+    "batch nowhere --out x --yes": 2, "batch . --out x --set a": 2, "lab nowhere": 2, "copy nowhere.duckdb other.duckdb": 1,
+    "show nowhere.duckdb": 1, "sessions --lab :memory:": 1, "sessions --lab mysql://x": 1,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("command", WRONG)
+def test_a_mistake_is_one_line_on_stderr(command: str, tmp_path: Path) -> None:
+    """Whatever the command: its exit code, one line that says what is wrong, nothing on stdout, and no traceback."""
+    where = (
+        []
+        if "--lab" in command or command.split()[:1] in ([], ["nosuch"], ["copy"])
+        else ["--lab", tmp_path / "l.duckdb"]
+    )
+    done = _done([*command.split(), *where])
+    assert done.returncode == WRONG[command], done.stderr
+    (line,) = done.stderr.decode().splitlines()
+    assert line.startswith("campaign-lab")
+    assert done.stdout == b""
+
+
+def test_what_should_not_have_happened_is_one_line_too(tmp_path: Path) -> None:
+    """An error of a library: its kind and words, and how to see where it came up; then the traceback is there."""
+    (tmp_path / "sitecustomize.py").write_text(
+        "import campaign_lab.lab as lab\n"
+        "def broken(*_given, **_named):\n    raise OSError('the moon\\nis down')\nlab.Lab.sessions = broken\n",
+        encoding="utf-8",
+    )
+    command = ["sessions", "--lab", tmp_path / "lab.duckdb"]
+    done = _done(command, PYTHONPATH=str(tmp_path))
+    assert done.returncode == 1
+    (line,) = done.stderr.decode().splitlines()
+    assert "OSError: the moon is down" in line
+    assert "CAMPAIGN_LAB_TRACEBACK=1" in line
+    shown = _done(command, PYTHONPATH=str(tmp_path), CAMPAIGN_LAB_TRACEBACK="1").stderr.decode()
+    assert "Traceback" in shown
+    assert "in broken" in shown
+
+
+def test_piped_tables_break_no_word_and_checkpoints_are_words(tmp_path: Path) -> None:
+    """Agent names stand whole in ``costs --by agent``; ``fork`` says where it forked in words."""
+    lab = tmp_path / "lab.duckdb"
+    assert _done(["run", BRIEF, "--lab", lab, "--phases", "research"]).returncode == 0
+    costs = _done(["costs", "--by", "agent", "--lab", lab]).stdout.decode()
+    for agent in (
+        "brand-intelligence-analyst",
+        "customer-psychology-specialist",
+        "competitive-intelligence-specialist",
+    ):
+        assert agent in costs
+    forked = _done(["fork", "main", "Relief first", "--at", "research", "--lab", lab]).stdout.decode()
+    assert "forked from main at checkpoint 1 (research)." in forked

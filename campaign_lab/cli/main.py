@@ -11,11 +11,12 @@ import errno
 import os
 import traceback
 from collections.abc import Callable, Sequence
+from typing import NoReturn
 
 from campaign_lab import __version__
 from campaign_lab.cli.exits import FAILED, INTERRUPTED, STOPPED, WRONG_USE
 from campaign_lab.cli.streams import lenient_streams
-from campaign_lab.cli.tables import say
+from campaign_lab.cli.tables import note, say
 from campaign_lab.errors import BriefError, EndpointError, LabError, NotFoundError
 
 Commands = argparse._SubParsersAction  # argparse names its own return type with an underscore
@@ -66,8 +67,17 @@ def _unless_lost(code: int, lost: OSError | None) -> int:
     return say(reason, FAILED)
 
 
+class _Parser(argparse.ArgumentParser):
+    """A parser that says what is wrong in one line."""
+
+    def error(self, message: str) -> NoReturn:
+        """Ends the command."""
+        note(f"{self.prog}: {message}; {self.prog} --help says how it is used")
+        raise SystemExit(WRONG_USE)
+
+
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser: argparse.ArgumentParser = _Parser(
         prog="campaign-lab",
         description="Research a brand's website, find creative angles, write copy; each step is kept and replays for nothing.",
     )

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from rich.cells import cell_len
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -15,7 +16,9 @@ from campaign_lab.show.text import UNSEEN, one_line
 from campaign_lab.show.text import plain as harmless
 
 PIPED_WIDTH = 150
-"""Columns when the output goes to a file or another program: wide enough that no word is broken."""
+"""Columns when the output goes to a file or another program; a table with longer words takes more."""
+PADDED = 3
+"""Columns that a table puts around a cell."""
 WHOLE = 16
 """Texts of so many characters, such as a time, are never broken."""
 
@@ -62,22 +65,31 @@ def say(text: object, code: int) -> int:
 def print_rows(title: str, rows: Sequence[Mapping[str, Any]]) -> None:
     """A table with the rows' keys as its head. Numbers stand right, money has four decimals.
 
-    A column with nothing in it is left out. Where the terminal is too narrow, long texts are broken; numbers, times and single
-    words are not.
+    A column with nothing in it is left out. Where a terminal is too narrow, long texts are broken; numbers, times and single
+    words are not. A file or another program gets lines as long as they need to be, so that no word is broken.
     """
     if not rows:
         print_text(f"{title}: nothing yet")
         return
-    table = Table(title=title, title_justify="left")
+    table, made = Table(title=title, title_justify="left"), console()
     cells = {name: [_cell(name, row[name]) for row in rows] for name in rows[0]}
     shown = {name: texts for name, texts in cells.items() if any(texts)}
+    needed = 1
     for name, texts in shown.items():
         right = any(isinstance(row[name], int | float) and not isinstance(row[name], bool) for row in rows)
         whole = right or max(map(len, texts)) <= WHOLE
-        table.add_column(name.replace("_", " "), justify="right" if right else "left", overflow="fold", no_wrap=whole)
+        heading = name.replace("_", " ")
+        room = max(cell_len(part) for text in (heading, *texts) for part in ([text] if whole else text.split() or [""]))
+        table.add_column(
+            heading, justify="right" if right else "left", overflow="fold", no_wrap=whole,
+            min_width=None if made.is_terminal else room,
+        )  # fmt: skip
+        needed += min(room, PIPED_WIDTH) + PADDED
     for line in zip(*shown.values(), strict=True):
         table.add_row(*map(plain, line))
-    console().print(table)
+    if not made.is_terminal:
+        made.width = max(made.width, needed)
+    made.print(table)
 
 
 def _cell(name: str, value: Any) -> str:
