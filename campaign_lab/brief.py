@@ -157,8 +157,12 @@ class Brief(BaseModel):
 
     @classmethod
     def from_json(cls, text: str) -> Self:
-        """The brief that ``to_json`` wrote. Its folders need not exist any more."""
-        return cls(**json.loads(text))
+        """The brief that ``to_json`` wrote. Its folders need not exist any more. Raises BriefError for any other text."""
+        try:
+            fields = json.loads(text)
+        except (ValueError, RecursionError) as error:
+            raise BriefError((f"not valid JSON: {error}",)) from None
+        return cls(**_fields(fields))
 
 
 CODES = frozenset((*get_args(Objective), *get_args(SpecialAdCategory)))
@@ -217,13 +221,20 @@ def _site(given: str, field: str, sources: dict[str, str]) -> str:
         return f"{origin_of(text)}{parts.path or '/'}" + (f"?{parts.query}" if parts.query else "")
     path = _saved(text)
     if path is None:
-        hint = f"; for a web address write https://{text}" if re.match(r"^[\w.-]+\.[a-z]{2,}(/|$)", text) else ""
-        raise ValueError(f"{field}: {given!r} is no saved site; expected {EXPECTED[field]}{hint}")
+        raise ValueError(f"{field}: {given!r} is no saved site; expected {EXPECTED[field]}{_https_hint(text)}")
     name = re.sub(r"[^a-z0-9]+", "-", (path.name if path.is_dir() else path.stem).lower()).strip("-") or "site"
     origin = f"https://{name}.example"
     if sources.setdefault(origin, str(path)) != str(path):
         raise ValueError(f"{field}: {given!r} has the same name as {sources[origin]!r}; rename one of the two folders")
     return f"{origin}/"
+
+
+def _https_hint(text: str) -> str:
+    """Says how a bare host is written as a web address; one in a file comes as a path in that file's folder."""
+    there = next((folder for folder in Path(text).parents if folder.is_dir()), Path())
+    rest = text.removeprefix(f"{there}/")
+    bare = re.match(r"^[\w-]+(\.[\w-]+)*\.[a-z]{2,}(/|$)", rest) and not rest.lower().endswith(PAGE_ENDINGS)
+    return f"; for a web address write https://{rest}" if bare else ""
 
 
 def _is_address(text: str) -> bool:
@@ -264,9 +275,14 @@ def _read(file: Path) -> dict[str, Any]:
         Exception
     ) as error:  # yaml.YAMLError, without importing yaml for TOML; and ValueError for a date such as 2026-13-01
         raise BriefError((f"not valid {kind}: {error}",), str(file)) from None
-    if not isinstance(fields, dict):
-        raise BriefError((f'expected fields such as url = "https://…", found {type(fields).__name__}',), str(file))
-    return {str(name): value for name, value in fields.items()}
+    return _fields(fields, str(file))
+
+
+def _fields(found: Any, where: str = "") -> dict[str, Any]:
+    """What was found in a text as fields by name. Raises BriefError when it is no such thing."""
+    if not isinstance(found, dict):
+        raise BriefError((f'expected fields such as url = "https://…", found {type(found).__name__}',), where)
+    return {str(name): value for name, value in found.items()}
 
 
 def _beside(file: Path, value: Any) -> Any:

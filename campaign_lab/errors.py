@@ -14,7 +14,7 @@ class LabError(Exception):
 
 
 class BriefError(LabError):
-    """A brief that cannot be used. ``problems`` is one line a field: name, value, what is allowed."""
+    """A brief that cannot be used. ``problems`` has one text a field: name, value, what is allowed."""
 
     def __init__(self, problems: tuple[str, ...], where: str = "") -> None:
         super().__init__(problems, where)
@@ -22,8 +22,8 @@ class BriefError(LabError):
         self.where = where
 
     def __str__(self) -> str:
-        head = f"The brief{f' in {self.where}' if self.where else ''} cannot be used:"
-        return "\n".join([head, *(f"  - {problem}" for problem in self.problems)])
+        where = f" in {self.where}" if self.where else ""
+        return f"The brief{where} cannot be used: {'; '.join(' '.join(each.split()) for each in self.problems)}"
 
 
 class PageError(LabError):

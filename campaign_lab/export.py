@@ -7,6 +7,8 @@ from pathlib import Path
 from secrets import token_hex
 from typing import TYPE_CHECKING, Any
 
+from campaign_lab.show.text import plain
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -18,8 +20,9 @@ def save_csv(frame: pd.DataFrame, path: str | os.PathLike[str]) -> pd.DataFrame:
     """Writes the frame as CSV that spreadsheets open as it is (UTF-8 with a mark), and gives the frame back to be shown.
 
     An index is written when it says what a row is about, as after a pivot. Texts that a spreadsheet would take for a formula
-    get an apostrophe before them, as OWASP advises, in headings too. The file is written beside the target first, so that an
-    error leaves an older file whole. Raises ValueError for a folder that is not there.
+    get an apostrophe before them, as OWASP advises, in headings too; what steers a terminal or reorders text is left out.
+    The file is written beside the target first, so that an error leaves an older file whole. Raises ValueError for a folder
+    that is not there.
     """
     target = Path(path)
     if not target.parent.is_dir():
@@ -38,4 +41,7 @@ def save_csv(frame: pd.DataFrame, path: str | os.PathLike[str]) -> pd.DataFrame:
 
 
 def _harmless(value: Any) -> Any:
-    return f"'{value}" if isinstance(value, str) and value.startswith(FORMULA_STARTS) else value
+    if not isinstance(value, str):
+        return value
+    written = plain(value)
+    return f"'{written}" if written.startswith(FORMULA_STARTS) else written

@@ -25,6 +25,7 @@ from campaign_lab.sessions.budgets import Budgets, budgets_of
 from campaign_lab.sessions.context import Context, batch_tag, unheard, utc_now
 from campaign_lab.sessions.expiry import seconds
 from campaign_lab.sessions.listing import find_session
+from campaign_lab.sessions.pending import awaited
 from campaign_lab.sessions.recovery import recover
 from campaign_lab.sessions.session import Session
 from campaign_lab.sessions.standing import current_cell
@@ -236,6 +237,7 @@ class Lab:
 
     # -- several at once
 
+    @awaited
     async def run_all(
         self, sessions: Sequence[Session], *phases: str, steer: Mapping[str, str] | None = None, at_once: int = AT_ONCE
     ) -> FanOut:
@@ -249,6 +251,7 @@ class Lab:
 
         return await run_all(self._context, sessions, phases, steer=steer or {}, at_once=at_once)
 
+    @awaited
     async def batch(
         self,
         briefs: Briefs,

@@ -68,10 +68,20 @@ class Kernel:
 
 
 @contextmanager
-def kernel(notebook: Path, env: Mapping[str, str], *, with_ids: bool = True) -> Iterator[Kernel]:
-    """A kernel whose cells are those of ``notebook``. Without ids it is a plain nbclient. Errors come as outputs."""
+def kernel(notebook: Path, env: Mapping[str, str], *, with_ids: bool = True, by_hand: bool = False) -> Iterator[Kernel]:
+    """A kernel whose cells are those of ``notebook``. Without ids it is a plain nbclient. Errors come as outputs.
+
+    ``by_hand``: its requests are those of JupyterLab, in which a person runs the cells.
+    """
     client = NotebookClient(nbformat.v4.new_notebook(), timeout=120, allow_errors=True, kernel_name="python3")
-    if with_ids:
+    if by_hand:
+
+        def name(cell: Any, **_position: int) -> None:
+            assert client.kc is not None
+            client.kc.session.metadata = {"cellId": cell.get("id"), "deletedCells": [], "recordTiming": False}
+
+        client.on_cell_execute = name
+    elif with_ids:
         stamped(client, notebook)
     with client.setup_kernel(env=dict(env)):
         yield Kernel(client)

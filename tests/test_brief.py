@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from pathlib import Path
 from typing import Any, get_args
 
@@ -292,3 +294,52 @@ def test_shows_itself_in_words() -> None:
     )._repr_html_()  # fmt: skip
     for words in (">Leads<", ">Financial products services<", ">6,000<", ">OUT_OF_OFFICE<"):
         assert words in html
+
+
+@pytest.mark.parametrize("written", ["your-brand.example", "www.your-brand.example/shop?a=1"])
+def test_a_bare_host_in_a_file_is_told_how_an_address_is_written(written: str, tmp_path: Path) -> None:
+    """As on the command line; a missing page or folder gets no such hint, and a folder that is there is meant."""
+    file = tmp_path / "a.toml"
+    file.write_text(f'url = "{written}"\n', encoding="utf-8")
+    with pytest.raises(BriefError, match=re.escape(f"for a web address write https://{written}")):
+        Brief.load(file)
+    for missing in ("saved/index.html", "nowhere"):
+        file.write_text(f'url = "{missing}"\n', encoding="utf-8")
+        with pytest.raises(BriefError) as refused:
+            Brief.load(file)
+        assert "write https://" not in str(refused.value)
+    (tmp_path / "brand.example").mkdir()
+    file.write_text('url = "brand.example"\n', encoding="utf-8")
+    assert Brief.load(file).folder_of("https://brand-example.example/") == tmp_path / "brand.example"
+
+
+ODD: list[Any] = [5, 1.5, True, None, [], {}, ["x"], {"a": 1}, [[1]], "x", "\x00", "\ud800"]
+
+
+@pytest.mark.parametrize("field", [*(name for name in Brief.model_fields), "else"])
+def test_a_field_of_a_wrong_type_is_one_line(field: str) -> None:
+    """Whatever JSON type stands in a field, the brief is made or refused in one line; the same for JSON that is no brief."""
+    said = [_refusal(json.dumps({"url": WEB, field: value})) for value in ODD]
+    assert any(said)
+    assert all(each.startswith("The brief cannot be used: ") and "\n" not in each for each in said if each)
+
+
+def _refusal(text: str) -> str:
+    """Why the text is no brief; empty when it is one."""
+    try:
+        Brief.from_json(text)
+    except BriefError as refused:
+        return str(refused)
+    return ""
+
+
+@pytest.mark.parametrize("text", ["[]", "5", "null", '"x"', '[{"url": "x"}]', "", "{", "[" * 100_000])
+def test_json_that_is_no_brief_is_one_line(text: str, tmp_path: Path) -> None:
+    """A list or a number at the top, or no JSON at all, is a BriefError; in a YAML file too."""
+    with pytest.raises(BriefError) as refused:
+        Brief.from_json(text)
+    assert "\n" not in str(refused.value)
+    (tmp_path / "a.yaml").write_text(text, encoding="utf-8")
+    with pytest.raises(BriefError) as refused:
+        Brief.load(tmp_path / "a.yaml")
+    assert "\n" not in str(refused.value)

@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 
 from campaign_lab.compare import Column, frame
 from campaign_lab.export import FORMULA_STARTS, save_csv
+from campaign_lab.show.text import plain
 
 COLUMNS = (Column("headline", "str", lambda row: row["headline"]), Column("claims", "int64", lambda row: row["claims"]))
-CELLS = st.text(st.characters(exclude_categories=("Cs", "Cc")), max_size=30)
+CELLS = st.text(st.characters(exclude_categories=("Cs", "Cc")), max_size=30).map(plain)
 
 
 def _read(path: Path) -> list[list[str]]:
@@ -83,3 +84,12 @@ def test_many_writers_of_one_file_leave_a_whole_one(tmp_path: Path) -> None:
     assert len(lines := _read(tmp_path / "copy.csv")) == 301
     assert len({line[0] for line in lines[1:]}) == 1
     assert [each.name for each in tmp_path.iterdir()] == ["copy.csv"]
+
+
+def test_what_steers_a_terminal_reaches_no_file(tmp_path: Path) -> None:
+    """Escape sequences, control characters and overrides of the writing direction of a page's text are out."""
+    hostile = "\x1b]0;title\x07Plain\x1b[31m red\u202e evil\u2066\x9b2J\x00\x08"
+    save_csv(frame([{"headline": hostile, "claims": 1}], COLUMNS), tmp_path / "copy.csv")
+    assert _read(tmp_path / "copy.csv") == [["headline", "claims"], ["Plain red evil2J", "1"]]
+    save_csv(frame([{"headline": "\x1b[0m=1+1", "claims": 1}], COLUMNS), tmp_path / "copy.csv")
+    assert _read(tmp_path / "copy.csv")[1][0] == "'=1+1"

@@ -100,19 +100,24 @@ class RemoteEndpoint:
         return {"ANTHROPIC_BASE_URL": self.base_url, "ANTHROPIC_API_KEY": key, **local}
 
     def count_tokens(self, model: str, text: str) -> int | None:
-        """Asks the endpoint, which costs nothing. None when it does not know the call or does not answer."""
+        """Asks the endpoint, which costs nothing. None when it does not know the call, or gives no number.
+
+        A redirect is not followed: the key would go along, to wherever it leads.
+        """
         import anthropic  # a second of imports that only an estimate needs
 
         try:
             self.start()
             client = anthropic.Anthropic(
-                api_key=os.environ.get(self.key_variable) or "none", base_url=self.base_url, max_retries=0, timeout=10.0
-            )
+                api_key=os.environ.get(self.key_variable) or "none", base_url=self.base_url, max_retries=0, timeout=10.0,
+                http_client=anthropic.DefaultHttpxClient(follow_redirects=False),
+            )  # fmt: skip
             with client:
                 counted = client.messages.count_tokens(model=model, messages=[{"role": "user", "content": text}])
-        except (anthropic.AnthropicError, EndpointError):
+        except (anthropic.AnthropicError, EndpointError, ValueError):
             return None
-        return counted.input_tokens
+        tokens = getattr(counted, "input_tokens", None)  # the client believes any JSON, and any text
+        return tokens if isinstance(tokens, int) and not isinstance(tokens, bool) and tokens >= 0 else None
 
     def end(self, attempt_id: str) -> Sequence[CacheRow]:
         """Nothing was kept here."""

@@ -5,10 +5,11 @@ The command line and the panels show the same board, so they cannot disagree.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from typing import Literal, ParamSpec
 
 from campaign_lab.money import NOTHING, Sum
 from campaign_lab.show.text import counted
@@ -137,16 +138,22 @@ Event = (
     | TurnEnded
 )
 OnEvent = Callable[[Event], None]
+P = ParamSpec("P")
 
 
-def heard_safely(listener: OnEvent) -> OnEvent:
-    """The listener; what it raises is logged and goes no further: a display that breaks must not end a turn that is paid."""
+def heard_safely(listener: Callable[P, None]) -> Callable[P, None]:
+    """The listener, or what draws; what it raises is logged and goes no further: no broken display ends a paid turn.
 
-    def hear(event: Event) -> None:
+    SystemExit too, which some displays raise on a closed pipe. What stops a run, a cancellation or Ctrl-C, goes through.
+    """
+
+    def hear(*said: P.args, **named: P.kwargs) -> None:
         try:
-            listener(event)
-        except Exception:
-            logging.getLogger("campaign_lab").exception("the listener to progress failed at %r", event)
+            listener(*said, **named)
+        except (asyncio.CancelledError, KeyboardInterrupt):
+            raise
+        except BaseException:
+            logging.getLogger("campaign_lab").exception("progress could not be shown: %r", said)
 
     return hear
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import sys
 import threading
@@ -10,7 +11,7 @@ import time
 from collections.abc import Coroutine
 from concurrent.futures import Future
 from functools import cache
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, NoReturn, TypeVar
 
 from campaign_lab.agents import leash
 
@@ -60,6 +61,7 @@ class _Loop(asyncio.SelectorEventLoop):
 
     async def subprocess_exec(self, *args: Any, **options: Any) -> Any:
         """As asyncio's."""
+        _let_children_be_watched()
         protocol, *command = args
         lifeline, _ = _lifeline(os.getpid())
         tied = (sys.executable, "-I", "-S", leash.__file__, str(os.getpid()), str(lifeline))
@@ -71,6 +73,17 @@ class _Loop(asyncio.SelectorEventLoop):
 def _lifeline(_owner: int) -> tuple[int, int]:
     """A pipe whose writing end only this process holds, by the process's id: a forked one needs a pipe of its own."""
     return os.pipe()
+
+
+def _let_children_be_watched() -> None:
+    """Before Python 3.14 asyncio asks the policy who waits for a process; uvloop's knows nobody, and gets asyncio's own."""
+    if sys.version_info >= (3, 14):
+        return
+    policy: Any = asyncio.get_event_loop_policy()
+    nobody = type(policy).get_child_watcher is asyncio.AbstractEventLoopPolicy.get_child_watcher
+    if nobody and "get_child_watcher" not in vars(policy):
+        watcher = asyncio.ThreadedChildWatcher()
+        policy.get_child_watcher = lambda: watcher
 
 
 class AgentLoop:
@@ -126,8 +139,18 @@ class AgentLoop:
         with self._lock:
             if self._loop is None:
                 self._loop = _Loop()
-                threading.Thread(target=self._loop.run_forever, name="agent-loop", daemon=True).start()
+                threading.Thread(target=_run_on, args=[self._loop], name="agent-loop", daemon=True).start()
             return self._loop
+
+
+def _run_on(loop: asyncio.AbstractEventLoop) -> NoReturn:
+    """Runs the loop for as long as the process lives.
+
+    SystemExit and KeyboardInterrupt end asyncio's own run. A task that raised one has kept it for whoever waits for its job.
+    """
+    while True:
+        with contextlib.suppress(SystemExit, KeyboardInterrupt):
+            loop.run_forever()
 
 
 def _settle(job: Job[T], task: asyncio.Task[T]) -> None:

@@ -236,7 +236,7 @@ async def run_attempt(engine: Store, attempt: Attempt, reader: PageReader, intak
             reason = f"the conversation before it could not be loaded ({store.not_loaded})"
             raise attempt.failure("store", reason) from store.not_loaded
         except sdk.ClaudeSDKError as error:
-            raise attempt.failure("process", f"the agent process ended early ({error})") from error
+            raise attempt.failure("process", f"the agent process ended early ({_words(error)})") from error
         finally:
             await _stop(client, listens)
 
@@ -266,6 +266,12 @@ def _not_kept(attempt: Attempt, trouble: Exception) -> TurnFailed:
 
 def _unread(attempt: Attempt, reader: PageReader) -> TurnFailed:
     return attempt.failure("site", f"no page of the brand's own site could be read: {reader.why_site_unread()}")
+
+
+def _words(error: BaseException) -> str:
+    """What the error says, and what lies behind it where that has no words of its own."""
+    cause = error.__cause__
+    return f"{error}{repr(cause) if cause is not None and not str(cause) else ''}"
 
 
 async def _listen(client: sdk.ClaudeSDKClient, attempt: Attempt) -> None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from campaign_lab.agents.events import heard_safely
 from campaign_lab.batch.events import BatchEvent, OnBatchEvent, RunEnded, RunStarted
 from campaign_lab.batch.folder import RowFiles
 from campaign_lab.batch.plan import Job
@@ -45,7 +46,7 @@ class Booking:
         self._files = files
         self._batch = batch
         self._jobs = jobs
-        self._on_event = on_event
+        self._on_event = heard_safely(on_event)
         self._lock = threading.Lock()
         self._begun: set[str] = set()
 
@@ -53,10 +54,7 @@ class Booking:
         """Takes in an event and passes it on. A listener that breaks stops no run."""
         if isinstance(event, RunStarted):
             self._start(event)
-        try:
-            self._on_event(event)
-        except Exception:
-            log.exception("progress of a batch could not be shown")
+        self._on_event(event)
 
     def _start(self, event: RunStarted) -> None:
         job, now = self._jobs[event.run], self._context.now()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import os
+import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -22,6 +23,9 @@ OneBrief: TypeAlias = str | os.PathLike[str] | Brief
 Briefs: TypeAlias = "OneBrief | pd.DataFrame | Sequence[OneBrief]"
 
 BRIEF_FILES = (".toml", ".yaml", ".yml")
+TABLE_FILES = (".csv", ".tsv")
+ABOVE = re.compile(r"(?:[^\S\n]*\n)*(?:sep=.\r?\n)?(?:[^\S\n]*\n)*", re.IGNORECASE)
+"""What may stand above a table: empty lines, and the line with which Excel says what stands between the columns."""
 LISTS = ("competitors", "placements", "special_ad_categories")
 """Fields of a brief that are lists: in a table their items stand in one cell, with ; or | between them."""
 FIELDS = tuple(name for name in Brief.model_fields if name != "sources")
@@ -42,7 +46,7 @@ class BriefSource:
 
 
 def read_briefs(source: Briefs) -> list[BriefSource]:
-    """The briefs of a CSV file or frame (columns are fields of Brief), a folder of .toml and .yaml files, a file, or a list.
+    """The briefs of a table (CSV, TSV or a frame, with fields of Brief as columns), a folder of files, a file, or a list.
 
     A list holds files, web addresses and Brief objects. Folders of saved pages are relative to the file that names them.
     Raises BriefError when the source as a whole cannot be read.
@@ -63,7 +67,7 @@ def _of_path(path: Path) -> list[BriefSource]:
         if not files:
             raise BriefError((f"there is no brief in it; expected {', '.join(BRIEF_FILES)} files",), str(path))
         return [_of_file(file, identity=file.name) for file in files]
-    if path.suffix.lower() == ".csv":
+    if path.suffix.lower() in TABLE_FILES:
         return _of_csv(path)
     if not path.is_file():
         expected = "a CSV file, a folder of briefs, or a brief"
@@ -101,7 +105,7 @@ def _known(name: str, brief: Brief, identity: str) -> BriefSource:
 
 def _of_frame(table: pd.DataFrame) -> list[BriefSource]:
     """Lists may be lists in a frame; what is missing is left out."""
-    names = [str(name) for name in table.columns]
+    names = [str(name).strip().lower() for name in table.columns]
     cells = table.astype(object).where(table.notna(), None)
     rows = [dict(zip(names, row, strict=True)) for row in cells.itertuples(index=False, name=None)]
     columns = _columns(names, rows, "the frame")
@@ -109,15 +113,21 @@ def _of_frame(table: pd.DataFrame) -> list[BriefSource]:
 
 
 def _of_csv(path: Path) -> list[BriefSource]:
-    """The first line names the fields; commas, semicolons or tabs stand between them, as spreadsheets write them."""
+    """The first line names the fields; commas, semicolons or tabs stand between them, as spreadsheets write them.
+
+    Empty lines above it, and Excel's ``sep=;``, are passed over.
+    """
     try:
         text = path.read_bytes().decode("utf-8-sig")
+        above = ABOVE.match(text)
+        assert above is not None  # it matches nothing, too
+        skipped, text = above[0], text[above.end() :]
         heads = next(iter(text.splitlines()), "")
         reader = csv.reader(io.StringIO(text, newline=""), delimiter=_delimiter(heads), strict=True)
-        lines = [(reader.line_num, cells) for cells in reader]
+        lines = [(reader.line_num + skipped.count("\n"), cells) for cells in reader]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise BriefError((f"the table cannot be read ({error}); save it as CSV in UTF-8",), str(path)) from None
-    names = [name.strip() for name in lines[0][1]] if lines else []
+    names = [name.strip().lower() for name in lines[0][1]] if lines else []
     filled = [(n, cells) for n, cells in lines[1:] if any(cell.strip() for cell in cells)]
     rows = [dict(zip(names, cells, strict=False)) for _, cells in filled]
     columns = _columns(names, rows, str(path))
@@ -131,7 +141,7 @@ def _of_csv(path: Path) -> list[BriefSource]:
 
 def _delimiter(heads: str) -> str:
     """What stands between the columns: the sign that finds the most fields in the first line."""
-    return max(",;\t", key=lambda sign: sum(cell.strip(' "') in FIELDS for cell in heads.split(sign)))
+    return max(",;\t", key=lambda sign: sum(cell.strip(' "').lower() in FIELDS for cell in heads.split(sign)))
 
 
 def _columns(names: Sequence[str], rows: Sequence[Mapping[str, Any]], where: str) -> list[str]:

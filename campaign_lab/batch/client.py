@@ -9,6 +9,7 @@ import threading
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from nbformat.v4 import new_output
 from papermill.clientwrap import PapermillNotebookClient  # type: ignore[import-untyped]
 from papermill.engines import NBClientEngine  # type: ignore[import-untyped]
 from papermill.utils import merge_kwargs, remove_args  # type: ignore[import-untyped]
@@ -52,6 +53,7 @@ class CampaignClient(PapermillNotebookClient):  # type: ignore[misc]  # papermil
         self._extra_env = dict(extra_env or {})
         self._sockets: str | None = None
         self.on_cell_execute = self._stamp
+        self.on_cell_error = _with_its_error
 
     def execute(self, **options: Any) -> Any:
         """Runs all cells. A cancelled run ends as if its cell had been interrupted.
@@ -98,6 +100,15 @@ class CampaignClient(PapermillNotebookClient):  # type: ignore[misc]  # papermil
             if not done.wait(GRACE_S) and process.poll() is None:
                 process.kill()
             return
+
+
+def _with_its_error(cell: Any, execute_reply: Any, **_position: int) -> None:
+    """Puts an error into the cell's outputs that is only in the kernel's reply, such as that of an unknown magic."""
+    said = execute_reply["content"]
+    if not any(output.output_type == "error" for output in cell.outputs):
+        error = {name: said.get(name, "") for name in ("ename", "evalue")}
+        output = new_output("error", **error, traceback=said.get("traceback", []))  # type: ignore[no-untyped-call]
+        cell.outputs.append(output)
 
 
 class NotebookEngine(NBClientEngine):  # type: ignore[misc]

@@ -21,6 +21,10 @@ KERNEL_ENDED = "KernelEnded"
 """The kind of a failure in which the kernel itself died or did not answer, and not the code in it."""
 
 
+EXPECTED = "; the tag raises-exception let the rest run, but a notebook with an error in it counts as failed"
+"""What is said of an error that stopped nothing: papermill fails such a notebook, too."""
+
+
 class NotebookFailed(LabError):
     """A notebook stopped in a cell. It is kept as far as it came; ``cell`` is the cell's id, empty when none was reached.
 
@@ -74,13 +78,14 @@ def run_notebook(
     place = str(source.parent if folder is None else Path(folder).resolve())
     try:
         papermill.execute_notebook(
-            source, target, given, engine_name=NAME, kernel_name="python3", progress_bar=False,
+            source, target, given, engine_name=NAME, kernel_name="python3", language="python", progress_bar=False,
             on_progress=reached, cancelled=cancelled, resources={"metadata": {"path": place}},
             extra_env={SETTING: default_place(), **(env or {})},  # the kernel works in another folder
         )  # fmt: skip
     except papermill.PapermillExecutionError as error:
         reason = clause(f"{error.ename}: {error.evalue}")
-        raise NotebookFailed(target.name, _stopped_at(target), reason, str(error.ename)) from None
+        cell, went_on = _stopped_at(target)
+        raise NotebookFailed(target.name, cell, f"{reason}{EXPECTED if went_on else ''}", str(error.ename)) from None
     except RuntimeError as error:  # the kernel died, did not start, or did not answer
         raise NotebookFailed(target.name, reached.cell, clause(error), KERNEL_ENDED) from None
     return Path(out)
@@ -99,13 +104,17 @@ class _Reached:
             self._on_progress(index, cells, cell)
 
 
-def _stopped_at(path: Path) -> str:
-    """The id of the cell in which an executed notebook stopped."""
+def _stopped_at(path: Path) -> tuple[str, bool]:
+    """The id of the cell in which an executed notebook stopped; or of the last one with an error, and that the rest was run."""
     try:
         cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
     except (OSError, ValueError, KeyError):
-        return ""
-    return next((str(cell["id"]) for cell in cells if cell["metadata"].get("papermill", {}).get("exception")), "")
+        return "", False
+    for cell in cells:
+        if cell["metadata"].get("papermill", {}).get("exception"):
+            return str(cell["id"]), False
+    wrong = [cell["id"] for cell in cells if any(each["output_type"] == "error" for each in cell.get("outputs", ()))]
+    return (str(wrong[-1]), True) if wrong else ("", False)
 
 
 def clause(text: object) -> str:

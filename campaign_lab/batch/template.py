@@ -56,7 +56,7 @@ def read_template(path: Path) -> Template:
         raise ValueError(f"notebook: {str(path)!r} cannot be read ({error.strerror})") from None
     try:
         sources = _code_cells(data)
-        parameters = _parameters(whole)
+        parameters = _parameters(data)
     except Exception as error:  # nbformat, papermill and json each have their own
         problem = f"notebook: {str(path)!r} cannot be read as a notebook ({type(error).__name__}); give an .ipynb file"
         raise ValueError(problem) from None
@@ -84,11 +84,14 @@ def _code_cells(data: bytes) -> list[tuple[str, str]]:
     ]
 
 
-def _parameters(path: Path) -> dict[str, str]:
-    """The parameters, each with its default as it stands in the code."""
-    import papermill  # type: ignore[import-untyped]  # costs 1.5 s
+def _parameters(data: bytes) -> dict[str, str]:
+    """The parameters, each with its default as it stands in the code. It is run as Python, whatever its metadata say."""
+    from papermill.translators import PythonTranslator  # type: ignore[import-untyped]  # costs 1.5 s
 
-    return {name: str(about["default"]) for name, about in papermill.inspect_notebook(str(path)).items()}
+    cells: list[dict[str, Any]] = json.loads(data)["cells"]
+    tagged = [cell for cell in cells if "parameters" in cell["metadata"].get("tags", ())][:1]
+    found = [each for cell in tagged for each in PythonTranslator.inspect({"source": "".join(cell["source"])})]
+    return {each.name: str(each.default) for each in found}
 
 
 def _text(code: str) -> str:

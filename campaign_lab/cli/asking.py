@@ -13,4 +13,12 @@ def refusal(question: str, *, json: bool) -> str:
     if json or not sys.stdin.isatty():
         return f"Nothing was started: {JSON_ONLY if json else NOBODY}."
     print(f"{question} [y/N] ", end="", file=sys.stderr, flush=True)
-    return "" if sys.stdin.readline().strip().lower() in ("y", "yes") else "Nothing was started."
+    return "" if _answer().strip().lower() in ("y", "yes") else "Nothing was started."
+
+
+def _answer() -> str:
+    """What was typed; nothing where the terminal is gone."""
+    try:
+        return sys.stdin.readline()
+    except OSError:
+        return ""

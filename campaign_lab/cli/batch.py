@@ -15,7 +15,7 @@ from campaign_lab.cli.asking import refusal
 from campaign_lab.cli.exits import BY_SIGNAL, FAILED, REFUSED, STOPPED
 from campaign_lab.cli.interrupts import Interrupts
 from campaign_lab.cli.pairs import matrix, settings
-from campaign_lab.cli.tables import cell, print_rows, print_text, say
+from campaign_lab.cli.tables import cell, print_json, print_rows, print_text, say
 from campaign_lab.errors import BudgetExceeded
 from campaign_lab.lab import Lab
 from campaign_lab.money import NOTHING, Sum
@@ -53,7 +53,7 @@ def batch(given: argparse.Namespace) -> int:
         rows, stopped = _run(lab, plan, quiet=given.json)
         unpaid = lab.endpoint.startswith("rehearsal")
     if given.json:
-        print(json.dumps(_as_json(rows, _files(plan)), ensure_ascii=False, indent=2, default=str))
+        print_json(_as_json(rows, _files(plan)))
     else:
         _print_report(plan, rows, unpaid=unpaid)
     if stopped:

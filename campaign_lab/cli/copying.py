@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import json
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from campaign_lab.cli.tables import print_text
+from campaign_lab.cli.tables import print_json, print_text
 from campaign_lab.show.text import counted
 
 if TYPE_CHECKING:
@@ -25,7 +24,7 @@ def copy(given: argparse.Namespace) -> int:
             given.source, given.target, on_progress=lambda table, rows: status.update(f"Copying {table}: {rows:,} rows")
         )
     if given.json:
-        print(json.dumps(asdict(report), ensure_ascii=False, indent=2))
+        print_json(asdict(report))
     else:
         _say(report)
     return 1 if report.problems else 0

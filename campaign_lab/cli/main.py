@@ -1,45 +1,85 @@
 """``campaign-lab``: the commands, their arguments, and the exit codes.
 
 0 done, 1 the job failed, 2 wrong use, 3 over the budget or not agreed to; stopped: 130 with Ctrl-C, 143 by SIGTERM, 129 by
-SIGHUP.
+SIGHUP. Progress that nobody can see any more changes none of them; a result that could not be printed is 1.
 """
 
 from __future__ import annotations
 
 import argparse
-import sys
+import errno
+import os
+import traceback
 from collections.abc import Callable, Sequence
+from typing import NoReturn
 
 from campaign_lab import __version__
 from campaign_lab.cli.exits import FAILED, STOPPED, WRONG_USE
 from campaign_lab.cli.interrupts import ending_signals_stop, exit_code
+from campaign_lab.cli.streams import lenient_streams
+from campaign_lab.cli.tables import note, say
 from campaign_lab.errors import BriefError, EndpointError, LabError, NotFoundError
 
 Commands = argparse._SubParsersAction  # argparse names its own return type with an underscore
 COST_KEYS = ("user", "campaign", "session", "phase", "agent", "day", "model", "batch", "run")
 
 
+TRACEBACK = "CAMPAIGN_LAB_TRACEBACK"
+"""The environment variable that shows, when it is 1, where in the code an error came up."""
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command and returns its exit code."""
-    from campaign_lab.cli.tables import say
+    with lenient_streams() as out:
+        code = _run(arguments)
+        out.flush()
+        return _unless_lost(code, out.lost)
 
-    given = _parser().parse_args(arguments)
+
+def _run(arguments: Sequence[str] | None) -> int:
+    """Runs the command. Whatever it raises ends as one line on stderr."""
     try:
+        given = _parser().parse_args(arguments)
         with ending_signals_stop():
             return int(given.command(given))
-    except (BriefError, EndpointError, NotFoundError, ValueError) as error:
-        return say(error, WRONG_USE)
-    except LabError as error:
-        return say(error, FAILED)
+    except SystemExit as ended:  # --help, --version, and wrong arguments
+        return ended.code if isinstance(ended.code, int) else 0
     except KeyboardInterrupt as stopped:
         return say(STOPPED, exit_code(stopped))
-    except BrokenPipeError:
-        sys.stderr.close()  # the reader of our output went away: nothing to tell it
+    except Exception as error:
+        if os.environ.get(TRACEBACK, "") not in ("", "0"):
+            traceback.print_exc()
+        if isinstance(error, (BriefError, EndpointError, NotFoundError, ValueError)):
+            return say(error, WRONG_USE)
+        if isinstance(error, LabError):
+            return say(error, FAILED)
+        unexpected = f"{type(error).__name__}: {error}. This should not have happened; {TRACEBACK}=1 shows where it did"
+        return say(unexpected, FAILED)
+
+
+def _unless_lost(code: int, lost: OSError | None) -> int:
+    """The code of a command whose results were printed; of one whose results were not, that it failed."""
+    if lost is None or code:
+        return code
+    if lost.errno == errno.EPIPE:  # as after "| head": who was to read them went away, and need not be told
         return FAILED
+    reason = (
+        f"the result could not be printed ({lost.strerror}); what was done is kept, and the same command shows it again"
+    )
+    return say(reason, FAILED)
+
+
+class _Parser(argparse.ArgumentParser):
+    """A parser that says what is wrong in one line."""
+
+    def error(self, message: str) -> NoReturn:
+        """Ends the command."""
+        note(f"{self.prog}: {message}; {self.prog} --help says how it is used")
+        raise SystemExit(WRONG_USE)
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser: argparse.ArgumentParser = _Parser(
         prog="campaign-lab",
         description="Research a brand's website, find creative angles, write copy; each step is kept and replays for nothing.",
     )

@@ -54,7 +54,7 @@ class Progress(LiveLines):
         """The board as it stands."""
         board = self._board
         if not board.phase or board.ended:
-            return Text(board.note or "starting …", style="dim")
+            return plain(board.note or "starting …", style="dim")
         elapsed = time.monotonic() - self._since
         head = plain(f"{board.phase}  {elapsed:.0f} s  {board.tokens:,} tokens  {board.cost}", style="bold")
         table = Table.grid(padding=(0, 2))

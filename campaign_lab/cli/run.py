@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -13,7 +11,7 @@ from campaign_lab.agents.phases import ORDER
 from campaign_lab.brief import Brief
 from campaign_lab.cli.asking import refusal
 from campaign_lab.cli.exits import FAILED, REFUSED
-from campaign_lab.cli.tables import say
+from campaign_lab.cli.tables import note, print_json, say
 from campaign_lab.errors import PhaseOrderError
 from campaign_lab.lab import DEFAULT_MODEL, Lab
 from campaign_lab.money import NOTHING
@@ -47,7 +45,7 @@ def run(given: argparse.Namespace) -> int:
             done = {each.phase for each in session.checkpoints()}
             names = names if given.phases else [name for name in names if name not in done]
         if session.notice:
-            print(session.notice, file=sys.stderr)
+            note(session.notice)
         if names:
             session.go_on_for(names[0])
         if refused := _refusal(session, names, given):
@@ -56,7 +54,7 @@ def run(given: argparse.Namespace) -> int:
             turns, stopped = _run_phases(lab, session, names, given, progress=progress)
         result = to_json(lab, session, turns)
         if given.json:
-            print(json.dumps(result, ensure_ascii=False, indent=2))
+            print_json(result)
         else:
             print_campaign(result, turns)
     return say(stopped, FAILED) if stopped else 0

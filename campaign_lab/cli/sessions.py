@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from campaign_lab.cli.tables import cell, print_rows, print_text
+from campaign_lab.cli.tables import cell, print_json, print_rows, print_text
 from campaign_lab.lab import Lab
 from campaign_lab.money import NOTHING, Sum
 from campaign_lab.show.text import counted
@@ -27,7 +27,7 @@ def opened(command: Command) -> Callable[[argparse.Namespace], int]:
         with Lab(given.lab, user=given.user) as lab:
             result = command(lab, given)
         if given.json:
-            print(json.dumps(result, ensure_ascii=False, indent=2, default=str))
+            print_json(result)
         return 0
 
     return run
@@ -47,7 +47,7 @@ def fork(lab: Lab, given: argparse.Namespace) -> Any:
     made = base.fork(given.purpose, at=at)
     if not given.json:
         print_text(
-            f"{made.name}: forked from {base.name} at {made.checkpoint()!r}. It carries all before it; nothing was sent."
+            f"{made.name}: forked from {base.name} at {made.checkpoint()}. It carries all before it; nothing was sent."
         )
         place = lab._context.engine.path if given.lab else ""  # and not as it was given: a url may hold a password
         options = [f"--{name} {shlex.quote(value)}" for name, value in (("lab", place), ("user", given.user)) if value]
@@ -144,7 +144,7 @@ def doctor(lab: Lab, given: argparse.Namespace) -> Any:
 
 def _failed(findings: Sequence[dict[str, Any]], given: argparse.Namespace) -> int:
     if given.json:
-        print(json.dumps(findings, ensure_ascii=False, indent=2, default=str))
+        print_json(findings)
     return 1
 
 

@@ -1,4 +1,4 @@
-"""What all figures share: colours that are read on white and on black, a small template, and text that plotly cannot misread.
+"""What all figures share: paper and colours that are read everywhere, a small template, and text that plotly cannot misread.
 
 Plotly reads ``<b>``, ``<a href>`` and entities in every text, two dollar signs as LaTeX, and ``%{…}`` in templates. So each text
 passes ``plain`` or ``wrapped``, and no figure has a hover template or a text template.
@@ -15,8 +15,10 @@ from campaign_lab.show.text import plain as readable
 if TYPE_CHECKING:
     import plotly.graph_objects as go
 
-INK = "#777777"
-"""Text and axes: a contrast of at least 4 to 1 on white and on #111111, as only middle tones have."""
+PAPER = "#ffffff"
+"""Behind everything: a saved figure knows no theme, and no tone has a contrast of 4.5 to 1 on white and on #111111."""
+INK = "#595959"
+"""Text and axes: a contrast of 7 to 1 on the paper."""
 PAID = "#2e7cc4"
 """Marks for what was done and paid; white text on it can be read."""
 AVOIDED = "#b3691c"
@@ -37,7 +39,7 @@ _AXIS = {
 TEMPLATE: dict[str, Any] = {
     "layout": {
         "font": {"color": INK, "family": "sans-serif", "size": 12},
-        "paper_bgcolor": CLEAR,
+        "paper_bgcolor": PAPER,
         "plot_bgcolor": CLEAR,
         "xaxis": _AXIS,
         "yaxis": _AXIS,

@@ -1,4 +1,4 @@
-"""What campaign_lab does in a notebook beside its panels: progress in the cell that runs, and the ``%%angle`` cell."""
+"""What campaign_lab does in a notebook beside its panels: progress in the cell, errors in one line, the ``%%angle`` cell."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ if TYPE_CHECKING:
 
 
 def attach(shell: Any) -> None:
-    """Ties a kernel's shell to the lab: runs show their progress in their cell, and the magics are known."""
+    """Ties a kernel's shell to the lab: runs show their progress in their cell, errors are one line, magics are known."""
     from campaign_lab.batch.watching import show_batches_in
-    from campaign_lab.jupyter import magics
+    from campaign_lab.jupyter import magics, mistakes
     from campaign_lab.jupyter.ending import stop_turns_with
     from campaign_lab.jupyter.progress import CellProgress
     from campaign_lab.jupyter.warming import Warming
@@ -23,6 +23,7 @@ def attach(shell: Any) -> None:
     magics.register(shell)
     if (kernel := getattr(shell, "kernel", None)) is not None:
         stop_turns_with(kernel)
+    mistakes.register(shell)
     Warming(shell)
 
 

@@ -18,7 +18,7 @@ from urllib.parse import quote
 from campaign_lab.agents.scratch import JUPYTERLAB, scratch
 from campaign_lab.errors import StoreError
 from campaign_lab.jupyter.saving import without_pictures
-from campaign_lab.store.place import default_place
+from campaign_lab.store.place import default_place, whole_path
 
 HOST = "127.0.0.1"
 FIRST_PORT = 8888
@@ -127,7 +127,7 @@ def _environment(place: Place, store: str | None, user: str | None) -> dict[str,
     }
     if store := store or os.environ.get(STORE):
         # a path whole, since kernels work in their notebooks' folders; a url as it is, also one that the notebooks will refuse
-        told[STORE] = store if "://" in store else str(Path(store).expanduser().resolve())
+        told[STORE] = store if "://" in store else whole_path(store)
     return told | ({"CAMPAIGN_LAB_USER": user} if user else {})
 
 

@@ -24,10 +24,7 @@ OPTION = re.compile(r"(?:^|\s)--(?=[A-Za-z])")
 
 
 class AngleError(ValueError):
-    """Wrong use of the magic. It shows itself as one line, without a traceback through our code."""
-
-    def _render_traceback_(self) -> list[str]:
-        return [f"{MAGIC}: {self}"]
+    """Wrong use of the magic."""
 
 
 @dataclass(frozen=True)

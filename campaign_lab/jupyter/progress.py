@@ -7,13 +7,12 @@ that was saved last, so a notebook is the same after a run and after a replay.
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from types import TracebackType
 from typing import Self
 
-from campaign_lab.agents.events import Event, OnEvent
+from campaign_lab.agents.events import Event, OnEvent, heard_safely
 from campaign_lab.panels.live_board import Drawing, LiveBoard, PhaseState, phase_bar
 from campaign_lab.sessions.watching import Watch
 from campaign_lab.show import framed, text
@@ -76,11 +75,7 @@ class CellDisplay:
         self._publish(self._handle.update, framed(f"{self._html()}<p><small>{HINT}</small></p>"))
 
     def _publish(self, send: Callable[..., None], html: str) -> None:
-        """Shows the HTML. What cannot be shown is logged: a display that breaks must not end a turn that is paid."""
-        try:
-            send({"text/plain": self._line, "text/html": html}, raw=True)
-        except Exception:
-            logging.getLogger("campaign_lab").exception("progress could not be shown in the cell")
+        heard_safely(send)({"text/plain": self._line, "text/html": html}, raw=True)
 
 
 class CellProgress:

@@ -139,7 +139,13 @@ async def _follow(transport: _Pinned, url: str, accept: str, *, max_bytes: int, 
 
 def _checked(address: str) -> httpx.URL:
     """The address without fragment, if it is one of the web's."""
-    scheme = urlsplit(address).scheme
+    try:
+        parts = urlsplit(address)
+        scheme, _ = parts.scheme, parts.port  # a port that cannot be is told here; the library would only fail with it
+    except ValueError:
+        raise _Refused(
+            f"{address[:200]!r} is not a valid address; give one such as https://site.example/page"
+        ) from None
     if scheme not in ("http", "https"):
         raise _Refused(f"the scheme {scheme!r} of {address[:200]} is not read; give an http or https address")
     url = httpx.URL(address)

@@ -17,6 +17,7 @@ from campaign_lab.panels.base import Panel
 from campaign_lab.panels.batch_lines import LiveBatch, ended_html
 from campaign_lab.panels.live_board import CELL, Drawing
 from campaign_lab.panels.notebook_line import NotebookLine
+from campaign_lab.sessions.pending import awaited
 from campaign_lab.show import framed, text
 from campaign_lab.show.text import counted
 
@@ -102,6 +103,7 @@ class BatchPanel(Panel):
                 self._say("cancelling …")
                 self._stop.set()
 
+    @awaited
     async def run(self) -> pd.DataFrame:
         """Runs in a cell and waits: gives the rows, cancelled ones too. An interrupt of the kernel cancels the batch.
 

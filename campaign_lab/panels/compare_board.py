@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -88,9 +89,10 @@ class CompareBoard(Panel):
         group = self._groups[self.angle.value] if self.angle.value is not None else None
         chosen, old = self._shown(), self.grid.children
         self.cards = []
-        self.grid.children = (
-            [self._column(place, group, number) for number, place in enumerate(chosen)] if group else ()
-        )
+        columns = [self._column(place, group, number) for number, place in enumerate(chosen)] if group else []
+        self.grid.layout.grid_template_columns = f"repeat({max(len(columns), 1)}, auto)"
+        rows = zip_longest(*columns, fillvalue=None)
+        self.grid.children = [widget or widgets.Box(layout=self._look.inside) for row in rows for widget in row]
         for widget in old:
             _close(widget)
         differ = self.only_differences.value and group is not None
@@ -190,7 +192,7 @@ class CompareBoard(Panel):
         )
         self.next_button = widgets.Button(description="Next", icon="arrow-right", tooltip="The angle after this one")
         self.notes, self.differences, self.status = widgets.HTML(), widgets.HTML(), widgets.HTML()
-        self.grid = widgets.HBox(layout={"overflow": "auto", "align_items": "flex-start"})
+        self.grid = widgets.GridBox(layout={"overflow": "auto", "grid_gap": "0 16px", "justify_content": "flex-start"})
 
     def _lay_out(self) -> None:
         self.children = (
@@ -211,8 +213,8 @@ class CompareBoard(Panel):
         self.next_button.on_click(self.guarded(lambda: self.step(1)))
         self.refresh_button.on_click(self.guarded(self.refresh))
 
-    def _column(self, place: int, group: Group, number: int) -> widgets.VBox:
-        """A fork's variants in the chosen angle, one card below the other."""
+    def _column(self, place: int, group: Group, number: int) -> list[widgets.Widget]:
+        """A fork's name and its variants in the chosen angle, a card each; cards of one row are equally high."""
         rows, user = group.columns[number], self._lab.user
         brand, address = self._sender(self.sessions[place])
         ads = [ad_html(row, brand=brand, address=address) for row in rows]
@@ -224,7 +226,7 @@ class CompareBoard(Panel):
         head = f"<b>{apart(self._titles[place])}</b><br><small>own cost {cost_of(self._rows[place])}</small>"
         none = "" if rows else f"<p>{group.lack(rows)}</p>"
         title = widgets.HTML(framed(head + none), style=self._look.html, layout=self._look.inside)
-        return widgets.VBox([title, *cards], layout=self._look.column)
+        return [title, *cards]
 
     def _notes(self, found: Sequence[Group]) -> list[str]:
         """What there is not to be seen, and why; HTML."""

@@ -29,8 +29,9 @@ class Look:
 
     def __init__(self) -> None:
         self.card = widgets.Layout(width="24em", margin="0 0 24px 0")
-        self.column = widgets.Layout(flex="0 0 auto", padding="0 16px 0 0")
         self.inside = widgets.Layout()
+        self.ad = widgets.Layout(flex="1 1 auto")
+        """The advertisement takes what room there is, so that the controls below stand in line."""
         self.html = widgets.HTML.style.klass()
         self.buttons = widgets.ToggleButtons.style.klass(button_width="auto", description_width=LABEL_WIDTH)
         self.choice = widgets.Dropdown.style.klass(description_width=LABEL_WIDTH)
@@ -49,7 +50,7 @@ class Judgement(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
         self.row, self.place, self._user = row, place, user
         self._save, self._listening = save, False
         of = f"“{plain(row['headline'])}” of {plain(row['session'])}"
-        self.ad = widgets.HTML(framed(f'<div style="{LINES}">{ad}</div>'), style=look.html, layout=look.inside)
+        self.ad = widgets.HTML(framed(f'<div style="{LINES}">{ad}</div>'), style=look.html, layout=look.ad)
         self.pick = widgets.ToggleButtons(
             options=PICKS, description="Choice", tooltips=[f"{label}: {of}" for label, _ in PICKS],
             style=look.buttons, layout=look.inside,

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 from types import TracebackType
 from typing import Literal, Self
 
-from campaign_lab.agents.events import AgentLine, Board, Event, TurnStarted
+from campaign_lab.agents.events import AgentLine, Board, Event, TurnStarted, heard_safely
 from campaign_lab.show import text
 
 DRAW_S = 0.1
@@ -99,7 +99,7 @@ class Drawing:
 
     def __init__(self, draw: Callable[[], None]) -> None:
         self.changed = False
-        self._draw = draw
+        self._draw = heard_safely(draw)
 
     def __enter__(self) -> Self:
         self._loop = asyncio.get_running_loop()

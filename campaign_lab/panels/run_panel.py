@@ -16,6 +16,7 @@ from campaign_lab.agents.phases import Phase
 from campaign_lab.errors import TurnFailed
 from campaign_lab.panels.base import Panel
 from campaign_lab.panels.live_board import CELL, Drawing, LiveBoard, PhaseState, phase_bar
+from campaign_lab.sessions.pending import awaited
 from campaign_lab.sessions.standing import CellRef, current_cell, running_for
 from campaign_lab.sessions.turns import Turn
 from campaign_lab.show import framed, price_words, text
@@ -119,6 +120,7 @@ class RunPanel(Panel):
                 self._say("cancelling …")
                 self._job.future.cancel()
 
+    @awaited
     async def run(self) -> Turn:
         """Runs in a cell and waits: gives the last phase's turn. An interrupt of the kernel cancels the run.
 

@@ -21,6 +21,9 @@ class Checkpoint:
     def __repr__(self) -> str:
         return f"Checkpoint({self.number}, {self.phase})"
 
+    def __str__(self) -> str:
+        return f"checkpoint {self.number} ({self.phase})"
+
 
 At = str | int | Checkpoint | None
 """A checkpoint, a phase (the nearest such turn), ``"cell:ID"``, a turn's number, or nothing: where the handle stands."""

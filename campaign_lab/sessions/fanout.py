@@ -23,7 +23,7 @@ from campaign_lab.sessions.turns import Turn
 from campaign_lab.sessions.watching import watching_together
 from campaign_lab.show.frame import bullets, framed
 from campaign_lab.show.tables import table
-from campaign_lab.show.text import text
+from campaign_lab.show.text import one_line, text
 
 if TYPE_CHECKING:
     from campaign_lab.store.connection import Con
@@ -54,7 +54,7 @@ class SessionResult:
 
     def __repr__(self) -> str:
         end = f"failed: {self.problem}" if self.error else "done"
-        return f"{self.session.name}: {self.phases or 'nothing'} {end}"
+        return one_line(f"{self.session.name}: {self.phases or 'nothing'} {end}")
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ from campaign_lab.sessions.receipts import Receipt, joined
 from campaign_lab.sessions.standing import Standing
 from campaign_lab.sessions.turns import Kept, Turn, load_turn
 from campaign_lab.show import session_html
+from campaign_lab.show.text import one_line
 from campaign_lab.store import tables
 from campaign_lab.store.connection import Con
 from campaign_lab.store.grants import GRANTS, Permission
@@ -101,7 +102,7 @@ class Handle:
         return f"The earlier session {self.name!r} had expired. This one replays its turns for nothing and goes on from there."
 
     def __repr__(self) -> str:
-        return f"Session({self.name}, {self._row.campaign})"
+        return one_line(f"Session({self.name}, {self._row.campaign})")
 
     def _repr_html_(self) -> str:
         phases, kinds = [turn.phase for turn in self._line()], [kept.kind for kept in self.kept()]

@@ -13,6 +13,7 @@ from campaign_lab.records import CopyVariant
 from campaign_lab.sessions.access import readable
 from campaign_lab.sessions.context import Context
 from campaign_lab.sessions.lines import Place, Stored, kept_at
+from campaign_lab.show.text import one_line
 from campaign_lab.store import tables
 from campaign_lab.store.rows import JudgementRow
 from campaign_lab.store.tables import THESE
@@ -72,7 +73,7 @@ class Judgement:
     def __repr__(self) -> str:
         stars = "" if self.rating is None else f"{self.rating} of 5"
         said = ", ".join(word for word in (self.pick, stars, self.note) if word) or "nothing said"
-        return f"{self.headline!r}: {said}"
+        return one_line(f"{self.headline!r}: {said}")
 
 
 def rate(context: Context, place: Place, variant: str, change: Change) -> Judgement:

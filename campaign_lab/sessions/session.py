@@ -6,7 +6,7 @@ import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from campaign_lab.agents.events import Event, OnEvent, heard_safely
 from campaign_lab.agents.phases import Phase
@@ -21,6 +21,7 @@ from campaign_lab.sessions.handle import Handle
 from campaign_lab.sessions.journal import journalled
 from campaign_lab.sessions.keys import root_key
 from campaign_lab.sessions.ordering import Wish, order_for
+from campaign_lab.sessions.pending import awaited
 from campaign_lab.sessions.running import Order, find_or_make
 from campaign_lab.sessions.standing import Standing, current_cell
 from campaign_lab.sessions.takes import settled
@@ -29,9 +30,6 @@ from campaign_lab.sessions.watching import watching
 from campaign_lab.store import tables
 from campaign_lab.store.connection import Con
 from campaign_lab.store.rows import SessionRow, TurnRow
-
-if TYPE_CHECKING:
-    pass
 
 
 class Session(Handle):
@@ -42,6 +40,7 @@ class Session(Handle):
 
     # -- running
 
+    @awaited
     async def run(
         self,
         phase: str,
@@ -136,6 +135,7 @@ class Session(Handle):
         self._row, position = self._context.engine.call(stand)
         self._standing = Standing(position)
 
+    @awaited
     async def ask(self, question: str, **options: Any) -> Turn:
         """Asks a free question of the conversation, as a turn like any other. Needs a turn before it. Options as in ``run``."""
         return await self.run("ask", question=question.strip(), **options)

@@ -13,7 +13,10 @@ from campaign_lab.show.text import apart, host, plain, text, words
 FIELDS = ("headline", "primary_text", "description")
 AD = "width:20em;max-width:100%;margin:0;border:1px solid gray;border-radius:8px;padding:10px 12px"
 PICTURE = "background:#8883;text-align:center;padding:2.2em 0"
-BUTTON = "float:right;border:1px solid gray;border-radius:4px;padding:2px 8px;margin-left:8px"
+FOOT = "display:flex;flex-wrap:wrap;gap:2px 8px;align-items:flex-start"
+HEADLINE = "flex:1 1 8em;max-width:100%;overflow-wrap:break-word"
+"""Beside the button where its longest word has room there, else above it."""
+BUTTON = "border:1px solid gray;border-radius:4px;padding:2px 8px"
 SIDE_BY_SIDE = "display:flex;flex-wrap:wrap;gap:20px;margin:8px 0 20px"
 
 
@@ -25,14 +28,15 @@ def ad_html(row: Mapping[str, Any], *, brand: str, address: str) -> str:
     """
     name = plain(brand) or "Your brand"
     button = words(row.get("call_to_action", ""))
-    action = f'<span style="{BUTTON}">{text(button)}</span>' if button and button != "No button" else ""
+    action = f' <span style="{BUTTON}">{text(button)}</span>' if button and button != "No button" else ""
     return (
         f'<figure class="cl-ad" style="{AD}">'
         f'<p><span class="cl-mono" title="{text(first_graphemes(name, 1)[0].upper())}"></span>'
         f"<b>{apart(name)}</b><br><small>Sponsored</small></p>"
         f"{_primary(str(row.get('primary_text', '')))}"
         f'<div class="cl-pic" style="{PICTURE}"><small>your picture</small></div>'
-        f'<div class="cl-foot"><small>{apart(address)}</small><br>{action}<b>{apart(row.get("headline", ""))}</b><br>'
+        f'<div class="cl-foot"><small>{apart(address)}</small>'
+        f'<div style="{FOOT}"><b style="{HEADLINE}">{apart(row.get("headline", ""))}</b>{action}</div>'
         f"<small>{apart(row.get('description', ''))}</small></div></figure>{_counts(row)}"
     )
 

@@ -24,32 +24,38 @@ def is_server(place: str | os.PathLike[str]) -> bool:
 
 def open_store(place: str | os.PathLike[str]) -> Store:
     """Opens the lab file, or the server's lab, of that path or url; made if there is none. Raises StoreError."""
-    _refuse_other_urls(place)
     if is_server(place):
         from campaign_lab.store.server import open_server
 
         return open_server(str(place))
     from campaign_lab.store.engine import open_file
 
-    return open_file(place)
+    return open_file(whole_path(place))
 
 
-def _refuse_other_urls(place: str | os.PathLike[str]) -> None:
-    """No file is made in the name of a url, which may hold a password. Raises StoreError."""
+def whole_path(place: str | os.PathLike[str]) -> str:
+    """The whole path of a lab file; ``~`` is the home folder. Raises StoreError for what is no path.
+
+    No file is made in the name of a url, which may hold a password.
+    """
     scheme, separator, _ = str(place).partition("://")
-    if separator and not is_server(place):
-        raise StoreError(
-            f"{scheme}://…",
-            "is no place for a lab",
-            f"Give the path of a file, or a url that begins with {SCHEMES[0]}.",
-        )
+    if separator:
+        advice = f"Give the path of a file, or a url that begins with {SCHEMES[0]}."
+        raise StoreError(f"{scheme}://…", "is no place for a lab", advice)
+    if str(place).startswith(":memory:"):
+        advice = "A lab has to outlive its process: give the path of a file, such as one in a temporary folder."
+        raise StoreError(str(place), "would be in memory only", advice)
+    try:
+        return os.path.abspath(Path(place).expanduser())
+    except RuntimeError:
+        advice = "Nobody of that name has a home folder here: give a whole path."
+        raise StoreError(str(place), "cannot be found", advice) from None
 
 
 def default_place() -> str:
     """The lab's url or whole path: CAMPAIGN_LAB_STORE, else a checkout's data/lab.duckdb, else in the user's data folder."""
     if named := os.environ.get(SETTING):
-        _refuse_other_urls(named)
-        return named if is_server(named) else str(Path(named).resolve())
+        return named if is_server(named) else whole_path(named)
     checkout = Path(__file__).resolve().parent.parent.parent
     if (checkout / "pyproject.toml").is_file() and (checkout / "data").is_dir():
         return str(checkout / "data" / "lab.duckdb")

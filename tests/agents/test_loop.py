@@ -158,3 +158,53 @@ def test_a_job_that_has_ended_can_be_cancelled() -> None:
     assert job.future.result() == "agent-loop"
     job.cancel()
     assert job.future.result() == "agent-loop"
+
+
+async def leave() -> None:
+    await asyncio.sleep(0)
+    raise SystemExit(3)
+
+
+def test_work_that_leaves_settles_its_job_and_ends_nothing_else() -> None:
+    """SystemExit, which would end asyncio's own run, reaches who waits; the thread and the work beside it go on."""
+    loop, slow = AgentLoop(), Slow()
+    beside = loop.submit(slow.work())
+    job = loop.submit(leave())
+    assert job.ended.wait(5)
+    assert isinstance(job.future.exception(), SystemExit)
+    assert loop.run_sync(thread_name()) == "agent-loop"
+    assert not beside.ended.is_set()
+    beside.cancel()
+
+
+def test_a_callback_that_leaves_ends_nothing_else() -> None:
+    """A callback that somebody put on the loop and that raises SystemExit takes nobody's work with it."""
+    loop = AgentLoop()
+
+    async def call() -> str:
+        asyncio.get_running_loop().call_soon(sys.exit)
+        await asyncio.sleep(0.05)
+        return "still there"
+
+    assert loop.submit(call()).future.result(timeout=5) == "still there"
+
+
+class BarePolicy(asyncio.DefaultEventLoopPolicy):
+    """A policy as uvloop's: it knows nobody who waits for processes."""
+
+    get_child_watcher = asyncio.AbstractEventLoopPolicy.get_child_watcher
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_a_process_runs_under_a_policy_that_watches_none() -> None:
+    """With uvloop as the policy of the process, our loop starts its processes and hears of their end all the same."""
+    before = asyncio.get_event_loop_policy()
+    asyncio.set_event_loop_policy(BarePolicy())
+
+    async def end() -> int:
+        return await (await asyncio.create_subprocess_exec("sh", "-c", "exit 7")).wait()
+
+    try:
+        assert [AgentLoop().run_sync(end()) for _ in range(2)] == [7, 7]
+    finally:
+        asyncio.set_event_loop_policy(before)

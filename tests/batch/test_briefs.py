@@ -55,6 +55,29 @@ def test_a_table_has_a_brief_a_line(sign: str, encoding: str, tmp_path: Path) ->
     )
 
 
+@pytest.mark.parametrize("above", ["sep=;\r\n", "\n", " \r\n\r\n", "\nSEP=;\n"])
+def test_what_excel_writes_above_a_table_is_passed_over(above: str, tmp_path: Path) -> None:
+    """A line that names the separator, empty lines, and headings in capitals; a bad row is said with its line in the file."""
+    table = _csv(tmp_path / "a.csv", f"{above}URL;Market\nhttps://a.example;GB\nhttps://b.example;nowhere\n")
+    good, bad = read_briefs(table)
+    assert good.brief is not None
+    assert (good.brief.url, good.brief.market) == ("https://a.example/", "GB")
+    assert bad.problem.startswith(f"line {above.count(chr(10)) + 3}: market: 'nowhere' is not allowed")
+
+
+def test_a_table_with_tabs_may_be_called_tsv(tmp_path: Path) -> None:
+    """A .tsv is a table as a .csv is, and no brief in TOML."""
+    (one,) = read_briefs(_csv(tmp_path / "a.tsv", "url\tmarket\nhttps://a.example\tGB\n"))
+    assert one.brief is not None
+    assert one.brief.market == "GB"
+
+
+def test_a_bare_host_in_a_table_is_told_how_an_address_is_written(tmp_path: Path) -> None:
+    """The hint that the command line gives stands in the row's problem too."""
+    (one,) = read_briefs(_csv(tmp_path / "a.csv", "url\nyour-brand.example\n"))
+    assert "for a web address write https://your-brand.example" in one.problem
+
+
 def test_folders_in_a_table_are_meant_from_the_table(tmp_path: Path) -> None:
     """As in a brief's own file."""
     (tmp_path / "sites" / "mine").mkdir(parents=True)

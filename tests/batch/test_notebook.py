@@ -7,13 +7,15 @@ import threading
 from importlib.metadata import entry_points
 from pathlib import Path
 
+import nbformat
 import pytest
-from batches import said
+from batches import cells_of, said
 from kernels import write_notebook
 from processes import at_work
 
 from campaign_lab.batch import NotebookFailed, run_notebook
 from campaign_lab.batch.engine import CampaignEngine
+from campaign_lab.batch.template import read_template
 from campaign_lab.errors import NotFoundError
 
 
@@ -91,3 +93,38 @@ def test_papermill_knows_the_engine_by_name() -> None:
     """``papermill --engine campaign`` works where the package is installed."""
     (point,) = entry_points(group="papermill.engine", name="campaign")
     assert point.load() is CampaignEngine
+
+
+def test_an_error_that_only_the_kernels_reply_holds_is_said(tmp_path: Path) -> None:
+    """An unknown magic leaves no error in its cell by itself: the reason stands in the exception and in the notebook."""
+    cells = {"magic-a": "%nosuch", "never-a": "print('never')"}
+    with pytest.raises(NotebookFailed, match="UsageError: Line magic function `%nosuch` not found") as failed:
+        run_notebook(write_notebook(tmp_path / "magic.ipynb", cells), tmp_path / "out.ipynb")
+    assert (failed.value.cell, failed.value.kind) == ("magic-a", "UsageError")
+    (error,) = (
+        each for each in cells_of(tmp_path / "out.ipynb")["magic-a"]["outputs"] if each["output_type"] == "error"
+    )
+    assert "%nosuch" in error["evalue"]
+
+
+def test_an_error_that_was_expected_fails_the_notebook_and_says_why(tmp_path: Path) -> None:
+    """As papermill does: the cells after one that is tagged raises-exception run, and the notebook has failed, in that cell."""
+    path = write_notebook(tmp_path / "tagged.ipynb", {"tagged-a": "1 / 0", "after-a": "print('after')"})
+    notebook = nbformat.read(path, as_version=4)
+    notebook.cells[0].metadata["tags"] = ["raises-exception"]
+    nbformat.write(notebook, path)
+    with pytest.raises(NotebookFailed, match="ZeroDivisionError: division by zero; the tag raises-exception") as failed:
+        run_notebook(path, tmp_path / "out.ipynb")
+    assert failed.value.cell == "tagged-a"
+    assert said(tmp_path / "out.ipynb", "after-a") == "after\n"
+
+
+def test_a_notebook_without_metadata_is_python(tmp_path: Path) -> None:
+    """A template that names neither kernel nor language is read, takes its parameters, and runs."""
+    path = write_notebook(tmp_path / "bare.ipynb", {"parameters": "brief_path: str = ''", "say-a": "print(brief_path)"})
+    notebook = nbformat.read(path, as_version=4)
+    notebook.metadata.clear()
+    nbformat.write(notebook, path)
+    assert read_template(path).parameters == ("brief_path",)
+    done = run_notebook(path, tmp_path / "out.ipynb", {"brief_path": "a.toml"})
+    assert said(done, "say-a") == "a.toml\n"

@@ -132,11 +132,14 @@ def test_progress_is_told_cell_by_cell(lab: Lab, tmp_path: Path) -> None:
     assert events[-1] == BatchEnded(tuple(rows))
 
 
-def test_a_listener_that_breaks_stops_nothing(lab: Lab, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """It is logged."""
+@pytest.mark.parametrize("kind", [RuntimeError, SystemExit])
+def test_a_listener_that_breaks_stops_nothing(
+    kind: type[BaseException], lab: Lab, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It is logged, whatever it raises."""
 
     def broken(_event: BatchEvent) -> None:
-        raise RuntimeError("no screen")
+        raise kind("no screen")
 
     assert _states(run_cheap(lab, [brief_of("One")], tmp_path, on_event=broken)) == {"one": "finished"}
     assert "no screen" in caplog.text

@@ -181,6 +181,19 @@ def test_broken_addresses_are_refused_with_a_reason(get: Get, url: str) -> None:
     assert str(pickle.loads(pickle.dumps(caught.value))) == str(caught.value)
 
 
+@pytest.mark.parametrize(
+    "target",
+    [
+        "http://127.0.0.1:99999/", "HTTP://127.0.0.1:65536", "http://[::1]:99999/", "http://0x7f.1:9999999999999999999999/",
+        "http://[::1", "http://127.0.0.1:-1/", "http://host:abc/", "http://xn--a/", "http://[v1.x]/", "http:///x", "http://\x1b[2J/",
+    ],
+)  # fmt: skip
+def test_an_odd_redirect_is_refused_with_a_reason(site: Any, get: Get, target: str) -> None:
+    """A port that cannot be, half an address, a host that is none: a PageError, and no error of a library."""
+    with pytest.raises(PageError):
+        get(site.put("/", "", status=302, location=target))
+
+
 def test_five_redirects_are_followed_and_six_are_not(site: Any, get: Get) -> None:
     """The page's address is the one after the redirects, without fragment."""
     for step in range(6):

@@ -82,7 +82,24 @@ def test_forks_stand_side_by_side_under_the_angle_that_they_share(written: LabOf
     for card in board.cards:
         assert str(card.row["headline"]) in card.ad.value
         assert "Termwick" in card.ad.value
-    assert len(board.grid.children) == 2
+    assert board.grid.layout.grid_template_columns == "repeat(2, auto)"
+
+
+def test_variants_of_one_row_stand_in_line(written: LabOf) -> None:
+    """Row by row: the forks' names, then a card of each; so the next cards begin at one height, however long the texts are."""
+    board = board_of(written())
+    show(board, "The result first")
+    names, *cards = [board.grid.children[start : start + 2] for start in range(0, len(board.grid.children), 2)]
+    assert [name in widget.value for name, widget in zip(("main", "Emotional angle"), names, strict=True)] == [
+        True,
+        True,
+    ]
+    assert [[card.place for card in row] for row in cards] == [[0, 1], [0, 1]]
+    for card in board.cards:
+        assert card.ad.layout.flex == "1 1 auto"
+    lone = next(title for title, _ in board.angle.options if not title.startswith("The result first"))
+    show(board, lone)
+    assert len(board.grid.children) % 2 == 0
 
 
 def test_previous_and_next_walk_all_angles_and_stop_at_the_ends(written: LabOf) -> None:
@@ -119,12 +136,12 @@ def test_a_fork_without_copy_says_what_to_run(written: LabOf) -> None:
 def test_only_the_shown_angle_has_widgets(written: LabOf) -> None:
     """Those of the angle that was left are let go of, and cards share their layouts and styles."""
     board = board_of(written())
-    left = [each for column in board.grid.children for each in inside(column)]
+    left = [each for part in board.grid.children for each in inside(part)]
     assert all(each.comm is not None for each in left)
     board.next_button.click()
     assert [each for each in left if each.comm is not None] == []
     assert [each for each in inside(board) if each.comm is None or each.layout.comm is None] == []
-    assert len({each.layout.model_id for card in board.cards for each in inside(card)}) == 2
+    assert len({each.layout.model_id for card in board.cards for each in inside(card)}) == 3
 
 
 def row(session: str, angle: str, motivation: str, headline: str) -> dict[str, Any]:
@@ -189,7 +206,7 @@ def test_a_fork_whose_variants_are_all_shared_is_not_said_to_have_none(written: 
     board = CompareBoard(lab, [lab.open("main"), fewer])
     board.only_differences.value = True
     assert heads(board) == ["main"]
-    assert NOTHING_OWN in board.grid.children[1].children[0].value
+    assert NOTHING_OWN in board.grid.children[1].value
     assert NOTHING_OWN in board.differences.value
 
 

@@ -156,11 +156,14 @@ def test_a_session_keeps_its_model_and_its_endpoint_whoever_opens_it(
             other.run_sync(session.run("strategy", steer="Price first"))
 
 
-def test_a_listener_that_breaks_ends_no_turn(lab_of: LabOf, caplog: pytest.LogCaptureFixture) -> None:
-    """What a display raises is logged; the turn is finished and kept."""
+@pytest.mark.parametrize("kind", [RuntimeError, SystemExit])
+def test_a_listener_that_breaks_ends_no_turn(
+    kind: type[BaseException], lab_of: LabOf, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What a display raises, also SystemExit on a closed pipe, is logged; the turn is finished and kept."""
 
     def broken(_event: object) -> None:
-        raise RuntimeError("the display fell over")
+        raise kind("the display fell over")
 
     lab = lab_of()
     assert lab.run_sync(lab.open("main").run("copy", on_event=broken)).records

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import pytest
+from browser.conftest import a_chromium
 
 from campaign_lab.checks import graphemes, limit_of
-from campaign_lab.show import ad_html, records_html
+from campaign_lab.show import ad_html, framed, records_html
 from campaign_lab.show.ads import first_graphemes, sender
 from show.markup import Reader, assert_only_ours
 from show.stored import evidence, variant
@@ -31,9 +32,9 @@ def test_a_cut_parts_no_character() -> None:
 
 
 def test_the_mock_up_has_what_a_feed_has() -> None:
-    """Brand, Sponsored, text, picture, address, headline, description, button: in that order."""
+    """Brand, Sponsored, text, picture, address, headline, button, description: in that order."""
     read = Reader(ad_html(variant(), brand="Acme Bank", address="acmebank.example"))
-    assert read.text == ("Acme BankSponsoredAsk AcmeBank today.your pictureacmebank.exampleGet quoteA headlineShort")
+    assert read.text == ("Acme BankSponsoredAsk AcmeBank today.your pictureacmebank.exampleA headline Get quoteShort")
     assert [values["title"] for _, values in read.tags if "title" in values] == ["A"]
 
 
@@ -67,3 +68,31 @@ def test_lengths_beside_the_mock_up_warn_of_the_cut() -> None:
     long = variant(primary_text="x" * (LIMIT + 7))
     text = Reader(records_html("copy", [long], [], False)).text
     assert f"Primary text: {LIMIT + 7} characters of at most {LIMIT} ⚠ 7 too many: hidden behind See more" in text
+
+
+BROKEN = """() => [...document.querySelectorAll('.cl-foot b bdi')].flatMap(bold => {
+    const node = bold.firstChild, range = document.createRange();
+    return [...node.data.matchAll(/\\S+/g)].filter(word => {
+        range.setStart(node, word.index); range.setEnd(node, word.index + word[0].length);
+        return new Set([...range.getClientRects()].map(box => Math.round(box.top))).size > 1;
+    }).map(word => word[0]) })"""
+"""The words of headlines that stand on two lines."""
+
+
+def test_a_headline_beside_its_button_breaks_no_word() -> None:
+    """In Chromium, in cards of every width that a report has: the button goes below where a word has no room beside it."""
+    long = "Donaudampfschifffahrtselektrizitätenhauptbetriebswerk"
+    ads = [
+        ad_html(variant(headline=headline), brand="B", address="b.example")
+        for headline in ("Sans engagement, semaine après semaine", long)
+    ]
+    cards = "".join(
+        f'<div style="width:{width / 10}em;font-size:.9em">{ad}</div>' for width in range(110, 250, 2) for ad in ads
+    )
+    with a_chromium() as browser:
+        page = browser.new_page()
+        page.set_content(framed(cards))
+        assert {word for word in page.evaluate(BROKEN) if word != long} == set()
+        assert page.evaluate(
+            "() => [...document.querySelectorAll('.cl-ad')].every(ad => ad.scrollWidth <= ad.clientWidth)"
+        )

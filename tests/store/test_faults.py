@@ -19,6 +19,7 @@ from store_writers import in_child
 
 from campaign_lab.errors import StoreError
 from campaign_lab.store.engine import DuckFile, open_file
+from campaign_lab.store.place import default_place, open_store
 
 
 def refusal(path: str | Path, patience: float = 30.0) -> StoreError:
@@ -252,3 +253,27 @@ def test_a_lab_file_that_cannot_even_be_made_on_a_full_disk_leaves_no_half_file(
     put(file, "k")
     assert count(file) == 1
     file.close()
+
+
+def test_a_tilde_is_the_home_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In CAMPAIGN_LAB_STORE and in ``Lab(…)``, where no shell expands it; one of nobody is refused."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("CAMPAIGN_LAB_STORE", "~/x.duckdb")
+    assert default_place() == str(tmp_path / "x.duckdb")
+    store = open_store("~/y.duckdb")
+    store.close()
+    assert [path.name for path in tmp_path.iterdir() if path.suffix == ".duckdb"] == ["y.duckdb"]
+    assert not (tmp_path / "~").exists()
+    with pytest.raises(StoreError, match="Nobody of that name"):
+        open_store("~nobody-of-that-name/x.duckdb")
+
+
+def test_a_lab_in_memory_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No file of that name is made."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("CAMPAIGN_LAB_STORE", ":memory:")
+    for opened in (default_place, lambda: open_store(":memory:"), lambda: open_store(":memory:named")):
+        with pytest.raises(StoreError, match="in memory only"):
+            opened()
+    assert not list(tmp_path.iterdir())

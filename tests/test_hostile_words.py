@@ -1,0 +1,130 @@
+"""Words of an endpoint, a page or a name that would steer a terminal or reorder what is read: they are shown nowhere."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import re
+import select
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from campaign_lab import Lab
+from campaign_lab.agents.endpoints import remote_endpoint
+from campaign_lab.errors import TurnFailed
+
+ROOT = Path(__file__).resolve().parent.parent
+BRIEF = ROOT / "data" / "briefs" / "termwick-renewals.toml"
+HOSTILE = "\x1b]0;owned\x07no \x1b[2J\x9b5mcredit\u202e left\u2066\r\nsecond line"
+STEERING = re.compile("\x1b\\]|\x1b\\[2J|[\x00-\x08\x0b\x0c\x0e-\x1a\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+"""What rich itself never writes."""
+
+
+@contextmanager
+def _endpoint(status: int, body: object, **headers: str) -> Iterator[tuple[str, list[dict[str, str]]]]:
+    """The url of an endpoint that gives one answer to whatever it is asked, and the headers that it was asked with."""
+    asked: list[dict[str, str]] = []
+
+    class Answer(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:  # http.server names it
+            asked.append({name.lower(): value for name, value in self.headers.items()})
+            self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            said = body.encode() if isinstance(body, str) else json.dumps(body).encode()
+            self.send_response(status)
+            for name, value in {
+                "Content-Type": "application/json",
+                "Content-Length": str(len(said)),
+                **headers,
+            }.items():
+                self.send_header(name, value)
+            self.end_headers()
+            self.wfile.write(said)
+
+        def log_message(self, *_given: Any) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Answer)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield f"http://127.0.0.1:{server.server_address[1]}", asked
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+REFUSAL = {"type": "error", "error": {"type": "invalid_request_error", "message": HOSTILE}}
+
+
+def test_an_endpoints_error_steers_no_terminal(tmp_path: Path) -> None:
+    """On a real terminal and in a file: the words are there, in one line, and nothing of what they would do."""
+    command = [sys.executable, "-m", "campaign_lab", "run", str(BRIEF), "--lab", str(tmp_path / "lab.duckdb")]
+    with _endpoint(400, REFUSAL) as (url, _):
+        piped = subprocess.run([*command, "--endpoint", url], capture_output=True, timeout=90, check=False, cwd=ROOT)
+        seen = _on_a_terminal([*command, "--endpoint", url])
+    assert piped.returncode == 1
+    for said in (piped.stderr.decode(), seen):
+        assert "credit" in said
+        assert "left" in said
+        assert not STEERING.search(said)
+    assert len(piped.stderr.decode().splitlines()[-1:]) == 1
+    assert "second line" in piped.stderr.decode().splitlines()[-1]
+
+
+def _on_a_terminal(command: list[str]) -> str:
+    main, side = pty.openpty()
+    process = subprocess.Popen(
+        command, stdout=side, stderr=side, stdin=side, env={**os.environ, "TERM": "xterm"}, cwd=ROOT
+    )
+    os.close(side)
+    seen = b""
+    while process.poll() is None or select.select([main], [], [], 0.2)[0]:
+        if select.select([main], [], [], 0.2)[0]:
+            try:
+                seen += os.read(main, 65_536)
+            except OSError:
+                break
+    os.close(main)
+    process.wait(timeout=60)
+    return seen.decode("utf-8", "replace")
+
+
+def test_the_error_itself_holds_one_plain_line(tmp_path: Path) -> None:
+    """In Python too, where an error is printed as it is, and in the names of sessions."""
+    with _endpoint(400, REFUSAL) as (url, _), Lab(tmp_path / "lab.duckdb", endpoint=url) as lab:
+        session = lab.session(str(ROOT / "data" / "sites" / "termwick"), name=f"main {HOSTILE}")
+        with pytest.raises(TurnFailed) as failed:
+            lab.run_sync(session.run("research"))
+        for said in (str(failed.value), repr(session)):
+            assert not STEERING.search(said)
+            assert "\n" not in said
+
+
+@pytest.mark.parametrize(
+    "body", ["<html>no</html>", "", "[]", "5", '"x"', "null", {}, {"input_tokens": "many"}, {"input_tokens": -5},
+             {"input_tokens": None}, {"input_tokens": [1]}, {"input_tokens": True}, {"input_tokens": 1e30}],
+)  # fmt: skip
+def test_a_count_of_a_wrong_type_is_no_count(body: object) -> None:
+    """Whatever an endpoint answers to count_tokens, it is a number of tokens, or not known."""
+    with _endpoint(200, body) as (url, _):
+        assert remote_endpoint(url).count_tokens("m", "some words") is None
+
+
+def test_a_count_takes_the_key_to_no_other_origin(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A redirect of count_tokens is not followed."""
+    monkeypatch.setenv("CAMPAIGN_LAB_API_KEY", "key-of-this-endpoint-alone")
+    with (
+        _endpoint(200, {"input_tokens": 5}) as (elsewhere, asked_there),
+        _endpoint(307, "", Location=f"{elsewhere}/v1/messages/count_tokens") as (url, asked),
+    ):
+        assert remote_endpoint(url).count_tokens("m", "some words") is None
+    assert len(asked) == 1
+    assert asked_there == []
