@@ -126,7 +126,7 @@ def test_an_empty_site_makes_no_campaign_and_says_what_is_missing(tmp_path: Path
     site = tmp_path / "emptyshop"
     site.mkdir()
     (site / "index.html").write_text("<html><body></body></html>", encoding="utf-8")
-    done = _run("run", site, "--lab", tmp_path / "lab.duckdb", "--json")
+    done = _run("run", site, "--market", "CA", "--lab", tmp_path / "lab.duckdb", "--json")
     assert done.returncode == 0, done.stderr
     result = json.loads(done.stdout)
     assert result["records"]["angle"] == []
@@ -142,8 +142,10 @@ def test_another_folder_of_the_same_name_is_not_taken_for_the_first(tmp_path: Pa
         folder.mkdir(parents=True)
         (folder / "index.html").write_text(f"<title>{brand}</title><h1>{text}</h1><p>{text}</p>", encoding="utf-8")
     lab = tmp_path / "lab.duckdb"
-    assert _run("run", tmp_path / "one" / "pages", "--lab", lab, "--phases", "research").returncode == 0
-    second = _run("run", tmp_path / "two" / "pages", "--lab", lab, "--phases", "research")
+    assert (
+        _run("run", tmp_path / "one" / "pages", "--market", "CA", "--lab", lab, "--phases", "research").returncode == 0
+    )
+    second = _run("run", tmp_path / "two" / "pages", "--market", "CA", "--lab", lab, "--phases", "research")
     assert second.returncode == 2
     assert "another name" in second.stderr
 

@@ -90,6 +90,6 @@ def test_dependencies_are_pinned_in_the_constraints() -> None:
 @pytest.mark.parametrize("phase", builtin_phases().values(), ids=lambda phase: phase.name)
 def test_prompts_have_no_placeholder_left(phase: object) -> None:
     """Every $name in a prompt file is filled in."""
-    message = phase.message(Brief(url="https://a.example"))  # type: ignore[attr-defined]
+    message = phase.message(Brief(url="https://a.example", market="CA"))  # type: ignore[attr-defined]
     texts = [message, *(agent.prompt for agent in phase.agents)]  # type: ignore[attr-defined]
     assert not [text for text in texts if re.search(r"\$(task|schema|pages)\b", text)]

@@ -77,6 +77,12 @@ def _add_run(commands: Commands[argparse.ArgumentParser]) -> None:
     command.add_argument(
         "--competitor", metavar="URL", action="append", help="a rival's site; may be given several times"
     )
+    command.add_argument(
+        "--market",
+        metavar="CODE",
+        help="ISO 3166 code, such as GB or CA-ON (default: what the site's ending or language says)",
+    )
+    command.add_argument("--language", metavar="TAG", help="language of the copy, such as en-GB (default: en)")
 
 
 def _add_batch(commands: Commands[argparse.ArgumentParser]) -> None:

@@ -94,10 +94,10 @@ class Handle:
 
     @property
     def notice(self) -> str:
-        """What a person should know about it, such as that it goes on from an expired session; mostly empty."""
-        if self._row.renews is None:
-            return ""
-        return f"The earlier session {self.name!r} had expired. This one replays its turns for nothing and goes on from there."
+        """What a person should know about it: a market that was guessed, an expired session that it goes on from; or nothing."""
+        guess = f"{self.brief.notice.capitalize()}." if self.brief.notice else ""
+        renewed = f"The earlier session {self.name!r} had expired. This one replays its turns for nothing and goes on from there."
+        return " ".join(filter(None, (guess, renewed if self._row.renews is not None else "")))
 
     def __repr__(self) -> str:
         return f"Session({self.name}, {self._row.campaign})"
@@ -106,7 +106,7 @@ class Handle:
         phases, kinds = [turn.phase for turn in self._line()], [kept.kind for kept in self.kept()]
         return session_html(
             name=self.name, campaign=self._row.campaign, purpose=self.purpose, phases=phases, kinds=kinds,
-            following=next((phase for phase in ORDER if phase not in phases), ""),
+            following=next((phase for phase in ORDER if phase not in phases), ""), notice=self.brief.notice,
         )  # fmt: skip
 
     # -- reading

@@ -182,7 +182,9 @@ def test_a_phase_too_early_is_said_in_words(make_lab: MakeLab, termwick: Brief) 
 
 def test_a_site_that_cannot_be_read_is_seen_on_the_lines_and_in_the_result(make_lab: MakeLab) -> None:
     """The agents say that they read nothing, and what is missing stands below."""
-    panel = RunPanel(make_lab().session(Brief(url="http://127.0.0.1:9/", campaign="Nothing there")), "research")
+    panel = RunPanel(
+        make_lab().session(Brief(url="http://127.0.0.1:9/", market="CA", campaign="Nothing there")), "research"
+    )
     panel.run_button.click()
     finished(panel)
     assert words(panel.agents.value).count("done, 0 pages read") == len(SPECIALISTS)
