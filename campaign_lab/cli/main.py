@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 
 from campaign_lab import __version__
 from campaign_lab.cli.exits import FAILED, INTERRUPTED, STOPPED, WRONG_USE
-from campaign_lab.errors import BriefError, EndpointError, LabError, NotFoundError
+from campaign_lab.errors import AmbiguousName, BriefError, EndpointError, LabError, NotFoundError
 
 Commands = argparse._SubParsersAction  # argparse names its own return type with an underscore
 COST_KEYS = ("user", "campaign", "session", "phase", "agent", "day", "model", "batch", "run")
@@ -24,7 +24,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = _parser().parse_args(arguments)
     try:
         return int(given.command(given))
-    except (BriefError, EndpointError, NotFoundError, ValueError) as error:
+    except (AmbiguousName, BriefError, EndpointError, NotFoundError, ValueError) as error:
         return say(error, WRONG_USE)
     except LabError as error:
         return say(error, FAILED)
@@ -153,18 +153,18 @@ def _add_sessions(commands: Commands[argparse.ArgumentParser]) -> None:
     fork = _command(
         commands, "fork", sessions.opened(sessions.fork), "fork a session at a checkpoint; nothing is copied or sent"
     )
-    fork.add_argument("session", metavar="SESSION", help="name, campaign/name, or id")
+    fork.add_argument("session", metavar="SESSION", help="name, campaign/name, host/campaign/name, or id")
     fork.add_argument("purpose", metavar="PURPOSE", help="why you fork; it steers the fork's first turn")
     fork.add_argument(
         "--at", metavar="CHECKPOINT", help="a phase, a turn's number, or cell:ID (default: where the session stands)"
     )
     show = _command(commands, "show", sessions.opened(sessions.show), "show a session's lineage and receipts")
-    show.add_argument("session", metavar="SESSION", help="name, campaign/name, id, or a saved file")
+    show.add_argument("session", metavar="SESSION", help="name, campaign/name, host/campaign/name, id, or a saved file")
     show.add_argument(
         "--agent", metavar="NAME", help="also show what this agent read and said (an empty name: the main agent)"
     )
     share = _command(commands, "share", sessions.opened(sessions.share), "let another user read, fork or run a session")
-    share.add_argument("session", metavar="SESSION", help="name, campaign/name, or id")
+    share.add_argument("session", metavar="SESSION", help="name, campaign/name, host/campaign/name, or id")
     share.add_argument("with_user", metavar="USER", help="who gets it")
     share.add_argument(
         "permission", nargs="?", default="read", choices=["read", "fork", "run"], help="fork and run include read"
@@ -198,7 +198,7 @@ def _add_housekeeping(commands: Commands[argparse.ArgumentParser]) -> None:
     sweep.add_argument("--keep", choices=["records"], help="keep sessions and records, take only the conversations")
     sweep.add_argument("--dry-run", action="store_true", help="only say what would be taken")
     save = _command(commands, "save", sessions.opened(sessions.save), "write a session to one file for another lab")
-    save.add_argument("session", metavar="SESSION", help="name, campaign/name, or id")
+    save.add_argument("session", metavar="SESSION", help="name, campaign/name, host/campaign/name, or id")
     save.add_argument("file", metavar="FILE", help="a new file that ends in .duckdb; lab.open and show take it")
     _command(
         commands,

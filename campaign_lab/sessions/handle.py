@@ -16,6 +16,7 @@ from campaign_lab.records import Record
 from campaign_lab.sessions import access
 from campaign_lab.sessions.context import Context
 from campaign_lab.sessions.expiry import expires_at, seconds
+from campaign_lab.sessions.finding import full_name, name_of
 from campaign_lab.sessions.receipts import Receipt, joined
 from campaign_lab.sessions.standing import Standing
 from campaign_lab.sessions.turns import Kept, Turn, load_turn
@@ -54,8 +55,14 @@ class Handle:
 
     @property
     def full_name(self) -> str:
-        """Campaign and name, as ``lab.open`` takes them."""
-        return f"{self._row.campaign}/{self._row.name}"
+        """The site's host, campaign and name, as ``lab.open`` takes them."""
+        return full_name(self._row)
+
+    @property
+    def known_as(self) -> str:
+        """The shortest name that ``lab.open`` finds this very session by; its id where no name does."""
+        context = self._context
+        return context.engine.call(lambda con: name_of(con, context.user, self._row, now=context.now()))
 
     @property
     def owner(self) -> str:
