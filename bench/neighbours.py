@@ -46,7 +46,7 @@ BARRED = ("conversation", "disk")
 WORDS = ("angle", "rate", "renewal", "owner", "proof", "claim", "worry", "saving", "lender", "month", "quiet", "plain", "reader",
          "switch", "letter", "promise", "kettle", "repair", "winter", "price", "garden", "shelf", "answer", "ticket")  # fmt: skip
 PHASE = builtin_phases()["ask"]
-BRIEF = Brief(url="https://a-brand.example", campaign="Neighbours")
+BRIEF = Brief(url="https://a-brand.example", market="CA", campaign="Neighbours")
 
 
 class _Stopwatch:

@@ -40,6 +40,7 @@ def main() -> int:
         url=_serve("cairnwold"),
         competitors=[_serve("summitslash"), _serve("aurevick")],
         campaign="Overlap",
+        market="GB",
         allow_private_addresses=True,
     )
     heard: list[tuple[float, Event]] = []

@@ -11,6 +11,8 @@ import json
 import os
 import re
 import tomllib
+from collections.abc import Callable
+from functools import partial
 from html import escape
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, get_args
@@ -19,6 +21,7 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, field_validator, model_validator
 
 from campaign_lab.errors import BriefError
+from campaign_lab.markets import guessed_market, language_of, market_of
 
 Objective = Literal[
     "OUTCOME_AWARENESS", "OUTCOME_TRAFFIC", "OUTCOME_ENGAGEMENT", "OUTCOME_LEADS", "OUTCOME_APP_PROMOTION",
@@ -74,9 +77,9 @@ class Brief(BaseModel):
     """The campaign's name; the site's host when not given."""
     objective: Objective = "OUTCOME_TRAFFIC"
     """Meta's outcome-driven objective (ODAX)."""
-    market: Annotated[str, StringConstraints(pattern=r"^[A-Z]{2}(-[A-Z0-9]{1,3})?$")] = "CA"
-    """Country, or country and subdivision, as an ISO 3166 code."""
-    language: Annotated[str, StringConstraints(pattern=r"^[a-z]{2,3}(-[A-Za-z0-9]{2,8})*$")] = "en"
+    market: Short = ""
+    """Country, or country and subdivision, as an ISO 3166 code; else guessed from the site's ending or the language's region."""
+    language: Short = "en"
     """Language of the copy, as a BCP 47 tag."""
     audience: Long = ""
     """Whom to reach, in the strategist's words."""
@@ -94,12 +97,17 @@ class Brief(BaseModel):
     """May pages on private, loopback and link-local addresses be read?"""
     sources: tuple[tuple[str, str], ...] = Field(default=(), exclude=True, repr=False)
     """Made-up origin and folder or file, for each site that is not on the web. Filled in, never given."""
+    market_from: str = Field(default="", exclude=True, repr=False)
+    """What the market was guessed from, such as .co.uk; empty when it was given. Filled in, never given."""
 
     def __init__(self, **fields: Any) -> None:
         problems: list[str] = []
-        resolved = _resolved(fields, problems)
+        self._fill(_resolved(fields, problems), problems)
+
+    def _fill(self, fields: dict[str, Any], problems: list[str]) -> None:
+        """Checks the fields' types and takes them. Raises BriefError with these problems and the ones before."""
         try:
-            super().__init__(**resolved)
+            super().__init__(**fields)
         except ValidationError as error:
             problems += [_problem(item) for item in error.errors()]
         if problems:
@@ -134,10 +142,21 @@ class Brief(BaseModel):
             )
         return self
 
+    def given(self) -> dict[str, Any]:
+        """The fields as JSON-ready data, for a file: without a market that was only guessed, and is guessed again."""
+        return self.model_dump(mode="json", exclude={"market"} if self.market_from else None)
+
+    @property
+    def notice(self) -> str:
+        """What a person should know about it: from what the market was guessed. Empty when it was given."""
+        guess = f"market {self.market}, guessed from {self.market_from}; set market to change it"
+        return guess if self.market_from else ""
+
     def _repr_html_(self) -> str:
-        rows = [
-            (name, value) for name, value in self.model_dump(mode="json").items() if value not in (None, "", [], False)
-        ]
+        shown = self.model_dump(mode="json")
+        if self.notice:
+            shown["market"] = self.notice.removeprefix("market ")
+        rows = [(name, value) for name, value in shown.items() if value not in (None, "", [], False)]
         cells = "".join(
             f'<tr><th scope="row" style="text-align:left">{escape(name.replace("_", " "))}</th>'
             f'<td style="text-align:left;white-space:normal;overflow-wrap:anywhere"><bdi>{_shown(value)}</bdi></td></tr>'
@@ -152,19 +171,36 @@ class Brief(BaseModel):
         return next((Path(path) for known, path in self.sources if known == origin), None)
 
     def to_json(self) -> str:
-        """The brief as stored, sources included, for ``Brief.from_json``."""
-        return json.dumps({**self.model_dump(mode="json"), "sources": self.sources}, sort_keys=True)
+        """The brief as stored, with what was filled in, for ``Brief.from_json``."""
+        filled_in = {name: value for name in FILLED_IN if (value := getattr(self, name)) or name == "sources"}
+        return json.dumps({**self.model_dump(mode="json"), **filled_in}, sort_keys=True)
 
     @classmethod
     def from_json(cls, text: str) -> Self:
-        """The brief that ``to_json`` wrote. Its folders need not exist any more. Raises BriefError for any other text."""
+        """The brief that ``to_json`` wrote, as it was: its folders need not exist any more, nor its codes be known ones.
+
+        Raises BriefError for any other text.
+        """
         try:
             fields = json.loads(text)
         except (ValueError, RecursionError) as error:
             raise BriefError((f"not valid JSON: {error}",)) from None
-        return cls(**_fields(fields))
+        brief = cls.__new__(cls)
+        brief._fill(_fields(fields), [])
+        return brief
 
 
+CHECKS: dict[str, Callable[[str], str]] = {
+    "language": language_of,
+    "market": partial(market_of, likely=REGULATED_MARKETS),
+}
+"""How the fields that are codes are read."""
+ASK_FOR_MARKET = (
+    "market: missing, and neither the site's address nor the language names a country; "
+    'give one, such as market="CA" or "GB" (--market CA on the command line)'
+)
+FILLED_IN = ("sources", "market_from")
+"""Fields that nobody gives."""
 CODES = frozenset((*get_args(Objective), *get_args(SpecialAdCategory)))
 """Values that are Meta's codes; a person reads them as words."""
 
@@ -189,7 +225,7 @@ def origin_of(url: str) -> str:
 
 
 def _resolved(fields: dict[str, Any], problems: list[str]) -> dict[str, Any]:
-    """The fields with made-up addresses for folders and files, and with the campaign's name. Notes what is no site."""
+    """The fields with made-up addresses for folders and files, campaign and market. Notes what is no site and no code."""
     sources: dict[str, str] = {}
 
     def site(given: Any, field: str) -> Any:
@@ -208,7 +244,28 @@ def _resolved(fields: dict[str, Any], problems: list[str]) -> dict[str, Any]:
         resolved["competitors"] = tuple(site(rival, "competitors") for rival in rivals)
     if isinstance(resolved.get("url"), str) and not fields.get("campaign") and not problems:
         resolved["campaign"] = urlsplit(resolved["url"]).hostname or ""
-    return {**resolved, "sources": tuple(sources.items())}
+    others = {name: value for name, value in resolved.items() if name not in CHECKS}
+    return {**others, **_codes(resolved, problems), "sources": tuple(sources.items())}
+
+
+def _codes(fields: dict[str, Any], problems: list[str]) -> dict[str, Any]:
+    """Market and language as codes, and from what the market was guessed. Notes what is none, and a market to ask for."""
+    found = {"language": "en", "market_from": ""}
+    found |= {name: fields[name] for name in CHECKS if fields.get(name) is not None}
+    for name, check in CHECKS.items():
+        if isinstance(given := found.get(name), str):
+            try:
+                found[name] = check(given)
+            except ValueError as error:
+                problems.append(f"{name}: {given!r} is not allowed; {str(error) or f'expected {EXPECTED[name]}'}")
+    if "market" in found or any(each.startswith(("url: ", "language: ")) for each in problems):
+        return found
+    if isinstance(fields.get("url"), str) and isinstance(found["language"], str):
+        market, found["market_from"] = guessed_market(urlsplit(fields["url"]).hostname or "", found["language"])
+        if market:
+            return {**found, "market": market}
+        problems.append(ASK_FOR_MARKET)
+    return found
 
 
 def _site(given: str, field: str, sources: dict[str, str]) -> str:
@@ -304,7 +361,7 @@ def _problem(item: Any) -> str:
         hint = (
             f"did you mean {close[0]}?"
             if close
-            else f"known: {', '.join(n for n in Brief.model_fields if n != 'sources')}"
+            else f"known: {', '.join(n for n in Brief.model_fields if n not in FILLED_IN)}"
         )
         return f"{field}: there is no such field; {hint}"
     if item["type"] == "missing":

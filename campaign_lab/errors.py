@@ -8,6 +8,9 @@ from __future__ import annotations
 
 from campaign_lab.money import Sum
 
+MOST_LISTED = 12
+"""How many of the things that a name fits are listed."""
+
 
 class LabError(Exception):
     """Root of all errors that campaign_lab raises on purpose."""
@@ -63,6 +66,21 @@ class NotFoundError(LabError):
     def __str__(self) -> str:
         hint = f" Known: {', '.join(self.known)}." if self.known else ""
         return f"There is no {self.what} {self.name!r} here.{hint}"
+
+
+class AmbiguousName(LabError):
+    """A name that means several things, so none was taken. ``fits`` are those, each under a name that means it alone."""
+
+    def __init__(self, what: str, name: str, fits: tuple[str, ...]) -> None:
+        super().__init__(what, name, fits)
+        self.what = what
+        self.name = name
+        self.fits = fits
+
+    def __str__(self) -> str:
+        more = f"; and {len(self.fits) - MOST_LISTED} more" if len(self.fits) > MOST_LISTED else ""
+        listed = "; ".join(self.fits[:MOST_LISTED])
+        return f"{self.name!r} fits {len(self.fits)} {self.what}s, so none was taken: {listed}{more}. Give one of these names."
 
 
 class PhaseOrderError(LabError):

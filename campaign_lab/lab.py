@@ -24,7 +24,7 @@ from campaign_lab.rehearsal.endpoint import RehearsalEndpoint
 from campaign_lab.sessions.budgets import Budgets, budgets_of
 from campaign_lab.sessions.context import Context, batch_tag, unheard, utc_now
 from campaign_lab.sessions.expiry import seconds
-from campaign_lab.sessions.listing import find_session
+from campaign_lab.sessions.finding import SAVED, find_session
 from campaign_lab.sessions.pending import awaited
 from campaign_lab.sessions.recovery import recover
 from campaign_lab.sessions.session import Session
@@ -50,8 +50,6 @@ AT_ONCE = 4
 """How many turns run in parallel: starting the CLI is what limits two cores (measured)."""
 
 DEFAULT_MODEL = "claude-sonnet-4-6"
-SAVED = ".duckdb"
-"""How a file that a session was saved to ends."""
 ALIASES = ("sonnet", "opus", "haiku", "fable", "inherit", "default")
 
 
@@ -147,7 +145,10 @@ class Lab:
         return Session(context, row, None)
 
     def open(self, name: str | os.PathLike[str], *, from_start: bool = False) -> Session:
-        """The session of that name (or "campaign/name", or id) that the user owns or was given, standing at its tip.
+        """The session of that name that the user owns or was given, standing at its tip.
+
+        The name is its own, "campaign/name", "host/campaign/name" (``full_name``), or its id. One that fits several of the
+        user's sessions raises AmbiguousName, which lists them with their age.
 
         ``from_start`` puts the handle where the session began, so that its runs replay; a fork that a run made by itself
         has no beginning of its own, and stands at its tip.

@@ -29,7 +29,12 @@ def cheap_template(folder: Path, **cells: str) -> Path:
 
 def brief_of(name: str, act: str = "", **fields: Any) -> Brief:
     """A brief whose notebook does this."""
-    return Brief(url=f"https://{name.lower().replace(' ', '-')}.example", campaign=name, audience=act, **fields)
+    return Brief(
+        url=f"https://{name.lower().replace(' ', '-')}.example",
+        campaign=name,
+        audience=act,
+        **{"market": "CA", **fields},
+    )
 
 
 def run_cheap(lab: Lab, briefs: Sequence[Brief], folder: Path, **options: Any) -> list[Row]:

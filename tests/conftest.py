@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -40,6 +41,10 @@ def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
         "CAMPAIGN_LAB_RUN_JOURNAL",
         "CAMPAIGN_LAB_REHEARSAL_LATENCY_S",
         "JUPYTERHUB_USER",
+        "SSL_CERT_FILE",
+        "SSL_CERT_DIR",
+        "REQUESTS_CA_BUNDLE",
+        *(name for name in os.environ if name.lower().endswith("_proxy")),
     ):
         monkeypatch.delenv(name, raising=False)
 

@@ -59,9 +59,9 @@ def problems_of(**fields: Any) -> tuple[str, ...]:
 
 
 def test_keywords_alone_make_a_brief() -> None:
-    """One url is enough; the campaign is then called like the site."""
-    brief = Brief(url=WEB)
-    assert (brief.url, brief.campaign, brief.market) == (f"{WEB}/", "shop.example.org", "CA")
+    """A url with a country in it is enough; the campaign is then called like the site."""
+    brief = Brief(url="https://shop.example.ca")
+    assert (brief.url, brief.campaign, brief.market) == ("https://shop.example.ca/", "shop.example.ca", "CA")
 
 
 def test_toml_and_yaml_say_the_same(tmp_path: Path) -> None:
@@ -83,7 +83,7 @@ def test_an_override_replaces_a_field_of_the_file_and_none_does_not(tmp_path: Pa
 
 def test_a_folder_becomes_a_made_up_origin(folder: Path) -> None:
     """The address follows from the folder's name alone, and leads back to the folder."""
-    brief = Brief(url=str(folder))
+    brief = Brief(url=str(folder), market="CA")
     assert brief.url == "https://rate-finder.example/"
     assert brief.campaign == "rate-finder.example"
     assert brief.folder_of("https://rate-finder.example/faq.html") == folder
@@ -94,14 +94,14 @@ def test_one_saved_page_becomes_a_made_up_origin(folder: Path) -> None:
     """A single .html file is a site too, named without its ending."""
     page = folder / "Landing.html"
     page.write_text("<p>hello</p>")
-    assert Brief(url=str(page)).url == "https://landing.example/"
+    assert Brief(url=str(page), market="CA").url == "https://landing.example/"
 
 
 def test_folders_in_a_file_are_relative_to_the_file(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It does not matter from where the brief is loaded."""
     monkeypatch.chdir("/")
     file = folder.parent / "brief.toml"
-    file.write_text(f'url = "{folder.name}"\ncompetitors = ["./{folder.name}/index.html"]\n')
+    file.write_text(f'url = "{folder.name}"\nmarket = "CA"\ncompetitors = ["./{folder.name}/index.html"]\n')
     brief = Brief.load(file)
     assert brief.folder_of(brief.url) == folder
     assert brief.folder_of(brief.competitors[0]) == folder / "index.html"
@@ -111,7 +111,7 @@ def test_two_folders_of_one_name_are_refused(folder: Path, tmp_path: Path) -> No
     """They would share a made-up address, and one brand's pages would pass for the other's."""
     twin = tmp_path / "rate_finder"
     twin.mkdir()
-    (problem,) = problems_of(url=str(folder), competitors=[str(twin)])
+    (problem,) = problems_of(url=str(folder), market="CA", competitors=[str(twin)])
     assert problem.startswith(f"competitors: {str(twin)!r}")
     assert str(folder) in problem
 
@@ -135,8 +135,8 @@ def test_two_folders_of_one_name_are_refused(folder: Path, tmp_path: Path) -> No
         ("competitors", [f"https://b{n}.example" for n in range(11)], "at most 10"),
         ("campaign", "x" * 121, "1 to 120 characters"),
         ("objective", "CLICKS", "OUTCOME_TRAFFIC"),
-        ("market", "Canada", "CA-ON"),
-        ("language", "english!", "fr-CA"),
+        ("market", 7, "CA-ON"),
+        ("language", "elvish!", "fr-CA"),
         ("audience", "x" * 1_001, "at most 1000 characters"),
         ("special_ad_categories", ["LOANS"], "FINANCIAL_PRODUCTS_SERVICES"),
         ("special_ad_categories", "HOUSING", "a list of"),
@@ -150,7 +150,7 @@ def test_two_folders_of_one_name_are_refused(folder: Path, tmp_path: Path) -> No
 )
 def test_a_wrong_field_is_named_with_its_value_and_what_is_allowed(field: str, value: Any, allowed: str) -> None:
     """One line a problem: field, value, what is allowed."""
-    (problem,) = problems_of(**{"url": WEB, field: value})
+    (problem,) = problems_of(**{"url": WEB, "market": "CA", field: value})
     shown = repr(value[0]).strip("'") if isinstance(value, list) else repr(value)
     assert problem.startswith(f"{field}: ")
     assert shown in problem
@@ -233,7 +233,7 @@ def test_an_unregulated_market_does_not_ask_who_speaks() -> None:
 def test_a_brief_is_frozen() -> None:
     """A session's brief cannot change under it."""
     with pytest.raises(ValueError, match="frozen"):
-        Brief(url=WEB).campaign = "other"
+        Brief(url=WEB, market="CA").campaign = "other"
 
 
 @given(BRIEFS)
@@ -244,7 +244,7 @@ def test_json_gives_the_brief_back(brief: Brief) -> None:
 
 def test_json_keeps_the_folders_even_when_they_are_gone(folder: Path) -> None:
     """A stored brief opens on a machine without the saved pages."""
-    brief = Brief(url=str(folder))
+    brief = Brief(url=str(folder), market="CA")
     (folder / "index.html").unlink()
     folder.rmdir()
     again = Brief.from_json(brief.to_json())
@@ -256,7 +256,7 @@ def test_json_keeps_the_folders_even_when_they_are_gone(folder: Path) -> None:
 def test_any_text_is_a_site_or_a_brief_error(text: str) -> None:
     """No url, however odd, gets past as another error."""
     try:
-        outcome = Brief(url=text).url
+        outcome = Brief(url=text, market="CA").url
     except BriefError as error:
         outcome = error.problems[0]
     assert outcome.startswith(("http://", "https://", "url: "))
@@ -278,7 +278,7 @@ def test_a_path_never_appears_in_a_message(tmp_path_factory: pytest.TempPathFact
     root = tmp_path_factory.mktemp("home-of-someone")
     site = root / name
     site.mkdir()
-    brief = Brief(url=str(site), competitors=[str(root)])
+    brief = Brief(url=str(site), market="CA", competitors=[str(root)])
     message = builtin_phases()[phase].message(brief, steer="bolder")
     assert str(root) not in message
     assert "/tmp" not in message
@@ -343,3 +343,103 @@ def test_json_that_is_no_brief_is_one_line(text: str, tmp_path: Path) -> None:
     with pytest.raises(BriefError) as refused:
         Brief.load(tmp_path / "a.yaml")
     assert "\n" not in str(refused.value)
+
+
+# -- markets and languages
+
+
+@pytest.mark.parametrize(
+    ("given", "read"), [("UK", "GB"), ("UK-ENG", "GB-ENG"), ("gb", "GB"), ("ca-on", "CA-ON"), ("JP-13", "JP-13")]
+)
+def test_a_market_is_read_as_its_iso_code(given: str, read: str) -> None:
+    """UK means GB, with its subdivisions too, and letter case says nothing."""
+    assert Brief(url=WEB, market=given).market == read
+
+
+def test_uk_is_regulated_like_gb() -> None:
+    """The other name skips no rule."""
+    (problem,) = problems_of(url=WEB, market="UK", special_ad_categories=["CREDIT"])
+    assert problem.startswith("advertiser_role: missing; GB regulates CREDIT")
+
+
+@pytest.mark.parametrize(
+    ("field", "given", "said"),
+    [
+        ("market", "QC", "did you mean CA-QC?"),
+        ("market", "NSW", "did you mean AU-NSW?"),
+        ("market", "Canada", "did you mean CA?"),
+        ("market", "Ontario", "did you mean CA-ON?"),
+        ("market", "USA", "did you mean US?"),
+        ("market", "EN", "EN is a language (English): give language='en' and a country as the market"),
+        ("market", "CA-XX", "give CA, or a subdivision: CA-AB, CA-BC"),
+        ("market", "XX", "expected an ISO 3166 code such as CA or CA-ON"),
+        ("language", "jp", "did you mean ja?"),
+        ("language", "en-UK", "did you mean en-GB?"),
+        ("language", "fr-QC", "did you mean fr-CA?"),
+        ("language", "English", "did you mean en?"),
+        ("language", "eng", "did you mean en?"),
+        ("language", "xx", "expected a BCP 47 tag such as en or fr-CA"),
+    ],
+)
+def test_a_code_that_is_none_is_told_what_was_probably_meant(field: str, given: str, said: str) -> None:
+    """Countries and subdivisions, languages and regions are checked against the standards' own tables."""
+    (problem,) = problems_of(**{"url": WEB, "market": "CA", field: given})
+    assert problem.startswith(f"{field}: {given!r} is not allowed; ")
+    assert said in problem
+
+
+@pytest.mark.parametrize(
+    "tag", ["en", "fr-CA", "zh-Hant-TW", "es-419", "de-1996", "zh-yue", "en-x-house", "en-u-ca-gregory"]
+)
+def test_a_language_tag_is_taken_letter_by_letter(tag: str) -> None:
+    """It stands in what is sent, so stored turns go on replaying."""
+    assert Brief(url=WEB, market="CA", language=tag).language == tag
+
+
+@given(st.text(max_size=12) | st.text("ABCenUK-1", max_size=8))
+def test_any_text_is_a_code_or_a_brief_error(text: str) -> None:
+    """No market and no language, however odd, gets past as another error."""
+    for field in ("market", "language"):
+        try:
+            outcome = getattr(Brief(**{"url": WEB, "market": "CA", field: text}), field)
+        except BriefError as error:
+            outcome = error.problems[0]
+        assert outcome.lower() in (text.strip().lower(), "gb") or outcome.startswith((f"{field}: ", "GB-"))
+
+
+@pytest.mark.parametrize(
+    ("url", "language", "market", "notice"),
+    [
+        ("https://shop.co.uk/a", "en", "GB", "market GB, guessed from .co.uk; set market to change it"),
+        ("https://shop.ca", "en-US", "CA", "market CA, guessed from .ca; set market to change it"),
+        ("https://shop.example", "fr-CA", "CA", "market CA, guessed from the language fr-CA; set market to change it"),
+        ("https://shop.io", "de-AT", "AT", "market AT, guessed from the language de-AT; set market to change it"),
+    ],
+)
+def test_a_market_is_guessed_from_ending_and_language_and_said(
+    url: str, language: str, market: str, notice: str
+) -> None:
+    """From nothing else; an ending that sites anywhere use tells nothing."""
+    brief = Brief(url=url, language=language)
+    assert (brief.market, brief.notice) == (market, notice)
+    assert notice.removeprefix("market ") in brief._repr_html_()
+    assert Brief.from_json(brief.to_json()).notice == notice
+    assert Brief(url=url, language=language, market=market).notice == ""
+
+
+@pytest.mark.parametrize("url", ["https://shop.com", "https://shop.io", "http://192.0.2.7", "http://localhost:8000"])
+def test_a_market_that_cannot_be_guessed_is_asked_for(url: str, folder: Path) -> None:
+    """Never one in silence: not for a generic ending, an address in numbers, or a folder of saved pages."""
+    for site in (url, str(folder)):
+        (problem,) = problems_of(url=site, language="es-419")
+        assert problem.startswith("market: missing")
+        assert "--market" in problem
+    assert Brief(url=str(folder), language="en-GB").market == "GB"
+
+
+def test_a_stored_brief_loads_with_the_codes_of_its_time() -> None:
+    """What an older version took is read as it was, so that its turns are still found."""
+    stored = Brief(url=WEB, market="CA").to_json().replace('"CA"', '"UK"').replace('"en"', '"jp"')
+    brief = Brief.from_json(stored)
+    assert (brief.market, brief.language) == ("UK", "jp")
+    assert Brief.from_json(brief.to_json()) == brief

@@ -146,7 +146,7 @@ def test_an_odd_site_gives_what_it_carries_and_names_the_gaps(seed: int, make_la
     for name, html in odd_site(seed).files.items():
         (site / name).parent.mkdir(parents=True, exist_ok=True)
         (site / name).write_text(html, encoding="utf-8")
-    campaign = _campaign(make_lab(), Brief(url=str(site)))
+    campaign = _campaign(make_lab(), Brief(url=str(site), market="CA"))
     assert {measure: fails for measure, find in MEASURES.items() if (fails := find(campaign))} == {}
     assert len(campaign.angles) == 5 or campaign.missing
 

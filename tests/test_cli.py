@@ -156,8 +156,10 @@ def test_another_folder_of_the_same_name_is_not_taken_for_the_first(tmp_path: Pa
         folder.mkdir(parents=True)
         (folder / "index.html").write_text(f"<title>{brand}</title><h1>{text}</h1><p>{text}</p>", encoding="utf-8")
     lab = tmp_path / "lab.duckdb"
-    assert _run("run", tmp_path / "one" / "pages", "--lab", lab, "--phases", "research").returncode == 0
-    second = _run("run", tmp_path / "two" / "pages", "--lab", lab, "--phases", "research")
+    assert (
+        _run("run", tmp_path / "one" / "pages", "--market", "CA", "--lab", lab, "--phases", "research").returncode == 0
+    )
+    second = _run("run", tmp_path / "two" / "pages", "--market", "CA", "--lab", lab, "--phases", "research")
     assert second.returncode == 2
     assert "another name" in second.stderr
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 import subprocess
 import sys
 import tomllib
@@ -12,6 +13,7 @@ import pytest
 
 from campaign_lab import Brief
 from campaign_lab.agents.phases import builtin_phases
+from campaign_lab.cli import main
 
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -90,6 +92,38 @@ def test_dependencies_are_pinned_in_the_constraints() -> None:
 @pytest.mark.parametrize("phase", builtin_phases().values(), ids=lambda phase: phase.name)
 def test_prompts_have_no_placeholder_left(phase: object) -> None:
     """Every $name in a prompt file is filled in."""
-    message = phase.message(Brief(url="https://a.example"))  # type: ignore[attr-defined]
+    message = phase.message(Brief(url="https://a.example", market="CA"))  # type: ignore[attr-defined]
     texts = [message, *(agent.prompt for agent in phase.agents)]  # type: ignore[attr-defined]
     assert not [text for text in texts if re.search(r"\$(task|schema|pages)\b", text)]
+
+
+def _commands(heading: str) -> list[list[str]]:
+    """The program's commands in the first shell block under a heading, without comments and where output goes."""
+    block = re.search(rf"^## {heading}$.*?```sh\n(.*?)```", README, re.DOTALL | re.MULTILINE)
+    assert block
+    lines = [line.rpartition("&& .venv/bin/")[2].partition(" > ")[0] for line in block[1].splitlines()]
+    return [shlex.split(line, comments=True)[1:] for line in lines if line.startswith("campaign-lab")]
+
+
+@pytest.mark.timeout(600)
+def test_the_readmes_commands_work_in_the_order_in_which_they_are_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With three brands in one lab each name means one session; where one does not, it is asked for with its age."""
+    (tmp_path / "data").symlink_to(ROOT / "data")
+    for name in ("your-brand", "a-rival", "path/to/saved/pages"):
+        (tmp_path / name).mkdir(parents=True)
+        page = (
+            f"<title>{name}</title><h1>We mend boots in three days</h1><p>{name} mends boots by hand in three days.</p>"
+        )
+        (tmp_path / name / "index.html").write_text(page, encoding="utf-8")
+    (block,) = [each for each in re.findall(r"```toml\n(.*?)```", README, re.DOTALL) if "your-brand" in each]
+    web = re.compile(r"https://(your-brand|a-rival)\.example")  # a folder of that name stands for the same address
+    (tmp_path / "my-brief.toml").write_text(web.sub(r"\1", block), encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("CAMPAIGN_LAB_STORE", str(tmp_path / "lab.duckdb"))
+    for command in [*_commands("Try it"), *_commands("Your own site"), *_commands("Sessions and forks")]:
+        phases = ["--phases", "strategy" if "--session" in command else "research"] if command[0] == "run" else []
+        assert main([web.sub(r"\1", word) for word in command] + phases) == 0, (command, capsys.readouterr().err)
+    assert main(["fork", "main", "Price first"]) == 2
+    assert "termwick.example/Spring renewals/main (last used " in capsys.readouterr().err

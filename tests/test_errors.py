@@ -8,6 +8,7 @@ import pytest
 
 from campaign_lab import errors
 from campaign_lab.errors import (
+    AmbiguousName,
     BriefError,
     BudgetExceeded,
     EndpointError,
@@ -37,6 +38,15 @@ EXAMPLES: tuple[tuple[LabError, tuple[str, ...]], ...] = (
         ("data/lab.duckdb", "process 7", "Wait"),
     ),
     (NotFoundError("phase", "reserch", ("research", "copy")), ("no phase", "'reserch'", "Known: research, copy")),
+    (
+        AmbiguousName("session", "main", ("a.example/Spring/main (last used 2 hours ago)", *["b.example/B/main"] * 13)),
+        (
+            "'main' fits 14 sessions",
+            "a.example/Spring/main (last used 2 hours ago)",
+            "; and 2 more",
+            "Give one of these",
+        ),
+    ),
     (PhaseOrderError("strategy", ("brand profile",)), ("'strategy'", "brand profile", "Run the phase")),
     (
         ReplayMiss("copy", ("the steer has changed",), 0.0421),

@@ -17,6 +17,7 @@ from campaign_lab.store.rows import CacheRow
 
 KEY_VARIABLE = "ANTHROPIC_API_KEY"
 URL_KEY_VARIABLE = "CAMPAIGN_LAB_API_KEY"
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
 SHORTEST_KEY = 16
 """Characters. What is shorter is a word that a server wants to hear, such as ``ollama``, and may stand in any text."""
 
@@ -83,6 +84,11 @@ class RemoteEndpoint:
                 self.name, f"the environment variable {self.key_variable} holds no key; set it, or use rehearsal"
             )
 
+    @property
+    def _is_here(self) -> bool:
+        """Is it on this machine? What a proxy calls loopback is another one."""
+        return urlsplit(self.base_url).hostname in LOOPBACK
+
     def learn(self, phase: Phase) -> None:
         """Nothing to learn: a model reads the prompt."""
 
@@ -92,11 +98,7 @@ class RemoteEndpoint:
     def env(self) -> Mapping[str, str]:
         """Address and key. A proxy of the host is not used for loopback."""
         key = os.environ.get(self.key_variable) or "none"
-        local = (
-            {"NO_PROXY": "127.0.0.1,localhost"}
-            if urlsplit(self.base_url).hostname in ("127.0.0.1", "localhost")
-            else {}
-        )
+        local = {"NO_PROXY": ",".join(LOOPBACK)} if self._is_here else {}
         return {"ANTHROPIC_BASE_URL": self.base_url, "ANTHROPIC_API_KEY": key, **local}
 
     def count_tokens(self, model: str, text: str) -> int | None:
@@ -110,7 +112,7 @@ class RemoteEndpoint:
             self.start()
             client = anthropic.Anthropic(
                 api_key=os.environ.get(self.key_variable) or "none", base_url=self.base_url, max_retries=0, timeout=10.0,
-                http_client=anthropic.DefaultHttpxClient(follow_redirects=False),
+                http_client=anthropic.DefaultHttpxClient(trust_env=not self._is_here, follow_redirects=False),
             )  # fmt: skip
             with client:
                 counted = client.messages.count_tokens(model=model, messages=[{"role": "user", "content": text}])

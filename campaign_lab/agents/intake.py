@@ -53,7 +53,7 @@ class Intake:
         angles: Sequence[str] = (),
     ) -> None:
         self._phase = phase
-        self._texts = texts
+        self.texts = texts
         self._brand = tuple(brand)
         self._angles = tuple(angles)
         self._tries: Counter[tuple[str, str]] = Counter()
@@ -123,7 +123,7 @@ class Intake:
                 f"{'.'.join(map(str, item['loc'])) or 'record'}: {item['msg']}" for item in error.errors()[:12]
             )
             return Kept(kind, "", _label_of(raw), None, _json(raw), lines, angle=_text(raw, "angle"))
-        texts = self._texts()
+        texts = self.texts()
         record = with_support(record, checks.support(record, texts))
         found = checks.problems(record, texts, self._names(record))
         problems = [f"{each.field}: {each.message}: {each.value[:200]!r}" for each in found if each.severity != "info"]

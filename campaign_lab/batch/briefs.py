@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
-from campaign_lab.brief import Brief, origin_of
+from campaign_lab.brief import FILLED_IN, Brief, origin_of
 from campaign_lab.errors import BriefError
 from campaign_lab.show.text import one_line, plain
 
@@ -28,7 +28,7 @@ ABOVE = re.compile(r"(?:[^\S\n]*\n)*(?:sep=.\r?\n)?(?:[^\S\n]*\n)*", re.IGNORECA
 """What may stand above a table: empty lines, and the line with which Excel says what stands between the columns."""
 LISTS = ("competitors", "placements", "special_ad_categories")
 """Fields of a brief that are lists: in a table their items stand in one cell, with ; or | between them."""
-FIELDS = tuple(name for name in Brief.model_fields if name != "sources")
+FIELDS = tuple(name for name in Brief.model_fields if name not in FILLED_IN)
 
 
 @dataclass(frozen=True)
@@ -195,7 +195,7 @@ def as_toml(brief: Brief) -> str:
     """The brief as a TOML file that means the same wherever it lies: folders of saved pages are whole paths."""
     import tomlkit
 
-    fields = {name: value for name, value in brief.model_dump(mode="json").items() if value is not None}
+    fields = {name: value for name, value in brief.given().items() if value is not None}
     fields["url"] = _site(brief, brief.url)
     fields["competitors"] = [_site(brief, url) for url in brief.competitors]
     return tomlkit.dumps(fields)

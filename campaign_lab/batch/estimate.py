@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from campaign_lab.batch.rows import Row
 from campaign_lab.batch.template import Template
+from campaign_lab.brief import FILLED_IN
 from campaign_lab.money import Sum
 from campaign_lab.sessions.batches import RunCost
 from campaign_lab.sessions.budgets import mean_cost, typical_usd
@@ -147,4 +148,6 @@ def _stored(con: Con, context: Context, model: str) -> Known:
 
 def _of_brief(stored: str) -> str:
     """The JSON of a brief without the folders of saved pages, which are in no key."""
-    return json.dumps({name: value for name, value in json.loads(stored).items() if name != "sources"}, sort_keys=True)
+    return json.dumps(
+        {name: value for name, value in json.loads(stored).items() if name not in FILLED_IN}, sort_keys=True
+    )

@@ -18,7 +18,7 @@ from campaign_lab.cli.exits import FAILED, STOPPED, WRONG_USE
 from campaign_lab.cli.interrupts import ending_signals_stop, exit_code
 from campaign_lab.cli.streams import lenient_streams
 from campaign_lab.cli.tables import note, say
-from campaign_lab.errors import BriefError, EndpointError, LabError, NotFoundError
+from campaign_lab.errors import AmbiguousName, BriefError, EndpointError, LabError, NotFoundError
 
 Commands = argparse._SubParsersAction  # argparse names its own return type with an underscore
 COST_KEYS = ("user", "campaign", "session", "phase", "agent", "day", "model", "batch", "run")
@@ -49,7 +49,7 @@ def _run(arguments: Sequence[str] | None) -> int:
     except Exception as error:
         if os.environ.get(TRACEBACK, "") not in ("", "0"):
             traceback.print_exc()
-        if isinstance(error, (BriefError, EndpointError, NotFoundError, ValueError)):
+        if isinstance(error, (AmbiguousName, BriefError, EndpointError, NotFoundError, ValueError)):
             return say(error, WRONG_USE)
         if isinstance(error, LabError):
             return say(error, FAILED)
@@ -133,6 +133,12 @@ def _add_run(commands: Commands[argparse.ArgumentParser]) -> None:
     command.add_argument(
         "--competitor", metavar="URL", action="append", help="a rival's site; may be given several times"
     )
+    command.add_argument(
+        "--market",
+        metavar="CODE",
+        help="ISO 3166 code, such as GB or CA-ON (default: what the site's ending or language says)",
+    )
+    command.add_argument("--language", metavar="TAG", help="language of the copy, such as en-GB (default: en)")
 
 
 def _add_batch(commands: Commands[argparse.ArgumentParser]) -> None:
@@ -203,18 +209,18 @@ def _add_sessions(commands: Commands[argparse.ArgumentParser]) -> None:
     fork = _command(
         commands, "fork", sessions.opened(sessions.fork), "fork a session at a checkpoint; nothing is copied or sent"
     )
-    fork.add_argument("session", metavar="SESSION", help="name, campaign/name, or id")
+    fork.add_argument("session", metavar="SESSION", help="name, campaign/name, host/campaign/name, or id")
     fork.add_argument("purpose", metavar="PURPOSE", help="why you fork; it steers the fork's first turn")
     fork.add_argument(
         "--at", metavar="CHECKPOINT", help="a phase, a turn's number, or cell:ID (default: where the session stands)"
     )
     show = _command(commands, "show", sessions.opened(sessions.show), "show a session's lineage and receipts")
-    show.add_argument("session", metavar="SESSION", help="name, campaign/name, id, or a saved file")
+    show.add_argument("session", metavar="SESSION", help="name, campaign/name, host/campaign/name, id, or a saved file")
     show.add_argument(
         "--agent", metavar="NAME", help="also show what this agent read and said (an empty name: the main agent)"
     )
     share = _command(commands, "share", sessions.opened(sessions.share), "let another user read, fork or run a session")
-    share.add_argument("session", metavar="SESSION", help="name, campaign/name, or id")
+    share.add_argument("session", metavar="SESSION", help="name, campaign/name, host/campaign/name, or id")
     share.add_argument("with_user", metavar="USER", help="who gets it")
     share.add_argument(
         "permission", nargs="?", default="read", choices=["read", "fork", "run"], help="fork and run include read"
@@ -248,7 +254,7 @@ def _add_housekeeping(commands: Commands[argparse.ArgumentParser]) -> None:
     sweep.add_argument("--keep", choices=["records"], help="keep sessions and records, take only the conversations")
     sweep.add_argument("--dry-run", action="store_true", help="only say what would be taken")
     save = _command(commands, "save", sessions.opened(sessions.save), "write a session to one file for another lab")
-    save.add_argument("session", metavar="SESSION", help="name, campaign/name, or id")
+    save.add_argument("session", metavar="SESSION", help="name, campaign/name, host/campaign/name, or id")
     save.add_argument("file", metavar="FILE", help="a new file that ends in .duckdb; lab.open and show take it")
     _command(
         commands,

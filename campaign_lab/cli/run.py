@@ -39,7 +39,7 @@ def run(given: argparse.Namespace) -> int:
     with Lab(given.lab, user=given.user, endpoint=given.endpoint, model=given.model or DEFAULT_MODEL) as lab:
         lab.known_phases(names)
         if given.session is None:
-            session = lab.session(brief_of(given.site, given.competitor))
+            session = lab.session(brief_of(given.site, given.competitor, market=given.market, language=given.language))
         else:
             session = lab.open(given.session, from_start=True)
             done = {each.phase for each in session.checkpoints()}
@@ -60,12 +60,12 @@ def run(given: argparse.Namespace) -> int:
     return say(stopped, FAILED) if stopped else 0
 
 
-def brief_of(site: str, competitors: Sequence[str] | None) -> Brief:
-    """The brief in a file, or one made for a web address or a folder. Raises BriefError."""
+def brief_of(site: str, competitors: Sequence[str] | None, **codes: str | None) -> Brief:
+    """The brief in a file, or one made for a web address or a folder; what is given beside replaces it. Raises BriefError."""
     rivals = list(competitors) if competitors else None
     if Path(site).suffix.lower() in BRIEF_FILES:
-        return Brief.load(site, competitors=rivals)
-    return Brief(url=site, competitors=rivals or [])
+        return Brief.load(site, competitors=rivals, **codes)
+    return Brief(url=site, competitors=rivals or [], **codes)
 
 
 def to_json(lab: Lab, session: Session, turns: Sequence[Turn]) -> dict[str, Any]:

@@ -36,7 +36,7 @@ def opened(command: Command) -> Callable[[argparse.Namespace], int]:
 def sessions(lab: Lab, given: argparse.Namespace) -> Any:
     """``campaign-lab sessions``"""
     frame = lab.sessions()
-    columns = ("session", "campaign", "owner", "purpose", "phase", "turns", "cost_usd", "state", "expires_at")
+    columns = ("session", "campaign", "url", "owner", "purpose", "phase", "turns", "cost_usd", "state", "expires_at")
     return _shown(given, "sessions", frame, columns=columns, cost=_sum)
 
 
@@ -47,11 +47,11 @@ def fork(lab: Lab, given: argparse.Namespace) -> Any:
     made = base.fork(given.purpose, at=at)
     if not given.json:
         print_text(
-            f"{made.name}: forked from {base.name} at {made.checkpoint()}. It carries all before it; nothing was sent."
+            f"{made.name}: forked from {base.full_name} at {made.checkpoint()}. It carries all before it; nothing was sent."
         )
         place = lab._context.engine.path if given.lab else ""  # and not as it was given: a url may hold a password
         options = [f"--{name} {shlex.quote(value)}" for name, value in (("lab", place), ("user", given.user)) if value]
-        print_text(" ".join(["Go on with: campaign-lab run --session", shlex.quote(made.full_name), *options]))
+        print_text(" ".join(["Go on with: campaign-lab run --session", shlex.quote(made.known_as), *options]))
     return {"session": made.name, "id": made.id, "parent": base.name, "checkpoint": made.checkpoint().number}
 
 

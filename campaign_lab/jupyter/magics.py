@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from campaign_lab.agents.phases import ORDER
 from campaign_lab.errors import NotFoundError
-from campaign_lab.panels.code_line import handle_for, known_as, open_line
+from campaign_lab.panels.code_line import handle_for, open_line
 from campaign_lab.sessions.access import named_session
 from campaign_lab.sessions.session import Session
 from campaign_lab.store.rows import SessionRow
@@ -70,7 +70,7 @@ async def run_angle(line: str, text: str) -> None:
         display(await fork.run(phase, steer=None if number else steer))  # type: ignore[no-untyped-call]
     variable = handle_for(fork, shell.user_ns)
     shell.user_ns[variable] = fork
-    print(f"Go on with {variable} in another cell; in another notebook: {open_line(variable, known_as(fork))}")
+    print(f"Go on with {variable} in another cell; in another notebook: {open_line(variable, fork.known_as)}")
 
 
 def read_line(line: str) -> AngleLine:

@@ -20,6 +20,7 @@ LINES = ("competitors", "placements")
 HINTS = {
     "url": "https://… or a folder of saved pages",
     "campaign": "the site's host when left empty",
+    "market": "guessed from the site's ending or the language's region when left empty",
     "audience": "Whom do you want to reach?",
     "competitors": "one web address or folder a line",
     "budget": "none",
@@ -44,7 +45,7 @@ def control(name: str) -> widgets.Widget:
             return widgets.Dropdown(options=roles, **shared)
         case "market" | "language":
             options = sorted(REGULATED_MARKETS) if name == "market" else list(LANGUAGES)
-            return widgets.Combobox(options=options, value=field.default, **shared)
+            return widgets.Combobox(options=options, value=field.default, placeholder=hint, **shared)
         case "audience" | "competitors" | "placements":
             default = "\n".join(field.default) if name in LINES else field.default
             return widgets.Textarea(value=default, placeholder=hint, rows=3, **shared)

@@ -9,7 +9,7 @@ from typing import Any, get_args
 
 import ipywidgets as widgets
 
-from campaign_lab.brief import Brief, SpecialAdCategory
+from campaign_lab.brief import FILLED_IN, Brief, SpecialAdCategory
 from campaign_lab.errors import BriefError
 from campaign_lab.panels.base import Panel
 from campaign_lab.panels.brief_fields import (
@@ -37,7 +37,7 @@ class BriefForm(Panel):
 
     def __init__(self, brief: Brief | None = None, path: str | os.PathLike[str] | None = None) -> None:
         super().__init__()
-        self.fields = {name: control(name) for name in Brief.model_fields if name not in ("sources", CATEGORIES)}
+        self.fields = {name: control(name) for name in Brief.model_fields if name not in (*FILLED_IN, CATEGORIES)}
         self.categories = {name: category(name) for name in get_args(SpecialAdCategory)}
         self.notes = {name: widgets.HTML(layout={"margin": UNDER_FIELDS, "display": "none"}) for name in self._names}
         self.status = widgets.HTML(layout={"margin": UNDER_FIELDS})
@@ -112,7 +112,7 @@ class BriefForm(Panel):
 
     @property
     def _names(self) -> list[str]:
-        return [name for name in Brief.model_fields if name != "sources"]
+        return [name for name in Brief.model_fields if name not in FILLED_IN]
 
     def _laid_out(self) -> list[widgets.Widget]:
         boxes = widgets.VBox(list(self.categories.values()), layout={"margin": UNDER_FIELDS})
@@ -167,16 +167,18 @@ class BriefForm(Panel):
             return
         self._forget_file()
         problems: dict[str, list[str]] = {}
+        notice = ""
         try:
-            _ = self.brief
+            notice = self.brief.notice
         except BriefError as error:
             for each in error.problems:
                 name, _colon, message = each.partition(": ")
                 problems.setdefault(name, []).append(self._as_typed(message))
         for name, note in self.notes.items():
             problem = text("; ".join(problems.get(name, ())))
-            note.value = framed(f'<span role="status">⚠ {problem}</span>') if problem else ""
-            note.layout.display = None if problem else "none"
+            said = f"⚠ {problem}" if problem else text(notice) if name == "market" else ""
+            note.value = framed(f'<span role="status">{said}</span>') if said else ""
+            note.layout.display = None if said else "none"
         count = len(problems)
         wrong = f"⚠ {count} field{' needs' if count == 1 else 's need'} a look"
         self._verdict = wrong if count else "✓ This brief can be used"
@@ -194,6 +196,7 @@ class BriefForm(Panel):
         values["url"] = site_in(brief, brief.url, folder)
         values["competitors"] = [site_in(brief, url, folder) for url in brief.competitors]
         values["budget"] = "" if brief.budget is None else amount(brief.budget)
+        values["market"] = "" if brief.market_from else brief.market
         values["advertiser_role"] = brief.advertiser_role or ""
         self._folder, self._filling = folder, True
         try:

@@ -17,7 +17,7 @@ Fields = dict[str, Any]
 
 def fields_of(brief: Brief, folder: Path) -> Fields:
     """The brief's fields as they are written in a file in ``folder``; what is empty and empty by default is left out."""
-    fields = brief.model_dump(mode="json")
+    fields = brief.given()
     fields["url"] = site_in(brief, brief.url, folder)
     fields["competitors"] = [site_in(brief, url, folder) for url in brief.competitors]
     defaults = {name: field.default for name, field in Brief.model_fields.items()}

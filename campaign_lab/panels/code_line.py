@@ -11,11 +11,9 @@ from collections.abc import Callable, Mapping
 from itertools import chain, count
 from typing import Any
 
-from campaign_lab.errors import NotFoundError
-from campaign_lab.lab import SAVED
 from campaign_lab.sessions.access import named_session
 from campaign_lab.sessions.context import Context
-from campaign_lab.sessions.listing import find_session
+from campaign_lab.sessions.finding import full_name
 from campaign_lab.sessions.session import Session
 from campaign_lab.store.rows import SessionRow
 
@@ -49,16 +47,6 @@ def handle_for(session: Session, namespace: Mapping[str, Any] | None = None) -> 
     )
 
 
-def known_as(session: Session) -> str:
-    """What ``lab.open`` finds this very session by: its full name, or its id where that means another one, or a file."""
-    context, name = session._context, session.full_name
-    try:
-        found = context.engine.call(lambda con: find_session(con, context.user, name, now=context.now()))
-    except NotFoundError:  # the name means several
-        found = None
-    return name if found is not None and found.id == session.id and not name.endswith(SAVED) else session.id
-
-
 def open_line(handle: str, known_as: str) -> str:
     """Opens the session that ``lab.open`` finds under ``known_as``."""
     return f"{handle} = lab.open({literal(known_as)})"
@@ -78,7 +66,7 @@ def _is_same(held: object, session: Session) -> bool:
     if not isinstance(held, Session) or held._context.engine.path != context.engine.path:
         return False
     mine, theirs = _named(context, session), _named(context, held)
-    return (mine.owner, mine.campaign, mine.name) == (theirs.owner, theirs.campaign, theirs.name)
+    return (mine.owner, full_name(mine)) == (theirs.owner, full_name(theirs))
 
 
 def _named(context: Context, session: Session) -> SessionRow:

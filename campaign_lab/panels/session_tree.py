@@ -10,7 +10,7 @@ import ipywidgets as widgets
 from campaign_lab.agents.phases import ORDER
 from campaign_lab.errors import NotFoundError
 from campaign_lab.panels.base import Panel
-from campaign_lab.panels.code_line import handle_for, known_as, open_line, run_line
+from campaign_lab.panels.code_line import handle_for, open_line, run_line
 from campaign_lab.panels.tree_lines import Choice, checkpoint_html, details, options, plain, session_html
 from campaign_lab.sessions.listing import tree_rows
 from campaign_lab.sessions.standing import current_cell, running_for
@@ -105,7 +105,7 @@ class SessionTree(Panel):
         if steer:
             self._steers[fork.id] = steer
         self.refresh((fork.id, None))
-        self.code.value = run_line(handle_for(fork), known_as(fork), _first_phase(self.chosen[0]), steer=steer)
+        self.code.value = run_line(handle_for(fork), fork.known_as, _first_phase(self.chosen[0]), steer=steer)
         made = "was there already" if old else "is forked"
         self._say(f"“{fork.name}” {made}. Nothing was run: copy the code into a cell.")
         self.purpose.value = self.steer.value = ""
@@ -115,7 +115,7 @@ class SessionTree(Panel):
         """Shows the code that opens the chosen session, and what the session holds."""
         row, _ = self.chosen
         session = self._session(row)
-        name, handle, found_as = session.name, handle_for(session), known_as(session)
+        name, handle, found_as = session.name, handle_for(session), session.known_as
         line = open_line(handle, found_as)
         if session.stands_at_its_start:
             line = run_line(handle, found_as, _first_phase(row), steer=self._steers.get(session.id, ""))

@@ -16,6 +16,7 @@ from campaign_lab.records import Record
 from campaign_lab.sessions import access
 from campaign_lab.sessions.context import Context
 from campaign_lab.sessions.expiry import expires_at, seconds
+from campaign_lab.sessions.finding import full_name, name_of
 from campaign_lab.sessions.receipts import Receipt, joined
 from campaign_lab.sessions.standing import Standing
 from campaign_lab.sessions.turns import Kept, Turn, load_turn
@@ -56,8 +57,14 @@ class Handle:
 
     @property
     def full_name(self) -> str:
-        """Campaign and name, as ``lab.open`` takes them."""
-        return f"{self._row.campaign}/{self._row.name}"
+        """The site's host, campaign and name, as ``lab.open`` takes them."""
+        return full_name(self._row)
+
+    @property
+    def known_as(self) -> str:
+        """The shortest name that ``lab.open`` finds this very session by; its id where no name does."""
+        context = self._context
+        return context.engine.call(lambda con: name_of(con, context.user, self._row, now=context.now()))
 
     @property
     def owner(self) -> str:
@@ -96,10 +103,10 @@ class Handle:
 
     @property
     def notice(self) -> str:
-        """What a person should know about it, such as that it goes on from an expired session; mostly empty."""
-        if self._row.renews is None:
-            return ""
-        return f"The earlier session {self.name!r} had expired. This one replays its turns for nothing and goes on from there."
+        """What a person should know about it: a market that was guessed, an expired session that it goes on from; or nothing."""
+        guess = f"{self.brief.notice.capitalize()}." if self.brief.notice else ""
+        renewed = f"The earlier session {self.name!r} had expired. This one replays its turns for nothing and goes on from there."
+        return " ".join(filter(None, (guess, renewed if self._row.renews is not None else "")))
 
     def __repr__(self) -> str:
         return one_line(f"Session({self.name}, {self._row.campaign})")
@@ -108,7 +115,7 @@ class Handle:
         phases, kinds = [turn.phase for turn in self._line()], [kept.kind for kept in self.kept()]
         return session_html(
             name=self.name, campaign=self._row.campaign, purpose=self.purpose, phases=phases, kinds=kinds,
-            following=next((phase for phase in ORDER if phase not in phases), ""),
+            following=next((phase for phase in ORDER if phase not in phases), ""), notice=self.brief.notice,
         )  # fmt: skip
 
     # -- reading

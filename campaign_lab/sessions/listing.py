@@ -6,15 +6,13 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from campaign_lab.errors import NotFoundError
 from campaign_lab.money import NOTHING, Sum
-from campaign_lab.sessions.access import permits, visible
+from campaign_lab.sessions.access import visible
 from campaign_lab.sessions.costs import BOOKED, COST, session_costs
 from campaign_lab.sessions.expiry import expires_at
 from campaign_lab.sessions.lines import all_steps, line_to
 from campaign_lab.sessions.receipts import MAIN_AGENT
-from campaign_lab.store import tables
-from campaign_lab.store.rows import AuditRow, SessionRow
+from campaign_lab.store.rows import SessionRow
 
 if TYPE_CHECKING:
     from campaign_lab.sessions.lineage import Node
@@ -34,26 +32,6 @@ COST_KEYS = {
     "run": "coalesce(attempts.run, '')",
 }
 """What costs can be told apart by, as SQL of ours."""
-
-
-def find_session(con: Con, user: str, name: str, *, now: datetime) -> SessionRow | None:
-    """The newest session of that name, "campaign/name" or id: the user's own first, then one that was shared.
-
-    A name that only fits somebody else's session is written down as a refusal, and found by nobody.
-    """
-    named = [
-        row
-        for row in tables.select(con, SessionRow, "WHERE swept_at IS NULL ORDER BY made_at DESC, id")
-        if name in (row.id, row.name, f"{row.campaign}/{row.name}")
-    ]
-    own = [row for row in named if row.owner == user]
-    campaigns = {f"{row.campaign}/{row.name}" for row in own}
-    if len(campaigns) > 1:
-        raise NotFoundError("single session", name, tuple(sorted(campaigns)))
-    shared = [row for row in named if row.owner != user and permits(con, user, row, "read")]
-    if not own and not shared and named:
-        tables.insert(con, [AuditRow(user, "read", named[0].id, False, now)])
-    return next(iter([*own, *shared]), None)
 
 
 def session_rows(con: Con, user: str, now: datetime) -> list[Row]:

@@ -19,7 +19,7 @@ from campaign_lab.agents.ledger import Request, cost_of
 from campaign_lab.agents.phases import Phase
 from campaign_lab.brief import Brief
 from campaign_lab.errors import StoreError, TurnFailed
-from campaign_lab.records import CompetitorProfile, CopyVariant
+from campaign_lab.records import BrandProfile, CompetitorProfile, CopyVariant
 from campaign_lab.sessions import claims
 from campaign_lab.sessions.access import permits
 from campaign_lab.sessions.batches import hold_batch
@@ -234,7 +234,7 @@ class _Answer:
 
 async def _finish(context: Context, order: Order, row: AttemptRow, answer: _Answer) -> tuple[TurnRow, SessionRow]:
     """Writes the finished turn with all that belongs to it, in one transaction."""
-    now = context.now()
+    now, missing = context.now(), await asyncio.to_thread(_missing, order, answer.intake)
     ended = _ended(row, "finished", None, None, answer.requests, now=now)
     cached = context.endpoint.end(row.id)
     turn = TurnRow(
@@ -242,7 +242,7 @@ async def _finish(context: Context, order: Order, row: AttemptRow, answer: _Answ
         phase=order.phase.name, message=order.message, steer=order.steer,
         fingerprint=json.dumps(order.phase.fingerprint(), sort_keys=True), brief=order.brief.to_json(),
         endpoint=order.session.endpoint, model=order.session.model, user_name=context.user, started_at=row.started_at,
-        finished_at=now, leaf_uuid=None, answer=answer.text, missing=json.dumps(answer.intake.missing),
+        finished_at=now, leaf_uuid=None, answer=answer.text, missing=json.dumps(missing),
         notebook=order.cell.notebook, cell_id=order.cell.cell_id, source_sha=order.cell.source_sha,
     )  # fmt: skip
     records = _record_rows(row.id, answer.intake.results())
@@ -257,6 +257,14 @@ async def _finish(context: Context, order: Order, row: AttemptRow, answer: _Answ
         return replace(finished, session_id=session.id), session
 
     return await context.engine.run(write)
+
+
+def _missing(order: Order, intake: Intake) -> list[str]:
+    """What was looked for in vain, and whether the money on the site that was read is not the market's."""
+    from campaign_lab.sessions.currency import contradiction
+
+    doubt = contradiction(order.brief, intake.texts()) if BrandProfile in order.phase.makes else ""
+    return [*intake.missing, *([doubt] if doubt else [])]
 
 
 def _record_rows(turn_id: str, results: Sequence[Kept]) -> list[RecordRow]:

@@ -47,11 +47,18 @@ def records_html(
 
 
 def session_html(
-    *, name: str, campaign: str, purpose: str, phases: Sequence[str], following: str, kinds: Sequence[str]
+    *,
+    name: str,
+    campaign: str,
+    purpose: str,
+    phases: Sequence[str],
+    following: str,
+    kinds: Sequence[str],
+    notice: str = "",
 ) -> str:
     """A session as a small card: how far it is, what it carries (the kinds of its records), and the next line to type.
 
-    ``following`` is the phase that comes next, "" when all are done.
+    ``following`` is the phase that comes next, "" when all are done; ``notice`` what a person should know of its brief.
     """
     done = list(dict.fromkeys(phases))
     counts = [f"{count} {_plural(kind, count)}" for kind, count in Counter(kinds).items()]
@@ -59,7 +66,8 @@ def session_html(
     reached = apart(", ".join(done)) if done else "nothing yet"
     carries = f"<p><b>Carries</b> {apart(', '.join(counts))}</p>" if counts else ""
     line = f'await session.run("{following}")' if following else FORK_LINE
-    body = f"{why}<p><b>Done</b> {reached}</p>{carries}<p><b>Next</b> <code>{text(line)}</code></p>"
+    known = f"<p><b>Brief</b> {apart(notice)}</p>" if notice else ""
+    body = f"{known}{why}<p><b>Done</b> {reached}</p>{carries}<p><b>Next</b> <code>{text(line)}</code></p>"
     return framed(card(name, body, campaign))
 
 

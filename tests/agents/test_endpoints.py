@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from proxies import proxy_for
 
 from campaign_lab import Lab
 from campaign_lab.agents.endpoints import KEY_VARIABLE, URL_KEY_VARIABLE, remote_endpoint
@@ -86,3 +87,14 @@ def test_any_text_is_an_endpoint_or_an_endpoint_error(text: str) -> None:
     except EndpointError:
         name = "none"
     assert "@" not in name
+
+
+def test_an_endpoint_on_this_machine_is_asked_without_a_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a proxy calls 127.0.0.1 is another machine: neither the CLI nor the count of tokens goes through it."""
+    with proxy_for({}) as proxy:
+        for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
+            monkeypatch.setenv(name, proxy.url)
+        endpoint = remote_endpoint("http://127.0.0.1:9")
+        assert endpoint.count_tokens("m", "text") is None
+        assert proxy.asked == []
+        assert "127.0.0.1" in endpoint.env()["NO_PROXY"]

@@ -27,6 +27,7 @@ from campaign_lab.rehearsal.wire import task_of
 
 BRIEF = Brief(
     url="https://shop.example.org",
+    market="CA",
     campaign="Autumn",
     competitors=["https://rival.example.org"],
     audience="walkers",
@@ -69,7 +70,7 @@ def test_no_placeholder_is_left_in_what_is_sent() -> None:
 @given(steer=st.text(min_size=1, max_size=60), campaign=st.text(min_size=1, max_size=60).filter(str.strip))
 def test_a_steer_and_a_brief_are_sent_word_for_word(steer: str, campaign: str) -> None:
     """Dollar signs, braces and quotes in them are text, not templates."""
-    brief = Brief(url="https://shop.example.org", campaign=campaign)
+    brief = Brief(url="https://shop.example.org", market="CA", campaign=campaign)
     message = SLOGANS.message(brief, steer=steer)
     assert message.endswith(f"\n## Steer\n\n{steer}\n")
     assert task_of(SLOGANS.message(brief))["campaign"] == brief.campaign

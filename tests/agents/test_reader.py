@@ -54,7 +54,7 @@ def linked(tmp_path: Path) -> Brief:
         (tmp_path / name / "index.html").write_text(f"<p>Welcome to our place.</p><a href='{links}'>Read</a>")
     for page in ("review", "other"):
         (tmp_path / "press" / f"{page}.html").write_text("<p>A sturdy shop with honest prices.</p>")
-    return Brief(url=str(tmp_path / "shop"), sources=[("https://press.example", str(tmp_path / "press"))])
+    return Brief(url=str(tmp_path / "shop"), market="CA", sources=[("https://press.example", str(tmp_path / "press"))])
 
 
 def stored(file: DuckFile) -> list[PageRow]:
@@ -175,7 +175,7 @@ def test_a_turn_fetches_no_more_than_its_limit(read: Read, file: DuckFile, tmp_p
     site.mkdir()
     for n in range(PAGES_A_TURN + 2):
         (site / f"p{n}.html").write_text(f"<p>This is page number {n}.</p>")
-    brief = Brief(url=str(site))
+    brief = Brief(url=str(site), market="CA")
     urls = [f"https://many.example/p{n}.html" for n in range(PAGES_A_TURN + 2)]
     answers = read(*urls, brief=brief)
     assert ["error" in answer for answer in answers] == [False] * PAGES_A_TURN + [True] * 2

@@ -38,10 +38,10 @@ def test_a_brief_as_a_file_means_the_same_wherever_it_lies(name: str, tmp_path: 
 def test_a_table_has_a_brief_a_line(sign: str, encoding: str, tmp_path: Path) -> None:
     """However a spreadsheet wrote it: its separators, its mark at the beginning, empty columns and lines behind."""
     lines = [
-        ["url", "campaign", "language", "placements", "budget", "special_ad_categories", ""],
-        [str(SITES / "aubrelune"), "Paniers d'été", "fr-CA", "facebook feed|instagram story", "2500.5", "", ""],
-        ["https://b.example", '"Two, three; four"', "", "", "", "", ""],
-        [""] * 7,
+        ["url", "market", "campaign", "language", "placements", "budget", "special_ad_categories", ""],
+        [str(SITES / "aubrelune"), "", "Paniers d'été", "fr-CA", "facebook feed|instagram story", "2500.5", "", ""],
+        ["https://b.example", "CA", '"Two, three; four"', "", "", "", "", ""],
+        [""] * 8,
     ]
     table = _csv(tmp_path / "é.csv", "\r\n".join(sign.join(line) for line in lines) + "\r\n", encoding)
     first, second = read_briefs(table)
@@ -51,7 +51,7 @@ def test_a_table_has_a_brief_a_line(sign: str, encoding: str, tmp_path: Path) ->
     )  # fmt: skip
     assert (second.name, second.brief) == (
         "Two, three; four",
-        Brief(url="https://b.example", campaign="Two, three; four"),
+        Brief(url="https://b.example", market="CA", campaign="Two, three; four"),
     )
 
 
@@ -81,7 +81,7 @@ def test_a_bare_host_in_a_table_is_told_how_an_address_is_written(tmp_path: Path
 def test_folders_in_a_table_are_meant_from_the_table(tmp_path: Path) -> None:
     """As in a brief's own file."""
     (tmp_path / "sites" / "mine").mkdir(parents=True)
-    (one,) = read_briefs(_csv(tmp_path / "a.csv", "url\nsites/mine\n"))
+    (one,) = read_briefs(_csv(tmp_path / "a.csv", "url,language\nsites/mine,en-GB\n"))
     assert one.brief is not None
     assert one.brief.folder_of(one.brief.url) == tmp_path / "sites" / "mine"
 
@@ -91,13 +91,14 @@ def test_a_frame_is_a_table() -> None:
     table = pd.DataFrame(
         {
             "url": ["https://a.example", "https://b.example", None],
+            "market": ["CA"] * 3,
             "budget": [5.0, float("nan"), 1.0],
             "competitors": [["https://r.example"], None, None],
         }
     )
     first, second, third = read_briefs(table)
-    assert first.brief == Brief(url="https://a.example", budget=5.0, competitors=("https://r.example",))
-    assert second.brief == Brief(url="https://b.example")
+    assert first.brief == Brief(url="https://a.example", market="CA", budget=5.0, competitors=("https://r.example",))
+    assert second.brief == Brief(url="https://b.example", market="CA")
     assert (third.brief, third.name) == (None, "row 3")
     assert "row 3: url: missing" in third.problem
 
@@ -120,9 +121,9 @@ def test_a_bad_brief_stops_no_other(tmp_path: Path) -> None:
 
 def test_a_list_holds_files_addresses_and_briefs(tmp_path: Path) -> None:
     """And a file that is not there is one bad brief of several."""
-    given = Brief(url="https://a.example", campaign="Given")
-    found = read_briefs([given, BRIEFS / "duewren-trial.toml", "https://b.example", tmp_path / "missing.toml"])
-    assert [one.name for one in found] == ["Given", "duewren-trial", "b.example", "missing"]
+    given = Brief(url="https://a.example", market="CA", campaign="Given")
+    found = read_briefs([given, BRIEFS / "duewren-trial.toml", "https://b.example.ca", tmp_path / "missing.toml"])
+    assert [one.name for one in found] == ["Given", "duewren-trial", "b.example.ca", "missing"]
     assert [one.brief is None for one in found] == [False, False, False, True]
     assert "cannot be read" in found[3].problem
 

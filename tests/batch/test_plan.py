@@ -76,7 +76,7 @@ def test_two_briefs_of_one_name_are_two_runs_every_time(lab: Lab, template: Path
     """The second is marked by what it is."""
     for name in ("a", "b"):
         (tmp_path / name).mkdir()
-        (tmp_path / name / "spring.toml").write_text(f'url = "https://{name}.example"\n', encoding="utf-8")
+        (tmp_path / name / "spring.toml").write_text(f'url = "https://{name}.example.ca"\n', encoding="utf-8")
     briefs = [tmp_path / name / "spring.toml" for name in ("a", "b")]
     first, again = (lab.plan_batch(briefs, template, out=tmp_path / "out") for _ in range(2))
     assert first.jobs[0].run == "spring"

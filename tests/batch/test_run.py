@@ -323,11 +323,11 @@ def test_a_brief_may_be_edited_while_the_batch_runs(lab: Lab, tmp_path: Path) ->
     """Each run uses brief and template as they were when it began; the change is seen the next time, and named."""
     template = cheap_template(tmp_path / "templates")
     brief = tmp_path / "one.toml"
-    brief.write_text('url = "https://a.example"\naudience = "print(1)"\n', encoding="utf-8")
+    brief.write_text('url = "https://a.example.ca"\naudience = "print(1)"\n', encoding="utf-8")
 
     def hear(event: BatchEvent) -> None:
         if isinstance(event, RunStarted):
-            brief.write_text('url = "https://a.example"\naudience = "print(2)"\n', encoding="utf-8")
+            brief.write_text('url = "https://a.example.ca"\naudience = "print(2)"\n', encoding="utf-8")
             cheap_template(tmp_path / "templates", last="print('other')")
 
     run_cheap(lab, [brief], tmp_path, on_event=hear, notebook=template)  # type: ignore[list-item]

@@ -17,7 +17,7 @@ from campaign_lab.panels import BriefForm, CompareBoard, CostMeter, RunPanel, Se
 from hostile_site import BELIEVING
 
 lab = Lab(phases=[BELIEVING])
-base = lab.session(Brief(url="../data/sites/kettle", campaign="{BAD}", audience="{BAD}"))"""
+base = lab.session(Brief(url="../data/sites/kettle", market="CA", campaign="{BAD}", audience="{BAD}"))"""
 CELLS = {
     "setup": SETUP,
     "brief": "base.brief",

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from certificates import certificate_for
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -41,7 +42,7 @@ def test_a_page_is_read_with_its_facts_and_bytes(site: Any, get: Get) -> None:
 
 
 def test_the_request_is_plain(site: Any, get: Get, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The user agent is fixed, no cookie is sent back, and a proxy in the environment is not used."""
+    """The user agent is fixed, no cookie is sent back, and a proxy in the environment is not asked for this machine."""
     for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY"):
         monkeypatch.setenv(name, "http://127.0.0.1:9")
     site.put("/", "", status=302, location="/next", set_cookie="id=1; Path=/")
@@ -316,38 +317,9 @@ def test_linked_colours_and_fonts_are_read_from_the_same_site_only(site: Any, ge
     assert sorted(site.paths()) == ["/", "/0.css", "/1.css", "/2.css", "/3.css"]
 
 
-def _certificate(folder: Path, host: str) -> tuple[Path, Path]:
-    """A certificate for a made-up host, signed by itself."""
-    from datetime import UTC, datetime, timedelta
-
-    from cryptography import x509
-    from cryptography.hazmat.primitives import hashes, serialization
-    from cryptography.hazmat.primitives.asymmetric import ec
-
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, host)])
-    now = datetime.now(UTC)
-    made = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(1)
-        .not_valid_before(now - timedelta(days=1))
-        .not_valid_after(now + timedelta(days=2))
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName(host)]), critical=False)
-        .sign(key, hashes.SHA256())
-    )
-    certificate, secret = folder / "cert.pem", folder / "key.pem"
-    certificate.write_bytes(made.public_bytes(serialization.Encoding.PEM))
-    plain = serialization.NoEncryption()
-    secret.write_bytes(key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, plain))
-    return certificate, secret
-
-
 def test_https_checks_the_certificate_of_the_name_not_of_the_address(tmp_path: Path, get_by: Get) -> None:
     """The connection goes to the checked address, while SNI, certificate and Host belong to the name."""
-    certificate, secret = _certificate(tmp_path, "shop.example")
+    certificate, secret = certificate_for(tmp_path, "shop.example")
     seen: list[str] = []
 
     class Handler(BaseHTTPRequestHandler):

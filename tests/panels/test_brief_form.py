@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from panel_tools import labels_of
 
 from campaign_lab import Brief
-from campaign_lab.brief import Objective, SpecialAdCategory
+from campaign_lab.brief import FILLED_IN, Objective, SpecialAdCategory
 from campaign_lab.errors import BriefError
 from campaign_lab.panels import BriefForm
 from campaign_lab.panels.brief_toml import fields_of, toml
@@ -27,11 +27,10 @@ WORDS = st.text(st.characters(exclude_categories=("Cs", "Cc")), min_size=1, max_
 PROSE = st.text(st.characters(exclude_categories=("Cs",)), max_size=200)
 HOSTS = st.from_regex(r"[a-z][a-z0-9]{0,9}\.example\.org", fullmatch=True)
 FIELDS = st.fixed_dictionaries(
-    {"url": HOSTS.map("https://{}/a?b=1".format)},
+    {"url": HOSTS.map("https://{}/a?b=1".format), "market": st.sampled_from(["CA", "CA-ON", "DE-BY"])},
     optional={
         "campaign": WORDS,
         "objective": st.sampled_from(get_args(Objective)),
-        "market": st.sampled_from(["CA", "CA-ON", "DE-BY"]),
         "language": st.sampled_from(["en", "fr-CA", "zh-Hant-TW"]),
         "audience": PROSE,
         "competitors": st.lists(HOSTS.map("https://{}".format), max_size=4),
@@ -75,20 +74,35 @@ def test_shows_every_field_of_a_file(path: Path) -> None:
 
 
 def test_an_empty_form_says_what_is_missing() -> None:
-    """A new form needs nothing but the site."""
+    """A new form needs the site, and a market where none can be guessed."""
     form = BriefForm()
     assert list(notes(form)) == ["url"]
     assert "missing" in notes(form)["url"]
     assert ONE in form.status.value
     form.fields["url"].value = "https://shop.example.org"
+    assert list(notes(form)) == ["market"]
+    form.fields["market"].value = "CA"
     assert GOOD in form.status.value
-    assert form.brief == Brief(url="https://shop.example.org")
+    assert form.brief == Brief(url="https://shop.example.org", market="CA")
+
+
+def test_a_guessed_market_is_said_by_its_field_and_not_saved(tmp_path: Path) -> None:
+    """The field stays empty, in the form and in the file, so that the market follows the site until it is set."""
+    form = BriefForm()
+    form.fields["url"].value = "https://shop.co.uk"
+    assert "market GB, guessed from .co.uk" in notes(form)["market"]
+    assert "⚠" not in notes(form)["market"]
+    form.save(tmp_path / "a.toml")
+    assert "market" not in (tmp_path / "a.toml").read_text()
+    assert BriefForm(path=tmp_path / "a.toml").fields["market"].value == ""
+    form.fields["market"].value = "IE"
+    assert "market" not in notes(form)
 
 
 @pytest.mark.parametrize(
     ("name", "typed"),
     [
-        ("url", "shop.example.org"), ("market", "ca"), ("language", "English"), ("budget", "much"), ("campaign", "x" * 121),
+        ("url", "shop.example.org"), ("market", "XX"), ("language", "Elvish"), ("budget", "much"), ("campaign", "x" * 121),
         ("audience", "x" * 1001), ("competitors", "https://a.example.org\nnowhere"), ("placements", "x" * 121),
     ],
 )  # fmt: skip
@@ -263,7 +277,7 @@ def test_every_control_has_a_label_and_a_hint() -> None:
     form = BriefForm()
     named = labels_of(form)
     assert all(label and hint for label, hint in named)
-    assert set(form.fields) | {"special_ad_categories"} == set(Brief.model_fields) - {"sources"}
+    assert set(form.fields) | {"special_ad_categories"} == set(Brief.model_fields) - set(FILLED_IN)
     labels = [label for label, _ in named]
     boxes = [label for label in labels if label.startswith("Special ad category: ")]
     assert len(boxes) == len(get_args(SpecialAdCategory))
@@ -284,7 +298,7 @@ def test_what_is_saved_holds_no_path(project: Path) -> None:
 
 def test_hostile_texts_stay_texts() -> None:
     """Tags and control characters in a brief reach neither the twin nor a message as such."""
-    form = BriefForm(Brief(url="https://shop.example.org", campaign=HOSTILE, audience=HOSTILE))
+    form = BriefForm(Brief(url="https://shop.example.org", market="CA", campaign=HOSTILE, audience=HOSTILE))
     form.fields["market"].value = form.fields["competitors"].value = HOSTILE
     shown = "".join([form.twin(), form.status.value, form.said.value, *notes(form).values()])
     assert len(notes(form)) == 2

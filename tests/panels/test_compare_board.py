@@ -347,10 +347,13 @@ def test_a_rating_can_be_changed_and_taken_back() -> None:
 def test_sessions_of_one_name_in_two_campaigns_are_told_apart(written: LabOf) -> None:
     """Their titles carry the campaign, and each keeps its own copy."""
     lab = written()
-    other = lab.session("https://b.example", name="main")
+    other = lab.session("https://b.example.ca", name="main")
     board = CompareBoard(lab, [lab.open("Spring renewals/main"), other])
     assert board.line() == "CompareBoard(2 sessions, 10 variants)"
-    assert [title for title, _ in board.forks.options] == ["Spring renewals/main", other.full_name]
+    assert [title for title, _ in board.forks.options] == [
+        "termwick.example/Spring renewals/main",
+        "b.example.ca/b.example.ca/main",
+    ]
 
 
 def test_a_strangers_session_is_not_compared_and_none_is_an_error(written: LabOf) -> None:

@@ -16,7 +16,7 @@ from campaign_lab.rehearsal.server import Fault, RehearsalServer
 from campaign_lab.rehearsal.wire import Ask
 
 MODEL = "claude-sonnet-4-5-20250929"
-RESEARCH = builtin_phases()["research"].message(Brief(url="https://shop.example.org"))
+RESEARCH = builtin_phases()["research"].message(Brief(url="https://shop.example.org", market="CA"))
 LONG = "x" * 8_000
 
 Post = Callable[..., httpx.Response]

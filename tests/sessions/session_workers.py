@@ -25,7 +25,7 @@ from campaign_lab.store.transcripts import PROJECT, TurnTranscripts
 
 PRELOAD = ["pytest", "duckdb", "campaign_lab.store.transcripts"]
 """What the server that these processes are forked from has loaded; the same as in the tests of the store."""
-BRIEF = Brief(url="https://a-brand.example", campaign="Shared")
+BRIEF = Brief(url="https://a-brand.example", market="CA", campaign="Shared")
 ASK = builtin_phases()["ask"]
 ONE_QUESTION = "What do customers fear most when their term ends?"
 FORKS = 0.3

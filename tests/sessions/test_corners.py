@@ -149,12 +149,3 @@ def test_an_unknown_price_is_never_nothing(lab_of: LabOf, termwick: Brief) -> No
     second = other.session(termwick, name="second")
     with pytest.raises(BudgetExceeded, match="price of the model is not known"):
         other.run_sync(second.run("research"))
-
-
-def test_a_name_in_two_campaigns_is_asked_for_by_both(lab_of: LabOf) -> None:
-    """A bare name that fits two campaigns is refused with the two full names; either of them opens."""
-    lab = lab_of()
-    lab.session(Brief(url="https://b.example", campaign="B"))
-    with pytest.raises(NotFoundError, match="B/main, Spring renewals/main"):
-        lab.open("main")
-    assert lab.open("B/main").brief.campaign == "B"

@@ -82,7 +82,7 @@ def test_reading_does_not_keep_it_alive_but_a_fork_and_a_pin_do(lab_of: LabOf, c
 def test_a_life_can_be_set_for_a_lab_and_for_a_session(lab_of: LabOf, clock: Any) -> None:
     """session_ttl and keep_for take words; nonsense is refused by name."""
     lab = lab_of(session_ttl="30m")
-    session = lab.session(Brief(url="https://b.example"))
+    session = lab.session(Brief(url="https://b.example", market="CA"))
     clock.move(minutes=30)
     assert session.expired
     session.keep_for("7d")

@@ -165,7 +165,7 @@ def test_an_attempt_that_has_finished_meanwhile_is_not_marked_as_failed(lab_of: 
 def test_only_who_may_run_on_a_session_settles_its_dead_attempts(lab_of: LabOf) -> None:
     """Another user's stay as they are until they may be run on; one's own are settled at once."""
     ana, ben = lab_of("ana"), lab_of("ben")
-    theirs = ben.session(Brief(url="https://b.example", campaign="B"))
+    theirs = ben.session(Brief(url="https://b.example", market="CA", campaign="B"))
     lost("bens", theirs, "ben")
     lost("anas", ana.open("main"), "ana")
     ana.run_sync(recover(ana._context))

@@ -78,7 +78,7 @@ def test_a_question_is_a_turn_that_replays_and_forks(lab_of: LabOf, server: Rehe
 def test_a_question_needs_a_turn_before_it(lab_of: LabOf) -> None:
     """At the root there is nothing to ask about, and an empty question is refused."""
     lab = lab_of()
-    session = lab.session(Brief(url="https://b.example"))
+    session = lab.session(Brief(url="https://b.example", market="CA"))
     with pytest.raises(PhaseOrderError):
         lab.run_sync(session.ask("Why?"))
     with pytest.raises(ValueError, match="question"):
@@ -404,11 +404,11 @@ def test_a_receipt_says_warm_or_cold_why_and_what_was_carried(lab_of: LabOf, clo
 def test_sessions_can_be_renamed_listed_deleted_and_carry_metadata(lab_of: LabOf) -> None:
     """Names are unique in a campaign; what was given at birth is kept; a deleted session is out of sight."""
     lab = lab_of()
-    session = lab.session(Brief(url="https://b.example", campaign="B"), client="B Ltd", wave=2)
+    session = lab.session(Brief(url="https://b.example", market="CA", campaign="B"), client="B Ltd", wave=2)
     assert session.metadata == {"client": "B Ltd", "wave": 2}
     session.rename("first wave")
     assert lab.open("B/first wave").id == session.id
-    other = lab.session(Brief(url="https://b.example", campaign="B"), name="second")
+    other = lab.session(Brief(url="https://b.example", market="CA", campaign="B"), name="second")
     with pytest.raises(ValueError, match="taken"):
         other.rename("first wave")
     assert {"first wave", "second", "main"} <= set(lab.sessions()["session"])
