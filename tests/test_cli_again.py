@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import BRIEFS
 from kernels import environment
 from processes import on_a_terminal
+
+BRIEFS = Path(__file__).resolve().parent.parent / "data" / "briefs"
 
 BRIEF = BRIEFS / "termwick-renewals.toml"
 

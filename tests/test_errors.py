@@ -57,7 +57,7 @@ EXAMPLES: tuple[tuple[LabError, tuple[str, ...]], ...] = (
         ("'research'", "answered 529", "$0.5000 and 2 requests without a price", "Pages are kept.", "Run it again"),
     ),
     (
-        TurnFailed("research", "site", "no page could be read: https://a.example/: it is empty", spent_usd=0.0),
+        TurnFailed("research", "site", "no page could be read: https://a.example/: it is empty", spent=Sum()),
         ("https://a.example/", "$0.0000", "Run it again when the site can be read."),
     ),
     (
