@@ -20,7 +20,7 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, field_validator, model_validator
 
-from campaign_lab.errors import BriefError
+from campaign_lab.errors import BriefError, MarketUnknown
 from campaign_lab.markets import guessed_market, language_of, market_of
 
 Objective = Literal[
@@ -111,7 +111,8 @@ class Brief(BaseModel):
         except ValidationError as error:
             problems += [_problem(item) for item in error.errors()]
         if problems:
-            raise BriefError(tuple(dict.fromkeys(problems)))
+            kind = MarketUnknown if problems == [ASK_FOR_MARKET] else BriefError
+            raise kind(tuple(dict.fromkeys(problems)))
 
     @classmethod
     def load(cls, path: str | os.PathLike[str], **overrides: Any) -> Self:
@@ -124,7 +125,7 @@ class Brief(BaseModel):
         try:
             return cls(**{**fields, **{name: value for name, value in overrides.items() if value is not None}})
         except BriefError as error:
-            raise BriefError(error.problems, file.name) from None
+            raise type(error)(error.problems, file.name) from None
 
     @field_validator("placements", "special_ad_categories", mode="before")
     @classmethod

@@ -29,6 +29,10 @@ class BriefError(LabError):
         return f"The brief{where} cannot be used: {'; '.join(' '.join(each.split()) for each in self.problems)}"
 
 
+class MarketUnknown(BriefError):
+    """A brief that lacks nothing but its market: none was given, and neither the site's address nor the language names one."""
+
+
 class PageError(LabError):
     """A page that was not read: refused by our rules, or unreachable. The agent reads the text and goes on."""
 

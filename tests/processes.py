@@ -39,7 +39,7 @@ def on_a_terminal(command: Sequence[str], answer: str = "") -> tuple[int, str]:
                 seen += os.read(main, 65_536).decode("utf-8", "replace")
             except OSError:
                 break
-        if "[y/N]" in seen and not answered:
+        if ("[y/N]" in seen or "[CA]:" in seen) and not answered:
             os.write(main, f"{answer}\n".encode())
             answered = True
     os.close(main)

@@ -17,7 +17,9 @@ from typing import Any
 
 import psutil
 import pytest
+from processes import on_a_terminal
 
+from campaign_lab import Lab
 from campaign_lab.cli.tables import print_rows
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -234,3 +236,20 @@ def test_a_narrow_terminal_breaks_no_number(
     assert "over budget" in shown
     assert "$1234.5000" in shown
     assert "cut usd" not in shown
+
+
+def test_a_market_that_nothing_tells_is_asked_for_and_never_assumed_in_silence(tmp_path: Path) -> None:
+    """On a terminal the answer counts; where nobody can be asked the assumed one is said, and the run goes on."""
+    site = tmp_path / "shop"
+    site.mkdir()
+    (site / "index.html").write_text("<p>We roast our coffee twice a week.</p>", encoding="utf-8")
+    command = ("run", site, "--phases", "research")
+    done = _run(*command, "--lab", tmp_path / "a.duckdb", "--json")
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.startswith("market CA, assumed: neither the site's address nor the language names a country")
+    code, seen = on_a_terminal(_command(*command, "--lab", tmp_path / "b.duckdb"), "GB")
+    assert code == 0, seen
+    assert "Which market is it for?" in seen
+    with Lab(tmp_path / "b.duckdb", endpoint="rehearsal") as lab:
+        assert lab.open("main").brief.market == "GB"
+    assert "assumed" not in _run(*command, "--market", "FR", "--lab", tmp_path / "c.duckdb").stderr

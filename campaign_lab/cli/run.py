@@ -9,10 +9,10 @@ from typing import Any
 
 from campaign_lab.agents.phases import ORDER
 from campaign_lab.brief import Brief
-from campaign_lab.cli.asking import refusal
+from campaign_lab.cli.asking import market, refusal
 from campaign_lab.cli.exits import FAILED, REFUSED
 from campaign_lab.cli.tables import note, print_json, say
-from campaign_lab.errors import PhaseOrderError
+from campaign_lab.errors import MarketUnknown, PhaseOrderError
 from campaign_lab.lab import DEFAULT_MODEL, Lab
 from campaign_lab.money import NOTHING
 from campaign_lab.records import RECORD_TYPES
@@ -39,7 +39,7 @@ def run(given: argparse.Namespace) -> int:
     with Lab(given.lab, user=given.user, endpoint=given.endpoint, model=given.model or DEFAULT_MODEL) as lab:
         lab.known_phases(names)
         if given.session is None:
-            session = lab.session(brief_of(given.site, given.competitor, market=given.market, language=given.language))
+            session = lab.session(_brief(given))
         else:
             session = lab.open(given.session, from_start=True)
             done = {each.phase for each in session.checkpoints()}
@@ -58,6 +58,15 @@ def run(given: argparse.Namespace) -> int:
         else:
             print_campaign(result, turns)
     return say(stopped, FAILED) if stopped else 0
+
+
+def _brief(given: argparse.Namespace) -> Brief:
+    """The brief that the arguments mean; its market is asked for where nothing tells it. Raises BriefError."""
+    codes = {"market": given.market, "language": given.language}
+    try:
+        return brief_of(given.site, given.competitor, **codes)
+    except MarketUnknown:
+        return brief_of(given.site, given.competitor, **codes | {"market": market(json=given.json)})
 
 
 def brief_of(site: str, competitors: Sequence[str] | None, **codes: str | None) -> Brief:
