@@ -88,7 +88,7 @@ def _bare(brief: Brief, server: RehearsalServer, pages: dict[str, str]) -> tuple
 
 async def _converse(brief: Brief, server: RehearsalServer, pages: dict[str, str]) -> None:
     endpoint = RehearsalEndpoint(server)
-    with workplace() as (folder, folders):
+    with workplace("bench") as (folder, folders):
         options = sdk.ClaudeAgentOptions(
             model=DEFAULT_MODEL, tools=["Agent"], allowed_tools=list(TOOLS), permission_mode="dontAsk", setting_sources=[],
             strict_mcp_config=True, mcp_servers={tools.SERVER: _tools(pages)}, agents=_agents(), system_prompt=system_prompt(),

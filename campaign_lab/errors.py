@@ -82,14 +82,24 @@ class AmbiguousName(LabError):
 
 
 class PhaseOrderError(LabError):
-    """A phase was asked for before the records that it stands on exist."""
+    """A phase was asked for before the records that it stands on exist.
 
-    def __init__(self, phase: str, needs: tuple[str, ...]) -> None:
-        super().__init__(phase, needs)
+    ``missing`` is what the turns before it looked for in vain, where they were run and made no such record.
+    """
+
+    def __init__(self, phase: str, needs: tuple[str, ...], missing: tuple[str, ...] = ()) -> None:
+        super().__init__(phase, needs, missing)
         self.phase = phase
         self.needs = needs
+        self.missing = missing
 
     def __str__(self) -> str:
+        if self.missing:
+            return (
+                f"The phase {self.phase!r} needs {' and '.join(self.needs)}, and none could be made: "
+                f"{'; '.join(line.rstrip('.') for line in self.missing)}. "
+                "Give a site, or a folder of saved pages, that says more."
+            )
         return (
             f"The phase {self.phase!r} needs {' and '.join(self.needs)} before it. "
             f"Run the phase that makes {self.needs[0]} first, or fork from a checkpoint that has it."
@@ -116,7 +126,8 @@ class ReplayMiss(LabError):
 class TurnFailed(LabError):
     """A turn did not end well. The conversation before it is untouched; what was sent stays booked.
 
-    ``cause`` is one of ``agent``, ``records``, ``api``, ``budget``, ``store``, ``process``, ``cancelled``.
+    ``cause`` is one of ``site`` (no page of the brand's own site could be read), ``agent``, ``records``, ``api``,
+    ``budget``, ``store``, ``process``, ``cancelled``.
     """
 
     def __init__(self, phase: str, cause: str, reason: str, kept: str = "", spent_usd: float | None = None) -> None:
@@ -130,7 +141,8 @@ class TurnFailed(LabError):
     def __str__(self) -> str:
         spent = "" if self.spent_usd is None else f" The attempt cost ${self.spent_usd:.4f}."
         kept = f" {self.kept}" if self.kept else ""
-        return f"The phase {self.phase!r} failed: {self.reason}.{spent}{kept} Run it again to try from the checkpoint before it."
+        again = "when the site can be read" if self.cause == "site" else "to try from the checkpoint before it"
+        return f"The phase {self.phase!r} failed: {self.reason}.{spent}{kept} Run it again {again}."
 
 
 class EndpointError(LabError):

@@ -25,6 +25,7 @@ from campaign_lab.sessions.budgets import Budgets, budgets_of
 from campaign_lab.sessions.context import Context, batch_tag, unheard, utc_now
 from campaign_lab.sessions.expiry import seconds
 from campaign_lab.sessions.finding import SAVED, find_session
+from campaign_lab.sessions.recovery import recover
 from campaign_lab.sessions.session import Session
 from campaign_lab.sessions.standing import current_cell
 from campaign_lab.store import tables
@@ -220,11 +221,12 @@ class Lab:
         """What was spent, in US dollars, by ``user``, ``campaign``, ``session``, ``phase``, ``agent``, ``day``, ``model``,
         ``batch`` or ``run`` of a batch (empty for what was made by hand).
 
-        Read from the ledger: what the user paid, and what was paid on sessions that the user may see. The rows add up. Its
-        columns are ``compare.cost_columns``.
+        Read from the ledger: what the user paid, and what was paid on sessions that the user may see. The rows add up. What
+        turns were charged whose process died is booked first. Its columns are ``compare.cost_columns``.
         """
         from campaign_lab import frames
 
+        self.run_sync(recover(self._context))
         return frames.costs(self._context, by)
 
     def tree(self, session: Session) -> pd.DataFrame:

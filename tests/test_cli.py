@@ -121,18 +121,32 @@ def test_an_endpoint_that_does_not_answer_fails_the_job(tmp_path: Path) -> None:
     assert "did not answer" in done.stderr
 
 
-def test_an_empty_site_makes_no_campaign_and_says_what_is_missing(tmp_path: Path) -> None:
-    """Exit code 0, no invented claim, and the gaps in words."""
+@pytest.mark.parametrize(
+    ("page", "phase", "said"),
+    [
+        ("<html><body></body></html>", "research", "no sentence of four words that could be quoted"),
+        ("<title>Teasel Tea</title><div id=root></div><script>draw()</script>", "research", "drawn by scripts"),
+        ("<h1>Under construction</h1><p>This page is under construction.</p>", "research", "only a placeholder"),
+        ("<title>Few</title><p>Do you like a cup of tea?</p>", "copy", "no brand profile"),
+    ],
+)
+def test_a_site_that_carries_no_campaign_fails_and_says_why(tmp_path: Path, page: str, phase: str, said: str) -> None:
+    """Exit code 1, no invented claim, and the cause in words, as JSON and without."""
     site = tmp_path / "emptyshop"
     site.mkdir()
-    (site / "index.html").write_text("<html><body></body></html>", encoding="utf-8")
-    done = _run("run", site, "--market", "CA", "--lab", tmp_path / "lab.duckdb", "--json")
-    assert done.returncode == 0, done.stderr
-    result = json.loads(done.stdout)
-    assert result["records"]["angle"] == []
-    assert result["records"]["copy_variant"] == []
-    assert result["missing"]
-    assert "no angle could be made" in done.stderr
+    (site / "index.html").write_text(page, encoding="utf-8")
+    command = ("run", site, "--market", "CA", "--lab", tmp_path / "lab.duckdb")
+    for more in ((), ("--json",)):
+        done = _run(*command, *more)
+        assert done.returncode == 1
+        assert f"The phase '{phase}'" in done.stderr
+        assert said in done.stderr
+        assert "Traceback" not in done.stderr
+        assert "nder construction" not in done.stdout
+    if phase == "copy":  # what was made before it is shown all the same
+        result = json.loads(done.stdout)
+        assert (result["records"]["angle"], result["records"]["copy_variant"]) == ([], [])
+        assert result["missing"]
 
 
 def test_another_folder_of_the_same_name_is_not_taken_for_the_first(tmp_path: Path) -> None:

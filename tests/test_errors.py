@@ -55,6 +55,14 @@ EXAMPLES: tuple[tuple[LabError, tuple[str, ...]], ...] = (
         TurnFailed("research", "api", "the endpoint answered 529", "Pages are kept.", 0.5),
         ("'research'", "answered 529", "$0.5000", "Pages are kept.", "Run it again"),
     ),
+    (
+        TurnFailed("research", "site", "no page could be read: https://a.example/: it is empty", spent_usd=0.0),
+        ("https://a.example/", "$0.0000", "Run it again when the site can be read."),
+    ),
+    (
+        PhaseOrderError("copy", ("at least one angle",), ("no price.", "no claim")),
+        ("'copy'", "at least one angle", "none could be made: no price; no claim.", "saved pages"),
+    ),
     (SessionExpired("main", "2026-11-22 12:00"), ("'main'", "2026-11-22 12:00", "lab.session(brief)", "session.pin()")),
     (TranscriptGone("main", "copy", 0.25), ("'main'", "'copy'", "about $0.2500", 'name="again"')),
     (BudgetExceeded("user", 5, 4.5, 0.75), ("this user", "$5.0000", "$4.5000", "$0.7500", "Raise the budget")),

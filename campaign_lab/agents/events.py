@@ -10,7 +10,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from campaign_lab.show import Sum
+from campaign_lab.show import Sum, usd
+from campaign_lab.show.text import counted
 
 AgentState = Literal["waiting", "reading", "thinking", "saving", "done", "failed"]
 NOTHING = Sum()
@@ -31,6 +32,27 @@ class Queued:
     """Another run is making this very turn; its result will be replayed. ``user`` is who runs it."""
 
     user: str
+
+
+@dataclass(frozen=True)
+class DeadTurnBooked:
+    """An earlier turn was cut off because its process died, and has been booked just now.
+
+    ``usd`` is what its ``answered`` requests cost, None where a price is unknown. What the ``cut`` ones cost nobody knows.
+    """
+
+    phase: str
+    user: str
+    usd: float | None
+    answered: int
+    cut: int
+
+    @property
+    def words(self) -> str:
+        """What a person should know of it, in one sentence."""
+        known = f"{counted(self.answered, 'answered request')} booked ({usd(self.usd)})"
+        open_end = f", {counted(self.cut, 'request')} cut: the endpoint may bill those too" if self.cut else ""
+        return f"An earlier run of {self.phase} by {self.user} was cut off when its process ended: {known}{open_end}."
 
 
 @dataclass(frozen=True)
@@ -105,6 +127,7 @@ class TurnEnded:
 Event = (
     TurnStarted
     | Queued
+    | DeadTurnBooked
     | AgentStarted
     | PageAsked
     | PageRead
@@ -182,6 +205,8 @@ class Board:
     main: AgentLine = MAIN
     note: str = ""
     ended: bool = False
+    notices: tuple[str, ...] = ()
+    """What a person should know beside the turn itself; it stays to the end."""
 
     @property
     def tokens(self) -> int:
@@ -208,7 +233,9 @@ class Board:
         """The board once the event has happened."""
         match event:
             case TurnStarted(phase, agents):
-                return Board(phase, {f"?{name}": AgentLine(name) for name in agents})
+                return Board(phase, {f"?{name}": AgentLine(name) for name in agents}, notices=self.notices)
+            case DeadTurnBooked():
+                return replace(self, notices=(*self.notices, event.words))
             case AgentStarted(call, agent, label):
                 lines = {key: line for key, line in self.lines.items() if key != f"?{agent}"}
                 return replace(self, lines={**lines, call: AgentLine(agent, label, "thinking")}, note="")

@@ -100,6 +100,11 @@ class Intake:
         left = {_name(kept): kept for waiting in self._to_mend.values() for kept in waiting}
         return _numbered(sorted((left | self._kept).values(), key=place))
 
+    def stands(self, kind: str) -> bool:
+        """Is there a record of the kind with a quote that stands on its page?"""
+        records = (kept.record for kept in self.results() if kept.kind == kind and kept.record is not None)
+        return any(each.supported for record in records for each in record.evidence_in())
+
     @property
     def missing(self) -> list[str]:
         """What was looked for in vain, each once, in an order that does not depend on which agent was first.

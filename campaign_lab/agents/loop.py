@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import sys
 import threading
+import time
 from collections.abc import Coroutine
 from concurrent.futures import Future
+from functools import cache
 from typing import Any, Generic, TypeVar
+
+from campaign_lab.agents import leash
 
 T = TypeVar("T")
 
@@ -29,16 +35,42 @@ class Job(Generic[T]):
         self.ended.wait(STOP_S)
 
 
+_under_way: set[Job[Any]] = set()
+
+
+def stop_all(timeout_s: float = STOP_S) -> None:
+    """Cancels all work of this process, and waits until its processes are gone or so many seconds have passed.
+
+    For a process that is about to end: what its turns have cost is booked, and no request follows.
+    """
+    jobs = list(_under_way)
+    for job in jobs:
+        job.future.cancel()
+    until = time.monotonic() + timeout_s
+    for job in jobs:
+        job.ended.wait(max(0.0, until - time.monotonic()))
+
+
 class _Loop(asyncio.SelectorEventLoop):
-    """A loop whose processes have a session, and so a process group, of their own.
+    """A loop whose processes end with this one, and have a session, and so a process group, of their own.
 
     A signal to a whole group is meant for us: JupyterLab's ■ and Ctrl-C in a terminal send one. We end the run that it is
-    about; a CLI that heard it too would end whatever run it is in. The SDK has no option for it.
+    about; a CLI that heard it too would end whatever run it is in. The SDK has no option for either.
     """
 
     async def subprocess_exec(self, *args: Any, **options: Any) -> Any:
         """As asyncio's."""
-        return await super().subprocess_exec(*args, **{**options, "start_new_session": True})
+        protocol, *command = args
+        lifeline, _ = _lifeline(os.getpid())
+        tied = (sys.executable, "-I", "-S", leash.__file__, str(os.getpid()), str(lifeline))
+        more = {"start_new_session": True, "pass_fds": (*options.get("pass_fds", ()), lifeline)}
+        return await super().subprocess_exec(protocol, *tied, *command, **{**options, **more})
+
+
+@cache
+def _lifeline(_owner: int) -> tuple[int, int]:
+    """A pipe whose writing end only this process holds, by the process's id: a forked one needs a pipe of its own."""
+    return os.pipe()
 
 
 class AgentLoop:
@@ -57,6 +89,7 @@ class AgentLoop:
     def _start(self, job: Job[T], work: Coroutine[Any, Any, T]) -> None:
         """Not run_coroutine_threadsafe: cancelled before its first step, a coroutine never says that it has ended."""
         loop = self._running()
+        _under_way.add(job)
 
         def begin() -> None:
             task = loop.create_task(work)
@@ -109,4 +142,5 @@ def _settle(job: Job[T], task: asyncio.Task[T]) -> None:
         else:
             job.future.set_result(task.result())
     finally:
+        _under_way.discard(job)
         job.ended.set()

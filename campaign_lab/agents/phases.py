@@ -38,7 +38,10 @@ Rehearse = Callable[[Mapping[str, list[dict[str, Any]]], Mapping[str, Any]], tup
 
 @dataclass(frozen=True)
 class Agent:
-    """A specialist that the main agent can start. It sees its own prompt and what the main agent writes to it."""
+    """A specialist that the main agent can start. It sees its own prompt and what the main agent writes to it.
+
+    ``makes`` are the kinds of records that it answers for: nobody else can say that they were looked for in vain.
+    """
 
     name: str
     description: str
@@ -46,6 +49,11 @@ class Agent:
     tools: tuple[str, ...]
     model: str = "inherit"
     max_turns: int = 16
+    makes: tuple[str, ...] = ()
+
+    def fingerprint(self) -> dict[str, Any]:
+        """What a turn depends on in it, as JSON-ready data."""
+        return {name: value for name, value in asdict(self).items() if name != "makes"} | {"description": ""}
 
 
 @dataclass(frozen=True)
@@ -95,7 +103,7 @@ class Phase:
             "system": system_prompt(),
             "tools": list(TOOLS),
             "thinking": "disabled",
-            "agents": [asdict(agent) | {"description": ""} for agent in self.agents],
+            "agents": [agent.fingerprint() for agent in self.agents],
             "records": {record.kind: record.revision for record in self.makes},
         }
 
@@ -112,7 +120,7 @@ def system_prompt() -> str:
 def _specialist(name: str, description: str, makes: type[Record], *, reads: bool = True) -> Agent:
     prompt = Template(_prompt(name)).safe_substitute(pages=PAGES_AN_AGENT, schema=_schemas((makes,)))
     tools = (FETCH_PAGE, SAVE_RECORDS) if reads else (SAVE_RECORDS,)
-    return Agent(name, description, prompt, tools)
+    return Agent(name, description, prompt, tools, makes=(makes.kind,))
 
 
 @cache

@@ -49,14 +49,14 @@ def tool_server(reader: PageReader, intake: Intake) -> McpSdkServerConfig:
 
     @tool("save_records", "Hand in the results of this phase. Answers with what to mend.", SAVE_SCHEMA)
     async def save_records(arguments: dict[str, Any]) -> dict[str, Any]:
-        records, missing = _listed(arguments.get("records")), _listed(arguments.get("missing"))
+        records, missing = listed(arguments.get("records")), listed(arguments.get("missing"))
         answer = intake.hand_in(str(arguments.get("kind", "")), records, missing)
         return _text(json.dumps(answer, ensure_ascii=False))
 
     return create_sdk_mcp_server(SERVER, "1", [fetch_page, save_records])
 
 
-def _listed(value: Any) -> list[Any]:
+def listed(value: Any) -> list[Any]:
     """Models sometimes send one object for a list, or the list as its JSON text."""
     if isinstance(value, str):
         try:

@@ -17,14 +17,17 @@ from typing import Any
 import claude_agent_sdk as sdk
 
 from campaign_lab.agents import events
+from campaign_lab.agents.complete import HandIn, lacking
 from campaign_lab.agents.endpoints import without_key
 from campaign_lab.agents.intake import Intake
 from campaign_lab.agents.ledger import Ledger
 from campaign_lab.agents.phases import FETCH_PAGE, SAVE_RECORDS, TOOLS, Phase, all_agents, system_prompt
 from campaign_lab.agents.reader import PageReader
-from campaign_lab.agents.tools import SERVER, tool_server
+from campaign_lab.agents.tools import SERVER, listed, tool_server
 from campaign_lab.agents.workplace import environment, workplace
 from campaign_lab.errors import TurnFailed
+from campaign_lab.records import BrandProfile
+from campaign_lab.show.text import one_line
 from campaign_lab.store.connection import Store
 from campaign_lab.store.transcripts import TurnTranscripts
 
@@ -37,7 +40,11 @@ INTERRUPT_S = 1.0
 
 @dataclass(frozen=True)
 class Plan:
-    """What one attempt sends. ``ancestors`` are the ids of the turns before it, root first."""
+    """What one attempt sends. ``ancestors`` are the ids of the turns before it, root first.
+
+    ``angles`` are those that copy is to be written for. ``unasked`` are kinds of records that the brief does not ask for, each
+    with the line that says so where none is handed in.
+    """
 
     attempt_id: str
     ancestors: Sequence[str]
@@ -47,6 +54,13 @@ class Plan:
     endpoint_env: Mapping[str, str]
     budget_usd: float | None = None
     timeout_s: float = 3600.0
+    angles: tuple[str, ...] = ()
+    unasked: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def reads_the_brand(self) -> bool:
+        """Is it to say what the brand's own site says?"""
+        return self.phase.record_type(BrandProfile.kind) is not None
 
 
 @dataclass
@@ -60,6 +74,8 @@ class Attempt:
     failed_agents: list[str] = field(default_factory=list)
     started_agents: dict[str, str] = field(default_factory=dict)
     over_budget: bool = False
+    in_vain: list[HandIn] = field(default_factory=list)
+    _told: dict[str, str] = field(default_factory=dict)
     _fetches: dict[str, str] = field(default_factory=dict)
     _last_message: str = ""
 
@@ -93,8 +109,9 @@ class Attempt:
 
     def failure(self, cause: str, reason: str) -> TurnFailed:
         """The error for this attempt, with what it cost."""
-        kept = "Pages that were read are kept and will not be fetched again." if self._fetches else ""
-        told = without_key(reason.rstrip("."), self.plan.endpoint_env)
+        read = self._fetches and cause not in ("site", "store")
+        kept = "Pages that were read are kept and will not be fetched again." if read else ""
+        told = one_line(without_key(reason, self.plan.endpoint_env)).rstrip(".")
         return TurnFailed(self.plan.phase.name, cause, told, kept, self.ledger.cost_usd)
 
     def _agent_ended(self, message: sdk.TaskNotificationMessage) -> None:
@@ -114,12 +131,20 @@ class Attempt:
                 self._fetches[block.id] = call
                 self.on_event(events.PageAsked(call, str(block.input.get("url", ""))))
             elif isinstance(block, sdk.ToolUseBlock) and block.name == SAVE_RECORDS:
-                self.on_event(events.RecordsHandedIn(call, str(block.input.get("kind", ""))))
+                self._handed_in(call, block.input)
+            elif isinstance(block, sdk.ToolUseBlock) and not call:
+                self._told[block.id] = f"{block.input.get('description', '')}\n{block.input.get('prompt', '')}"
             elif isinstance(block, sdk.TextBlock) and not call:
                 same = bool(self._last_message) and message.message_id == self._last_message
                 self.answer = f"{self.answer}\n{block.text}".strip() if same else block.text
         if not call:
             self._last_message = message.message_id or ""
+
+    def _handed_in(self, call: str, given: Mapping[str, Any]) -> None:
+        kind = str(given.get("kind", ""))
+        self.on_event(events.RecordsHandedIn(call, kind))
+        if missing := tuple(map(str, listed(given.get("missing")))):
+            self.in_vain.append(HandIn(kind, missing, self.started_agents.get(call, ""), self._told.get(call, "")))
 
     def _pages_read(self, message: sdk.UserMessage) -> None:
         for block in message.content:
@@ -153,33 +178,69 @@ async def run_attempt(engine: Store, attempt: Attempt, reader: PageReader, intak
     """
     plan = attempt.plan
     attempt.on_event(events.TurnStarted(plan.phase.name, tuple(agent.name for agent in plan.phase.agents)))
-    await reader.open()
+    await _open(attempt, reader)
     store = TurnTranscripts(
         engine, plan.attempt_id, plan.ancestors, attempt.entries_stored,
         clean=partial(without_key, env=plan.endpoint_env),
     )  # fmt: skip
-    with workplace() as (folder, folders):
+    with workplace(plan.attempt_id) as (folder, folders):
         client = sdk.ClaudeSDKClient(
             _options(plan, store, tool_server(reader, intake), folder=str(folder), folders=folders)
         )
         listens = False
         try:
-            async with asyncio.timeout(plan.timeout_s):
+            async with asyncio.timeout(plan.timeout_s) as limit:
+                reader.on_trouble = partial(_end, limit)
                 await client.connect()
                 listens = True
                 await client.query(plan.message)
                 await _listen(client, attempt)
-            _check(attempt, intake)
+            _check(attempt, intake, reader)
         except TurnFailed as failed:
             if failed.cause == "store":
                 store.give_up()
             raise
         except TimeoutError:
-            raise attempt.failure("process", f"it took longer than {plan.timeout_s:.0f} s") from None
+            if reader.trouble is None:
+                raise attempt.failure("process", f"it took longer than {plan.timeout_s:.0f} s") from None
+            store.give_up()
+            raise _not_kept(attempt, reader.trouble) from reader.trouble
+        except RuntimeError:
+            if store.not_loaded is None:
+                raise
+            reason = f"the conversation before it could not be loaded ({store.not_loaded})"
+            raise attempt.failure("store", reason) from store.not_loaded
         except sdk.ClaudeSDKError as error:
             raise attempt.failure("process", f"the agent process ended early ({error})") from error
         finally:
             await _stop(client, listens)
+
+
+async def _open(attempt: Attempt, reader: PageReader) -> None:
+    """Loads the stored pages. A turn that is to read a site which cannot be read fails here, before anybody is paid."""
+    try:
+        await reader.open()
+    except Exception as error:  # a StoreError, or what the database itself raises
+        raise attempt.failure("store", f"the pages of the campaign could not be loaded ({error})") from error
+    refused = attempt.plan.reads_the_brand and await reader.site_is_refused()
+    if reader.trouble is not None:
+        raise _not_kept(attempt, reader.trouble) from reader.trouble
+    if refused:
+        raise _unread(attempt, reader)
+
+
+def _end(limit: asyncio.Timeout) -> None:
+    """Ends a turn now, if it is still listened to."""
+    with contextlib.suppress(RuntimeError):
+        limit.reschedule(asyncio.get_running_loop().time())
+
+
+def _not_kept(attempt: Attempt, trouble: Exception) -> TurnFailed:
+    return attempt.failure("store", f"a page could not be stored ({trouble})")
+
+
+def _unread(attempt: Attempt, reader: PageReader) -> TurnFailed:
+    return attempt.failure("site", f"no page of the brand's own site could be read: {reader.why_site_unread()}")
 
 
 async def _listen(client: sdk.ClaudeSDKClient, attempt: Attempt) -> None:
@@ -191,19 +252,27 @@ async def _listen(client: sdk.ClaudeSDKClient, attempt: Attempt) -> None:
             await client.interrupt()
 
 
-def _check(attempt: Attempt, intake: Intake) -> None:
-    """What success does not mean: that every agent worked and every record came."""
+def _check(attempt: Attempt, intake: Intake, reader: PageReader) -> None:
+    """What success does not mean: that pages were read and kept, every agent worked, and every record came."""
+    plan = attempt.plan
+    if reader.trouble is not None:
+        raise _not_kept(attempt, reader.trouble)
+    if plan.reads_the_brand and reader.why_site_unread() and not intake.stands(BrandProfile.kind):
+        raise _unread(attempt, reader)
     if attempt.failed_agents:
         raise attempt.failure("agent", f"an agent failed: {'; '.join(attempt.failed_agents)}")
+    needed = [agent for agent in plan.phase.agents if not agent.makes or set(agent.makes) - set(plan.unasked)]
     started = set(attempt.started_agents.values())
-    absent = [agent.name for agent in attempt.plan.phase.agents if agent.name not in started]
-    if absent:
+    if absent := [agent.name for agent in needed if agent.name not in started]:
         raise attempt.failure("agent", f"the main agent did not start {', '.join(absent)}")
-    kept = {record.kind for record in intake.results()}
-    lacking = [record.kind for record in attempt.plan.phase.makes if record.kind not in kept]
-    if lacking and not intake.missing:
+    places = lacking(plan.phase, intake.results(), attempt.in_vain, angles=plan.angles)
+    for kind in [kind for kind, _ in places if kind in plan.unasked]:
+        intake.hand_in(kind, [], [plan.unasked[kind]])
+    if wanted := [
+        f"{kind} for the angle {angle!r}" if angle else kind for kind, angle in places if kind not in plan.unasked
+    ]:
         raise attempt.failure(
-            "records", f"no {' and no '.join(lacking)} was handed in, and nothing was said to be missing"
+            "records", f"no {' and no '.join(wanted)} was handed in, and nothing was said to be missing"
         )
 
 

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import os
-import shutil
-import stat
-import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+
+from campaign_lab.agents.scratch import base, own_folder, scratch
 
 HOST_PREFIXES = ("CLAUDE", "ANTHROPIC_", "OTEL_", "VERTEX_", "AWS_BEARER_TOKEN_BEDROCK")
 HOST_NAMES = (
@@ -44,21 +43,20 @@ FOLDERS = {
 """The CLI's variables for folders, and where each lies in the folder of its run."""
 
 
+RUN = "run"
+"""Kind of the folder of one run of the CLI; the id of its attempt follows in the name."""
+
+
 @contextmanager
-def workplace() -> Iterator[tuple[Path, dict[str, str]]]:
+def workplace(attempt_id: str) -> Iterator[tuple[Path, dict[str, str]]]:
     """Yields the working folder and the folder variables for one run of the CLI; the run's own folder is removed after.
 
     The working folder is the same for all runs of a user, because the CLI tells the model its path: another path would
     add a reminder to the conversation.
     """
-    base = Path(tempfile.gettempdir()) / f"campaign-lab-{os.getuid()}"
-    here = _own_folder(base) / "work"
-    _own_folder(here)
-    scratch = Path(tempfile.mkdtemp(prefix="run-", dir=base))
-    try:
-        yield here, {name: str(scratch / folder) for name, folder in FOLDERS.items()}
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
+    here = own_folder(base() / "work")
+    with scratch(f"{RUN}-{attempt_id}") as folder:
+        yield here, {name: str(folder / place) for name, place in FOLDERS.items()}
 
 
 def environment(endpoint: Mapping[str, str], folders: Mapping[str, str]) -> dict[str, str]:
@@ -69,12 +67,3 @@ def environment(endpoint: Mapping[str, str], folders: Mapping[str, str]) -> dict
         if name.startswith(HOST_PREFIXES) or name in HOST_NAMES or (name in PROXIES and "NO_PROXY" in endpoint)
     }
     return {**emptied, **OURS, **folders, **endpoint}
-
-
-def _own_folder(path: Path) -> Path:
-    """The folder, made for this user alone. Raises PermissionError when somebody else made it first."""
-    path.mkdir(mode=0o700, exist_ok=True)
-    found = path.lstat()
-    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid():
-        raise PermissionError(f"{path} belongs to somebody else; remove it or set TMPDIR to a folder of your own")
-    return path

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from math import fsum
 from socket import gethostname
 
+from campaign_lab.agents.events import DeadTurnBooked
 from campaign_lab.batch.events import (
     BatchEnded,
     BatchEvent,
@@ -63,12 +64,18 @@ class BatchBoard:
     note: str = ""
     begun: bool = False
     over: bool = False
+    notices: tuple[str, ...] = ()
+    """What a person should know beside the runs; it stays to the end."""
 
     def after(self, event: BatchEvent) -> BatchBoard:
         """The board once the event has happened."""
         match event:
             case BatchStarted():
-                return BatchBoard(event.total, event.todo, event.kept, event.workers, begun=True)
+                return BatchBoard(
+                    event.total, event.todo, event.kept, event.workers, begun=True, notices=self.notices
+                )  # fmt: skip
+            case DeadTurnBooked():
+                return replace(self, notices=(*self.notices, event.words))
             case RunStarted():
                 line = RunLine(event.run, event.name, event.attempt, "" if event.host == HERE else event.host)
                 return replace(self, lines={**self.lines, event.run: line}, note="")

@@ -18,7 +18,7 @@ from campaign_lab.batch.work import USED_UP, Outcome
 from campaign_lab.errors import LabError
 from campaign_lab.sessions.batches import RunCost, batch_costs
 from campaign_lab.sessions.context import Context
-from campaign_lab.sessions.running import recover
+from campaign_lab.sessions.recovery import recover
 
 if TYPE_CHECKING:
     from campaign_lab.store.connection import Con

@@ -5,16 +5,15 @@ from __future__ import annotations
 import logging
 import os
 import signal
-import tempfile
 import threading
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any
 
 from papermill.clientwrap import PapermillNotebookClient  # type: ignore[import-untyped]
 from papermill.engines import NBClientEngine  # type: ignore[import-untyped]
 from papermill.utils import merge_kwargs, remove_args  # type: ignore[import-untyped]
 
+from campaign_lab.agents.scratch import KERNEL, scratch
 from campaign_lab.sessions.standing import cell_header
 
 OnProgress = Callable[[int, int, str], None]
@@ -62,10 +61,10 @@ class CampaignClient(PapermillNotebookClient):  # type: ignore[misc]  # papermil
         """
         done = threading.Event()
         with (
-            tempfile.TemporaryDirectory(prefix="campaign-kernel-", ignore_cleanup_errors=True) as folder,
-            (Path(folder) / "kernel.log").open("wb") as said,
+            scratch(KERNEL) as folder,
+            (folder / "kernel.log").open("wb") as said,
         ):
-            self._sockets = str(Path(folder) / "kernel")
+            self._sockets = str(folder / "kernel")
             watch = threading.Thread(target=self._watch, args=(done,), daemon=True)
             watch.start()
             try:

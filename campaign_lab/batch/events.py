@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from campaign_lab.agents.events import DeadTurnBooked
 from campaign_lab.batch.rows import Row
 
 
@@ -69,7 +70,7 @@ class BatchEnded:
     rows: tuple[Row, ...]
 
 
-BatchEvent = BatchStarted | RunStarted | CellStarted | RunEnded | Waiting | BatchEnded
+BatchEvent = BatchStarted | DeadTurnBooked | RunStarted | CellStarted | RunEnded | Waiting | BatchEnded
 OnBatchEvent = Callable[[BatchEvent], None]
 
 

@@ -20,7 +20,7 @@ from campaign_lab.batch.work import Cancellation, Payload
 from campaign_lab.errors import LabError
 from campaign_lab.sessions.budgets import SESSION_USD, TURN_USD
 from campaign_lab.sessions.context import Context
-from campaign_lab.sessions.running import recover
+from campaign_lab.sessions.recovery import recover
 
 T = TypeVar("T")
 
@@ -36,11 +36,13 @@ def run_batch(
     files = RowFiles(plan.options.out)
     with files.held():
         batch = files.begin(plan.template.name)
-        context.loop.run_sync(recover(context))
+        dead = context.loop.run_sync(recover(context))
         plan = planned(context, plan.template, plan.jobs, plan.options)  # another batch may have worked here meanwhile
         jobs = {job.run: job for job in plan.jobs}
         booking = Booking(context, files, batch, jobs=jobs, on_event=on_event)
         started = BatchStarted(len(plan.jobs), len(plan.todo), len(plan.kept), plan.workers, plan.estimate_usd)
+        for each in dead:
+            booking.tell(each)
         booking.tell(started)
         try:
             if plan.todo:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 import socket
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -13,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from campaign_lab.agents.scratch import NOTEBOOK, scratch
 from campaign_lab.batch.notebook import KERNEL_ENDED, NotebookFailed, clause, run_notebook
 from campaign_lab.batch.template import BRIEF_PARAMETER
 
@@ -116,8 +116,7 @@ def do(payload: Payload, *, on_cell: OnCell, cancelled: Callable[[], bool]) -> O
     began = time.monotonic()
     limits = _Limits(payload.timeout_s, cancelled)
     try:
-        with tempfile.TemporaryDirectory(prefix="campaign-run-", ignore_cleanup_errors=True) as name:
-            place = Path(name)
+        with scratch(NOTEBOOK) as place:
             failed = _run(payload, place, limits, on_cell=on_cell)
             notebook = _executed(payload, place, failed)
             journal = read_journal(place / JOURNAL)

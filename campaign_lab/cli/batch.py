@@ -5,20 +5,20 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import sys
 from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from campaign_lab.cli.exits import FAILED, INTERRUPTED, REFUSED, STOPPED
+from campaign_lab.cli.asking import refusal
+from campaign_lab.cli.exits import BY_SIGNAL, FAILED, REFUSED, STOPPED
 from campaign_lab.cli.interrupts import Interrupts
 from campaign_lab.cli.pairs import matrix, settings
 from campaign_lab.cli.tables import print_rows, print_text, say
 from campaign_lab.errors import BudgetExceeded
 from campaign_lab.lab import Lab
-from campaign_lab.show import usd
+from campaign_lab.show import price_words, usd
 from campaign_lab.show.text import counted
 
 if TYPE_CHECKING:
@@ -28,9 +28,8 @@ if TYPE_CHECKING:
 
 GIB = 2**30
 LOOK_S = 0.2
-"""How often the command looks whether Ctrl-C was pressed, in seconds."""
+"""How often the command looks whether it was asked to stop, in seconds."""
 STOPPING = "Stopping: kernels are interrupted. Ctrl-C once more ends at once."
-NO_TERMINAL = "there is no terminal to ask on; give --yes to run what the plan says"
 
 
 def batch(given: argparse.Namespace) -> int:
@@ -46,16 +45,18 @@ def batch(given: argparse.Namespace) -> int:
             return say(error, REFUSED)
         if not given.json:
             _print_plan(plan)
-        if not given.yes and (refused := _refusal(lab, plan)):
-            return say(refused, REFUSED)
-        rows, interrupted = _run(lab, plan, quiet=given.json)
+        if plan.todo and not given.yes:  # also when nothing is expected to be paid: an estimate is no promise
+            price = price_words(plan.estimate_usd, unpaid=lab.endpoint.startswith("rehearsal"))
+            if refused := refusal(f"Run {counted(len(plan.todo), 'notebook')}, {price}?", json=given.json):
+                return say(refused, REFUSED)
+        rows, stopped = _run(lab, plan, quiet=given.json)
         unpaid = lab.endpoint.startswith("rehearsal")
     if given.json:
         print(json.dumps(_as_json(rows, _files(plan)), ensure_ascii=False, indent=2, default=str))
     else:
         _print_report(plan, rows, unpaid=unpaid)
-    if interrupted:
-        return say(STOPPED, INTERRUPTED)
+    if stopped:
+        return say(STOPPED, BY_SIGNAL + stopped)
     return _exit_code(plan, rows)
 
 
@@ -108,30 +109,13 @@ def _why_so_many(options: BatchOptions) -> str:
     )
 
 
-def _refusal(lab: Lab, plan: BatchPlan) -> str:
-    """Why the plan is not run: nobody was there to ask, or the answer was no. Empty: it is run.
-
-    Asked even when nothing is expected to be paid: an estimate is no promise.
-    """
-    if not plan.todo:
-        return ""
-    if not sys.stdin.isatty():
-        return f"Nothing was started: {NO_TERMINAL}."
-    price = "at a price that is not known" if plan.estimate_usd is None else f"about {usd(plan.estimate_usd)}"
-    unpaid = " (list price; rehearsal, so no money moves)" if lab.endpoint.startswith("rehearsal") else ""
-    print(f"Run {counted(len(plan.todo), 'notebook')}, {price}{unpaid}? [y/N] ", end="", file=sys.stderr, flush=True)
-    if sys.stdin.readline().strip().lower() in ("y", "yes"):
-        return ""
-    return "Nothing was started."
-
-
 # -- while it runs
 
 
-def _run(lab: Lab, plan: BatchPlan, *, quiet: bool) -> tuple[list[Row], bool]:
-    """Does what the plan says. The rows, and whether Ctrl-C has stopped it.
+def _run(lab: Lab, plan: BatchPlan, *, quiet: bool) -> tuple[list[Row], int]:
+    """Does what the plan says. The rows, and the number of the signal that has stopped it, 0 for none.
 
-    The work is done in a thread, so that Ctrl-C reaches the handler here and no lock is held when it does.
+    The work is done in a thread, so that a signal reaches the handler here and no lock is held when it does.
     """
     from campaign_lab.batch.run import run_batch
     from campaign_lab.batch.work import Cancellation
@@ -145,7 +129,7 @@ def _run(lab: Lab, plan: BatchPlan, *, quiet: bool) -> tuple[list[Row], bool]:
     ):
         work = pool.submit(run_batch, lab._context, plan, on_event=progress.hear, cancelled=stop)
         while not wait([work], timeout=LOOK_S).done:
-            _tell(progress, interrupted=interrupts.heard)
+            _tell(progress, interrupted=bool(interrupts.heard))
         return work.result(), interrupts.heard
 
 

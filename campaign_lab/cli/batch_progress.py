@@ -10,6 +10,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from campaign_lab.agents.events import DeadTurnBooked
 from campaign_lab.batch.board import BatchBoard, clock_words, row_words
 from campaign_lab.batch.events import BatchEvent, RunEnded, RunStarted, Waiting
 from campaign_lab.cli.live import LiveLines
@@ -36,7 +37,9 @@ class BatchProgress(LiveLines):
             before, self._board = self._board, self._board.after(event)
             if isinstance(event, RunStarted):
                 self._started[event.run] = time.monotonic()
-            if isinstance(event, RunEnded):
+            if isinstance(event, DeadTurnBooked):
+                self._console.print(plain(event.words, style="yellow"), soft_wrap=True)
+            elif isinstance(event, RunEnded):
                 words = plain(f"{event.name}: {row_words(event.row)}", style=STYLES.get(event.row.state, ""))
                 self._console.print(words)
             elif not self._console.is_terminal:

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import signal
+
+from campaign_lab.cli.exits import BY_SIGNAL
 
 
 def lab(given: argparse.Namespace) -> int:
-    """Opens JupyterLab and waits until it is stopped. Returns the exit code."""
+    """Opens JupyterLab and waits until it is stopped. Returns the exit code: Ctrl-C is how it is meant to end."""
     from campaign_lab.jupyter.launcher import launch
 
-    return launch(given.folder, port=given.port, browser=not given.no_browser, store=given.lab, user=given.user)
+    number = launch(given.folder, port=given.port, browser=not given.no_browser, store=given.lab, user=given.user)
+    return 0 if number == signal.SIGINT else BY_SIGNAL + number

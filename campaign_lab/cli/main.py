@@ -1,6 +1,7 @@
 """``campaign-lab``: the commands, their arguments, and the exit codes.
 
-0 done, 1 the job failed, 2 wrong use, 3 over the budget or not agreed to, 130 stopped with Ctrl-C.
+0 done, 1 the job failed, 2 wrong use, 3 over the budget or not agreed to; stopped: 130 with Ctrl-C, 143 by SIGTERM, 129 by
+SIGHUP.
 """
 
 from __future__ import annotations
@@ -10,7 +11,8 @@ import sys
 from collections.abc import Callable, Sequence
 
 from campaign_lab import __version__
-from campaign_lab.cli.exits import FAILED, INTERRUPTED, STOPPED, WRONG_USE
+from campaign_lab.cli.exits import FAILED, STOPPED, WRONG_USE
+from campaign_lab.cli.interrupts import ending_signals_stop, exit_code
 from campaign_lab.errors import AmbiguousName, BriefError, EndpointError, LabError, NotFoundError
 
 Commands = argparse._SubParsersAction  # argparse names its own return type with an underscore
@@ -23,13 +25,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     given = _parser().parse_args(arguments)
     try:
-        return int(given.command(given))
+        with ending_signals_stop():
+            return int(given.command(given))
     except (AmbiguousName, BriefError, EndpointError, NotFoundError, ValueError) as error:
         return say(error, WRONG_USE)
     except LabError as error:
         return say(error, FAILED)
-    except KeyboardInterrupt:
-        return say(STOPPED, INTERRUPTED)
+    except KeyboardInterrupt as stopped:
+        return say(STOPPED, exit_code(stopped))
     except BrokenPipeError:
         sys.stderr.close()  # the reader of our output went away: nothing to tell it
         return FAILED
@@ -72,8 +75,21 @@ def _add_run(commands: Commands[argparse.ArgumentParser]) -> None:
     command.add_argument(
         "--phases",
         metavar="LIST",
-        help="phases in order (research,strategy,copy; on a fork those that it does not have yet)",
+        help="phases in order (research,strategy,copy; on a fork those that it does not have yet); a later one alone goes on "
+        "from what the session has",
     )
+    command.add_argument(
+        "--take",
+        metavar="N",
+        type=int,
+        help="answer N of the first phase: it replays when it is stored, and is made when it is not",
+    )
+    command.add_argument(
+        "--fresh",
+        action="store_true",
+        help="the first phase once more, with its pages fetched anew; the next phases follow on it",
+    )
+    command.add_argument("--yes", action="store_true", help="do not ask for the price of --take and --fresh")
     command.add_argument(
         "--competitor", metavar="URL", action="append", help="a rival's site; may be given several times"
     )

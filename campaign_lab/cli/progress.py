@@ -10,12 +10,13 @@ from rich.console import Console, Group
 from rich.table import Table
 from rich.text import Text
 
-from campaign_lab.agents.events import AgentLine, Board, Event, TurnStarted
+from campaign_lab.agents.events import AgentLine, Board, DeadTurnBooked, Event, TurnStarted
 from campaign_lab.cli.live import LiveLines
 from campaign_lab.cli.tables import console as results_console
 from campaign_lab.cli.tables import plain
 from campaign_lab.sessions.turns import Turn
 from campaign_lab.show import usd
+from campaign_lab.show.text import and_take
 
 SAID = ("thinking", "done", "failed")
 """States of an agent that are worth a line where nothing can be redrawn."""
@@ -36,6 +37,8 @@ class Progress(LiveLines):
             self._since = time.monotonic()
             self._said.clear()
         self._board = self._board.after(event)
+        if isinstance(event, DeadTurnBooked):
+            self._console.print(plain(event.words, style="yellow"), soft_wrap=True)
         if not self._console.is_terminal:
             self._say_changes()
 
@@ -45,7 +48,7 @@ class Progress(LiveLines):
         if turn.forked:
             how += "; the session had gone on differently, so a fork was made for it"
         self._board = Board()
-        self._console.print(plain(f"{turn.phase}: {how}", style="green"))
+        self._console.print(plain(f"{turn.phase}{and_take(turn.take)}: {how}", style="green"))
 
     def __rich__(self) -> Group | Text:
         """The board as it stands."""
@@ -160,7 +163,12 @@ def _receipt(console: Console, receipt: Mapping[str, Any], turns: Sequence[Turn]
             line[name]
             for name in ("requests", "input_tokens", "cache_read_tokens", "cache_write_tokens", "output_tokens")
         ]
-        table.add_row(line["phase"], line["agent"], *(f"{count:,}" for count in counts), usd(line["cost_usd"]))
+        table.add_row(
+            f"{line['phase']}{and_take(line['take'])}",
+            line["agent"],
+            *(f"{count:,}" for count in counts),
+            usd(line["cost_usd"]),
+        )
     console.print(table)
     for turn in turns:
         if turn.receipt.cache and not turn.replayed:

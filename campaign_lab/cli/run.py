@@ -11,12 +11,16 @@ from typing import Any
 
 from campaign_lab.agents.phases import ORDER
 from campaign_lab.brief import Brief
+from campaign_lab.cli.asking import refusal
+from campaign_lab.cli.exits import FAILED, REFUSED
+from campaign_lab.cli.tables import say
 from campaign_lab.errors import PhaseOrderError
 from campaign_lab.lab import DEFAULT_MODEL, Lab
 from campaign_lab.records import RECORD_TYPES
 from campaign_lab.sessions.receipts import joined
 from campaign_lab.sessions.session import Session
 from campaign_lab.sessions.turns import Turn
+from campaign_lab.show import price_words
 
 DEFAULT_PHASES = ",".join(ORDER)
 BRIEF_FILES = (".toml", ".yaml", ".yml")
@@ -43,14 +47,18 @@ def run(given: argparse.Namespace) -> int:
             names = names if given.phases else [name for name in names if name not in done]
         if session.notice:
             print(session.notice, file=sys.stderr)
+        if names:
+            session.go_on_for(names[0])
+        if refused := _refusal(session, names, given):
+            return say(refused, REFUSED)
         with Progress(quiet=given.json) as progress:
-            turns = [turn for name in names if (turn := _run_one(lab, session, name, progress=progress))]
+            turns, stopped = _run_phases(lab, session, names, given, progress=progress)
         result = to_json(lab, session, turns)
         if given.json:
             print(json.dumps(result, ensure_ascii=False, indent=2))
         else:
             print_campaign(result, turns)
-    return 0
+    return say(stopped, FAILED) if stopped else 0
 
 
 def brief_of(site: str, competitors: Sequence[str] | None, **codes: str | None) -> Brief:
@@ -90,14 +98,33 @@ def _receipt(turns: Sequence[Turn]) -> dict[str, Any]:
     return whole
 
 
-def _run_one(lab: Lab, session: Session, name: str, *, progress: Any) -> Turn | None:
-    """One phase; None when there is nothing for it to work on, which is said and is no failure."""
-    try:
-        turn = lab.run_sync(session.run(name, on_event=progress.hear))
-    except PhaseOrderError as error:
-        if session.turns() and error.needs == ("at least one angle",):
-            print(f"The phase {name!r} was left out: no angle could be made from this site.", file=sys.stderr)
-            return None
-        raise
-    progress.turn_done(turn)
-    return turn
+def _run_phases(
+    lab: Lab, session: Session, names: Sequence[str], given: argparse.Namespace, *, progress: Any
+) -> tuple[list[Turn], PhaseOrderError | None]:
+    """The phases in order. When those before it made nothing for one to work on, the turns so far and the error that says why.
+
+    A take, and fresh pages, are asked of the first phase; the others follow it.
+    """
+    turns: list[Turn] = []
+    options: dict[str, Any] = {"take": given.take, "fresh_pages": given.fresh}
+    for name in names:
+        try:
+            turns.append(lab.run_sync(session.run(name, on_event=progress.hear, **options)))
+        except PhaseOrderError as error:
+            if not turns:
+                raise
+            return turns, error
+        progress.turn_done(turns[-1])
+        options = {}
+    return turns, None
+
+
+def _refusal(session: Session, names: Sequence[str], given: argparse.Namespace) -> str:
+    """Why an answer beside those that are stored is not made: nobody agreed to its price. Empty: go on."""
+    if given.yes or not (given.fresh or given.take):
+        return ""
+    expected = session.estimate_all(names, take=given.take, fresh_pages=given.fresh)
+    if expected.basis == "replay":
+        return ""
+    price = price_words(expected.usd, unpaid=session.endpoint.startswith("rehearsal"))
+    return refusal(f"Run {', '.join(names)} anew, {price}?", json=given.json)

@@ -13,6 +13,7 @@ def attach(shell: Any) -> None:
     """Ties a kernel's shell to the lab: runs show their progress in their cell, and the magics are known."""
     from campaign_lab.batch.watching import show_batches_in
     from campaign_lab.jupyter import magics
+    from campaign_lab.jupyter.ending import stop_turns_with
     from campaign_lab.jupyter.progress import CellProgress
     from campaign_lab.jupyter.warming import Warming
     from campaign_lab.sessions.watching import show_runs_in
@@ -20,6 +21,8 @@ def attach(shell: Any) -> None:
     show_runs_in(CellProgress)
     show_batches_in(_batch_display)
     magics.register(shell)
+    if (kernel := getattr(shell, "kernel", None)) is not None:
+        stop_turns_with(kernel)
     Warming(shell)
 
 

@@ -7,7 +7,6 @@ import secrets
 import shutil
 import signal
 import socket
-import tempfile
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from campaign_lab.agents.scratch import JUPYTERLAB, scratch
 from campaign_lab.errors import StoreError
 from campaign_lab.jupyter.saving import without_pictures
 from campaign_lab.store.place import default_place
@@ -27,6 +27,8 @@ PORTS = 50
 TOUR = "notebooks/00_tour.ipynb"
 STORE = "CAMPAIGN_LAB_STORE"
 OWN_TOKEN = "JUPYTER_TOKEN"  # noqa: S105  # the name of a variable
+STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+"""Signals that stop it; one that is ignored, as under nohup, stays ignored."""
 LONGEST_SOCKET = 50
 """Characters of the folder for kernel sockets: a name of 50 more comes behind it, and a socket's path may have 104."""
 
@@ -51,7 +53,7 @@ def launch(
     store: str | None = None,
     user: str | None = None,
 ) -> int:
-    """Opens JupyterLab and waits until it is stopped by Ctrl-C. Returns the exit code.
+    """Opens JupyterLab and waits until a signal stops it. Returns that signal's number.
 
     ``folder``: else the checkout that the package runs from, else the current folder. ``port``: else the next free one from
     8888 on. ``store`` and ``user`` are what ``Lab()`` takes in the notebooks. Raises ValueError.
@@ -62,15 +64,15 @@ def launch(
     _check_port(port)
     _check_user(user)
     token = os.environ.pop(OWN_TOKEN, "")
-    with tempfile.TemporaryDirectory(prefix="campaign-lab-", ignore_cleanup_errors=True) as run:
-        place = Place(chosen, _state(Path(run)), Path(run), port, browser, token or secrets.token_hex(24))
+    with scratch(JUPYTERLAB) as run:
+        place = Place(chosen, _state(run), run, port, browser, token or secrets.token_hex(24))
         os.environ.update(_environment(place, store, user))
         os.environ.pop("JUPYTER_CONFIG_PATH", None)
         print(f"Starting JupyterLab in {chosen} …", flush=True)
-        with suppress(KeyboardInterrupt):  # stopped before it was up
-            _serve(place, shown_token="" if token else place.token)
-    print("JupyterLab has stopped.", flush=True)
-    return 0
+        number = _serve(place, shown_token="" if token else place.token)
+    with suppress(OSError):  # the terminal may be closed
+        print("JupyterLab has stopped.", flush=True)
+    return number
 
 
 def home() -> Path:
@@ -164,23 +166,34 @@ def _first_page(folder: Path) -> str:
     return f"/lab/tree/{quote(TOUR)}" if (folder / TOUR).is_file() else "/lab"
 
 
-def _serve(place: Place, *, shown_token: str) -> None:
-    """Runs the server in this process. It is told its token in memory: no command line and no environment shows it."""
+def _serve(place: Place, *, shown_token: str) -> int:
+    """Runs the server in this process, and returns the number of the signal that stopped it.
+
+    It is told its token in memory: no command line and no environment shows it.
+    """
     from jupyterlab.labapp import LabApp  # type: ignore[import-untyped]
     from traitlets.config import Config
 
     server = LabApp.initialize_server(argv=[], config=Config(_settings(place)))
     server.contents_manager.register_pre_save_hook(without_pictures)
 
-    def stop(_signal: int, _frame: object) -> None:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # impatience must not interrupt the kernels' shutdown
-        print("\nStopping JupyterLab and its kernels …", flush=True)
+    heard = signal.SIGINT
+
+    def stop(number: int, _frame: object) -> None:
+        nonlocal heard
+        heard = signal.Signals(number)
+        for each in STOPPING:
+            signal.signal(each, signal.SIG_IGN)  # impatience must not interrupt the kernels' shutdown
+        with suppress(OSError):
+            print("\nStopping JupyterLab and its kernels …", flush=True)
         server.stop(from_signal=True)
 
-    for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(each, stop)
+    for each in STOPPING:
+        if signal.getsignal(each) is not signal.SIG_IGN:
+            signal.signal(each, stop)
     _tell(f"http://{HOST}:{server.port}{_first_page(place.folder)}", shown_token, os.environ)
     server.start()
+    return heard
 
 
 def _tell(address: str, token: str, environment: Mapping[str, str]) -> None:

@@ -20,6 +20,8 @@ from campaign_lab.pages.reviews import ratings, testimonials
 from campaign_lab.pages.style import colours_and_fonts
 from campaign_lab.pages.tree import Node, Tree, clean, parse
 
+SCRIPTED = "the page is drawn by scripts"
+"""What is noted of a page without text that has scripts."""
 MAX_HEADINGS, MAX_LINKS, MAX_CALLS = 60, 80, 30
 _CALL_LIMIT = 60  # letters of a button's text
 _TITLE_LIMIT, _HEADING_LIMIT, _URL_LIMIT = 500, 400, 2_000  # letters; what is longer is none
@@ -216,11 +218,7 @@ def _notes(tree: Tree, meta: dict[str, str], *, main: str, was_cut: bool, links:
     if not main:
         scripts = any(True for _ in tree.find(lambda node: node.tag == "script", unseen=True))
         yield "no text was found: " + (
-            "the page is drawn by scripts"
-            if scripts
-            else "the page is empty"
-            if not tree.letters[-1]
-            else "there is only navigation"
+            SCRIPTED if scripts else "the page is empty" if not tree.letters[-1] else "there is only navigation"
         )
     if was_cut:
         yield f"the text was cut at {MAX_LETTERS} characters"

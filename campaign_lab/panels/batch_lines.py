@@ -41,7 +41,7 @@ class LiveBatch:
         board = self.board
         percent = f'<progress max="100" value="{100 * board.share:.0f}" aria-label="Batch" style="{BAR}"></progress>'
         took = clock_words(self._clock() - self._began)
-        note = f"<p>{text(board.note)}</p>" if board.note else ""
+        note = "".join(f"<p>{text(each)}</p>" for each in (*board.notices, board.note) if each)
         return f"<p>{percent} {text(board.words())} · {took}</p>{note}"
 
     def html(self) -> str:

@@ -56,7 +56,8 @@ class LiveBoard:
     def html(self) -> str:
         """The lines as a table, with the note that goes for all of them below."""
         board = self.board
-        note = f"<p>{text(board.note)}</p>" if board.note and not board.ended else ""
+        notes = (*board.notices, *([board.note] if board.note and not board.ended else []))
+        note = "".join(f"<p>{text(each)}</p>" for each in notes)
         if not board.phase:
             return note or "<p>starting …</p>"
         head = "".join(f'<th scope="col" style="{style}">{name}</th>' for name, style in HEAD)

@@ -6,7 +6,7 @@ import asyncio
 import threading
 import uuid
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import ipywidgets as widgets
 
@@ -18,21 +18,28 @@ from campaign_lab.panels.base import Panel
 from campaign_lab.panels.live_board import CELL, Drawing, LiveBoard, PhaseState, phase_bar
 from campaign_lab.sessions.standing import CellRef, current_cell, running_for
 from campaign_lab.sessions.turns import Turn
-from campaign_lab.show import framed, text
+from campaign_lab.show import framed, price_words, text
+from campaign_lab.show.text import and_take
 
 if TYPE_CHECKING:
     from campaign_lab.sessions.session import Session
 
 
+AFRESH, AGREED = "Again, afresh", "Yes, run afresh"
+"""What the button says before its price was asked for, and after."""
+
+
 class RunPanel(Panel):
-    """Run, Cancel, a bar of the phases, one line an agent, and the results below once they are there.
+    """Run, Again afresh, Cancel, a bar of the phases, one line an agent, and the results below once they are there.
 
     A click works for the cell that the panel was made in, like running that cell: what is stored replays, what a
     cancellation or an error has left out runs. ``steer`` and ``take`` go to the first phase, see ``session.run``.
+    "Again, afresh" says what one more answer to the first phase would cost, and a second click makes it, as the next take
+    with pages fetched anew; the other phases follow on it.
     Raises ValueError when no phase is named, NotFoundError for one that the lab does not know.
     """
 
-    def __init__(self, session: Session, *phases: str, steer: str | None = None, take: int = 1) -> None:
+    def __init__(self, session: Session, *phases: str, steer: str | None = None, take: int | None = None) -> None:
         super().__init__()
         if not phases:
             raise ValueError('phases: none is not allowed; name at least one, such as RunPanel(session, "research")')
@@ -43,6 +50,7 @@ class RunPanel(Panel):
         self._states: list[PhaseState] = []
         self._lock = threading.RLock()  # callbacks have no fixed thread, and observers of our traits call back
         self._job: Job[Turn] | None = None
+        self._asking = self._afresh = False
         self._running = False  # not job.ended: that comes after Run can be clicked again
         self.turns: tuple[Turn, ...] = ()
         """The turns that the last run has finished, in order."""
@@ -50,13 +58,17 @@ class RunPanel(Panel):
         self.run_button = widgets.Button(
             description="Run", icon="play", button_style="primary", tooltip=f"Run {', '.join(phases)}"
         )
+        self.again_button = widgets.Button(
+            description=AFRESH, icon="repeat", tooltip=f"Run {phases[0]} once more, with its pages fetched anew"
+        )
         self.cancel_button = widgets.Button(
             description="Cancel", icon="stop", disabled=True, tooltip="Stop the run; what is finished is kept"
         )
         self.status, self.phase_bar, self.agents, self.results = (widgets.HTML() for _ in range(4))
         self.run_button.on_click(self.guarded(self.start))
+        self.again_button.on_click(self.guarded(self.again))
         self.cancel_button.on_click(self.guarded(self.cancel))
-        controls = widgets.HBox([self.run_button, self.cancel_button, self.status])
+        controls = widgets.HBox([self.run_button, self.again_button, self.cancel_button, self.status])
         self.children = [controls, self.phase_bar, self.agents, self.problem, self.results]
         self._say("idle")
         self._draw_phases()
@@ -65,13 +77,32 @@ class RunPanel(Panel):
 
     def start(self) -> Job[Turn]:
         """Starts the run, unless it is under way: then that one is given."""
+        return self._start(afresh=False)
+
+    def again(self) -> None:
+        """Says what a run afresh would cost; called once more, it starts it. Cancel takes the question back."""
+        with self._lock:
+            if self._running:
+                return
+            if self._asking:
+                self._start(afresh=True)
+                return
+            names = [phase.name for phase in self._phases]
+            expected = self._session.estimate_all(names, steer=self._steer, fresh_pages=True)
+            price = price_words(expected.usd, unpaid=self._session._context.endpoint.rehearsal)
+            self._ask(True)
+            self._say(f"{', '.join(names)} anew, {price}?")
+
+    def _start(self, *, afresh: bool) -> Job[Turn]:
         with self._lock:
             if self._job is None or not self._running:
                 self._reset()
+                self._ask(False)
+                self._afresh = afresh
                 job = self._job = self._session._context.loop.submit(self._work())
                 self._running = True
                 self.problem.clear()
-                self.run_button.disabled = True
+                self.run_button.disabled = self.again_button.disabled = True
                 self._say("running")
                 self.cancel_button.disabled = False  # last: whoever hears of it may cancel
                 return job
@@ -80,7 +111,10 @@ class RunPanel(Panel):
     def cancel(self) -> None:
         """Stops the run if one is under way. Finished phases are kept, and Run goes on from there."""
         with self._lock:
-            if self._job is not None and not self.cancel_button.disabled:
+            if self._asking:
+                self._ask(False)
+                self._say("nothing was started")
+            elif self._job is not None and not self.cancel_button.disabled:
                 self.cancel_button.disabled = True
                 self._say("cancelling …")
                 self._job.future.cancel()
@@ -128,8 +162,11 @@ class RunPanel(Panel):
     async def _run_phase(self, number: int) -> None:
         self._live, self._states[number] = LiveBoard(), "running"
         self._drawing.changed = True
-        steer, take = (self._steer, self._take) if number == 0 else (None, 1)
-        turn = await self._session.run(self._phases[number].name, steer=steer, take=take, on_event=self._hear)
+        options: dict[str, Any] = {}
+        if number == 0:
+            take = None if self._afresh else self._take
+            options = {"steer": self._steer, "take": take, "fresh_pages": self._afresh}
+        turn = await self._session.run(self._phases[number].name, on_event=self._hear, **options)
         self._states[number] = "done"
         self.turns = (*self.turns, turn)
 
@@ -157,6 +194,7 @@ class RunPanel(Panel):
             self.cancel_button.disabled = True
             self._say(f"{end}{self._remarks()}")
             self._running = False
+            self.again_button.disabled = False
             self.run_button.disabled = False  # last: whoever hears of it may run again
 
     # -- inside
@@ -165,6 +203,12 @@ class RunPanel(Panel):
         self.turns, self._queued, self._in_cell = (), False, False
         self._live = LiveBoard()
         self._states = ["waiting"] * len(self._phases)
+
+    def _ask(self, asking: bool) -> None:
+        """Shows that a second click is waited for, or no longer."""
+        self._asking = asking
+        self.again_button.description = AGREED if asking else AFRESH
+        self.cancel_button.disabled = not asking
 
     def _as_cell(self) -> CellRef:
         """The panel's cell, executed once more: each click stands where the first one stood."""
@@ -175,13 +219,15 @@ class RunPanel(Panel):
         replayed = [turn.phase for turn in self.turns if turn.replayed]
         every = len(replayed) == len(self._phases)
         words = f" · {'' if every else ', '.join(replayed) + ' '}replayed: nothing was paid" if replayed else ""
+        words += "".join(f" · {turn.phase}{and_take(turn.take)}" for turn in self.turns if turn.take > 1)
         forked = any(turn.forked for turn in self.turns)
         return words + (" · the session had gone on differently, so a fork was made" if forked else "")
 
     def _result(self, turn: Turn) -> str:
         """A turn that can be folded away; it is so where a cell that awaits the run shows it too."""
         unfolded = "" if self._in_cell else " open"
-        return f"<details{unfolded}><summary>Results of {text(turn.phase)}</summary>{turn._repr_html_()}</details>"
+        title = f"Results of {text(turn.phase)}{and_take(turn.take)}"
+        return f"<details{unfolded}><summary>{title}</summary>{turn._repr_html_()}</details>"
 
     def _say(self, words: str) -> None:
         self.status.value = framed(f'<span role="status">{text(words)}</span>')

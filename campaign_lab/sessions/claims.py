@@ -18,6 +18,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from campaign_lab.sessions.unread import read_nothing
 from campaign_lab.store import tables
 from campaign_lab.store.rows import AttemptRow, ClaimRow, SessionRow, TurnRow
 
@@ -47,12 +48,20 @@ class Found:
 
 
 def look(con: Con, session: SessionRow, parent: str | None, key: str) -> Found:
-    """Looks for a finished turn with the key, in the session's own line and in the forks that runs made of it."""
+    """Looks for a finished turn with the key, in the session's own line and in the forks that runs made of it.
+
+    One that read nothing is no answer (see ``unread.read_nothing``).
+    """
+    siblings = turns_behind(con, session, parent)
+    turn = next((turn for turn in siblings if turn.key == key and not read_nothing(con, session, turn)), None)
+    return Found(turn=turn, siblings=siblings)
+
+
+def turns_behind(con: Con, session: SessionRow, parent: str | None) -> tuple[TurnRow, ...]:
+    """The finished turns right after a checkpoint, in the session's own line and in the forks that runs made of it."""
     own = [turn for turn in tables.line_of(con, session.tip_turn) if turn.parent_turn == parent]
     others = tables.turns_after(con, parent, tables.family_of(con, session))
-    siblings = list({turn.id: turn for turn in (*own, *others)}.values())
-    turn = next((turn for turn in siblings if turn.key == key), None)
-    return Found(turn=turn, siblings=tuple(siblings))
+    return tuple({turn.id: turn for turn in (*own, *others)}.values())
 
 
 def look_or_claim(con: Con, session: SessionRow, attempt: AttemptRow) -> Found:

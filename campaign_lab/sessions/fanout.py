@@ -13,7 +13,7 @@ from campaign_lab.agents.phases import Phase
 from campaign_lab.errors import BudgetExceeded, LabError
 from campaign_lab.sessions import caching
 from campaign_lab.sessions.batches import spent_on
-from campaign_lab.sessions.budgets import Estimate, mean_cost, midnight_of, spent_by
+from campaign_lab.sessions.budgets import Estimate, midnight_of, spent_by
 from campaign_lab.sessions.context import Context
 from campaign_lab.sessions.lines import Step, Steps, all_steps, line_to
 from campaign_lab.sessions.running import ANCHOR
@@ -84,7 +84,7 @@ async def run_all(
     context: Context, sessions: Sequence[Session], phases: Sequence[str], *, steer: Mapping[str, str], at_once: int
 ) -> FanOut:
     """Runs the phases on each session (see ``Lab.run_all``)."""
-    estimates = [_estimate(context, session, phases, steer) for session in sessions]
+    estimates = [_estimate(session, phases, steer) for session in sessions]
     _check_budgets(context, estimates)
     paying = [session for session, estimate in zip(sessions, estimates, strict=True) if estimate.basis != "replay"]
     gate = asyncio.Semaphore(max(1, at_once))
@@ -107,16 +107,11 @@ async def run_all(
     return FanOut(tuple(results), (*refused, *behind))
 
 
-def _estimate(context: Context, session: Session, phases: Sequence[str], steer: Mapping[str, str]) -> Estimate:
-    """The first phase where the session stands, and each later one as turns of it cost so far, or like the first."""
+def _estimate(session: Session, phases: Sequence[str], steer: Mapping[str, str]) -> Estimate:
     try:
-        first = session.estimate(phases[0], steer=steer.get(session.name)) if phases else Estimate(0.0, "replay")
+        return session.estimate_all(phases, steer=steer.get(session.name))
     except (LabError, ValueError, TypeError):
         return Estimate(0.0, "sizes")  # what is wrong with it is said when it runs
-    if first.basis == "replay" or first.usd is None:
-        return first
-    later = [context.engine.call(partial(mean_cost, phase=phase, model=context.model)) for phase in phases[1:]]
-    return Estimate(first.usd + sum(first.usd if usd is None else usd for usd in later), first.basis)
 
 
 def _check_budgets(context: Context, estimates: Sequence[Estimate]) -> None:

@@ -39,6 +39,7 @@ class Handle:
     def __init__(self, context: Context, row: SessionRow, position: str | None) -> None:
         self._context = context
         self._row = row
+        self._opened = row.id
         self._standing = Standing(position)
 
     # -- what it is

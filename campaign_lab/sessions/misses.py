@@ -24,7 +24,11 @@ FINGERPRINT = {
 
 def why_not_replayed(con: Con, order: Order, siblings: Sequence[TurnRow]) -> tuple[str, ...]:
     """What differs from the stored turn after the same checkpoint that is most like the one asked for."""
+    if order.anew:
+        return ("it was asked for anew, with fresh pages",)
     same_phase = [turn for turn in siblings if turn.phase == order.phase.name]
+    if any(turn.key == order.key for turn in same_phase):
+        return ("the stored turn is from a time when the brand's site could not be read",)
     if same_phase:
         return min((_differences(order, turn) for turn in same_phase), key=len)
     if siblings:
@@ -50,7 +54,7 @@ def _differences(order: Order, turn: TurnRow) -> tuple[str, ...]:
         *_message(order, turn),
         *(FINGERPRINT[part] for part in FINGERPRINT if stored.get(part) != asked.get(part)),
     ]
-    if turn.take != order.take:
+    if order.take is not None and turn.take != order.take:
         reasons.append(f"take {order.take} was asked for, take {turn.take} is stored")
     return tuple(reasons) or ("the turn before it is another one",)
 

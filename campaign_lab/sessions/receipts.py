@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from campaign_lab.agents.prices import known_sum
@@ -26,6 +26,8 @@ class ReceiptLine:
     cache_write_tokens: int
     output_tokens: int
     cost_usd: float | None
+    take: int = 1
+    """Which answer of the phase it was."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -75,7 +77,7 @@ class Receipt:
         }
 
 
-def receipt_of(phase: str, requests: Iterable[RequestRow], *, rehearsal: bool) -> Receipt:
+def receipt_of(phase: str, requests: Iterable[RequestRow], *, rehearsal: bool, take: int = 1) -> Receipt:
     """The receipt of one turn: the main agent first, then the others by name."""
     by_agent: dict[str, list[RequestRow]] = {}
     cut = 0
@@ -84,7 +86,7 @@ def receipt_of(phase: str, requests: Iterable[RequestRow], *, rehearsal: bool) -
             by_agent.setdefault(request.agent or MAIN_AGENT, []).append(request)
         cut += not request.complete
     names = sorted(by_agent, key=lambda name: (name != MAIN_AGENT, name))
-    lines = tuple(_line(phase, name, by_agent[name]) for name in names)
+    lines = tuple(replace(_line(phase, name, by_agent[name]), take=take) for name in names)
     return Receipt(lines, rehearsal=rehearsal, cut_requests=cut)
 
 

@@ -17,15 +17,18 @@ from campaign_lab.agents import events
 from campaign_lab.agents.ledger import Ledger, Request, total_cost
 from campaign_lab.agents.phases import Phase
 from campaign_lab.brief import Brief
-from campaign_lab.errors import TurnFailed
-from campaign_lab.records import BrandProfile, CopyVariant
+from campaign_lab.errors import StoreError, TurnFailed
+from campaign_lab.records import BrandProfile, CompetitorProfile, CopyVariant
 from campaign_lab.sessions import claims
 from campaign_lab.sessions.access import permits
 from campaign_lab.sessions.batches import hold_batch
 from campaign_lab.sessions.context import Context
+from campaign_lab.sessions.keys import turn_key
+from campaign_lab.sessions.recovery import book, recover
 from campaign_lab.sessions.standing import NOWHERE, CellRef
+from campaign_lab.sessions.takes import as_take, settled
 from campaign_lab.store import tables
-from campaign_lab.store.rows import AttemptRow, CacheRow, RecordRow, RequestRow, SessionRow, TurnRow
+from campaign_lab.store.rows import AttemptRow, CacheRow, RecordRow, SessionRow, TurnRow
 
 if TYPE_CHECKING:
     from campaign_lab.agents.intake import Intake, Kept
@@ -34,6 +37,8 @@ if TYPE_CHECKING:
 
 ANCHOR = "anchor"
 """Name of the short common turn that a fan-out puts before its forks when the cache has gone cold."""
+NO_RIVAL = "competitor profile: the brief names no rival, and none was looked for"
+"""What is missing where no rival was given and nobody said so."""
 WAIT_S = 0.25
 """How often a run looks whether another one has finished the same turn, in seconds."""
 PACKAGES = ("campaign_lab", "claude-agent-sdk", "duckdb")
@@ -41,20 +46,25 @@ PACKAGES = ("campaign_lab", "claude-agent-sdk", "duckdb")
 
 @dataclass(frozen=True)
 class Order:
-    """A turn to be made: where it stands, what is sent, and the names that its records may use."""
+    """A turn to be made: where it stands, what is sent, and the names that its records may use.
+
+    ``wanted`` are those of the ``angles`` that it is to write for.
+    """
 
     session: SessionRow
     line: tuple[TurnRow, ...]
     phase: Phase
     brief: Brief
     message: str
-    key: str
-    take: int = 1
+    parent_key: str
+    take: int | None = None
+    """As it was asked for; None: the newest that is stored, or with ``fresh_pages`` one more (takes.py settles which)."""
     steer: str = ""
     fresh_pages: bool = False
     budget_usd: float | None = None
     brand: tuple[str, ...] = ()
     angles: tuple[str, ...] = ()
+    wanted: tuple[str, ...] = ()
     pages_owner: str = ""
     cell: CellRef = NOWHERE
 
@@ -62,6 +72,16 @@ class Order:
     def parent(self) -> str | None:
         """The checkpoint that it starts from."""
         return self.line[-1].id if self.line else None
+
+    @property
+    def anew(self) -> bool:
+        """Is it asked for once more, whatever is stored?"""
+        return self.fresh_pages and self.take is None
+
+    @property
+    def key(self) -> str:
+        """The key of its turn."""
+        return turn_key(self.parent_key, self.message, self.phase.fingerprint(), self.take or 1)
 
 
 async def find_or_make(context: Context, order: Order, on_event: events.OnEvent) -> tuple[TurnRow, SessionRow, bool]:
@@ -71,11 +91,12 @@ async def find_or_make(context: Context, order: Order, on_event: events.OnEvent)
     budget; then nothing was claimed.
     """
     while True:
-        await recover(context)  # each time: whoever made this turn may have died meanwhile
-        attempt = _attempt_row(context, order)
-        claim = partial(_look_or_claim, context=context, order=order, attempt=attempt)
-        with claims.under_way(attempt.id):  # before there is a claim: whatever ends this, none is left that we believe
-            found, admitted = await context.engine.run(claim)
+        for booked in await recover(context):  # each time: whoever made this turn may have died meanwhile
+            on_event(booked)
+        attempt_id = str(uuid.uuid4())
+        claim = partial(_look_or_claim, context=context, order=order, attempt_id=attempt_id)
+        with claims.under_way(attempt_id):  # before there is a claim: whatever ends this, none is left that we believe
+            found, admitted, attempt = await context.engine.run(claim)
             if found.turn is None and found.busy is None:
                 async with claims.kept_alive(context.engine, attempt.id, every_s=context.beat_s):
                     turn, session = await _make(context, admitted, attempt, on_event=on_event)
@@ -88,51 +109,28 @@ async def find_or_make(context: Context, order: Order, on_event: events.OnEvent)
         await asyncio.sleep(WAIT_S)
 
 
-def _look_or_claim(con: Con, context: Context, order: Order, attempt: AttemptRow) -> tuple[claims.Found, Order]:
-    """What is there; when the turn is ours to make, the order with the budget that its batch has left for it.
+def _look_or_claim(con: Con, context: Context, order: Order, attempt_id: str) -> tuple[claims.Found, Order, AttemptRow]:
+    """What is there; when the turn is ours to make, the order with its take and with the budget that its batch has left.
 
-    One transaction: a batch that cannot pay takes the claim back, and no other run of it claims in between.
+    One transaction: a batch that cannot pay takes the claim back, and nobody claims the same take in between.
     """
-    found = claims.look_or_claim(con, order.session, attempt)
-    ours = found.turn is None and found.busy is None
-    return found, hold_batch(con, context, order, attempt_id=attempt.id) if ours else order
+    anew, order = order.anew, settled(con, order)
+    while True:
+        attempt = _attempt_row(context, order, attempt_id)
+        found = claims.look_or_claim(con, order.session, attempt)
+        ours = found.turn is None and found.busy is None
+        if ours or not anew:
+            break
+        order = as_take(
+            order, (order.take or 1) + 1
+        )  # another run is at this one: each that asks for one more gets one
+    return found, hold_batch(con, context, order, attempt_id=attempt.id) if ours else order, attempt
 
 
 def _session_of(con: Con, context: Context, order: Order, turn: TurnRow) -> SessionRow:
     """The session that a found turn stands in. Reading alone moves nobody's session."""
     may_run = permits(con, context.user, order.session, "run")
     return tables.session_for(con, order.session, turn, take_over=may_run)
-
-
-async def recover(context: Context) -> None:
-    """Books what attempts of dead processes were charged, and marks them as failed.
-
-    Only the user's own, and those of sessions that the user may run on: others' stay for them.
-    """
-    for row in await context.engine.run(partial(_to_settle, user=context.user)):
-        entries = await context.engine.run(partial(tables.entries_of, attempt_id=row.id))
-        ledger = Ledger()
-        for subpath, entry in entries:
-            ledger.read(subpath, [json.loads(entry)])
-        requests = [*ledger.requests(), *ledger.cut(context.model, stopped=True)]
-        ended = _ended(row, "failed", "process", "its process ended", requests, now=context.now())
-        await context.engine.run(partial(_settle_dead, attempt=ended, requests=requests))
-
-
-def _to_settle(con: Con, user: str) -> list[AttemptRow]:
-    """The attempts of dead processes that the user may settle."""
-    return [row for row in claims.dead_attempts(con) if row.user_name == user or _may_run(con, user, row)]
-
-
-def _may_run(con: Con, user: str, attempt: AttemptRow) -> bool:
-    sessions = tables.select(con, SessionRow, "WHERE id = ?", [attempt.session_id])
-    return any(permits(con, user, session, "run") for session in sessions)
-
-
-def _settle_dead(con: Con, attempt: AttemptRow, requests: Sequence[Request]) -> None:
-    """Books an attempt that is dead still: one that was only out of touch may have finished since we looked."""
-    if any(row.id == attempt.id for row in claims.dead_attempts(con)):
-        _book(con, attempt, requests)
 
 
 async def _make(
@@ -146,7 +144,10 @@ async def _make(
         ledger = attempt.ledger
         await run()
     except BaseException as error:
-        await asyncio.shield(give_up(error, [*ledger.requests(), *ledger.cut(order.session.model, stopped=True)]))
+        try:
+            await asyncio.shield(give_up(error, [*ledger.requests(), *ledger.cut(order.session.model, stopped=True)]))
+        except StoreError as busy:  # it is booked at the next run; what ended the turn is what its user has to know
+            logging.getLogger("campaign_lab").warning("a failed turn could not be booked yet: %s", busy)
         raise
     requests = [*ledger.requests(), *ledger.cut(order.session.model, stopped=False)]
 
@@ -182,7 +183,7 @@ def _book_failed(con: Con, failed: AttemptRow, requests: Sequence[Request]) -> N
     if con.execute("SELECT 1 FROM turns WHERE id = ?", [failed.id]).fetchone():
         con.execute("DELETE FROM claims WHERE attempt_id = ?", [failed.id])
         return
-    _book(con, failed, requests)
+    book(con, failed, requests)
 
 
 def _prepare(
@@ -202,7 +203,8 @@ def _prepare(
     intake = Intake(order.phase, reader.texts, brand=order.brand, angles=order.angles)
     plan = Plan(
         attempt_id=attempt_id, ancestors=ancestors, phase=order.phase, message=order.message, model=order.session.model,
-        endpoint_env=context.endpoint.env(), budget_usd=order.budget_usd,
+        endpoint_env=context.endpoint.env(), budget_usd=order.budget_usd, angles=order.wanted,
+        unasked={} if order.brief.competitors else {CompetitorProfile.kind: NO_RIVAL},
     )  # fmt: skip
     attempt = Attempt(plan, on_event)
     return lambda: run_attempt(context.engine, attempt, reader, intake), attempt, intake
@@ -223,7 +225,7 @@ async def _finish(context: Context, order: Order, row: AttemptRow, answer: _Answ
     ended = _ended(row, "finished", None, None, answer.requests, now=now)
     cached = context.endpoint.end(row.id)
     turn = TurnRow(
-        id=row.id, session_id=order.session.id, parent_turn=order.parent, key=order.key, take=order.take,
+        id=row.id, session_id=order.session.id, parent_turn=order.parent, key=order.key, take=order.take or 1,
         phase=order.phase.name, message=order.message, steer=order.steer,
         fingerprint=json.dumps(order.phase.fingerprint(), sort_keys=True), brief=order.brief.to_json(),
         endpoint=order.session.endpoint, model=order.session.model, user_name=context.user, started_at=row.started_at,
@@ -237,7 +239,7 @@ async def _finish(context: Context, order: Order, row: AttemptRow, answer: _Answ
         tables.insert(con, [finished])
         tables.insert(con, records)
         tables.insert(con, cached)
-        _book(con, ended, answer.requests)
+        book(con, ended, answer.requests)
         session = tables.move_tip(con, finished)
         return replace(finished, session_id=session.id), session
 
@@ -287,28 +289,10 @@ def _near_duplicates(variants: Sequence[Kept]) -> dict[str, str]:
     return alike
 
 
-def _book(con: Con, attempt: AttemptRow, requests: Sequence[Request]) -> None:
-    """The ledger's rows of an attempt, and its end."""
-    con.execute("DELETE FROM requests WHERE attempt_id = ?", [attempt.id])
-    now = attempt.ended_at or attempt.started_at
-    tables.insert(
-        con,
-        [
-            RequestRow(
-                attempt_id=attempt.id, subpath=request.subpath, message_id=request.message_id, agent=request.agent,
-                model=request.model, **vars(request.usage), cost_usd=request.cost_usd, complete=request.complete,
-                stored_at=now, n=n,
-            )
-            for n, request in enumerate(requests)
-        ],
-    )  # fmt: skip
-    tables.end_attempt(con, attempt)
-
-
-def _attempt_row(context: Context, order: Order) -> AttemptRow:
+def _attempt_row(context: Context, order: Order, attempt_id: str) -> AttemptRow:
     versions, tag = {name: importlib.metadata.version(name) for name in PACKAGES}, context.batch
     return AttemptRow(
-        id=str(uuid.uuid4()), session_id=order.session.id, parent_turn=order.parent, key=order.key,
+        id=attempt_id, session_id=order.session.id, parent_turn=order.parent, key=order.key,
         phase=order.phase.name, user_name=context.user, state="running", cause=None, reason=None,
         started_at=context.now(), ended_at=None, cost_usd=None, versions=json.dumps(versions),
         batch=tag.batch if tag else None, run=tag.run if tag else None,
@@ -322,4 +306,6 @@ def _ended(
 
 
 def _cause(error: BaseException) -> str:
-    return "cancelled" if isinstance(error, (asyncio.CancelledError, KeyboardInterrupt)) else "process"
+    if isinstance(error, (asyncio.CancelledError, KeyboardInterrupt)):
+        return "cancelled"
+    return "store" if isinstance(error, StoreError) else "process"

@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from campaign_lab.agents.events import Event, OnEvent, heard_safely
 from campaign_lab.agents.phases import Phase
+from campaign_lab.errors import PhaseOrderError
 from campaign_lab.sessions import access
 from campaign_lab.sessions.admission import admit
-from campaign_lab.sessions.budgets import Estimate, estimate
+from campaign_lab.sessions.budgets import Estimate, estimate, mean_cost
 from campaign_lab.sessions.checkpoints import At, Checkpoint, chosen
 from campaign_lab.sessions.claims import Found, look
+from campaign_lab.sessions.going_on import line_for
 from campaign_lab.sessions.handle import Handle
 from campaign_lab.sessions.journal import journalled
 from campaign_lab.sessions.keys import root_key
 from campaign_lab.sessions.ordering import Wish, order_for
 from campaign_lab.sessions.running import Order, find_or_make
-from campaign_lab.sessions.standing import current_cell
+from campaign_lab.sessions.standing import Standing, current_cell
+from campaign_lab.sessions.takes import settled
 from campaign_lab.sessions.turns import Turn
 from campaign_lab.sessions.watching import watching
 from campaign_lab.store import tables
@@ -43,7 +47,7 @@ class Session(Handle):
         phase: str,
         *,
         steer: str | None = None,
-        take: int = 1,
+        take: int | None = None,
         on_miss: str | None = None,
         fresh_pages: bool = False,
         budget_usd: float | None = None,
@@ -52,10 +56,14 @@ class Session(Handle):
     ) -> Turn:
         """Runs a phase from where the handle stands, or replays it when a stored turn answers the same message.
 
-        ``steer`` is a wish added to the message (a fork's first turn takes its purpose); ``take=2`` asks for a second
-        answer; ``on_miss="refuse"`` raises ReplayMiss before anything is sent; ``fresh_pages`` fetches pages anew;
-        ``budget_usd`` stops the turn above that cost; other arguments are the phase's own, such as ``angles=[…]``.
-        Raises PhaseOrderError, ReplayMiss, SessionExpired, TranscriptGone, BudgetExceeded, EndpointError, TurnFailed.
+        What the line already holds is replayed too, and the handle then stands at the end of that turn; of several takes
+        the newest is replayed. ``steer`` is a wish added to the message (a fork's first turn takes its purpose); ``take``
+        names one answer: ``take=2`` asks for a second one, and replays it from then on. ``fresh_pages=True`` fetches pages
+        anew and runs each time that it is called, as the next free take: in a notebook that is run again, also by
+        papermill or nbval, name the take beside it, and it is paid for once. ``on_miss="refuse"`` raises ReplayMiss before
+        anything is sent; ``budget_usd`` stops the turn above that cost; other arguments are the phase's own, such as
+        ``angles=[…]``.
+        Raises ValueError, PhaseOrderError, ReplayMiss, SessionExpired, TranscriptGone, BudgetExceeded, EndpointError, TurnFailed.
         """
         if phase == "ask" and not str(arguments.get("question", "")).strip():
             raise ValueError("question: '' is not allowed; ask something")
@@ -109,28 +117,98 @@ class Session(Handle):
         receipt = replace(turn.receipt, paid=not replayed)
         return replace(turn, replayed=replayed, forked=forked, receipt=receipt), row.id
 
+    def go_on_for(self, phase: str) -> None:
+        """Moves the handle to the end of the session's newest line, where the phase cannot start here and can there.
+
+        So a later phase may be asked for alone: what is before it stands in the session already.
+        """
+        self._context.require(self._row, "read")
+        wanted, known, here = self._context.phase(phase), self._context.phases, self._standing.now
+
+        def stand(con: Con) -> tuple[SessionRow, str | None]:
+            row, position = self._with_brief(con), here
+            may_run = access.permits(con, self._context.user, row, "run")
+            for turn in line_for(con, row, here, phase=wanted, phases=known):  # as if each had been replayed
+                row, position = tables.session_for(con, row, turn, take_over=may_run), turn.id
+            return row, position
+
+        self._row, position = self._context.engine.call(stand)
+        self._standing = Standing(position)
+
     async def ask(self, question: str, **options: Any) -> Turn:
         """Asks a free question of the conversation, as a turn like any other. Needs a turn before it. Options as in ``run``."""
         return await self.run("ask", question=question.strip(), **options)
 
-    def estimate(self, phase: str, *, steer: str | None = None, **arguments: Any) -> Estimate:
+    def estimate(
+        self,
+        phase: str,
+        *,
+        steer: str | None = None,
+        take: int | None = None,
+        fresh_pages: bool = False,
+        **arguments: Any,
+    ) -> Estimate:
         """About what ``run`` would cost from here, in US dollars; 0 when it would replay. An estimate, never a promise."""
+        wish = Wish(self._context.phase(phase), steer, take, arguments, fresh_pages=fresh_pages)
+        return self._estimated(self._standing.now, wish)[0]
+
+    def estimate_all(
+        self, phases: Sequence[str], *, steer: str | None = None, take: int | None = None, fresh_pages: bool = False
+    ) -> Estimate:
+        """About what ``run`` of these phases one after the other would cost from here; the options are those of the first.
+
+        What follows one that is not there yet costs what turns of it have cost so far, or else as much as that one.
+        """
+        here, expected = self._standing.now, Estimate(0.0, "replay")
+        for number, name in enumerate(phases):
+            wish = Wish(self._context.phase(name), None, None)
+            if number == 0:
+                wish = replace(wish, steer=steer, take=take, fresh_pages=fresh_pages)
+            try:
+                expected, here = self._estimated(here, wish)
+            except PhaseOrderError:
+                if number == 0:
+                    raise
+                break  # it will be said when it is its turn
+            if expected.basis != "replay":
+                return self._with_later(expected, phases[number + 1 :])
+        return expected
+
+    def _with_later(self, first: Estimate, later: Sequence[str]) -> Estimate:
+        """The estimate of a phase with those of the phases that follow it."""
+        if first.usd is None:
+            return first
+        means = [
+            self._context.engine.call(partial(mean_cost, phase=phase, model=self._context.model)) for phase in later
+        ]
+        return Estimate(first.usd + sum(first.usd if usd is None else usd for usd in means), first.basis)
+
+    def _estimated(self, here: str | None, wish: Wish) -> tuple[Estimate, str | None]:
+        """What one wish would cost at a position, and where the handle would stand if it is replayed."""
         self._context.require(self._row, "cost")
-        wish = Wish(self._context.phase(phase), steer, 1, arguments)
-        engine, here = self._context.engine, self._standing.now
+        engine = self._context.engine
         order, found = engine.call(lambda con: self._ordered(con, here, wish))
         if found.turn:
-            return Estimate(0.0, "replay")
+            return Estimate(0.0, "replay"), found.turn.id
         expected = engine.call(lambda con: estimate(con, order))
         if expected.basis == "recorded" or self._context.endpoint.rehearsal:
-            return expected
+            return expected, here
         tokens = self._context.endpoint.count_tokens(self._row.model, order.message)
-        return engine.call(lambda con: estimate(con, order, tokens))
+        return engine.call(lambda con: estimate(con, order, tokens)), here
 
     def _ordered(self, con: Con, start: str | None, wish: Wish) -> tuple[Order, Found]:
-        row = self._fresh_in(con)
+        row = self._with_brief(con)
         order = order_for(con, row, start, wish)
-        return order, look(con, row, order.parent, order.key)
+        return order, look(con, row, order.parent, settled(con, order).key)
+
+    def _with_brief(self, con: Con) -> SessionRow:
+        """The session as it is now, with the brief of the one that the handle was made for.
+
+        A fork that a run made, in which the handle may stand by now, knows only the brief of that day.
+        """
+        row = self._fresh_in(con)
+        opened = tables.select(con, SessionRow, "WHERE id = ?", [self._opened])
+        return replace(row, brief=opened[0].brief) if opened else row
 
     # -- forks and checkpoints
 

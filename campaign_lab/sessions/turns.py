@@ -16,6 +16,7 @@ from campaign_lab.sessions.access import root_owner
 from campaign_lab.sessions.caching import CacheVerdict, verdict
 from campaign_lab.sessions.receipts import Receipt, receipt_of
 from campaign_lab.show import records_html
+from campaign_lab.show.text import and_take
 from campaign_lab.store import tables
 from campaign_lab.store.rows import RecordRow, RequestRow, SessionRow, TurnRow
 
@@ -80,11 +81,13 @@ class Turn:
     def __repr__(self) -> str:
         counts = Counter(kept.kind.replace("_", " ") for kept in self.kept)
         what = ", ".join(f"{count} {kind}{'s' if count > 1 else ''}" for kind, count in counts.items()) or "no records"
-        return f"Turn({self.phase}: {what}{', rehearsal' if self.rehearsal else ''})"
+        return f"Turn({self.phase}: {what}{and_take(self.take)}{', rehearsal' if self.rehearsal else ''})"
 
     def _repr_html_(self) -> str:
         records = [kept.to_json() | {"kind": kept.kind} for kept in self.kept]
-        return records_html(self.phase, records, self.missing, self.rehearsal, answer=self.answer)
+        return records_html(
+            self.phase, records, self.missing, self.rehearsal, answer=self.answer, note=and_take(self.take)
+        )
 
 
 def load_turn(con: Con, row: TurnRow, phase: Phase | None, session: SessionRow) -> Turn:
@@ -101,7 +104,7 @@ def load_turn(con: Con, row: TurnRow, phase: Phase | None, session: SessionRow) 
         missing=tuple(json.loads(row.missing)),
         answer=row.answer,
         receipt=replace(
-            receipt_of(row.phase, requests, rehearsal=rehearsal),
+            receipt_of(row.phase, requests, rehearsal=rehearsal, take=row.take),
             cache=_cache(con, row, requests),
             avoided_usd=known_sum(each.cost_usd for each in _requests_before(con, row) if each.complete),
         ),

@@ -2,7 +2,7 @@
 
 from campaign_lab.show.ads import ad_html
 from campaign_lab.show.frame import card, framed
-from campaign_lab.show.money import Sum, usd
+from campaign_lab.show.money import Sum, price_words, usd
 from campaign_lab.show.results import records_html, session_html
 from campaign_lab.show.tables import frame_html, receipt_html, tree_html
 from campaign_lab.show.text import text
@@ -13,6 +13,7 @@ __all__ = [
     "card",
     "frame_html",
     "framed",
+    "price_words",
     "receipt_html",
     "records_html",
     "session_html",

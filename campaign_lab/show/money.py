@@ -10,6 +10,12 @@ def usd(cost: float | None) -> str:
     return "unknown" if cost is None else f"${cost:.4f}"
 
 
+def price_words(cost: float | None, *, unpaid: bool) -> str:
+    """What something is expected to cost, in words for a question. ``unpaid``: in rehearsal, at list price."""
+    price = "at a price that is not known" if cost is None else f"about {usd(cost)}"
+    return f"{price}{' (list price; rehearsal, so no money moves)' if unpaid else ''}"
+
+
 @dataclass(frozen=True)
 class Sum:
     """A sum of costs: the dollars that are known, and how many costs are not."""

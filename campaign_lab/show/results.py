@@ -23,14 +23,20 @@ CARDS: dict[str, Callable[[Mapping[str, Any]], str]] = {
 
 
 def records_html(
-    phase: str, records: Sequence[Mapping[str, Any]], missing: Sequence[str], rehearsal: bool, *, answer: str = ""
+    phase: str,
+    records: Sequence[Mapping[str, Any]],
+    missing: Sequence[str],
+    rehearsal: bool,
+    *,
+    answer: str = "",
+    note: str = "",
 ) -> str:
-    """The records of a turn as cards, then what is missing. ``rehearsal`` is said in the heading.
+    """The records of a turn as cards, then what is missing. ``note`` and ``rehearsal`` are said in the heading.
 
     A record is what ``Kept.to_json`` gives, with its ``kind``. ``answer`` is shown where there is no record to show.
     """
-    note = " <small>(rehearsal)</small>" if rehearsal else ""
-    parts = [f"<h4>{text(words(phase))}{note}</h4>"]
+    unpaid = " <small>(rehearsal)</small>" if rehearsal else ""
+    parts = [f"<h4>{text(words(phase))}{text(note)}{unpaid}</h4>"]
     kinds = dict.fromkeys(str(record["kind"]) for record in records)
     parts += [_section(kind, [record for record in records if record["kind"] == kind]) for kind in kinds]
     if answer and not records:

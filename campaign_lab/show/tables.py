@@ -9,7 +9,7 @@ from typing import Any
 
 from campaign_lab.show.frame import framed
 from campaign_lab.show.money import usd
-from campaign_lab.show.text import apart, text
+from campaign_lab.show.text import and_take, apart, text
 
 WIDTHS = ((400, 28), (120, 22), (40, 15))
 """How wide, in em, a column of texts is that has more than so many characters; shorter ones are as wide as their text."""
@@ -29,7 +29,12 @@ def receipt_html(
     names = ("Phase", "Agent", "Requests", "Fresh in", "Cache read", "Cache written", "Out", "US$")
     keys = ("requests", "input_tokens", "cache_read_tokens", "cache_write_tokens", "output_tokens")
     rows = [
-        [str(line["phase"]), str(line["agent"]), *(f"{line[key]:,}" for key in keys), usd(line["cost_usd"])]
+        [
+            f"{line['phase']}{and_take(line.get('take', 1))}",
+            str(line["agent"]),
+            *(f"{line[key]:,}" for key in keys),
+            usd(line["cost_usd"]),
+        ]
         for line in lines
     ]
     note = " at list price; rehearsal costs nothing" if rehearsal else ""

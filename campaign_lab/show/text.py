@@ -38,6 +38,11 @@ def text(value: object) -> str:
     return escape(plain(value))
 
 
+def and_take(take: int) -> str:
+    """Which answer a turn is, to put behind its phase; nothing for the first."""
+    return f", take {take}" if take > 1 else ""
+
+
 def counted(number: int, noun: str) -> str:
     """Such as "1 fork" and "2 forks"."""
     return f"{number} {noun}{'' if number == 1 else 's'}"

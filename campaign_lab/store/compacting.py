@@ -11,6 +11,7 @@ import contextlib
 import os
 import shutil
 import time
+from collections.abc import Callable
 
 from campaign_lab.errors import StoreError
 from campaign_lab.store import opening
@@ -19,9 +20,10 @@ FOLDER = ".compact"
 """What stands behind the lab file's name for the folder in which the copy is built. Only its owner may look into it."""
 
 
-def compact(path: str, patience: float) -> tuple[int, int]:
+def compact(path: str, patience: float, *, before_move: Callable[[str], None]) -> tuple[int, int]:
     """Compacts the lab file; returns its size in bytes before and after. Call it under the gate, with the file closed.
 
+    ``before_move`` is given the fresh file's path as the last thing before it takes the old one's place.
     Raises StoreError, for example for a full disk: the lab file is then as it was. Takes a few seconds for each
     gigabyte, and meanwhile as much free space as the file has of data.
     """
@@ -34,7 +36,7 @@ def compact(path: str, patience: float) -> tuple[int, int]:
         os.mkdir(folder, 0o700)
         _copy(path, draft, time.monotonic() + patience)
         before, after = os.path.getsize(path), os.path.getsize(draft)
-        _replace(draft, path)
+        _replace(draft, path, before_move)
     except OSError as error:
         raise opening.explained_os(path, error) from error
     except duckdb.Error as error:
@@ -65,7 +67,7 @@ def _copy(path: str, draft: str, deadline: float) -> None:
         opening.close(con)
 
 
-def _replace(draft: str, path: str) -> None:
+def _replace(draft: str, path: str, before_move: Callable[[str], None]) -> None:
     """Puts the draft in the place of the file. A journal must not be there: it would be replayed into the wrong file."""
     for journal in (path + ".wal", draft + ".wal"):
         if os.path.exists(journal):
@@ -75,6 +77,7 @@ def _replace(draft: str, path: str) -> None:
         found = os.stat(path)
         os.chown(draft, found.st_uid, found.st_gid)
     _flush(draft)
+    before_move(draft)
     os.replace(draft, path)
     _flush(os.path.dirname(path))
 

@@ -25,6 +25,7 @@ from campaign_lab.errors import StoreError
 from campaign_lab.store import compacting, opening
 from campaign_lab.store.connection import Con
 from campaign_lab.store.gate import Gate, GateTimeout
+from campaign_lab.store.identity import Identity
 
 if TYPE_CHECKING:
     import duckdb
@@ -77,9 +78,10 @@ class DuckFile:
         self.path = self.place = os.path.realpath(os.fspath(path))  # one file, one gate, whatever names it has
         self._patience = patience
         if self.path in _lost:
-            raise _half_inherited(self.path)
+            raise opening.half_inherited(self.path)
         opening.check_path(self.path)
         self._gate = Gate(self.path)
+        self._identity = Identity(self.path, self._gate)
         self._closed: StoreError | None = None
         self._reset()
         with _files_lock:
@@ -201,15 +203,19 @@ class DuckFile:
                 return [self._compact()]
             con = self._connection(deadline)
             try:
+                self._identity.check()
                 con.execute("BEGIN")
                 results = [work(con) for work in works]
                 con.execute("COMMIT")
+                self._identity.check()  # what went into a file that nobody finds was not stored
             except BaseException as error:
                 with contextlib.suppress(Exception):
                     con.execute("ROLLBACK")
-                if (known := opening.explained(self.path, error)) is None:
+                known = opening.explained(self.path, error)
+                if known is not None or isinstance(error, StoreError):
+                    self._drop()  # DuckDB may be in a state that only opening the file anew ends
+                if known is None:
                     raise
-                self._drop()  # DuckDB may be in a state that only opening the file anew ends
                 raise known from error
         return results
 
@@ -219,15 +225,20 @@ class DuckFile:
         if con is not None:
             opening.close(con)
         try:
-            return compacting.compact(self.path, self._patience / 3)
+            self._identity.meet()
+            sizes = compacting.compact(self.path, self._patience / 3, before_move=self._identity.announce)
+            self._identity.meet()
+            return sizes
         finally:
             self._leave()
 
     @contextlib.contextmanager
     def _admitted(self, deadline: float) -> Iterator[None]:
         """Hold the gate and ``_turn``. The gate is given up first when we had our share and another process waits."""
-        if self._con is not None and time.monotonic() - self._opened_at > QUANTUM and self._gate.wanted():
-            self._let_go()
+        if self._con is not None:
+            had_share = time.monotonic() - self._opened_at > QUANTUM
+            if not self._gate.sound() or (had_share and self._gate.wanted()):
+                self._let_go()
         while True:
             if not self._inside:
                 self._wait_at_gate(deadline)
@@ -241,12 +252,7 @@ class DuckFile:
             self._gate.acquire(max(0.0, deadline - time.monotonic()))
             self._inside = True
         except GateTimeout as late:
-            who = "another process" if late.holder is None else f"process {late.holder}"
-            raise StoreError(
-                self.path,
-                f"is in use by {who}, which did not hand it over within {self._patience:g} seconds",
-                "Wait until it is done or end that process, then run again. Nothing was lost.",
-            ) from None
+            raise opening.in_use(self.path, late.holder, self._patience) from None
         except OSError as error:
             raise opening.explained_os(self.path, error) from error
 
@@ -254,9 +260,14 @@ class DuckFile:
         if self._con is None:
             try:
                 outsiders = time.monotonic() + self._patience / 3  # others stand in line behind us meanwhile
+                self._identity.meet()
                 self._con = opening.connect(self.path, min(deadline, outsiders))
+                self._identity.meet()
             except BaseException:
-                self._leave()
+                if self._con is not None:
+                    self._drop()
+                else:
+                    self._leave()
                 raise
             self._opened_at = time.monotonic()
         return self._con
@@ -293,7 +304,7 @@ class DuckFile:
     def after_fork_in_child(self) -> None:
         """Begin anew with locks, queue and thread of our own. What the parent had submitted is the parent's."""
         if not self._paused:  # the fork came in the middle of a transaction
-            self._closed = _half_inherited(self.path)
+            self._closed = opening.half_inherited(self.path)
             _lost.add(self.path)
             if self._con is not None:  # its end would write to the file: keep it for ever
                 ctypes.pythonapi.Py_IncRef(ctypes.py_object(self._con))
@@ -304,14 +315,6 @@ class DuckFile:
 _files: weakref.WeakSet[DuckFile] = weakref.WeakSet()
 _files_lock = threading.Lock()
 _lost: set[str] = set()  # files that this process inherited in the middle of a transaction of its parent
-
-
-def _half_inherited(path: str) -> StoreError:
-    return StoreError(
-        path,
-        "cannot be used in this process: it was forked while its parent was writing",
-        'Start the process anew instead of forking it, for example multiprocessing.get_context("spawn").',
-    )
 
 
 def _before_fork() -> None:

@@ -2,17 +2,25 @@
 
 Two lock files lie beside the lab file. Who wants the file locks the turnstile (``.lock.wait``) and then the file's
 owner lock (``.lock.own``); so the owner sees at the turnstile whether somebody waits. flock() is served in order of
-arrival and freed by the kernel when a process dies, however it dies. The locks are advisory and local: a lab file on
-a network share is safe only where flock() is.
+arrival and freed by the kernel when a process dies, however it dies. Lock files that were removed or replaced are no gate:
+they are opened anew. The locks are advisory and local: a lab file on a network share is safe only where flock() is.
 """
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import os
 import threading
 from dataclasses import dataclass, field
+
+SIGNED = 20
+"""How many bytes of the owner's lock file say who is inside; a note stands behind them."""
+TRIES = 100
+"""How often lock files are opened anew that are taken away as soon as they are there."""
+NOTE = 4096
+"""The longest note, in bytes."""
 
 
 class GateTimeout(Exception):
@@ -46,6 +54,7 @@ class Gate:
         with self._mutex:
             ticket = self._ticket
             if ticket is None:
+                self._renew()
                 if self._take_if_free():
                     return
                 ticket = self._ticket = _Ticket()
@@ -68,6 +77,26 @@ class Gate:
         fcntl.flock(turnstile, fcntl.LOCK_UN)
         return False
 
+    def sound(self) -> bool:
+        """Are the lock files still those that others find? If not, somebody else may be inside with us."""
+        try:
+            return self._descriptors is not None and all(
+                os.path.samestat(os.fstat(descriptor), os.stat(path))
+                for descriptor, path in zip(self._descriptors, self._paths, strict=True)
+            )
+        except FileNotFoundError:
+            return False
+
+    def noted(self) -> str:
+        """What was noted under the gate last, by whichever process."""
+        return os.pread(self._files()[1], NOTE, SIGNED).decode("ascii", "replace").strip("\0 \n")
+
+    def note(self, words: str) -> None:
+        """Write down what whoever comes next is to know; at most ``NOTE`` bytes of ASCII."""
+        owner = self._files()[1]
+        os.pwrite(owner, words.encode("ascii") + b"\n", SIGNED)
+        os.ftruncate(owner, SIGNED + len(words) + 1)
+
     def release(self) -> None:
         """Hand the gate over."""
         fcntl.flock(self._files()[1], fcntl.LOCK_UN)
@@ -75,7 +104,7 @@ class Gate:
     def holder(self) -> int | None:
         """The id of the process that took the gate last."""
         with contextlib.suppress(OSError, ValueError):
-            return int(os.pread(self._files()[1], 20, 0))
+            return int(os.pread(self._files()[1], SIGNED, 0))
         return None
 
     def close(self) -> None:
@@ -99,6 +128,11 @@ class Gate:
         for descriptor in descriptors or ():
             os.close(descriptor)
 
+    def _renew(self) -> None:
+        """Forget lock files that nobody else finds any more. Not while they are locked or waited for."""
+        if self._descriptors is not None and not self.sound():
+            self._close_files()
+
     def _files(self) -> tuple[int, int]:
         if self._descriptors is None:
             turnstile = _open(self._paths[0])
@@ -117,6 +151,9 @@ class Gate:
             taken = _lock_now(owner)
         finally:
             fcntl.flock(turnstile, fcntl.LOCK_UN)
+        if taken and not self.sound():  # taken away in this very moment
+            fcntl.flock(owner, fcntl.LOCK_UN)
+            return False
         if taken:
             _sign(owner)
         return taken
@@ -124,22 +161,32 @@ class Gate:
     def _stand_in_line(self, ticket: _Ticket) -> None:
         # flock() has no timeout, so a thread waits in it and `acquire` waits for the thread.
         try:
-            turnstile, owner = self._files()
-            fcntl.flock(turnstile, fcntl.LOCK_EX)
-            try:
-                fcntl.flock(owner, fcntl.LOCK_EX)
-            finally:
-                fcntl.flock(turnstile, fcntl.LOCK_UN)
+            for _ in range(TRIES):
+                self._lock()
+                if self.sound():
+                    break
+                self._close_files()  # and with them our lock on a file that nobody else finds
+            else:
+                raise OSError(errno.ESTALE, "the lock files beside it are taken away over and over")
         except OSError as error:
             ticket.error = error
         with self._mutex:
             ticket.ready.set()
             if ticket.error is None and ticket.wanted:
-                _sign(owner)
+                _sign(self._files()[1])
             elif ticket.error is None:  # given up meanwhile
-                fcntl.flock(owner, fcntl.LOCK_UN)
+                fcntl.flock(self._files()[1], fcntl.LOCK_UN)
             if not ticket.wanted:
                 self._ticket = None
+
+    def _lock(self) -> None:
+        """Wait at the turnstile, then for the owner's lock, however long it takes."""
+        turnstile, owner = self._files()
+        fcntl.flock(turnstile, fcntl.LOCK_EX)
+        try:
+            fcntl.flock(owner, fcntl.LOCK_EX)
+        finally:
+            fcntl.flock(turnstile, fcntl.LOCK_UN)
 
 
 def _open(path: str) -> int:

@@ -84,6 +84,25 @@ def explained(path: str, error: BaseException) -> StoreError | None:
     return None
 
 
+def in_use(path: str, holder: int | None, patience: float) -> StoreError:
+    """Another process, whose id is ``holder`` if that is known, has kept the gate for all of our patience, in seconds."""
+    who = "another process" if holder is None else f"process {holder}"
+    return StoreError(
+        path,
+        f"is in use by {who}, which did not hand it over within {patience:g} seconds",
+        "Wait until it is done or end that process, then run again. Nothing was lost.",
+    )
+
+
+def half_inherited(path: str) -> StoreError:
+    """This process is the child of one that was in the middle of a transaction."""
+    return StoreError(
+        path,
+        "cannot be used in this process: it was forked while its parent was writing",
+        'Start the process anew instead of forking it, for example multiprocessing.get_context("spawn").',
+    )
+
+
 def _told(path: str, error: BaseException) -> StoreError:
     text = str(error)
     return _common(path, text) or _of_opening(path, text) or _unknown(path, error)

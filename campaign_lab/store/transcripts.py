@@ -96,6 +96,8 @@ class TurnTranscripts(Transcripts):
         self._on_append = on_append
         self._clean = clean
         self._given_up = False
+        self.not_loaded: Exception | None = None
+        """Why the conversation before the attempt could not be loaded; the SDK wraps it in an error of its own."""
 
     def give_up(self) -> None:
         """Store nothing from here on. The SDK tries each batch for a second, and ends its process only after the last."""
@@ -120,8 +122,12 @@ class TurnTranscripts(Transcripts):
         if own.get("subpath"):
             return await super().load(own)
         line = [*self._ancestors, self._attempt]
-        rows = await self._engine.run(lambda con: _line(con, line))
-        self._require_ancestors({session for session, _, _ in rows})
+        try:
+            rows = await self._engine.run(lambda con: _line(con, line))
+            self._require_ancestors({session for session, _, _ in rows})
+        except Exception as error:
+            self.not_loaded = error
+            raise
         return [
             _carried(json.loads(entry), self._attempt)
             for session, kind, entry in rows

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import subprocess
+import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,11 +14,13 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from web_site import web_site
 
 from campaign_lab import Brief
-from campaign_lab.agents.reader import PAGES_A_TURN, PageReader
+from campaign_lab.agents.reader import ENDED, PAGES_A_TURN, PageReader
+from campaign_lab.errors import StoreError
 from campaign_lab.store import tables
-from campaign_lab.store.engine import DuckFile
+from campaign_lab.store.engine import IDLE, DuckFile
 from campaign_lab.store.rows import PageRow
 
 HOME = "https://termwick.example/"
@@ -169,7 +174,7 @@ def test_a_turn_fetches_no_more_than_its_limit(read: Read, file: DuckFile, tmp_p
     site = tmp_path / "many"
     site.mkdir()
     for n in range(PAGES_A_TURN + 2):
-        (site / f"p{n}.html").write_text(f"<p>Page number {n}.</p>")
+        (site / f"p{n}.html").write_text(f"<p>This is page number {n}.</p>")
     brief = Brief(url=str(site), market="CA")
     urls = [f"https://many.example/p{n}.html" for n in range(PAGES_A_TURN + 2)]
     answers = read(*urls, brief=brief)
@@ -191,3 +196,137 @@ def test_quotes_are_checked_against_the_campaigns_pages(file: DuckFile, termwick
     texts = asyncio.run(work())
     assert set(texts) == {HOME, f"{HOME}faq.html"}
     assert "The form takes seven minutes." in texts[HOME]
+
+
+# -- the brand's own site, and the store
+
+
+def unread(file: DuckFile, brief: Brief, *more: str, fresh: bool = False) -> tuple[bool, str]:
+    """Whether the site is refused before anybody reads it, and why it is unread when these pages were asked for, too."""
+
+    async def work() -> tuple[bool, str]:
+        reader = PageReader(file, brief, owner="ana", fresh=fresh)
+        await reader.open()
+        refused = await reader.site_is_refused()
+        for url in more:
+            await reader.read(url)
+        return refused, reader.why_site_unread()
+
+    return asyncio.run(work())
+
+
+def test_a_site_that_cannot_be_read_is_known_by_its_pages_own_reason(file: DuckFile, tmp_path: Path) -> None:
+    """No connection, a private address, an error, a script, nothing at all, a placeholder, a redirect: each in its words."""
+    with web_site() as site:
+        brief = Brief.load(site.brief(tmp_path / "brief.toml"))
+        refused, why = unread(file, brief)
+        assert refused
+        assert why.startswith(f"{site.url}: no connection could be made")
+        private = brief.model_copy(update={"allow_private_addresses": False})
+        assert "set allow_private_addresses = true" in unread(file, private)[1]
+        for body, status, said in (
+            ("oops", 500, "the site answered 500"),
+            ("<script>x()</script>", 200, "drawn by scripts"),
+            ("", 200, "no sentence of four words"),
+            ("<p>This page is under construction.</p>", 200, "placeholder"),
+        ):
+            site.says(body, status=status)
+            refused, why = unread(file, brief)
+            assert refused
+            assert said in why
+        site.is_itself()
+        assert unread(file, brief) == (False, "")
+
+
+@pytest.mark.parametrize(
+    "text", ["Nous réparons les lampes anciennes.", "私たちは毎日パンを焼いています", "We mend boots."]
+)
+def test_a_site_that_says_something_is_read_in_any_language(file: DuckFile, tmp_path: Path, text: str) -> None:
+    """Without a word of English, or with few words and a way on."""
+    with web_site() as site:
+        site.says(f"<h1>{text}</h1><a href='/more.html'>More</a>")
+        brief = Brief.load(site.brief(tmp_path / "brief.toml"))
+        assert unread(file, brief)[0] is False
+
+
+def test_the_root_of_a_site_stands_in_for_a_page_that_is_gone(file: DuckFile, tmp_path: Path) -> None:
+    """The brief names a landing page that answers 404: the site itself can be read."""
+    with web_site() as site:
+        site.is_itself()
+        brief = Brief.load(site.brief(tmp_path / "brief.toml", url=f"{site.url}gone.html"))
+        assert unread(file, brief) == (False, "")
+
+
+def test_a_stored_page_of_the_site_counts_unless_pages_are_to_be_fresh(file: DuckFile, tmp_path: Path) -> None:
+    """A site that was read before may be down now."""
+    with web_site() as site:
+        brief = Brief.load(site.brief(tmp_path / "brief.toml"))
+        site.is_itself()
+        assert unread(file, brief) == (False, "")
+        site.down()
+        assert unread(file, brief, f"{site.url}no-such.html") == (False, "")
+        assert unread(file, brief, fresh=True)[0]
+
+
+def test_a_stored_page_that_says_nothing_is_read_anew(file: DuckFile, tmp_path: Path) -> None:
+    """Also one with a way on, which is kept: once the site is itself, so is the page."""
+    with web_site() as site:
+        brief = Brief.load(site.brief(tmp_path / "brief.toml"))
+        site.says("<p>We are under construction.</p><a href='/news.html'>News</a>")
+        assert unread(file, brief)[1].startswith(f"{site.url}: it is only a placeholder")
+        assert [row.error for row in stored(file)] == [None]
+        site.is_itself()
+        assert unread(file, brief) == (False, "")
+
+
+def test_what_a_page_says_of_itself_is_plain_in_the_reason(file: DuckFile, tmp_path: Path) -> None:
+    """Escapes, line ends and overrides of the writing direction of a hostile site are out, and it is not long."""
+    with web_site() as site:
+        site.is_itself()
+        brief = Brief.load(site.brief(tmp_path / "brief.toml"))
+        evil = f"{site.url}%1b[31m\u202eevil\x1b]0;title\x07{'x' * 5000}"
+        site.says("no", status=500)
+        _, why = unread(file, brief.model_copy(update={"url": evil}))
+    assert why.isprintable()
+    assert "\u202e" not in why
+    assert len(why) < 1_000
+
+
+def test_the_stores_trouble_is_told_to_no_agent(file: DuckFile, termwick: Brief) -> None:
+    """What went wrong stays with the turn, whatever was being read: no path, no process, no table reaches the model."""
+
+    async def work() -> tuple[list[str], list[Exception | None]]:
+        reader = PageReader(file, termwick, owner="ana")
+        await reader.open()
+        told: list[Exception | None] = []
+        reader.on_trouble = lambda: told.append(reader.trouble)
+        file.call(lambda con: con.execute("ALTER TABLE pages RENAME TO away"))
+        answers = [await reader.read(HOME), await reader.read(f"{HOME}no-such.html"), await reader.read(HOME)]
+        return answers, told
+
+    answers, told = asyncio.run(work())
+    assert set(answers) == {ENDED}
+    assert len(told) == 2
+    assert told[0] is not None
+
+
+def test_a_page_that_could_not_be_kept_is_stored_when_the_store_is_back(file: DuckFile, termwick: Brief) -> None:
+    """Another program holds the lab file for longer than a turn waits; the page is not lost for it."""
+    hold = "import sys, duckdb; con = duckdb.connect(sys.argv[1]); print('held', flush=True); sys.stdin.readline()"
+    command, piped = [sys.executable, "-c", hold, file.path], subprocess.PIPE
+
+    file.call(lambda con: None)
+    time.sleep(IDLE * 3)  # then the file is let go
+    with subprocess.Popen(command, stdin=piped, stdout=piped, text=True) as holder:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == "held\n"
+        reader = PageReader(file, termwick, owner="ana")
+        file._patience = 2.0
+        assert asyncio.run(reader.read(HOME)) == ENDED
+        file._patience = 30.0
+        holder.communicate("done\n")
+    assert isinstance(reader.trouble, StoreError)
+    until = time.monotonic() + 20
+    while not stored(file) and time.monotonic() < until:
+        time.sleep(0.05)
+    assert [row.url for row in stored(file)] == [HOME]

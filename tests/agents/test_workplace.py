@@ -74,7 +74,7 @@ def test_a_proxy_is_used_for_the_net_and_not_for_loopback(
 
 def test_the_runs_own_folders_are_gone_after() -> None:
     """Also what the CLI wrote into them."""
-    with workplace() as (_, folders):
+    with workplace("attempt") as (_, folders):
         scratch = Path(folders["CLAUDE_CODE_TMPDIR"])
         config = Path(folders["CLAUDE_CONFIG_DIR"])
         config.mkdir()
@@ -88,7 +88,7 @@ def test_they_are_gone_after_a_failure_too() -> None:
     seen: list[Path] = []
 
     def run_and_be_stopped() -> None:
-        with workplace() as (_, folders):
+        with workplace("attempt") as (_, folders):
             seen.append(Path(folders["CLAUDE_CODE_TMPDIR"]))
             raise KeyboardInterrupt
 
@@ -99,14 +99,14 @@ def test_they_are_gone_after_a_failure_too() -> None:
 
 def test_only_the_user_may_look_into_the_folders() -> None:
     """Mode 0700: a conversation is nobody else's business on a shared machine."""
-    with workplace() as (here, folders):
+    with workplace("attempt") as (here, folders):
         for folder in (here, here.parent, Path(folders["CLAUDE_CODE_TMPDIR"])):
             assert stat.S_IMODE(folder.stat().st_mode) == 0o700
 
 
 def test_all_runs_have_one_working_folder_and_a_config_of_their_own() -> None:
     """The CLI tells the model the working folder, so it stays the same; configs of two runs never meet."""
-    with workplace() as (here, folders), workplace() as (here_too, other):
+    with workplace("attempt") as (here, folders), workplace("attempt") as (here_too, other):
         assert here == here_too
         assert folders["CLAUDE_CONFIG_DIR"] != other["CLAUDE_CONFIG_DIR"]
 
@@ -121,6 +121,6 @@ def test_a_folder_that_somebody_put_there_is_not_used(trap: str, tmp_path: Path)
         base.symlink_to(elsewhere)
     else:
         base.write_text("")
-    with pytest.raises(OSError, match=r"belongs to somebody else|File exists"), workplace():
+    with pytest.raises(OSError, match=r"belongs to somebody else|File exists"), workplace("attempt"):
         pass
     assert list(elsewhere.iterdir()) == []

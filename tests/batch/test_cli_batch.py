@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import pty
-import select
 import shutil
 import signal
 import subprocess
@@ -20,6 +18,7 @@ import psutil
 import pytest
 from conftest import BRIEFS
 from kernels import environment, write_notebook
+from processes import on_a_terminal
 
 PARAMETERS = 'brief_path: str = ""\ntone: str = "calm"\nstrength: float = 1.0\nreally: bool = False'
 LOAD = "from pathlib import Path\nfrom campaign_lab import Brief\nbrief = Brief.load(brief_path)"
@@ -89,26 +88,6 @@ def folder(tmp_path: Path) -> Folder:
     return Folder(tmp_path)
 
 
-def on_a_terminal(command: Sequence[str], answer: str = "") -> tuple[int, str]:
-    """Runs a command on a pseudo-terminal, answers its question, and returns its exit code and all that it wrote there."""
-    main, side = pty.openpty()
-    env = environment(TERM="xterm", COLUMNS=150, LINES=40)
-    process = subprocess.Popen(command, stdout=side, stderr=side, stdin=side, env=env)
-    os.close(side)
-    seen, answered = "", False
-    while process.poll() is None or select.select([main], [], [], 0.2)[0]:
-        if select.select([main], [], [], 0.2)[0]:
-            try:
-                seen += os.read(main, 65_536).decode("utf-8", "replace")
-            except OSError:
-                break
-        if "[y/N]" in seen and not answered:
-            os.write(main, f"{answer}\n".encode())
-            answered = True
-    os.close(main)
-    return process.wait(timeout=60), seen
-
-
 def until(happened: Callable[[], Any]) -> Any:
     """Waits for something that another process does, and gives it."""
     deadline = time.monotonic() + 60
@@ -160,6 +139,14 @@ def test_on_a_terminal_it_asks_and_no_is_no(folder: Folder) -> None:
     assert "Run 2 notebooks, about $" in seen
     assert "no money moves" in seen
     assert (code, folder.notebooks()) == (3, [])
+
+
+def test_with_json_nothing_is_asked(folder: Folder) -> None:
+    """On a terminal too: whoever wants JSON is a program."""
+    code, seen = on_a_terminal(folder.command("--json"))
+    assert code == 3
+    assert "--yes" in seen
+    assert "[y/N]" not in seen
 
 
 def test_on_a_terminal_yes_runs_and_shows_each_notebook_with_its_cell(folder: Folder) -> None:

@@ -229,7 +229,7 @@ def test_a_batch_is_a_notebooks_too(lab: Lab, tmp_path: Path) -> None:
     assert (about["input_path"], about["output_path"]) == ("cheap.ipynb", "one.ipynb")
     assert about["parameters"]["brief_path"] == str(tmp_path / "out" / ".batch" / "briefs" / "one.toml")
     assert Path(about["parameters"]["brief_path"]).is_file()
-    assert "campaign-run-" not in text
+    assert f"campaign-lab-{os.getuid()}" not in text
     assert str(lab._context.engine.place) not in text
 
 

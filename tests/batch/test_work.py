@@ -44,7 +44,7 @@ def test_it_runs_where_its_folder_is_not(payload: Payload, tmp_path: Path) -> No
     done = tmp_path / "done.ipynb"
     done.write_bytes(outcome.notebook)
     place = Path(cells_of(done)["act"]["outputs"][0]["text"].strip())
-    assert place.name.startswith("campaign-run-")
+    assert place.name.startswith("notebook-")
     assert not place.exists()
     assert pickle.loads(pickle.dumps(outcome)) == outcome
 

@@ -55,7 +55,7 @@ class Jupyter:
         """Address and token, from the file that the server writes about itself, once it answers."""
         end = time.monotonic() + START_S
         while time.monotonic() < end and self._process.poll() is None:
-            for path in self.tmp.glob("*/jpserver-*.json"):
+            for path in self.tmp.glob("*/*/jpserver-*.json"):
                 with contextlib.suppress(OSError, ValueError):  # half written, or not listening yet
                     said = json.loads(path.read_text())
                     url = said["url"].rstrip("/")

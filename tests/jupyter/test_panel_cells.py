@@ -88,6 +88,24 @@ def test_cells_below_follow_the_panel(running: Kernel) -> None:
     assert running.value("len(lab.sessions())") == "1"  # nothing had to be forked
 
 
+def test_a_panel_a_cell_and_a_script_pay_once(running: Kernel) -> None:
+    """Research by a click, by another cell, three times in a row, and by a process of its own: one attempt, one turn."""
+    brief = "base.brief, name='paid once'"
+    running.run("new-g", f"new = lab.session({brief}); panel = RunPanel(new, 'research')\npanel")
+    click(running, "run_button")
+    finished(running)
+    running.run("cell-g", "turn = await new.run('research')")
+    running.run("three-g", "turns = [await new.run('research') for _ in range(3)]")
+    assert running.value("[each.replayed for each in (*panel.turns, turn, *turns)]") == str([False] + 4 * [True])
+    assert running.value("[each.phase for each in new.turns()], len(lab.sessions())") == "(['research'], 2)"
+    script = "import sys; from campaign_lab import Lab; lab = Lab(user='ana', on_miss='refuse'); "
+    script += "print([lab.run_sync(lab.open('paid once').run('research')).replayed for _ in range(3)])"
+    out = f"__import__('subprocess').run([__import__('sys').executable, '-c', {script!r}], capture_output=True, text=True)"
+    assert running.value(f"{out}.stdout.strip()") == "'[True, True, True]'"
+    count = 'lab._context.engine.call(lambda con: con.execute("SELECT count(*) FROM attempts WHERE session_id = ?", [new.id])'
+    assert running.value(f"{count}.fetchone())") == "(1,)"
+
+
 def test_a_panel_and_a_run_in_one_cell_do_not_mix(running: Kernel) -> None:
     """The panel stands behind what its cell has run."""
     running.run("both-c", "await base.run('research')\npanel = RunPanel(base, 'strategy')\npanel")

@@ -7,11 +7,13 @@ import re
 import threading
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 from conftest import MakeLab
 from panel_tools import inside, labels_of
 from processes import at_work
+from web_site import web_site
 
 from campaign_lab import Brief
 from campaign_lab.errors import NotFoundError, TurnFailed
@@ -108,6 +110,29 @@ def test_run_again_replays(lab_of: MakeLab) -> None:
     assert len(panel._session.turns()) == 2
 
 
+def test_a_site_that_was_down_is_said_and_a_second_click_makes_it_whole(make_lab: MakeLab, tmp_path: Path) -> None:
+    """The page's own reason stands in the panel; once the site is up, Run pays once, and a third click replays."""
+    with web_site() as site:
+        session = make_lab().session(Brief.load(site.brief(tmp_path / "brief.toml")))
+        panel = RunPanel(session, "research", "strategy", "copy")
+        panel.run_button.click()
+        finished(panel)
+        assert words(panel.phase_bar.value) == "✗ research failed ○ strategy waiting ○ copy waiting"
+        assert "no connection could be made; the site is down" in words(panel.problem.value)
+        assert (panel.turns, session.turns(), attempts(panel)) == ((), [], ["failed"])
+        site.is_itself()
+        panel.run_button.click()
+        finished(panel)
+        assert words(panel.status.value) == "done"
+        assert panel.problem.value == ""
+        assert len(panel.turns[-1].records) == 10
+        site.down()
+        panel.run_button.click()
+        finished(panel)
+        assert [turn.replayed for turn in panel.turns] == [True] * 3
+        assert attempts(panel) == ["failed", *["finished"] * 3]
+
+
 def test_cancel_stops_and_keeps_what_is_finished(lab_of: MakeLab, slow: RehearsalServer) -> None:
     """No process is left, the phase before stays, and Run goes on from there."""
     session = lab_of().open("main", from_start=True)
@@ -178,17 +203,6 @@ def test_a_phase_too_early_is_said_in_words(make_lab: MakeLab, termwick: Brief) 
     finished(panel)
     assert "Run the phase that makes angle first" in words(panel.problem.value)
     assert attempts(panel) == []
-
-
-def test_a_site_that_cannot_be_read_is_seen_on_the_lines_and_in_the_result(make_lab: MakeLab) -> None:
-    """The agents say that they read nothing, and what is missing stands below."""
-    panel = RunPanel(
-        make_lab().session(Brief(url="http://127.0.0.1:9/", market="CA", campaign="Nothing there")), "research"
-    )
-    panel.run_button.click()
-    finished(panel)
-    assert words(panel.agents.value).count("done, 0 pages read") == len(SPECIALISTS)
-    assert "no page of http://127.0.0.1:9/ could be read" in words(panel.results.value)
 
 
 def test_awaited_it_gives_the_last_turn(lab_of: MakeLab) -> None:
@@ -315,6 +329,31 @@ def test_a_wish_goes_to_the_first_phase(lab_of: MakeLab) -> None:
     assert any("Be calm" in message.text for message in session.conversation())
 
 
+def test_again_afresh_says_its_price_and_waits_for_a_second_click(lab_of: MakeLab) -> None:
+    """Cancel takes it back and nothing was sent; agreed to, the next take is made, the others follow, and Run replays it."""
+    session = lab_of().open("main", from_start=True)
+    panel = RunPanel(session, "research", "strategy")
+    before = len(attempts(panel))
+    panel.again_button.click()
+    assert re.match(r"research, strategy anew, about \$0\.\d+ \(list price; rehearsal", words(panel.status.value))
+    panel.cancel_button.click()
+    assert (words(panel.status.value), panel.cancel_button.disabled) == ("nothing was started", True)
+    assert (panel._job, len(attempts(panel))) == (None, before)
+
+    panel.again_button.click()
+    panel.again_button.click()
+    assert panel.again_button.description == "Again, afresh"
+    turns = finished(panel).turns
+    assert [(turn.phase, turn.take, turn.replayed) for turn in turns] == [
+        ("research", 2, False),
+        ("strategy", 1, False),
+    ]
+    assert words(panel.status.value).startswith("done · research, take 2")
+    assert "Results of research, take 2" in words(panel.results.value)
+    panel.run_button.click()
+    assert [(turn.key, turn.replayed) for turn in finished(panel).turns] == [(turn.key, True) for turn in turns]
+
+
 def test_what_is_saved_is_constant(lab_of: MakeLab) -> None:
     """The phases with their agents, and one line; a phase that the lab does not know is refused when the panel is made."""
     session = lab_of().open("main")
@@ -329,10 +368,10 @@ def test_what_is_saved_is_constant(lab_of: MakeLab) -> None:
 
 
 def test_its_controls_are_labelled_and_in_order(lab_of: MakeLab) -> None:
-    """Run, then Cancel; the state is said to screen readers."""
+    """Run, Again afresh, then Cancel; the state is said to screen readers."""
     panel = RunPanel(lab_of().open("main"), "research")
     labels = labels_of(panel)
-    assert [label for label, _ in labels] == ["Run", "Cancel"]
+    assert [label for label, _ in labels] == ["Run", "Again, afresh", "Cancel"]
     assert all(tooltip for _, tooltip in labels)
     assert 'role="status"' in panel.status.value
     assert "mathjax_ignore" in panel.status.value

@@ -20,7 +20,7 @@ LabOf = Callable[..., Lab]
 
 
 def test_a_forks_purpose_steers_its_first_turn_in_every_take(lab_of: LabOf) -> None:
-    """A second take moves the handle into a fork of the fork; back at the start, the first take is found again."""
+    """A second take moves the handle into a fork of the fork; back at the start both are found: the newest, or one by name."""
     lab = lab_of()
     fork = lab.open("main").fork("Emotional angle", at="research")
     first = lab.run_sync(fork.run("strategy"))
@@ -28,9 +28,9 @@ def test_a_forks_purpose_steers_its_first_turn_in_every_take(lab_of: LabOf) -> N
     second = lab.run_sync(again.run("strategy", take=2))
     assert second.key != first.key
     handle = Session(lab._context, again._row, fork._row.start_turn)
-    back = lab.run_sync(handle.run("strategy"))
-    assert back.replayed
-    assert back.key == first.key
+    back = [lab.run_sync(handle.run("strategy", take=take)) for take in (1, None)]
+    assert [turn.replayed for turn in back] == [True, True]
+    assert [turn.key for turn in back] == [first.key, second.key]
 
 
 def test_a_renewed_fork_takes_its_anchor_over(lab_of: LabOf, clock: Any, termwick: Brief) -> None:

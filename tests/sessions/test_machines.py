@@ -18,7 +18,7 @@ from campaign_lab.errors import StoreError
 from campaign_lab.rehearsal.endpoint import RehearsalEndpoint
 from campaign_lab.rehearsal.server import RehearsalServer
 from campaign_lab.sessions.claims import kept_alive, store_time
-from campaign_lab.sessions.running import _settle_dead, recover
+from campaign_lab.sessions.recovery import _settle_dead, recover
 from campaign_lab.sessions.session import Session
 from campaign_lab.store import tables
 from campaign_lab.store.rows import AttemptRow, ClaimRow, SessionRow

@@ -122,7 +122,7 @@ def test_a_receipt_is_json() -> None:
     assert data["lines"] == [
         {
             "phase": "copy", "agent": MAIN_AGENT, "requests": 1, "input_tokens": 10, "cache_read_tokens": 3,
-            "cache_write_tokens": 3, "output_tokens": 5, "cost_usd": 0.25,
+            "cache_write_tokens": 3, "output_tokens": 5, "cost_usd": 0.25, "take": 1,
         }
     ]  # fmt: skip
 

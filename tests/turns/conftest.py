@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ import pytest
 from campaign_lab import Brief, Lab
 from campaign_lab.agents.events import Event
 from campaign_lab.rehearsal.endpoint import RehearsalEndpoint
+from campaign_lab.rehearsal.model import Step
 from campaign_lab.rehearsal.server import Fault, RehearsalServer
 from campaign_lab.rehearsal.wire import Ask
 from campaign_lab.sessions.session import Session
@@ -18,6 +20,7 @@ from campaign_lab.sessions.turns import Turn
 from campaign_lab.store import tables
 
 Faults = Callable[[Ask, int], Fault | None]
+Reply = Callable[[Ask, Mapping[str, Any]], Step]
 
 
 @dataclass
@@ -88,3 +91,21 @@ def campaign(tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Conf
         done.turns[phase] = lab.run_sync(done.session.run(phase, on_event=done.events[phase].append))
     yield done
     lab.close()
+
+
+@pytest.fixture
+def lab_with(tmp_path: Path) -> Iterator[Callable[[Reply], Lab]]:
+    """Opens a lab whose endpoint answers with a scripted model."""
+    started: list[tuple[Lab, RehearsalServer]] = []
+
+    def opened(reply: Reply) -> Lab:
+        server = RehearsalServer(reply=reply)
+        server.start()
+        lab = Lab(tmp_path / "lab.duckdb", user="ana", endpoint=RehearsalEndpoint(server))
+        started.append((lab, server))
+        return lab
+
+    yield opened
+    for lab, server in started:
+        lab.close()
+        server.stop()

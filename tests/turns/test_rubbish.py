@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from pathlib import Path
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import pytest
@@ -11,31 +10,10 @@ import pytest
 from campaign_lab import Brief, Lab
 from campaign_lab.errors import TurnFailed
 from campaign_lab.rehearsal import model
-from campaign_lab.rehearsal.endpoint import RehearsalEndpoint
 from campaign_lab.rehearsal.model import Say, Step, Use
-from campaign_lab.rehearsal.server import RehearsalServer
 from campaign_lab.rehearsal.wire import Ask
 
-Reply = Callable[[Ask, Mapping[str, Any]], Step]
-AskModel = Callable[[Reply], Lab]
-
-
-@pytest.fixture
-def lab_with(tmp_path: Path) -> Iterator[AskModel]:
-    """Opens a lab whose endpoint answers with a scripted model."""
-    started: list[tuple[Lab, RehearsalServer]] = []
-
-    def opened(reply: Reply) -> Lab:
-        server = RehearsalServer(reply=reply)
-        server.start()
-        lab = Lab(tmp_path / "lab.duckdb", user="ana", endpoint=RehearsalEndpoint(server))
-        started.append((lab, server))
-        return lab
-
-    yield opened
-    for lab, server in started:
-        lab.close()
-        server.stop()
+AskModel = Callable[[Callable[[Ask, Mapping[str, Any]], Step]], Lab]
 
 
 def test_prose_for_a_turn_fails_it_and_says_which_agents_did_not_start(lab_with: AskModel, termwick: Brief) -> None:
