@@ -49,6 +49,12 @@ def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name, raising=False)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _tables_of_codes() -> None:
+    """The first brief of a process reads tables of codes, which no test's deadline is for."""
+    Brief(url="https://a.example", market="CA-ON")
+
+
 @pytest.fixture(scope="session")
 def server() -> Iterator[RehearsalServer]:
     """One rehearsal server for all tests that need no faults of their own. Its book grows over the whole run."""

@@ -137,7 +137,7 @@ def test_a_site_that_carries_no_campaign_fails_and_says_why(tmp_path: Path, page
     site = tmp_path / "emptyshop"
     site.mkdir()
     (site / "index.html").write_text(page, encoding="utf-8")
-    command = ("run", site, "--lab", tmp_path / "lab.duckdb")
+    command = ("run", site, "--market", "CA", "--lab", tmp_path / "lab.duckdb")
     for more in ((), ("--json",)):
         done = _run(*command, *more)
         assert done.returncode == 1

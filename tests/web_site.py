@@ -56,7 +56,7 @@ class WebSite:
 
     def brief(self, path: Path, campaign: str = "Spring", **fields: str) -> Path:
         """Writes a brief for it, which may read private addresses."""
-        lines = {"url": self.url, "campaign": campaign, **fields}
+        lines = {"url": self.url, "market": "CA", "campaign": campaign, **fields}
         text = "".join(f'{name} = "{value}"\n' for name, value in lines.items())
         path.write_text(f"{text}allow_private_addresses = true\n", encoding="utf-8")
         return path

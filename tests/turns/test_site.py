@@ -336,7 +336,7 @@ def test_a_campaign_that_came_to_nothing_says_why(make_lab, tmp_path):
     folder.mkdir()
     (folder / "index.html").write_text("<title>Few</title><p>Do you like a cup of tea?</p>", encoding="utf-8")
     lab = make_lab()
-    session = lab.session(Brief(url=str(folder)))
+    session = lab.session(Brief(url=str(folder), market="CA"))
     for phase in ("research", "strategy"):
         lab.run_sync(session.run(phase))
     with pytest.raises(PhaseOrderError, match=r"needs at least one angle, and none could be made: .*brand profile"):
