@@ -23,6 +23,7 @@ import psutil
 from kernels import environment
 from messages_api import Api
 
+from campaign_lab.agents.ledger import UNLISTED
 from campaign_lab.store import tables
 from campaign_lab.store.engine import open_file
 from campaign_lab.store.rows import AttemptRow, RequestRow
@@ -346,7 +347,10 @@ class Books:
 def compare_books(ground: Ground) -> Books:
     """Each request that the endpoint served to its end is in the ledger with its tokens, or is among the cut ones there."""
     ledger = ground.requests()
-    booked = {(row.attempt_id, row.message_id): row for row in ledger if row.complete}
+    listed = [
+        row for row in ledger if row.complete and row.message_id != UNLISTED
+    ]  # else: the CLI's own count of a cut one
+    booked = {(row.attempt_id, row.message_id): row for row in listed}
     cut = Counter(row.attempt_id for row in ledger if not row.complete)
     served = [each for each in ground.api.book()["served"] if each["status"] == 200]
     whole = {(each["session_id"], each["message_id"]): each for each in served if each["complete"]}
