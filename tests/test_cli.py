@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-import pty
 import re
-import select
 import signal
 import subprocess
 import sys
@@ -168,7 +166,8 @@ def test_another_folder_of_the_same_name_is_not_taken_for_the_first(tmp_path: Pa
 
 def test_a_terminal_shows_each_agent_live(tmp_path: Path) -> None:
     """On a terminal the three agents are named with what they do, while they do it."""
-    seen = _on_a_terminal(_command("run", BRIEF, "--lab", tmp_path / "lab.duckdb", "--phases", "research"))
+    code, seen = on_a_terminal(_command("run", BRIEF, "--lab", tmp_path / "lab.duckdb", "--phases", "research"))
+    assert code == 0
     for agent in (
         "brand-intelligence-analyst",
         "customer-psychology-specialist",
@@ -203,24 +202,6 @@ def test_ctrl_c_stops_at_once_and_keeps_what_was_finished(tmp_path: Path) -> Non
     again = _run("run", BRIEF, "--lab", lab, "--json")
     assert again.returncode == 0
     assert json.loads(again.stdout)["receipt"]["replayed"][:1] == ["research"]
-
-
-def _on_a_terminal(command: Sequence[str]) -> str:
-    """Runs a command on a pseudo-terminal and returns all that it wrote there."""
-    main, side = pty.openpty()
-    environment = {**os.environ, "TERM": "xterm", "COLUMNS": "140", "LINES": "40"}
-    process = subprocess.Popen(command, stdout=side, stderr=side, stdin=side, env=environment)
-    os.close(side)
-    seen = b""
-    while process.poll() is None or select.select([main], [], [], 0.2)[0]:
-        if select.select([main], [], [], 0.2)[0]:
-            try:
-                seen += os.read(main, 65_536)
-            except OSError:
-                break
-    os.close(main)
-    assert process.wait(timeout=60) == 0
-    return seen.decode("utf-8", "replace")
 
 
 def test_a_narrow_terminal_breaks_no_number(

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
-import pty
 import re
-import select
 import subprocess
 import sys
 import threading
@@ -17,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from processes import on_a_terminal
 
 from campaign_lab import Lab
 from campaign_lab.agents.endpoints import remote_endpoint
@@ -69,7 +67,7 @@ def test_an_endpoints_error_steers_no_terminal(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "campaign_lab", "run", str(BRIEF), "--lab", str(tmp_path / "lab.duckdb")]
     with _endpoint(400, REFUSAL) as (url, _):
         piped = subprocess.run([*command, "--endpoint", url], capture_output=True, timeout=90, check=False, cwd=ROOT)
-        seen = _on_a_terminal([*command, "--endpoint", url])
+        _, seen = on_a_terminal([*command, "--endpoint", url])
     assert piped.returncode == 1
     for said in (piped.stderr.decode(), seen):
         assert "credit" in said
@@ -77,24 +75,6 @@ def test_an_endpoints_error_steers_no_terminal(tmp_path: Path) -> None:
         assert not STEERING.search(said)
     assert len(piped.stderr.decode().splitlines()[-1:]) == 1
     assert "second line" in piped.stderr.decode().splitlines()[-1]
-
-
-def _on_a_terminal(command: list[str]) -> str:
-    main, side = pty.openpty()
-    process = subprocess.Popen(
-        command, stdout=side, stderr=side, stdin=side, env={**os.environ, "TERM": "xterm"}, cwd=ROOT
-    )
-    os.close(side)
-    seen = b""
-    while process.poll() is None or select.select([main], [], [], 0.2)[0]:
-        if select.select([main], [], [], 0.2)[0]:
-            try:
-                seen += os.read(main, 65_536)
-            except OSError:
-                break
-    os.close(main)
-    process.wait(timeout=60)
-    return seen.decode("utf-8", "replace")
 
 
 def test_the_error_itself_holds_one_plain_line(tmp_path: Path) -> None:

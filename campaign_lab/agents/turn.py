@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -21,10 +21,11 @@ from campaign_lab.agents.complete import HandIn, lacking
 from campaign_lab.agents.endpoints import cleaned, without_key
 from campaign_lab.agents.intake import Intake
 from campaign_lab.agents.ledger import Ledger, Request, cost_of
-from campaign_lab.agents.phases import FETCH_PAGE, SAVE_RECORDS, TOOLS, Phase, all_agents, system_prompt
+from campaign_lab.agents.options import Plan, options
+from campaign_lab.agents.phases import FETCH_PAGE, SAVE_RECORDS, all_agents
 from campaign_lab.agents.reader import PageReader
-from campaign_lab.agents.tools import SERVER, listed, tool_server
-from campaign_lab.agents.workplace import environment, workplace
+from campaign_lab.agents.tools import listed, tool_server
+from campaign_lab.agents.workplace import workplace
 from campaign_lab.errors import TurnFailed
 from campaign_lab.records import BrandProfile
 from campaign_lab.show.text import one_line
@@ -34,36 +35,8 @@ from campaign_lab.store.transcripts import TurnTranscripts
 TOO_LONG = ("prompt_too_long", "blocking_limit")
 """The CLI's reasons for a conversation that does not fit: the service said so, or the CLI did not even send it."""
 
-AGENT_FIELDS = frozenset({"description", "prompt", "subagent_type"})
-"""What the main agent decides when it calls an agent. Its model, and where it works, are ours."""
-
 INTERRUPT_S = 1.0
 """How long the CLI may take to stop before its process is ended, in seconds."""
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What one attempt sends. ``ancestors`` are the ids of the turns before it, root first.
-
-    ``angles`` are those that copy is to be written for. ``unasked`` are kinds of records that the brief does not ask for, each
-    with the line that says so where none is handed in.
-    """
-
-    attempt_id: str
-    ancestors: Sequence[str]
-    phase: Phase
-    message: str
-    model: str
-    endpoint_env: Mapping[str, str]
-    budget_usd: float | None = None
-    timeout_s: float = 3600.0
-    angles: tuple[str, ...] = ()
-    unasked: Mapping[str, str] = field(default_factory=dict)
-
-    @property
-    def reads_the_brand(self) -> bool:
-        """Is it to say what the brand's own site says?"""
-        return self.phase.record_type(BrandProfile.kind) is not None
 
 
 @dataclass
@@ -210,7 +183,7 @@ async def run_attempt(engine: Store, attempt: Attempt, reader: PageReader, intak
     )  # fmt: skip
     with workplace(plan.attempt_id) as (folder, folders):
         client = sdk.ClaudeSDKClient(
-            _options(plan, store, tool_server(reader, intake, clean), folder=str(folder), folders=folders)
+            options(plan, store, tool_server(reader, intake, clean), folder=str(folder), folders=folders)
         )
         listens = False
         try:
@@ -320,47 +293,3 @@ async def _stop(client: sdk.ClaudeSDKClient, listens: bool) -> None:
                 await client.interrupt()
     with contextlib.suppress(Exception):
         await client.disconnect()
-
-
-async def _as_ordered(given: Any, _call: str | None, _context: Any) -> Any:
-    """Takes out of a call of an agent what a model does not decide: it could run the agent with another model."""
-    asked = given["tool_input"]
-    if AGENT_FIELDS.issuperset(asked):
-        return {}
-    kept = {name: value for name, value in asked.items() if name in AGENT_FIELDS}
-    output = {"hookEventName": given["hook_event_name"], "permissionDecision": "allow", "updatedInput": kept}
-    return {"hookSpecificOutput": output}
-
-
-def _options(
-    plan: Plan, store: TurnTranscripts, server: sdk.McpSdkServerConfig, *, folder: str, folders: Mapping[str, str]
-) -> sdk.ClaudeAgentOptions:
-    """The measured options: nothing but our tools, nothing of the host, the same for every phase and fork."""
-    agents = {
-        agent.name: sdk.AgentDefinition(
-            description=agent.description, prompt=agent.prompt, tools=list(agent.tools), model=agent.model,
-            maxTurns=agent.max_turns,
-        )
-        for agent in all_agents(plan.phase)
-    }  # fmt: skip
-    return sdk.ClaudeAgentOptions(
-        model=plan.model,
-        tools=["Agent"],
-        allowed_tools=list(TOOLS),
-        permission_mode="dontAsk",
-        setting_sources=[],
-        strict_mcp_config=True,
-        mcp_servers={SERVER: server},
-        agents=agents,
-        hooks={"PreToolUse": [sdk.HookMatcher(matcher="Agent", hooks=[_as_ordered], on_failure="block")]},
-        system_prompt=system_prompt(),
-        thinking={"type": "disabled"},
-        verbatim_prompts=True,
-        max_buffer_size=64 << 20,
-        session_store=store,
-        session_store_flush="eager",
-        env=environment(plan.endpoint_env, folders),
-        cwd=folder,
-        session_id=None if plan.ancestors else plan.attempt_id,
-        resume=plan.attempt_id if plan.ancestors else None,
-    )

@@ -28,6 +28,9 @@ from campaign_lab.rehearsal.wire import Ask, read_request
 START_S = 20.0
 """How long the server may take to start, in seconds."""
 
+CUT_S = 0.3
+"""How long a stream stands still before it breaks off, in seconds: a reset takes what was not read yet along with it."""
+
 
 @dataclass(frozen=True)
 class Fault:
@@ -239,6 +242,7 @@ async def _served(message: Message, booked: Booked, fault: Fault) -> AsyncIterat
     """The message as server-sent events. It is booked as complete once the last event was taken."""
     for number, event in enumerate(events_of(message)):
         if fault.cut_after is not None and number >= fault.cut_after:
+            await asyncio.sleep(CUT_S)
             raise ConnectionResetError("rehearsed cut")
         yield event
         await asyncio.sleep(0)  # a client that has gone is noticed here; writing on makes asyncio complain on stderr

@@ -205,8 +205,9 @@ def _prepare(
     """Starts the endpoint, imports the SDK, and ties the parts of an attempt together."""
     context.endpoint.start()  # first, so that a missing key is said at once
     from campaign_lab.agents.intake import Intake
+    from campaign_lab.agents.options import Plan
     from campaign_lab.agents.reader import PageReader
-    from campaign_lab.agents.turn import Attempt, Plan, run_attempt
+    from campaign_lab.agents.turn import Attempt, run_attempt
 
     ancestors = [turn.id for turn in order.line]
     marks = ", ".join("?" for _ in ancestors) or "''"

@@ -12,9 +12,10 @@ from claude_agent_sdk import ResultMessage
 
 from campaign_lab.agents.intake import Intake
 from campaign_lab.agents.ledger import UNLISTED
+from campaign_lab.agents.options import Plan
 from campaign_lab.agents.phases import builtin_phases
 from campaign_lab.agents.reader import PageReader
-from campaign_lab.agents.turn import Attempt, Plan, run_attempt
+from campaign_lab.agents.turn import Attempt, run_attempt
 from campaign_lab.errors import TurnFailed
 from campaign_lab.lab import DEFAULT_MODEL
 from campaign_lab.rehearsal.endpoint import RehearsalEndpoint

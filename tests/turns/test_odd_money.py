@@ -11,7 +11,7 @@ import pytest
 from odd_api import Change, OddServer, with_usage
 
 from campaign_lab import Brief, Lab
-from campaign_lab.agents import turn as turns
+from campaign_lab.agents import options as sent
 from campaign_lab.agents.ledger import UNLISTED
 from campaign_lab.errors import TurnFailed
 from campaign_lab.money import Sum
@@ -205,7 +205,7 @@ def test_an_agent_that_got_another_model_fails_the_turn(
     odd_lab: OddLab, termwick: Brief, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Should the CLI ever hand the call on as it was: it is seen, said, stopped, and booked at the price of that model."""
-    monkeypatch.setattr(turns, "AGENT_FIELDS", turns.AGENT_FIELDS | {"model"})
+    monkeypatch.setattr(sent, "AGENT_FIELDS", sent.AGENT_FIELDS | {"model"})
     lab = odd_lab(lambda _ask, event: event, reply=calls_with(model="haiku"))
     with pytest.raises(TurnFailed, match=r"an agent was given another model: [a-z-]+ with haiku") as failed:
         lab.run_sync(lab.session(termwick).run("research"))
