@@ -84,7 +84,8 @@ class AmbiguousName(LabError):
     def __str__(self) -> str:
         more = f"; and {len(self.fits) - MOST_LISTED} more" if len(self.fits) > MOST_LISTED else ""
         listed = "; ".join(self.fits[:MOST_LISTED])
-        return f"{self.name!r} fits {len(self.fits)} {self.what}s, so none was taken: {listed}{more}. Give one of these names."
+        head = f"{self.name!r} fits {len(self.fits)} {self.what}s, so none was taken"
+        return f"{head}: {listed}{more}. Give one of these names, or an id."
 
 
 class PhaseOrderError(LabError):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import getpass
 import hashlib
 import json
+import logging
 import os
 import uuid
 from collections.abc import Callable, Coroutine, Mapping, Sequence
@@ -227,7 +228,8 @@ class Lab:
         """
         from campaign_lab import frames
 
-        self.run_sync(recover(self._context))
+        for booked in self.run_sync(recover(self._context)):
+            logging.getLogger("campaign_lab").warning(booked.words)
         return frames.costs(self._context, by)
 
     def tree(self, session: Session) -> pd.DataFrame:

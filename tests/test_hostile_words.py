@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from processes import on_a_terminal
 
-from campaign_lab import Lab
+from campaign_lab import Brief, Lab
 from campaign_lab.agents.endpoints import remote_endpoint
 from campaign_lab.errors import TurnFailed
 
@@ -80,7 +80,7 @@ def test_an_endpoints_error_steers_no_terminal(tmp_path: Path) -> None:
 def test_the_error_itself_holds_one_plain_line(tmp_path: Path) -> None:
     """In Python too, where an error is printed as it is, and in the names of sessions."""
     with _endpoint(400, REFUSAL) as (url, _), Lab(tmp_path / "lab.duckdb", endpoint=url) as lab:
-        session = lab.session(str(ROOT / "data" / "sites" / "termwick"), name=f"main {HOSTILE}")
+        session = lab.session(Brief(url=str(ROOT / "data" / "sites" / "termwick"), market="CA"), name=f"main {HOSTILE}")
         with pytest.raises(TurnFailed) as failed:
             lab.run_sync(session.run("research"))
         for said in (str(failed.value), repr(session)):

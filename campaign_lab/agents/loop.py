@@ -8,7 +8,7 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from concurrent.futures import Future
 from functools import cache
 from typing import Any, Generic, NoReturn, TypeVar
@@ -34,6 +34,22 @@ class Job(Generic[T]):
         """Cancels the work, and waits until its process is gone or STOP_S have passed."""
         self.future.cancel()
         self.ended.wait(STOP_S)
+
+
+async def in_daemon_thread(work: Callable[[], T]) -> T:
+    """Does work that may take seconds in a thread beside the loop. Unlike ``asyncio.to_thread``, nobody who ends waits for it."""
+    done: Future[T] = Future()
+
+    def do() -> None:
+        if not done.set_running_or_notify_cancel():
+            return
+        try:
+            done.set_result(work())
+        except BaseException as error:
+            done.set_exception(error)
+
+    threading.Thread(target=do, name="preparing", daemon=True).start()
+    return await asyncio.wrap_future(done)
 
 
 _under_way: set[Job[Any]] = set()

@@ -66,12 +66,13 @@ class Progress(LiveLines):
         return Group(head, table, plain(board.note, style="yellow")) if board.note else Group(head, table)
 
     def _say_changes(self) -> None:
-        """Without a terminal: each new state of an agent once."""
-        lines = [f"{_name(line)}: {line.state}" for line in self._board.lines.values() if line.state in SAID]
-        for text in [*lines, self._board.note]:
+        """Without a terminal: each new state of an agent once. Why a turn failed is the command's to say."""
+        board = self._board
+        lines = [f"{_name(line)}: {line.state}" for line in board.lines.values() if line.state in SAID]
+        for text in [*lines, "" if board.ended else board.note]:
             if text and text not in self._said:
                 self._said.add(text)
-                self._console.print(plain(f"  {self._board.phase}: {text}"))
+                self._console.print(plain(f"  {board.phase}: {text}" if board.phase else f"  {text}"), soft_wrap=True)
 
 
 def _name(line: AgentLine) -> str:

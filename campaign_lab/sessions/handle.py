@@ -104,7 +104,7 @@ class Handle:
     @property
     def notice(self) -> str:
         """What a person should know about it: a market that was guessed, an expired session that it goes on from; or nothing."""
-        guess = f"{self.brief.notice.capitalize()}." if self.brief.notice else ""
+        guess = f"{self.brief.notice[:1].upper()}{self.brief.notice[1:]}." if self.brief.notice else ""
         renewed = f"The earlier session {self.name!r} had expired. This one replays its turns for nothing and goes on from there."
         return " ".join(filter(None, (guess, renewed if self._row.renews is not None else "")))
 

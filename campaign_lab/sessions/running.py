@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from campaign_lab.agents import events
 from campaign_lab.agents.ledger import Request, cost_of
+from campaign_lab.agents.loop import in_daemon_thread
 from campaign_lab.agents.phases import Phase
 from campaign_lab.brief import Brief
 from campaign_lab.errors import StoreError, TurnFailed
@@ -140,7 +141,7 @@ async def _make(
     """Runs one attempt and writes down how it ended. The import of the SDK takes seconds, so it happens beside the loop."""
     give_up = partial(_give_up, context, row, on_event=on_event)
     try:
-        run, attempt, intake = await asyncio.to_thread(_prepare, context, order, row.id, on_event=on_event)
+        run, attempt, intake = await in_daemon_thread(partial(_prepare, context, order, row.id, on_event=on_event))
     except BaseException as error:
         await asyncio.shield(give_up(error, ()))
         raise
