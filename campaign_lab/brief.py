@@ -365,6 +365,6 @@ def _problem(item: Any) -> str:
             else f"known: {', '.join(n for n in Brief.model_fields if n not in FILLED_IN)}"
         )
         return f"{field}: there is no such field; {hint}"
-    if item["type"] == "missing":
+    if item["type"] == "missing" and field in EXPECTED:
         return f"{field}: missing; expected {EXPECTED[field]}"
     return f"{field}: {item['input']!r} is not allowed; expected {EXPECTED.get(field, item['msg'])}"

@@ -300,7 +300,7 @@ def test_shows_itself_in_words() -> None:
 def test_a_bare_host_in_a_file_is_told_how_an_address_is_written(written: str, tmp_path: Path) -> None:
     """As on the command line; a missing page or folder gets no such hint, and a folder that is there is meant."""
     file = tmp_path / "a.toml"
-    file.write_text(f'url = "{written}"\n', encoding="utf-8")
+    file.write_text(f'url = "{written}"\nmarket = "CA"\n', encoding="utf-8")
     with pytest.raises(BriefError, match=re.escape(f"for a web address write https://{written}")):
         Brief.load(file)
     for missing in ("saved/index.html", "nowhere"):
@@ -309,7 +309,7 @@ def test_a_bare_host_in_a_file_is_told_how_an_address_is_written(written: str, t
             Brief.load(file)
         assert "write https://" not in str(refused.value)
     (tmp_path / "brand.example").mkdir()
-    file.write_text('url = "brand.example"\n', encoding="utf-8")
+    file.write_text('url = "brand.example"\nmarket = "CA"\n', encoding="utf-8")
     assert Brief.load(file).folder_of("https://brand-example.example/") == tmp_path / "brand.example"
 
 

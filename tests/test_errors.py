@@ -13,6 +13,7 @@ from campaign_lab.errors import (
     BudgetExceeded,
     EndpointError,
     LabError,
+    MarketUnknown,
     NotFoundError,
     PageError,
     PhaseOrderError,
@@ -25,6 +26,7 @@ from campaign_lab.errors import (
 from campaign_lab.money import Sum
 
 EXAMPLES: tuple[tuple[LabError, tuple[str, ...]], ...] = (
+    (MarketUnknown(("market: missing; give one, such as CA",)), ("market: missing", "such as CA")),
     (
         BriefError(("market: 'Canada' is not allowed; expected CA",), "brief.toml"),
         ("brief.toml", "'Canada'", "expected CA"),

@@ -188,7 +188,7 @@ def _assert_prompts_once(file: DuckFile) -> None:
 
 
 def _assert_dead_are_booked(file: DuckFile) -> None:
-    """Each failed attempt has a row for every response in its entries, with the tokens written there."""
+    """Each failed attempt has a row for every response in its entries, and for those that only its folder knew."""
     attempts = [row for row in _rows(file, AttemptRow) if row.state == "failed"]
     assert {row.cause for row in attempts} == {"process"}
     booked = 0
@@ -199,9 +199,8 @@ def _assert_dead_are_booked(file: DuckFile) -> None:
             if entry["type"] == "assistant" and entry["message"]["model"] != "<synthetic>"
         }
         rows = [row for row in _rows(file, RequestRow, f"WHERE attempt_id = '{attempt.id}'") if row.complete]
-        assert {(row.subpath, row.message_id): row.output_tokens for row in rows} == {
-            key: usage["output_tokens"] for key, usage in messages.items()
-        }
+        booked_tokens = {(row.subpath, row.message_id): row.output_tokens for row in rows}
+        assert booked_tokens.items() >= {key: usage["output_tokens"] for key, usage in messages.items()}.items()
         assert attempt.cost_usd == pytest.approx(sum(row.cost_usd for row in rows))
         booked += len(rows)
     assert booked

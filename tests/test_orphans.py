@@ -47,19 +47,23 @@ def test_what_a_killed_run_was_charged_is_booked_at_the_next_start(ground: Groun
     """From the lab and from the dead folder; who starts next is told of cut requests, and folders with all in them are gone."""
     with closing(Command(ground)) as command:
         command.start()
-        ground.api.wait_for(THINKING + 2)
+        ground.api.wait_for(1)
+        ground.api.hold()
+        ground.api.wait_for(THINKING)
+        time.sleep(0.5)  # its CLI writes down what it asks
         kill(ground, command, signal.SIGKILL)
         command.wait()
+        ground.api.go_on()
         (folder,) = ground.tmp.glob("campaign-lab-*/run-*")
         assert folder.stat().st_mode & 0o777 == 0o700
         (folder / "config" / "echo.jsonl").write_text(ground.api.token)  # as an endpoint may repeat it
         command.finish()
     assert "was cut off when its process ended" in command.said
-    assert "the endpoint may bill those too" in command.said
+    assert "3 requests cut: the endpoint may bill that too" in command.said
     assert names(ground.attempts())[0] == ("research", "failed", "process")
     books = compare_books(ground)
     assert books.wrong == []
-    assert books.cut
+    assert books.cut == 3
     assert ground.folders() == []
     files = [path for path in ground.folder.rglob("*") if path.is_file()]
     assert [path for path in files if ground.api.token.encode() in path.read_bytes()] == []

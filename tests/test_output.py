@@ -205,4 +205,4 @@ def test_piped_tables_break_no_word_and_checkpoints_are_words(tmp_path: Path) ->
     ):
         assert agent in costs
     forked = _done(["fork", "main", "Relief first", "--at", "research", "--lab", lab]).stdout.decode()
-    assert "forked from main at checkpoint 1 (research)." in forked
+    assert "forked from termwick.example/Spring renewals/main at checkpoint 1 (research)." in forked

@@ -51,8 +51,9 @@ class DeadTurnBooked:
     def words(self) -> str:
         """What a person should know of it, in one sentence."""
         known = f"{counted(self.answered, 'answered request')} booked ({self.spent})"
-        open_end = f", {counted(self.cut, 'request')} cut: the endpoint may bill those too" if self.cut else ""
-        return f"An earlier run of {self.phase} by {self.user} was cut off when its process ended: {known}{open_end}."
+        cut = counted(self.cut, "request") if self.cut else "what was under way was"
+        bill = f"{cut} cut: the endpoint may bill that too"
+        return f"An earlier run of {self.phase} by {self.user} was cut off when its process ended: {known}, {bill}."
 
 
 @dataclass(frozen=True)

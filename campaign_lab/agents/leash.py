@@ -27,7 +27,7 @@ def main(owner: int, lifeline: int, command: list[str]) -> None:
     if os.getppid() != owner:  # it ended before it could be said
         return
     os.close(lifeline)
-    os.execv(command[0], command)  # noqa: S606  # what to start is the caller's business
+    os.execvp(command[0], command)  # noqa: S606  # what to start is the caller's business
 
 
 def dies_with_parent() -> bool:

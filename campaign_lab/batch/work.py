@@ -191,8 +191,10 @@ def _executed(payload: Payload, place: Path, failed: NotebookFailed | None) -> b
         notebook = json.loads(data)
     except (OSError, ValueError):  # it never began
         notebook = json.loads(payload.template)
+        notebook["cells"] = [cell for cell in notebook["cells"] if isinstance(cell, dict)]
         for cell in notebook["cells"]:
-            cell.update({"outputs": [], "execution_count": None} if cell["cell_type"] == "code" else {})
+            cell.setdefault("metadata", {})
+            cell.update({"outputs": [], "execution_count": None} if cell.get("cell_type") == "code" else {})
     about = notebook.setdefault("metadata", {}).setdefault("papermill", {})
     about |= {"input_path": payload.template_name, "output_path": f"{payload.run}.ipynb"}
     cells = notebook["cells"]

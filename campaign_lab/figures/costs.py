@@ -37,7 +37,7 @@ class Bar:
     @property
     def end(self) -> float:
         """Where it ends."""
-        return self.start + self.cost.usd
+        return (Sum(self.start) + self.cost).usd
 
     @property
     def amount(self) -> str:

@@ -235,7 +235,9 @@ def assert_as_clean(team: Team, work: Work, name: str, clean: Made) -> dict[str,
     assert ours.records == {campaign: clean.records[campaign] for campaign in campaigns}
     assert ours.paid_usd == pytest.approx({campaign: clean.paid_usd[campaign] for campaign in campaigns}, abs=1e-6)
     expected = clean.compared[clean.compared["campaign"].isin(campaigns)].reset_index(drop=True)
-    pd.testing.assert_frame_equal(ours.compared, expected, atol=1e-6)
+    own = "cost_own_usd"  # tries that were cut on the way count there, too
+    assert (ours.compared[own] >= expected[own] - 1e-6).all()
+    pd.testing.assert_frame_equal(ours.compared.drop(columns=own), expected.drop(columns=own), atol=1e-6)
     for run, row in rows.items():
         known = clean.rows[run]
         assert (run, row.state, row.error, row.records) == (run, "finished", "", known.records)

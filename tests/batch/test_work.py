@@ -88,9 +88,7 @@ def test_a_server_that_had_no_time_for_us_may_have_it_later(state: str | None) -
 
 def test_what_is_wrong_with_a_template_fails_its_run(payload: Payload) -> None:
     """Rubbish in a template is no reason to end a batch."""
-    outcome = _do(
-        replace(payload, template=b'{"cells": [], "nbformat": 4, "nbformat_minor": 5, "metadata": {"kernelspec": 3}}')
-    )
+    outcome = _do(replace(payload, template=b'{"cells": [3], "nbformat": 4, "nbformat_minor": 5, "metadata": {}}'))
     assert outcome.state == "failed"
     assert not outcome.retriable
     assert outcome.error
