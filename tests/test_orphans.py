@@ -84,8 +84,10 @@ def test_what_only_the_dead_folder_knows_is_booked(ground: Ground) -> None:
         owner.kill()
         command.wait()
         heard = {row.attempt_id for row in ground.requests()}
-        command.finish()
+    with closing(Command(ground, "costs")) as costs:
+        costs.finish()
     assert heard == set()
+    assert f"{THINKING} answered requests booked" in costs.said
     (dead,) = [row.id for row in ground.attempts() if row.state == "failed"]
     assert len([row for row in ground.requests() if row.attempt_id == dead and row.complete]) == THINKING
     assert compare_books(ground).wrong == []

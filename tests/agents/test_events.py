@@ -12,6 +12,7 @@ from campaign_lab.agents.events import (
     AgentLine,
     AgentStarted,
     Board,
+    DeadTurnBooked,
     Event,
     PageAsked,
     PageRead,
@@ -21,6 +22,10 @@ from campaign_lab.agents.events import (
     TurnEnded,
     TurnStarted,
 )
+from campaign_lab.batch.board import BatchBoard
+from campaign_lab.batch.events import BatchStarted
+from campaign_lab.money import Sum
+from campaign_lab.panels.live_board import LiveBoard
 
 CALLS = st.sampled_from(["", "c1", "c2", "c3"])
 TOKENS = st.integers(0, 10_000)
@@ -155,3 +160,19 @@ def test_an_event_of_an_agent_that_nobody_knows_is_passed_over() -> None:
     """The board stays as it is."""
     board = folded(BEGIN)
     assert folded(PageAsked("c9", "u"), AgentEnded("c9", True), board=board) == board
+
+
+def test_what_was_booked_of_a_dead_turn_is_said_to_the_end() -> None:
+    """It is told before the turn starts, and stays on the board of the turn, and of the batch, that runs after it."""
+    dead = DeadTurnBooked("research", "ana", Sum(0.25), 2, 3)
+    words = (
+        "An earlier run of research by ana was cut off when its process ended: 2 answered requests booked ($0.2500), "
+    )
+    assert dead.words == f"{words}3 requests cut: the endpoint may bill that too."
+    assert folded(dead, BEGIN, TurnEnded(True)).notices == (dead.words,)
+    begun = BatchStarted(total=2, todo=2, kept=0, workers=1, estimate_usd=None)
+    assert reduce(lambda board, event: board.after(event), (dead, begun), BatchBoard()).notices == (dead.words,)
+    live = LiveBoard()
+    for event in (dead, BEGIN):
+        live.hear(event)
+    assert "3 requests cut" in live.html()
