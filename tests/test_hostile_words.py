@@ -108,3 +108,19 @@ def test_a_count_takes_the_key_to_no_other_origin(monkeypatch: pytest.MonkeyPatc
         assert remote_endpoint(url).count_tokens("m", "some words") is None
     assert len(asked) == 1
     assert asked_there == []
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "cut"),
+    [(200, "[]", 1), (200, "<html>no</html>", 1), (400, REFUSAL, 0)],
+    ids=["list", "page", "refused"],
+)
+def test_an_answer_that_is_no_message_is_a_request_of_unknown_cost(
+    tmp_path: Path, status: int, body: object, cut: int
+) -> None:
+    """What was answered with rubbish is counted, and no amount is said; what was refused cost nothing."""
+    with _endpoint(status, body) as (url, _), Lab(tmp_path / "lab.duckdb", endpoint=url) as lab:
+        with pytest.raises(TurnFailed) as failed:
+            lab.run_sync(lab.session(Brief.load(BRIEF)).run("research"))
+        assert ("cost $0.0000" in str(failed.value)) is not bool(cut)
+        assert lab.costs(by="user")["cut_requests"].tolist() == [cut] * bool(cut)

@@ -63,7 +63,8 @@ class Ledger:
                 self.calls[subpath] = str(entry.get("toolUseId", ""))
                 self.models[subpath] = str(entry.get("model") or "")
             elif kind in ("user", "assistant"):
-                self._waiting[subpath] = kind == "user" and TOOLS_STOPPED not in str(entry.get("message"))
+                asked = kind == "user" and TOOLS_STOPPED not in str(entry.get("message"))
+                self._waiting[subpath] = asked or _unusable(entry)
             elif kind == "system" and _broke_off(entry):
                 self._broken[str(entry.get("uuid"))] = subpath  # by uuid: the SDK may hand in a batch twice
             if kind == "assistant" and (request := self._request(subpath, entry)):
@@ -145,6 +146,12 @@ class Ledger:
 
 def _mapping(value: object) -> Mapping[str, Any]:
     return value if isinstance(value, Mapping) else {}
+
+
+def _unusable(entry: Mapping[str, Any]) -> bool:
+    """Is this the CLI's note that a response came which is no message? What that one cost nobody has said."""
+    known = "apiErrorStatus" in entry or "apiError" in entry  # refused by the endpoint, or never sent
+    return bool(entry.get("isApiErrorMessage")) and entry.get("error") == "unknown" and not known
 
 
 def _broke_off(entry: Mapping[str, Any]) -> bool:

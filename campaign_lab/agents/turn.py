@@ -107,7 +107,9 @@ class Attempt:
         read = self._fetches and cause not in ("site", "store")
         kept = "Pages that were read are kept and will not be fetched again." if read else ""
         told = one_line(without_key(reason, self.plan.endpoint_env)).rstrip(".")
-        return TurnFailed(self.plan.phase.name, cause, told, kept, cost_of(self.requests(stopped=True)))
+        requests = self.requests(stopped=True)
+        known = any(request.complete for request in requests) or not requests
+        return TurnFailed(self.plan.phase.name, cause, told, kept, cost_of(requests) if known else None)
 
     def _agent_ended(self, message: sdk.TaskNotificationMessage) -> None:
         call = message.tool_use_id or ""
