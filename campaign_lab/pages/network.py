@@ -144,8 +144,9 @@ class _Pinned(httpx.AsyncBaseTransport):
         for text in found:
             address = ipaddress.ip_address(text.partition("%")[0])
             if self._network.allowed and not self._network.allowed(address):
+                where = f"{host} is" if host == text else f"{host} is at {address}, which is"
                 raise _Refused(
-                    f"{host} is at {address}, which is not a public address; if it is your own site, "
+                    f"{where} not a public address; if it is your own site, "
                     "set allow_private_addresses = true in the brief"
                 )
 

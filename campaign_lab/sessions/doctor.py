@@ -176,7 +176,7 @@ def _claims(con: Con) -> Iterator[Finding]:
     stuck = [claim for claim in held if not claims.alive(claim, now)]
     claimed = {claim.attempt_id for claim in held}
     running = tables.select(con, AttemptRow, "WHERE state = 'running' ORDER BY started_at, id")
-    advice = "the next run by who may run on that session books what it cost and goes on"
+    advice = "the next run, or look at the costs, of whoever started it or may run on that session books what it cost"
     for claim in stuck:
         text = f"process {claim.pid} of {claim.user_name} on {claims.host_name(claim)} has died in the middle of a turn: {advice}"
         yield Finding("warn", "claims", text)
