@@ -60,7 +60,7 @@ def test_cancel_keeps_what_is_finished_and_run_goes_on_from_there(
     page.click("panel", "Cancel")
     page.wait_for("panel", "cancelled")
     assert page.ask('[turn.phase for turn in lab.open("Again").turns()]') == "['research', 'strategy']"
-    page.wait_for("panel", "Strategy (rehearsal)")
+    page.wait_for("panel", "Strategy, take 2 (rehearsal)")
     page.click("panel", "Run")
     page.wait_for("panel", "strategy replayed", 60)
     assert page.ask('[turn.phase for turn in lab.open("Again").turns()]') == "['research', 'strategy', 'copy']"
