@@ -216,6 +216,7 @@ def test_a_turn_that_ended_while_the_server_was_away_can_be_run_again(termwick: 
                 job.future.result(timeout=60)
             assert getattr(failed.value, "cause", "store") == "store"
             server.start()
+            lab._context.engine._patience = 30.0  # type: ignore[attr-defined]  # its pool looks for the server in growing steps
             (left,) = select(lab, ClaimRow)
             again = lab._context.loop.submit(session.run("research"))
             assert not again.future.result(timeout=30).replayed
