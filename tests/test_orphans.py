@@ -23,6 +23,14 @@ def ground(tmp_path: Path) -> Iterator[Ground]:
         yield Ground(tmp_path / "g", api)
 
 
+def _start_and_hold(ground: Ground, command: Command) -> None:
+    """Begins a research turn, and holds the answers to its three researchers back."""
+    command.start()
+    ground.api.wait_for(1)
+    ground.api.hold()
+    ground.api.wait_for(THINKING)
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT, signal.SIGKILL])
 def test_after_the_signal_nothing_is_sent_and_nothing_is_left_running(ground: Ground, number: signal.Signals) -> None:
     """While the endpoint holds its answers back: no CLI after three seconds, no request more, the exit code says why."""
@@ -46,10 +54,7 @@ def test_after_the_signal_nothing_is_sent_and_nothing_is_left_running(ground: Gr
 def test_what_a_killed_run_was_charged_is_booked_at_the_next_start(ground: Ground) -> None:
     """From the lab and from the dead folder; who starts next is told of cut requests, and folders with all in them are gone."""
     with closing(Command(ground)) as command:
-        command.start()
-        ground.api.wait_for(1)
-        ground.api.hold()
-        ground.api.wait_for(THINKING)
+        _start_and_hold(ground, command)
         time.sleep(0.5)  # its CLI writes down what it asks
         kill(ground, command, signal.SIGKILL)
         command.wait()
@@ -72,10 +77,7 @@ def test_what_a_killed_run_was_charged_is_booked_at_the_next_start(ground: Groun
 def test_what_only_the_dead_folder_knows_is_booked(ground: Ground) -> None:
     """The CLI writes a response down before we hear of it: what stands in its folder alone is in the ledger too."""
     with closing(Command(ground)) as command:
-        command.start()
-        ground.api.wait_for(1)
-        ground.api.hold()
-        ground.api.wait_for(THINKING)
+        _start_and_hold(ground, command)
         owner = command.victim
         owner.suspend()  # it hears nothing from here on; its CLI does
         ground.api.go_on()

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from campaign_lab.errors import AmbiguousName
 from campaign_lab.sessions.access import permits
 from campaign_lab.sessions.expiry import expires_at
-from campaign_lab.show.text import one_line
+from campaign_lab.show.text import counted, one_line
 from campaign_lab.store import tables
 from campaign_lab.store.rows import AuditRow, SessionRow
 
@@ -88,6 +88,5 @@ def _described(rows: Sequence[SessionRow], user: str, now: datetime) -> tuple[st
 
 
 def _ago(seconds: float) -> str:
-    unit, length = next(((unit, length) for unit, length in UNITS_S if seconds >= length), ("", 0))
-    count = int(seconds // length) if length else 0
-    return f"last used {count} {unit}{'s' if count > 1 else ''} ago" if count else "last used just now"
+    unit, length = next(((unit, length) for unit, length in UNITS_S if seconds >= length), ("", 1))
+    return f"last used {counted(int(seconds // length), unit)} ago" if unit else "last used just now"

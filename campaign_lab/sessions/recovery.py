@@ -42,7 +42,14 @@ ID_CHARACTERS = 36
 
 
 async def recover(context: Context) -> list[DeadTurnBooked]:
-    """Books what attempts of dead processes were charged, marks them as failed, and removes the folders of the dead.
+    """As ``book_dead_attempts``; then removes the folders of the dead."""
+    booked = await book_dead_attempts(context)
+    await _remove_folders(context)
+    return booked
+
+
+async def book_dead_attempts(context: Context) -> list[DeadTurnBooked]:
+    """Books what attempts of dead processes were charged, and marks them as failed.
 
     Only the user's own attempts, and those of sessions that the user may run on: others' stay for them. Returns what was
     booked. One that cannot be read stops no run: it is logged, and tried again the next time.
@@ -53,7 +60,6 @@ async def recover(context: Context) -> list[DeadTurnBooked]:
             booked += await _settle(context, row)
         except Exception:
             logging.getLogger("campaign_lab").exception("what a turn that was cut off has cost could not be booked")
-    await _remove_folders(context)
     return booked
 
 

@@ -26,7 +26,7 @@ from campaign_lab.sessions.access import permits
 from campaign_lab.sessions.batches import hold_batch
 from campaign_lab.sessions.context import Context
 from campaign_lab.sessions.keys import turn_key
-from campaign_lab.sessions.recovery import book, recover
+from campaign_lab.sessions.recovery import book, book_dead_attempts, recover
 from campaign_lab.sessions.standing import NOWHERE, CellRef
 from campaign_lab.sessions.takes import as_take, settled
 from campaign_lab.store import tables
@@ -92,8 +92,9 @@ async def find_or_make(context: Context, order: Order, on_event: events.OnEvent)
     Raises TurnFailed; then the claim is given back and what was paid is booked. Raises BudgetExceeded for the batch's
     budget; then nothing was claimed.
     """
+    dead = await recover(context)
     while True:
-        for booked in await recover(context):  # each time: whoever made this turn may have died meanwhile
+        for booked in dead:
             on_event(booked)
         attempt_id = str(uuid.uuid4())
         claim = partial(_look_or_claim, context=context, order=order, attempt_id=attempt_id)
@@ -109,6 +110,7 @@ async def find_or_make(context: Context, order: Order, on_event: events.OnEvent)
         assert found.busy is not None
         on_event(events.Queued(found.busy.user_name))
         await asyncio.sleep(WAIT_S)
+        dead = await book_dead_attempts(context)  # whoever was making this turn may have died meanwhile
 
 
 def _look_or_claim(con: Con, context: Context, order: Order, attempt_id: str) -> tuple[claims.Found, Order, AttemptRow]:
