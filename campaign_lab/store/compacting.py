@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable
 
 from campaign_lab.errors import StoreError
-from campaign_lab.store import opening
+from campaign_lab.store import opening, rollback
 
 FOLDER = ".compact"
 """What stands behind the lab file's name for the folder in which the copy is built. Only its owner may look into it."""
@@ -48,7 +48,7 @@ def compact(path: str, patience: float, *, before_move: Callable[[str], None]) -
 
 def leftovers(path: str) -> list[str]:
     """Files beside the lab file that a process left which was killed half-way. The next of its kind removes them."""
-    names = [path + ending for ending in (FOLDER, ".new", ".new.wal")]
+    names = [path + ending for ending in (FOLDER, ".new", ".new.wal", rollback.ENDING + ".new")]
     return [name for name in names if os.path.exists(name)]
 
 
@@ -62,9 +62,8 @@ def _copy(path: str, draft: str, deadline: float) -> None:
         con.execute(f"COPY FROM DATABASE {name} TO fresh")
         con.execute("CHECKPOINT fresh")
         con.execute("DETACH fresh")
-        con.execute("CHECKPOINT")
     finally:
-        opening.close(con)
+        opening.close(con, path)
 
 
 def _replace(draft: str, path: str, before_move: Callable[[str], None]) -> None:

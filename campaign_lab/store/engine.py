@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from campaign_lab.errors import StoreError
-from campaign_lab.store import compacting, opening
+from campaign_lab.store import compacting, opening, rollback
 from campaign_lab.store.connection import Con
 from campaign_lab.store.gate import Gate, GateTimeout
 from campaign_lab.store.identity import Identity
@@ -40,6 +40,8 @@ QUANTUM = 0.03
 """Seconds of work in one go before the file is handed to a process that waits."""
 POLL = 0.002
 """Seconds between two looks at the turnstile while the file is open and nothing is to do."""
+JOURNAL = 16 * 2**20
+"""Bytes of DuckDB's journal at which the file is closed even though work keeps coming, so that it is checkpointed."""
 GROUP = 64
 """Functions that share a transaction at most."""
 FORK_WAIT = 5.0
@@ -208,6 +210,8 @@ class DuckFile:
                 results = [work(con) for work in works]
                 con.execute("COMMIT")
                 self._identity.check()  # what went into a file that nobody finds was not stored
+                if rollback.pending(self.path) > JOURNAL:
+                    self._drop()
             except BaseException as error:
                 with contextlib.suppress(Exception):
                     con.execute("ROLLBACK")
@@ -223,7 +227,7 @@ class DuckFile:
         """Compact with the connection closed, and hand over the gate after it. Holds the gate and ``_turn``."""
         con, self._con = self._con, None
         if con is not None:
-            opening.close(con)
+            opening.close(con, self.path)
         try:
             self._identity.meet()
             sizes = compacting.compact(self.path, self._patience / 3, before_move=self._identity.announce)
@@ -280,7 +284,7 @@ class DuckFile:
         """Close the connection, then hand over the gate. Holds ``_turn``."""
         con, self._con = self._con, None
         if con is not None:
-            opening.close(con)
+            opening.close(con, self.path)
             self._leave()
 
     def _leave(self) -> None:

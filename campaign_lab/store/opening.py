@@ -10,7 +10,7 @@ import time
 from typing import TYPE_CHECKING
 
 from campaign_lab.errors import StoreError
-from campaign_lab.store import schema
+from campaign_lab.store import rollback, schema
 
 if TYPE_CHECKING:
     import duckdb
@@ -22,6 +22,7 @@ CONFIG: dict[str, str | bool | int | float | list[str]] = {
     "memory_limit": "1GB",
     "threads": 2,
     "autoinstall_known_extensions": False,  # a store downloads nothing
+    "checkpoint_threshold": "1TB",  # only close() writes to the file, and it keeps what it writes over
     "python_enable_replacements": False,  # a table name in a query never means a variable of the caller
 }
 _FULL = ("no space left", "file too large", "disk quota exceeded", "disk is full")
@@ -39,6 +40,7 @@ def connect(path: str, deadline: float) -> duckdb.DuckDBPyConnection:
     try:
         if not os.path.exists(path) or os.path.getsize(path) == 0:
             _create(path)
+        rollback.roll_back(path)
         return _prepared(_connect_patiently(path, deadline), path)
     except OSError as error:
         raise explained_os(path, error) from error
@@ -51,17 +53,23 @@ def _prepared(con: duckdb.DuckDBPyConnection, path: str) -> duckdb.DuckDBPyConne
         con.execute("SET TimeZone = 'UTC'")  # refused in the configuration
         schema.migrate(con, path)
     except BaseException:
-        close(con)
+        close(con, path)
         raise
     return con
 
 
-def close(con: duckdb.DuckDBPyConnection) -> None:
-    """Close a connection. A checkpoint that fails then (a full disk) loses nothing: the journal stays."""
+def close(con: duckdb.DuckDBPyConnection, path: str) -> None:
+    """Close a connection, which checkpoints the file. Where that fails (a full disk) nothing is lost: the journal stays."""
     import duckdb
 
-    with contextlib.suppress(duckdb.Error):
-        con.close()
+    try:
+        with rollback.guarded(con, path):
+            con.close()
+    except (OSError, duckdb.Error):
+        with contextlib.suppress(duckdb.Error):
+            con.execute("PRAGMA disable_checkpoint_on_shutdown")
+        with contextlib.suppress(duckdb.Error):
+            con.close()
 
 
 def explained_os(path: str, error: OSError) -> StoreError:

@@ -126,7 +126,9 @@ def test_a_fork_is_one_row_and_its_first_request_carries_the_research(
     assert turn.receipt.cost_usd < research / 3
     turn_id = fork.checkpoint().turn_id
     entries = lab._context.engine.call(
-        lambda con: con.execute("SELECT entry FROM entries WHERE session_id = ?", [turn_id]).fetchall()
+        lambda con: con.execute(
+            "SELECT entry FROM entries WHERE session_id = ? AND subpath = '' ORDER BY seq", [turn_id]
+        ).fetchall()
     )
     prompt = next(json.loads(entry) for (entry,) in entries if json.loads(entry)["type"] == "user")
     assert "Emotional angle" in json.dumps(prompt)  # the purpose steers the first turn
