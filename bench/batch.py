@@ -25,8 +25,8 @@ from typing import Any
 import psutil
 
 from campaign_lab import Brief, Lab
-from campaign_lab.batch import machine
 from campaign_lab.batch.events import BatchEvent, RunEnded, RunStarted
+from campaign_lab.batch.execute import machine
 from campaign_lab.rehearsal.endpoint import LATENCY
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -227,7 +227,7 @@ def _ours(lab: Lab, template: Path, briefs: list[Brief], place: Path) -> float:
 def _bare(template: Path, briefs: list[Brief], place: Path) -> float:
     import papermill  # type: ignore[import-untyped]
 
-    from campaign_lab.batch.briefs import read_briefs
+    from campaign_lab.batch.plan.briefs import read_briefs
 
     place.mkdir(exist_ok=True)
     began = time.perf_counter()

@@ -17,7 +17,7 @@ import psutil
 
 from campaign_lab import Brief, Lab
 from campaign_lab.rehearsal.endpoint import RehearsalEndpoint
-from campaign_lab.rehearsal.server import RehearsalServer
+from campaign_lab.rehearsal.server.app import RehearsalServer
 from campaign_lab.sessions.session import Session
 
 BAR = 3.5

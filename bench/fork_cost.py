@@ -24,9 +24,9 @@ from pathlib import Path
 from campaign_lab import Brief, Lab
 from campaign_lab.agents.phases import builtin_phases
 from campaign_lab.rehearsal.endpoint import RehearsalEndpoint
-from campaign_lab.sessions.fanout import FanOut
+from campaign_lab.sessions.fan_out import FanOut
 from campaign_lab.sessions.session import Session
-from campaign_lab.store import tables
+from campaign_lab.store import queries
 from campaign_lab.store.rows import PageRow, RequestRow
 
 FORKS = 5
@@ -195,7 +195,7 @@ def _cache_note(bench: Bench, session: Session) -> str:
 
 
 def _rows(bench: Bench, table: type, rest: str, *values: object) -> list:
-    return bench.lab._context.engine.call(lambda con: tables.select(con, table, rest, values))
+    return bench.lab._context.engine.call(lambda con: queries.select(con, table, rest, values))
 
 
 REPLAY = """

@@ -32,9 +32,9 @@ from typing import Annotated, Any, TypedDict
 
 from campaign_lab.agents.phases import builtin_phases
 from campaign_lab.brief import Brief
-from campaign_lab.sessions.claims import look_or_claim
-from campaign_lab.store import tables
-from campaign_lab.store.engine import open_file
+from campaign_lab.sessions.run.claims import look_or_claim
+from campaign_lab.store import queries
+from campaign_lab.store.duckdb.engine import open_file
 from campaign_lab.store.rows import AttemptRow, SessionRow, TurnRow
 from campaign_lab.store.transcripts import PROJECT, TurnTranscripts
 
@@ -73,7 +73,7 @@ class _Ours:
             parent_session=None, start_turn=None, tip_turn=None, purpose="", automatic=False, brief=BRIEF.to_json(),
             made_at=datetime.now(UTC),
         )  # fmt: skip
-        self._file.call(lambda con: tables.insert(con, [self._base]))
+        self._file.call(lambda con: queries.insert(con, [self._base]))
         self._turns: list[str] = []
 
     def turn(self, asked: str, answered: str) -> None:
@@ -89,14 +89,14 @@ class _Ours:
             **vars(self._base), "id": str(uuid.uuid4()), "name": f"Angle {n}", "purpose": f"Angle {n}",
             "parent_session": "base", "start_turn": at, "tip_turn": at,
         })  # fmt: skip
-        fork = self._file.call(lambda con: tables.get_or_create_fork(con, row, lambda _row: False))
+        fork = self._file.call(lambda con: queries.get_or_create_fork(con, row, lambda _row: False))
         return self._messages(self._run(fork, at, (asked, answered)))
 
     def close(self) -> None:
         self._file.close()
 
     def _messages(self, turn: str) -> int:
-        line = [row.id for row in self._file.call(lambda con: tables.line_of(con, turn))]
+        line = [row.id for row in self._file.call(lambda con: queries.line_of(con, turn))]
         return len(self._resume(str(uuid.uuid4()), line)[1])
 
     def _resume(self, attempt: str, line: list[str]) -> tuple[TurnTranscripts, list[Any]]:
@@ -107,7 +107,7 @@ class _Ours:
     def _run(self, session: SessionRow, parent: str | None, texts: tuple[str, str]) -> str:
         """One turn, with all that the workbench writes for it."""
         now, turn = datetime.now(UTC), str(uuid.uuid4())
-        line = [row.id for row in self._file.call(lambda con: tables.line_of(con, parent))]
+        line = [row.id for row in self._file.call(lambda con: queries.line_of(con, parent))]
         attempt = AttemptRow(
             turn, session.id, parent, turn, PHASE.name, "ana", "running", None, None, now, None, None, "{}"
         )
@@ -123,11 +123,11 @@ class _Ours:
         )  # fmt: skip
 
         def finish(con: Any) -> None:
-            tables.insert(con, [row])
-            tables.end_attempt(
+            queries.insert(con, [row])
+            queries.end_attempt(
                 con, AttemptRow(**{**vars(attempt), "state": "finished", "ended_at": now, "cost_usd": 0.0})
             )
-            tables.move_tip(con, row)
+            queries.move_tip(con, row)
 
         self._file.call(finish)
         return turn

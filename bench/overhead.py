@@ -20,12 +20,12 @@ import claude_agent_sdk as sdk
 from mcp.types import ToolAnnotations
 
 from campaign_lab import Brief, Lab
-from campaign_lab.agents import tools
 from campaign_lab.agents.phases import TOOLS, all_agents, builtin_phases, system_prompt
-from campaign_lab.agents.workplace import environment, workplace
+from campaign_lab.agents.process.cli_environment import environment, workplace
+from campaign_lab.agents.tools import server as tools
 from campaign_lab.lab import DEFAULT_MODEL
 from campaign_lab.rehearsal.endpoint import RehearsalEndpoint
-from campaign_lab.rehearsal.server import RehearsalServer
+from campaign_lab.rehearsal.server.app import RehearsalServer
 
 BAR = 1.25
 PAIRS = 6
@@ -72,9 +72,9 @@ def _ours(lab: Lab, brief: Brief, server: RehearsalServer, name: str) -> tuple[f
 def _pages(lab: Lab) -> dict[str, str]:
     """The stored pages as the agents see them, by every address that leads to them."""
     from campaign_lab.pages import Page
-    from campaign_lab.store import tables
+    from campaign_lab.store import queries
 
-    rows = lab._context.engine.call(lambda con: tables.select(con, tables.PageRow, "WHERE error IS NULL"))
+    rows = lab._context.engine.call(lambda con: queries.select(con, queries.PageRow, "WHERE error IS NULL"))
     found = [(row.requested_url, Page.from_json(row.page)) for row in rows]
     return {url: page.for_agent() for asked, page in found for url in (asked, page.url)}
 

@@ -19,7 +19,7 @@ from lab_rows import add, fork, grow, session
 
 from campaign_lab import Lab
 from campaign_lab.panels import CompareBoard, SessionTree
-from campaign_lab.store import tables
+from campaign_lab.store import queries
 from campaign_lab.store.rows import RecordRow, SessionRow
 
 FORKS, BOARD, VARIANTS = 200, 3, 10
@@ -97,7 +97,7 @@ def _median(work: Callable[[], object]) -> float:
     return statistics.median(taken[1:])
 
 
-def _write(con: tables.Con) -> None:
+def _write(con: queries.Con) -> None:
     base = grow(con, add(con, session("base", brief='{"url": "https://a.example/", "campaign": "Spring"}')), "t")
     for number in range(FORKS):
         row = add(con, fork(base, f"fork {number}"))
@@ -108,7 +108,7 @@ def _write(con: tables.Con) -> None:
     con.execute("UPDATE records SET degraded = TRUE WHERE kind = 'brand_profile'")  # one letter is no brand
 
 
-def _write_copy(con: tables.Con, row: SessionRow) -> None:
+def _write_copy(con: queries.Con, row: SessionRow) -> None:
     con.execute("DELETE FROM records WHERE turn_id = ?", [row.tip_turn])
     for number in range(VARIANTS):
         body = (
@@ -119,7 +119,7 @@ def _write_copy(con: tables.Con, row: SessionRow) -> None:
             str(row.tip_turn), "copy_variant", number, f"v{number}", f"Headline {number}", 1, body=body, degraded=False,
             problems="[]",
         )  # fmt: skip
-        tables.insert(con, [record])
+        queries.insert(con, [record])
 
 
 if __name__ == "__main__":

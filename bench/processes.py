@@ -18,7 +18,7 @@ from typing import Any
 import psutil
 
 from campaign_lab import Lab
-from campaign_lab.store import tables
+from campaign_lab.store import queries
 from campaign_lab.store.rows import SessionRow, TurnRow
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -92,8 +92,8 @@ def _lost(path: Path, told: list[Told]) -> tuple[int, int]:
     with Lab(path, user="ana", endpoint="rehearsal") as lab:
         call = lab._context.engine.call
         stored = {
-            "turn": [row.id for row in call(lambda con: tables.select(con, TurnRow))],
-            "session": [row.id for row in call(lambda con: tables.select(con, SessionRow))],
+            "turn": [row.id for row in call(lambda con: queries.select(con, TurnRow))],
+            "session": [row.id for row in call(lambda con: queries.select(con, SessionRow))],
             "append": [uid for (uid,) in call(lambda con: con.execute("SELECT uuid FROM entries").fetchall())],
         }
         doubled = sum(len(rows) - len(set(rows)) for rows in stored.values())

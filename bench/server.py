@@ -32,7 +32,7 @@ def main() -> int:
     with running(fast=False) as server:
         server.add_database("bench")
         url = server.url(OWNER, "bench")
-        from campaign_lab.store.server import open_server
+        from campaign_lab.store.postgres.server import open_server
 
         open_server(url).close()
         bare = _spread(_bare, url)
@@ -93,7 +93,7 @@ def _paced(work: Any) -> list[float]:
 
 
 def _appending(url: str, worker: int, ready: Any, told: Any) -> None:
-    from campaign_lab.store.server import open_server
+    from campaign_lab.store.postgres.server import open_server
     from campaign_lab.store.transcripts import Transcripts
 
     store = open_server(url)
@@ -129,7 +129,7 @@ def _bare(url: str, worker: int, ready: Any, told: Any) -> None:
 
 def _identical(url: str, _worker: int, ready: Any, told: Any) -> None:
     """Its share of the thousand: the same ten entries in the same transcript, as fast as it can."""
-    from campaign_lab.store.server import open_server
+    from campaign_lab.store.postgres.server import open_server
     from campaign_lab.store.transcripts import Transcripts
 
     store = open_server(url)

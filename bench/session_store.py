@@ -17,7 +17,7 @@ from typing import Any
 
 from campaign_lab import Brief, Lab
 from campaign_lab.sessions.session import Session
-from campaign_lab.store.engine import DuckFile, open_file
+from campaign_lab.store.duckdb.engine import DuckFile, open_file
 from campaign_lab.store.transcripts import PROJECT, TurnTranscripts
 
 FORKS, IDLE_FORKS = 200, 50

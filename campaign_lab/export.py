@@ -27,7 +27,7 @@ def save_csv(frame: pd.DataFrame, path: str | os.PathLike[str]) -> pd.DataFrame:
     target = Path(path)
     if not target.parent.is_dir():
         raise ValueError(f"path: the folder {str(target.parent)!r} does not exist; make it first or choose another one")
-    from campaign_lab.compare.readable import is_telling  # brings pandas
+    from campaign_lab.tables.readable_frame import is_telling  # brings pandas
 
     safe = frame.map(_harmless).rename(index=_harmless, columns=_harmless)
     safe = safe.rename_axis(index=_harmless, columns=_harmless)

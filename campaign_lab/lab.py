@@ -16,34 +16,34 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from campaign_lab.agents.endpoints import Endpoint, remote_endpoint
 from campaign_lab.agents.events import Event
-from campaign_lab.agents.loop import AgentLoop
 from campaign_lab.agents.phases import Phase, builtin_phases
 from campaign_lab.agents.prices import own_prices
+from campaign_lab.agents.process.sdk_loop import AgentLoop
 from campaign_lab.brief import Brief
 from campaign_lab.errors import BriefError, EndpointError, NotFoundError, StoreError
 from campaign_lab.rehearsal.endpoint import RehearsalEndpoint
 from campaign_lab.sessions.budgets import Budgets, budgets_of
 from campaign_lab.sessions.context import Context, batch_tag, unheard, utc_now
-from campaign_lab.sessions.expiry import seconds
-from campaign_lab.sessions.finding import SAVED, find_session
-from campaign_lab.sessions.pending import awaited
-from campaign_lab.sessions.recovery import recover
+from campaign_lab.sessions.not_awaited import awaited
+from campaign_lab.sessions.position import current_cell
+from campaign_lab.sessions.run.recovery import recover
 from campaign_lab.sessions.session import Session
-from campaign_lab.sessions.standing import current_cell
-from campaign_lab.store import tables
-from campaign_lab.store.place import default_place, open_store
+from campaign_lab.sessions.session_names import SAVED, find_session
+from campaign_lab.sessions.upkeep.expiry import seconds
+from campaign_lab.store import queries
+from campaign_lab.store.location import default_place, open_store
 from campaign_lab.store.rows import SessionRow
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from campaign_lab.batch.briefs import Briefs
     from campaign_lab.batch.events import OnBatchEvent
-    from campaign_lab.batch.plan import BatchPlan
-    from campaign_lab.batch.work import Cancellation
-    from campaign_lab.sessions.doctor import Finding
-    from campaign_lab.sessions.fanout import FanOut
-    from campaign_lab.sessions.sweep import SweepReport
+    from campaign_lab.batch.execute.work import Cancellation
+    from campaign_lab.batch.plan.briefs import Briefs
+    from campaign_lab.batch.plan.planner import BatchPlan
+    from campaign_lab.sessions.fan_out import FanOut
+    from campaign_lab.sessions.upkeep.doctor import Finding
+    from campaign_lab.sessions.upkeep.sweep import SweepReport
 
 T = TypeVar("T")
 
@@ -141,8 +141,8 @@ class Lab:
             notebook=cell.notebook, cell_id=cell.cell_id, source_sha=cell.source_sha, metadata=json.dumps(metadata),
         )  # fmt: skip
 
-        _check_folder(context.engine.call(lambda con: tables.session_by_identity(con, row)), brief, context)
-        row = context.engine.call(lambda con: tables.get_or_create_session(con, row, context.is_expired))
+        _check_folder(context.engine.call(lambda con: queries.session_by_identity(con, row)), brief, context)
+        row = context.engine.call(lambda con: queries.get_or_create_session(con, row, context.is_expired))
         return Session(context, row, None)
 
     def open(self, name: str | os.PathLike[str], *, from_start: bool = False) -> Session:
@@ -158,7 +158,7 @@ class Lab:
         """
         context = self._context
         if isinstance(name, os.PathLike) or str(name).endswith(SAVED):
-            from campaign_lab.sessions.portable import load
+            from campaign_lab.sessions.transfer.session_file import load
 
             row = load(context.engine, name, owner=context.user)
             return Session(context, row, row.start_turn if from_start else row.tip_turn)
@@ -175,15 +175,15 @@ class Lab:
 
         Its columns are ``compare.SESSION_COLUMNS``.
         """
-        from campaign_lab import frames
+        from campaign_lab.tables import lab_tables
 
-        return frames.sessions(self._context)
+        return lab_tables.sessions(self._context)
 
     def compare(self, sessions: Session | Sequence[Session]) -> pd.DataFrame:
         """One row a copy variant of the sessions, up to where each handle stands (``compare.COPY_COLUMNS``)."""
-        from campaign_lab import frames
+        from campaign_lab.tables import lab_tables
 
-        return frames.compare(self._context, sessions)
+        return lab_tables.compare(self._context, sessions)
 
     def records(self, kind: str, sessions: Session | Sequence[Session] | None = None) -> pd.DataFrame:
         """One row a record of a kind, such as ``angle``; of all sessions that the user may see, unless some are named.
@@ -191,33 +191,33 @@ class Lab:
         Each record is listed once, under the session that made it. Its own fields are columns (``compare.record_columns``).
         Raises NotFoundError that lists the known kinds.
         """
-        from campaign_lab import frames
+        from campaign_lab.tables import lab_tables
 
-        return frames.records(self._context, kind, sessions)
+        return lab_tables.records(self._context, kind, sessions)
 
     def diff(self, a: Session, b: Session) -> pd.DataFrame:
         """One row a field in which the records of two sessions differ; turns that both carry are equal (``DIFF_COLUMNS``)."""
-        from campaign_lab import frames
+        from campaign_lab.tables import lab_tables
 
-        return frames.diff(self._context, a, b)
+        return lab_tables.diff(self._context, a, b)
 
     def coverage(self, session: Session | Sequence[Session]) -> pd.DataFrame:
         """Each pain and desire at each stage of awareness, with the angles there: zeros are gaps (``COVERAGE_COLUMNS``)."""
-        from campaign_lab import frames
+        from campaign_lab.tables import lab_tables
 
-        return frames.coverage(self._context, session)
+        return lab_tables.coverage(self._context, session)
 
     def pages(self, session: Session) -> pd.DataFrame:
         """What the page reader saw: one row a page that agents asked for, the brand's own first, refused ones with the reason."""
-        from campaign_lab import frames
+        from campaign_lab.tables import lab_tables
 
-        return frames.pages(self._context, session)
+        return lab_tables.pages(self._context, session)
 
     def timeline(self, session: Session | Sequence[Session]) -> pd.DataFrame:
         """Which agent worked when in the session's turns, in seconds from the start of each turn (``TIMELINE_COLUMNS``)."""
-        from campaign_lab import frames
+        from campaign_lab.tables import lab_tables
 
-        return frames.timeline(self._context, session)
+        return lab_tables.timeline(self._context, session)
 
     def costs(self, by: str = "session") -> pd.DataFrame:
         """What was spent, in US dollars, by ``user``, ``campaign``, ``session``, ``phase``, ``agent``, ``day``, ``model``,
@@ -226,17 +226,17 @@ class Lab:
         Read from the ledger: what the user paid, and what was paid on sessions that the user may see. The rows add up. What
         turns were charged whose process died is booked first. Its columns are ``compare.cost_columns``.
         """
-        from campaign_lab import frames
+        from campaign_lab.tables import lab_tables
 
         for booked in self.run_sync(recover(self._context)):
             logging.getLogger("campaign_lab").warning(booked.words)
-        return frames.costs(self._context, by)
+        return lab_tables.costs(self._context, by)
 
     def tree(self, session: Session) -> pd.DataFrame:
         """The fork tree that a session belongs to: one row a session that the user may see, parents first."""
-        from campaign_lab import frames
+        from campaign_lab.tables import lab_tables
 
-        return frames.tree(self._context, session)
+        return lab_tables.tree(self._context, session)
 
     # -- several at once
 
@@ -250,7 +250,7 @@ class Lab:
         prompt cache has gone cold and it pays, the forks of one checkpoint first get a common short turn (an anchor) that
         warms it; ``FanOut.notes`` says what was done. Raises BudgetExceeded.
         """
-        from campaign_lab.sessions.fanout import run_all
+        from campaign_lab.sessions.fan_out import run_all
 
         return await run_all(self._context, sessions, phases, steer=steer or {}, at_once=at_once)
 
@@ -272,10 +272,10 @@ class Lab:
         of ``plan_batch``. ``on_event`` hears how it goes on; ``cancelled`` stops it, and so does an interrupt. The table's
         columns are ``batch.BATCH_COLUMNS``. Raises what ``plan_batch`` raises, and FolderInUse.
         """
+        from campaign_lab.batch.execute.run import beside, run_batch
+        from campaign_lab.batch.execute.work import Cancellation
+        from campaign_lab.batch.progress_hook import watching
         from campaign_lab.batch.rows import batch_frame
-        from campaign_lab.batch.run import beside, run_batch
-        from campaign_lab.batch.watching import watching
-        from campaign_lab.batch.work import Cancellation
 
         stop = cancelled or Cancellation()
         plan = await beside(lambda: self.plan_batch(briefs, notebook, out=out, **options), stop)
@@ -304,8 +304,8 @@ class Lab:
         time. ``budget_usd``: for the whole batch. ``scheduler``: the address of a Dask cluster that is to do the work.
         Raises NotFoundError, BriefError, ValueError, BudgetExceeded.
         """
-        from campaign_lab.batch.plan import BatchOptions, plan_batch
-        from campaign_lab.batch.template import default_template
+        from campaign_lab.batch.plan.planner import BatchOptions, plan_batch
+        from campaign_lab.batch.plan.template import default_template
 
         options = BatchOptions(
             notebook=default_template() if notebook is None else Path(notebook), out=Path(out),
@@ -323,7 +323,7 @@ class Lab:
         ``keep="records"`` keeps sessions and records, which still replay, and takes only the conversations. Reclaims disk.
         Raises StoreError on a server that lets us in as a role which does not see all the forks that stand on them.
         """
-        from campaign_lab.sessions.sweep import sweep
+        from campaign_lab.sessions.upkeep.sweep import sweep
 
         if keep not in ("", "records"):
             raise ValueError(f"keep: {keep!r} is not allowed; expected records, or nothing")
@@ -340,7 +340,7 @@ class Lab:
 
     def doctor(self) -> list[Finding]:
         """Examines the lab: every session is proved, versions, disk, file format and claims are looked at."""
-        from campaign_lab.sessions.doctor import examine
+        from campaign_lab.sessions.upkeep.doctor import examine
 
         return examine(self._context.engine)
 
@@ -372,7 +372,7 @@ def _check_folder(stored: SessionRow | None, brief: Brief, context: Context) -> 
     if folder is None or known in (None, folder):
         return
     home = folder / "index.html" if folder.is_dir() else folder
-    pages = context.engine.call(lambda con: tables.pages_of(con, context.user, brief.campaign))
+    pages = context.engine.call(lambda con: queries.pages_of(con, context.user, brief.campaign))
     read = next((page.sha256 for page in pages if page.url == brief.url), None)
     if read and home.is_file() and hashlib.sha256(home.read_bytes()).hexdigest() != read:
         problem = (

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from campaign_lab.jupyter.stamps import pytest_runtest_call
+from campaign_lab.jupyter.cell_ids import pytest_runtest_call
 
 __all__ = ["pytest_runtest_call"]
 

@@ -11,7 +11,7 @@ from kernels import write_notebook
 
 from campaign_lab import Brief, Lab
 from campaign_lab.batch.events import BatchEvent
-from campaign_lab.batch.plan import BatchOptions
+from campaign_lab.batch.plan.planner import BatchOptions
 from campaign_lab.batch.rows import Row
 
 PARAMETERS = 'brief_path: str = ""\nangle: str = "calm"\nn: int = 1'
@@ -39,8 +39,8 @@ def brief_of(name: str, act: str = "", **fields: Any) -> Brief:
 
 def run_cheap(lab: Lab, briefs: Sequence[Brief], folder: Path, **options: Any) -> list[Row]:
     """Runs a batch of cheap notebooks in ``folder/out``, as a script would."""
-    from campaign_lab.batch.plan import plan_batch
-    from campaign_lab.batch.run import run_batch
+    from campaign_lab.batch.execute.run import run_batch
+    from campaign_lab.batch.plan.planner import plan_batch
 
     heard = {name: options.pop(name) for name in ("on_event", "cancelled") if name in options}
     options.setdefault("notebook", folder / "templates" / "cheap.ipynb")

@@ -15,7 +15,7 @@ from stores import KINDS, Stores, stores_of
 from campaign_lab import Brief, Lab
 from campaign_lab.agents.events import Event
 from campaign_lab.rehearsal.endpoint import RehearsalEndpoint
-from campaign_lab.rehearsal.server import RehearsalServer
+from campaign_lab.rehearsal.server.app import RehearsalServer
 
 ROOT = Path(__file__).resolve().parent.parent
 BRIEFS = ROOT / "data" / "briefs"

@@ -12,8 +12,9 @@ from odd_sites import read
 
 from campaign_lab.checks import near_duplicates, problems, repeated_sentences
 from campaign_lab.records import Angle, CopyVariant
-from campaign_lab.rehearsal import analyst, copywriter
-from campaign_lab.rehearsal.planning import usable_claims
+from campaign_lab.rehearsal.analyst import profiles
+from campaign_lab.rehearsal.writer import angles_and_variants
+from campaign_lab.rehearsal.writer.angle_plans import usable_claims
 
 Campaign = dict[str, Any]
 
@@ -22,8 +23,8 @@ Campaign = dict[str, Any]
 def research(folder: Path, language: str = "en") -> tuple[dict[str, Any], list[str]]:
     """What the reader finds on a saved site for a brief in ``language``, as records by kind, and what is missing."""
     pages, _ = read(folder)
-    profile, missing = analyst.brand_profile(pages, language=language)
-    insight, more = analyst.customer_insight(pages, language=language)
+    profile, missing = profiles.brand_profile(pages, language=language)
+    insight, more = profiles.customer_insight(pages, language=language)
     found = {"brand_profile": [profile] if profile else [], "customer_insight": [insight] if insight else []}
     return found, [*missing, *more]
 
@@ -33,12 +34,12 @@ def campaign(
 ) -> Campaign:
     """A whole campaign of a saved site: research, angles, texts, and what was missing."""
     found, missing = research(folder, language)
-    angles, gaps = copywriter.angles(found, steer=steer, count=5, language=language, task=task or {})
+    angles, gaps = angles_and_variants.angles(found, steer=steer, count=5, language=language, task=task or {})
     brand: dict[str, Any] = next((profile for profile in found["brand_profile"]), {"name": "", "voice": {}})
     made: list[dict[str, Any]] = []
     for angle in angles:
         claims = [proof["claim"] for proof in angle["proofs"]]
-        texts, notes = copywriter.variants(
+        texts, notes = angles_and_variants.variants(
             angle, brand=brand["name"], voice=brand["voice"], evidence=claims, language=language, count=count
         )
         made, gaps = [*made, *texts], [*gaps, *notes]

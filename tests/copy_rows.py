@@ -9,7 +9,7 @@ from typing import Any
 
 from lab_rows import NOW, grow
 
-from campaign_lab.store import tables
+from campaign_lab.store import queries
 from campaign_lab.store.rows import JudgementRow, RecordRow, SessionRow
 
 HOME = "https://a.example/"
@@ -45,12 +45,12 @@ def insight(*, pains: Sequence[str] = (), desires: Sequence[str] = ()) -> Record
     return _record("customer_insight", "customer_insight", body)
 
 
-def turn(con: tables.Con, row: SessionRow, name: str, *records: RecordRow, phase: str = "copy") -> SessionRow:
+def turn(con: queries.Con, row: SessionRow, name: str, *records: RecordRow, phase: str = "copy") -> SessionRow:
     """Stores a finished turn with these records after the session's tip. Returns the session."""
     grown = grow(con, row, name, phase=phase)
     con.execute("DELETE FROM records WHERE turn_id = ?", [name])
     for n, record in enumerate(records):
-        tables.insert(con, [RecordRow(**{**vars(record), "turn_id": name, "n": n})])
+        queries.insert(con, [RecordRow(**{**vars(record), "turn_id": name, "n": n})])
     return grown
 
 

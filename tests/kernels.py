@@ -11,7 +11,7 @@ from typing import Any
 import nbformat
 from nbclient import NotebookClient
 
-from campaign_lab.jupyter.stamps import stamped
+from campaign_lab.jupyter.cell_ids import stamped
 
 CLEAN = (
     "CAMPAIGN_LAB_STORE",

@@ -11,7 +11,7 @@ from typing import Any
 
 from campaign_lab.agents.ledger import Ledger, cost_of
 from campaign_lab.sessions.keys import root_key, turn_key
-from campaign_lab.store import tables
+from campaign_lab.store import queries
 from campaign_lab.store.rows import (
     AttemptRow,
     CacheRow,
@@ -50,15 +50,15 @@ def fork(parent: SessionRow, name: str, **changes: Any) -> SessionRow:
     return replace(parent, id=name, name=name, **{**starts, **changes})
 
 
-def add(con: tables.Con, row: SessionRow) -> SessionRow:
+def add(con: queries.Con, row: SessionRow) -> SessionRow:
     """Stores a session as it is."""
-    tables.insert(con, [row])
+    queries.insert(con, [row])
     return row
 
 
-def grow(con: tables.Con, row: SessionRow, name: str, *, phase: str = "research", **changes: Any) -> SessionRow:
+def grow(con: queries.Con, row: SessionRow, name: str, *, phase: str = "research", **changes: Any) -> SessionRow:
     """Stores a finished turn after the session's tip, with all that belongs to one, and moves the tip. Returns the session."""
-    line = tables.line_of(con, row.tip_turn)
+    line = queries.line_of(con, row.tip_turn)
     message = f"Do the {phase} of {name}"
     before = line[-1].key if line else root_key(row.endpoint, row.model)
     leaf = write_transcripts(con, name, message)
@@ -68,36 +68,36 @@ def grow(con: tables.Con, row: SessionRow, name: str, *, phase: str = "research"
         model=row.model, user_name=row.owner, started_at=NOW, finished_at=NOW, leaf_uuid=leaf, answer=f"Done {name}.",
         missing="[]",
     )  # fmt: skip
-    tables.insert(con, [replace(turn, **changes)])
-    tables.insert(
+    queries.insert(con, [replace(turn, **changes)])
+    queries.insert(
         con, [RecordRow(name, "brand_profile", 0, "a", "A", 1, body='{"name": "A"}', degraded=False, problems="[]")]
     )
-    tables.insert(con, [CacheRow(name, "", "prefix", 2000, "300", NOW)])
+    queries.insert(con, [CacheRow(name, "", "prefix", 2000, "300", NOW)])
     book(con, name, row, state="finished")
     con.execute("UPDATE sessions SET tip_turn = ?, last_paid_at = ? WHERE id = ?", [name, NOW, row.id])
     return replace(row, tip_turn=name, last_paid_at=NOW)
 
 
 def try_in_vain(
-    con: tables.Con, row: SessionRow, name: str, *, state: str = "failed", ended_at: datetime | None = NOW
+    con: queries.Con, row: SessionRow, name: str, *, state: str = "failed", ended_at: datetime | None = NOW
 ) -> None:
     """Stores an attempt without a turn, with what it wrote."""
     write_transcripts(con, name, "Do it")
     book(con, name, row, state=state, ended_at=ended_at)
 
 
-def book(con: tables.Con, name: str, row: SessionRow, *, state: str, ended_at: datetime | None = NOW) -> None:
+def book(con: queries.Con, name: str, row: SessionRow, *, state: str, ended_at: datetime | None = NOW) -> None:
     """The attempt, and its requests as the ledger reads them from its transcripts."""
     ledger = Ledger()
-    for subpath, entry in tables.entries_of(con, name):
+    for subpath, entry in queries.entries_of(con, name):
         ledger.read(subpath, [json.loads(entry)])
     requests = ledger.requests()
     attempt = AttemptRow(
         id=name, session_id=row.id, parent_turn=row.tip_turn, key="k", phase="research", user_name=row.owner, state=state,
         cause=None, reason=None, started_at=NOW, ended_at=ended_at, cost_usd=cost_of(requests).whole, versions="{}",
     )  # fmt: skip
-    tables.insert(con, [attempt])
-    tables.insert(
+    queries.insert(con, [attempt])
+    queries.insert(
         con,
         [
             RequestRow(
@@ -109,7 +109,7 @@ def book(con: tables.Con, name: str, row: SessionRow, *, state: str, ended_at: d
     )  # fmt: skip
 
 
-def write_transcripts(con: tables.Con, name: str, message: str) -> str:
+def write_transcripts(con: queries.Con, name: str, message: str) -> str:
     """A main agent that calls a specialist, which reads a page. Returns the uuid of the last entry."""
     call, fetch = f"toolu_{name}_agent", f"toolu_{name}_page"
     main = [
@@ -130,7 +130,7 @@ def write_transcripts(con: tables.Con, name: str, message: str) -> str:
     return str(main[-1]["uuid"])
 
 
-def store(con: tables.Con, name: str, subpath: str, entries: Sequence[dict[str, Any]]) -> None:
+def store(con: queries.Con, name: str, subpath: str, entries: Sequence[dict[str, Any]]) -> None:
     """Stores one transcript."""
     con.execute("INSERT INTO transcripts VALUES (?, ?, ?, ?, 1, NULL)", [PROJECT, name, subpath, len(entries)])
     for seq, entry in enumerate(entries):
@@ -156,27 +156,27 @@ def result(call: str, text: str) -> dict[str, Any]:
     return {"type": "tool_result", "tool_use_id": call, "content": [{"type": "text", "text": text}]}
 
 
-def add_page(con: tables.Con, owner: str = "ana", campaign: str = "Spring") -> None:
+def add_page(con: queries.Con, owner: str = "ana", campaign: str = "Spring") -> None:
     """Stores a page of a campaign."""
-    tables.insert(con, [PageRow(owner, campaign, PAGE, PAGE, "sha", size=4, body=b"<p/>", page="{}", fetched_at=NOW)])
+    queries.insert(con, [PageRow(owner, campaign, PAGE, PAGE, "sha", size=4, body=b"<p/>", page="{}", fetched_at=NOW)])
 
 
-def share(con: tables.Con, row: SessionRow, user: str) -> None:
+def share(con: queries.Con, row: SessionRow, user: str) -> None:
     """Shares a session."""
-    tables.insert(con, [ShareRow(row.id, user, "fork", row.owner, NOW)])
+    queries.insert(con, [ShareRow(row.id, user, "fork", row.owner, NOW)])
 
 
-def dump(con: tables.Con) -> dict[str, list[tuple[Any, ...]]]:
+def dump(con: queries.Con) -> dict[str, list[tuple[Any, ...]]]:
     """All rows of all tables, in an order of their own."""
     return {name: sorted(con.execute(f"SELECT * FROM {name}").fetchall(), key=repr) for name in ALL_TABLES}
 
 
-def ids(con: tables.Con, table: str, column: str = "id") -> set[str]:
+def ids(con: queries.Con, table: str, column: str = "id") -> set[str]:
     """What stands in a column."""
     return {str(value) for (value,) in con.execute(f"SELECT {column} FROM {table}").fetchall()}
 
 
-def orphans(con: tables.Con) -> list[str]:
+def orphans(con: queries.Con) -> list[str]:
     """Rows that belong to nothing, in words; there should be none."""
     questions = {
         "transcript without attempt": "SELECT session_id FROM transcripts WHERE session_id NOT IN (SELECT id FROM attempts)",

@@ -20,7 +20,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from campaign_lab.rehearsal.server import RehearsalServer
+from campaign_lab.rehearsal.server.app import RehearsalServer
 
 LOOK_S = 0.02
 

@@ -6,8 +6,8 @@ import json
 from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any
 
-from campaign_lab.rehearsal.server import RehearsalServer
-from campaign_lab.rehearsal.wire import Ask, read_request
+from campaign_lab.rehearsal.server.api_request import Ask, read_request
+from campaign_lab.rehearsal.server.app import RehearsalServer
 
 Change = Callable[[Ask, dict[str, Any]], dict[str, Any] | None]
 

@@ -24,8 +24,8 @@ from kernels import environment
 from messages_api import Api
 
 from campaign_lab.agents.ledger import UNLISTED
-from campaign_lab.store import tables
-from campaign_lab.store.engine import open_file
+from campaign_lab.store import queries
+from campaign_lab.store.duckdb.engine import open_file
 from campaign_lab.store.rows import AttemptRow, RequestRow
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -113,7 +113,7 @@ class Ground:
     def _select(self, table: type) -> list[Any]:
         file = open_file(self.lab)
         try:
-            return file.call(lambda con: tables.select(con, table))
+            return file.call(lambda con: queries.select(con, table))
         finally:
             file.close()
 

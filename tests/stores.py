@@ -15,7 +15,7 @@ from postgres import OWNER, PostgresServer
 
 from campaign_lab import Lab
 from campaign_lab.store.connection import Con, Store
-from campaign_lab.store.place import open_store
+from campaign_lab.store.location import open_store
 
 T = TypeVar("T")
 KINDS = ("file", "server")

@@ -19,7 +19,7 @@ from campaign_lab.checks import limit_of, quote_stands
 from campaign_lab.pages import Page
 from campaign_lab.records import Angle, CopyVariant, Evidence, Record
 from campaign_lab.rehearsal.endpoint import REVISION
-from campaign_lab.store import tables
+from campaign_lab.store import queries
 
 MakeLab = Callable[..., Lab]
 BRIEFS = Path(__file__).resolve().parent.parent / "data" / "briefs"
@@ -95,7 +95,7 @@ def _campaign(lab: Lab, brief: Brief) -> Campaign:
     if session.records("angle"):
         turns.append(lab.run_sync(session.run("copy")))
     assert not [kept for turn in turns for kept in turn.kept if kept.degraded]
-    rows = lab._context.engine.call(lambda con: tables.pages_of(con, lab.user, brief.campaign))
+    rows = lab._context.engine.call(lambda con: queries.pages_of(con, lab.user, brief.campaign))
     pages = [Page.from_json(row.page or "") for row in rows]
     return Campaign(
         tuple(record for turn in turns for record in turn.records),

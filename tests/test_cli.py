@@ -18,7 +18,7 @@ import pytest
 from processes import on_a_terminal
 
 from campaign_lab import Lab
-from campaign_lab.cli.tables import print_rows
+from campaign_lab.cli.terminal.printing import print_rows
 
 ROOT = Path(__file__).resolve().parent.parent
 BRIEF = ROOT / "data" / "briefs" / "termwick-renewals.toml"

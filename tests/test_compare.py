@@ -13,7 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from campaign_lab.checks import limit_of
-from campaign_lab.compare import (
+from campaign_lab.records import RECORD_TYPES, CopyVariant, Record, Text
+from campaign_lab.tables import (
     COPY_COLUMNS,
     COVERAGE_COLUMNS,
     DIFF_COLUMNS,
@@ -25,7 +26,6 @@ from campaign_lab.compare import (
     frame,
     record_columns,
 )
-from campaign_lab.records import RECORD_TYPES, CopyVariant, Record, Text
 
 TEXTS = ("campaign", "session", "lineage", "purpose", "angle", "motivation", "awareness_stage", "headline", "primary_text",
          "description", "call_to_action", "language")  # fmt: skip

@@ -12,7 +12,7 @@ from lab_rows import add, add_page, session, share
 from campaign_lab import Lab
 from campaign_lab.errors import NotFoundError
 from campaign_lab.sessions.session import Session
-from campaign_lab.store import tables
+from campaign_lab.store import queries
 from campaign_lab.store.rows import SessionRow
 
 MakeLab = Callable[..., Lab]
@@ -35,7 +35,7 @@ def lab(make_lab: MakeLab) -> Lab:
     """Ben's lab, in which ana has a session of that campaign too."""
     made = make_lab(user="ben")
 
-    def make(con: tables.Con) -> None:
+    def make(con: queries.Con) -> None:
         base = turn(con, add(con, session()), "t1", angle("Calm"), phase="strategy")
         turn(con, base, "t2", variant("Secret"))
         add_page(con)
@@ -47,7 +47,7 @@ def lab(make_lab: MakeLab) -> Lab:
 
 def handle_on_anas(lab: Lab) -> Session:
     """A handle of ben's on ana's session, as one that he got while it was shared."""
-    (row,) = lab._context.engine.call(lambda con: tables.select(con, SessionRow, "WHERE id = 'main'"))
+    (row,) = lab._context.engine.call(lambda con: queries.select(con, SessionRow, "WHERE id = 'main'"))
     return Session(lab._context, row, row.tip_turn)
 
 

@@ -7,7 +7,7 @@ import signal
 
 import pytest
 
-from campaign_lab.cli.interrupts import ENDING, Stopped, ending_signals_stop, exit_code
+from campaign_lab.cli.terminal.signals import ENDING, Stopped, ending_signals_stop, exit_code
 
 
 def _stopped_by(first: int, *next_ones: int) -> None:

@@ -17,7 +17,7 @@ import pytest
 from claude_agent_sdk import ClaudeAgentOptions, query
 
 from campaign_lab.lab import DEFAULT_MODEL
-from campaign_lab.rehearsal.server import RehearsalServer
+from campaign_lab.rehearsal.server.app import RehearsalServer
 
 COMMAND = Path(sys.executable).with_name("campaign-lab")
 MARK = "xenolith-7731"

@@ -17,8 +17,8 @@ import duckdb
 import psutil
 import pytest
 
-from campaign_lab.rehearsal.server import Fault, RehearsalServer
-from campaign_lab.rehearsal.wire import Ask
+from campaign_lab.rehearsal.server.api_request import Ask
+from campaign_lab.rehearsal.server.app import Fault, RehearsalServer
 
 ROOT = Path(__file__).resolve().parent.parent
 BRIEF = ROOT / "data" / "briefs" / "cairnwold-autumn.toml"

@@ -21,8 +21,8 @@ from processes import at_work
 from campaign_lab import Brief
 from campaign_lab.agents.events import AgentEnded, AgentStarted, Event, PageRead, RecordsHandedIn
 from campaign_lab.errors import TurnFailed
-from campaign_lab.store import tables
-from campaign_lab.store.engine import DuckFile, open_file
+from campaign_lab.store import queries
+from campaign_lab.store.duckdb.engine import DuckFile, open_file
 from campaign_lab.store.rows import AttemptRow, ClaimRow, RecordRow, RequestRow, SessionRow, TurnRow
 
 COMMAND = Path(sys.executable).with_name("campaign-lab")
@@ -76,12 +76,12 @@ def _finish(path: Path, brief: Path) -> dict[str, Any]:
 
 
 def _entries(file: DuckFile, attempt_id: str) -> list[tuple[str, dict[str, Any]]]:
-    rows = file.call(lambda con: tables.entries_of(con, attempt_id))
+    rows = file.call(lambda con: queries.entries_of(con, attempt_id))
     return [(subpath, json.loads(entry)) for subpath, entry in rows]
 
 
 def _rows(file: DuckFile, table: type, rest: str = "") -> list[Any]:
-    return file.call(lambda con: tables.select(con, table, rest))
+    return file.call(lambda con: queries.select(con, table, rest))
 
 
 def _bodies(file: DuckFile, turn: TurnRow) -> list[str]:
@@ -91,7 +91,7 @@ def _bodies(file: DuckFile, turn: TurnRow) -> list[str]:
 def _line(file: DuckFile) -> list[TurnRow]:
     """The finished turns of the one session, root first."""
     (session,) = _rows(file, SessionRow)
-    return file.call(lambda con: tables.line_of(con, session.tip_turn))
+    return file.call(lambda con: queries.line_of(con, session.tip_turn))
 
 
 @pytest.fixture(scope="module")

@@ -16,8 +16,8 @@ from kernels import environment
 from web_site import WebSite, web_site
 
 from campaign_lab.batch import NotebookFailed, run_notebook
-from campaign_lab.store import tables
-from campaign_lab.store.engine import open_file
+from campaign_lab.store import queries
+from campaign_lab.store.duckdb.engine import open_file
 from campaign_lab.store.rows import AttemptRow, RequestRow, TurnRow
 
 TEMPLATE = Path(__file__).resolve().parent.parent / "notebooks" / "templates" / "campaign.ipynb"
@@ -36,9 +36,9 @@ def stored(lab: Path) -> tuple[dict[str, int], int, int]:
     """Finished attempts by phase, how many failed, and how many requests the failed ones sent."""
     file = open_file(lab)
     try:
-        attempts = file.call(lambda con: tables.select(con, AttemptRow))
-        requests = file.call(lambda con: tables.select(con, RequestRow))
-        turns = file.call(lambda con: tables.select(con, TurnRow))
+        attempts = file.call(lambda con: queries.select(con, AttemptRow))
+        requests = file.call(lambda con: queries.select(con, RequestRow))
+        turns = file.call(lambda con: queries.select(con, TurnRow))
     finally:
         file.close()
     failed = {row.id for row in attempts if row.state == "failed"}

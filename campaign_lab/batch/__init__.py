@@ -8,12 +8,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from campaign_lab.batch.execute.notebook import NotebookFailed, run_notebook
+    from campaign_lab.batch.execute.run import run_batch
+    from campaign_lab.batch.execute.work import Cancellation
     from campaign_lab.batch.folder import FolderInUse
-    from campaign_lab.batch.notebook import NotebookFailed, run_notebook
-    from campaign_lab.batch.plan import BatchOptions, BatchPlan, plan_batch
+    from campaign_lab.batch.plan.planner import BatchOptions, BatchPlan, plan_batch
     from campaign_lab.batch.rows import BATCH_COLUMNS, Row
-    from campaign_lab.batch.run import run_batch
-    from campaign_lab.batch.work import Cancellation
 
 __all__ = [
     "BATCH_COLUMNS",
@@ -29,15 +29,20 @@ __all__ = [
 ]
 
 HOMES = {
-    "BATCH_COLUMNS": "rows", "BatchOptions": "plan", "BatchPlan": "plan", "Cancellation": "work", "FolderInUse": "folder",
-    "NotebookFailed": "notebook", "Row": "rows", "plan_batch": "plan", "run_batch": "run", "run_notebook": "notebook",
-}  # fmt: skip
+    "plan.planner": ("BatchOptions", "BatchPlan", "plan_batch"),
+    "execute.work": ("Cancellation",),
+    "execute.notebook": ("NotebookFailed", "run_notebook"),
+    "execute.run": ("run_batch",),
+    "folder": ("FolderInUse",),
+    "rows": ("BATCH_COLUMNS", "Row"),
+}
 
 
 def __getattr__(name: str) -> Any:
     """Loads what is asked for: papermill loads our engine while it is half imported, and a lab needs none of it to open."""
-    if name not in HOMES:
+    home = next((module for module, names in HOMES.items() if name in names), None)
+    if home is None:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from importlib import import_module
 
-    return getattr(import_module(f"{__name__}.{HOMES[name]}"), name)
+    return getattr(import_module(f"{__name__}.{home}"), name)

@@ -11,11 +11,11 @@ from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from campaign_lab.cli.asking import refusal
-from campaign_lab.cli.exits import BY_SIGNAL, FAILED, REFUSED, STOPPED
-from campaign_lab.cli.interrupts import Interrupts
-from campaign_lab.cli.pairs import matrix, settings
-from campaign_lab.cli.tables import cell, print_json, print_rows, print_text, say
+from campaign_lab.cli.exit_codes import BY_SIGNAL, FAILED, REFUSED, STOPPED
+from campaign_lab.cli.key_values import matrix, settings
+from campaign_lab.cli.terminal.printing import cell, print_json, print_rows, print_text, say
+from campaign_lab.cli.terminal.questions import refusal
+from campaign_lab.cli.terminal.signals import Interrupts
 from campaign_lab.errors import BudgetExceeded
 from campaign_lab.lab import Lab
 from campaign_lab.money import NOTHING, Sum
@@ -23,9 +23,9 @@ from campaign_lab.show import price_words, usd
 from campaign_lab.show.text import counted
 
 if TYPE_CHECKING:
-    from campaign_lab.batch.plan import BatchOptions, BatchPlan
+    from campaign_lab.batch.plan.planner import BatchOptions, BatchPlan
     from campaign_lab.batch.rows import Row
-    from campaign_lab.cli.batch_progress import BatchProgress
+    from campaign_lab.cli.terminal.batch_progress import BatchProgress
 
 GIB = 2**30
 LOOK_S = 0.2
@@ -97,7 +97,7 @@ def plan_lines(plan: BatchPlan) -> list[str]:
 
 def _why_so_many(options: BatchOptions) -> str:
     """What decides how many notebooks run at once."""
-    from campaign_lab.batch import machine
+    from campaign_lab.batch.execute import machine
 
     if options.workers:
         return "as --workers says, and no more than there are to run"
@@ -118,9 +118,9 @@ def _run(lab: Lab, plan: BatchPlan, *, quiet: bool) -> tuple[list[Row], int]:
 
     The work is done in a thread, so that a signal reaches the handler here and no lock is held when it does.
     """
-    from campaign_lab.batch.run import run_batch
-    from campaign_lab.batch.work import Cancellation
-    from campaign_lab.cli.batch_progress import BatchProgress
+    from campaign_lab.batch.execute.run import run_batch
+    from campaign_lab.batch.execute.work import Cancellation
+    from campaign_lab.cli.terminal.batch_progress import BatchProgress
 
     stop = Cancellation()
     with (
@@ -159,7 +159,7 @@ def _print_report(plan: BatchPlan, rows: Sequence[Row], *, unpaid: bool) -> None
 
 def _files(plan: BatchPlan) -> list[Path]:
     """The files of the report that are there."""
-    from campaign_lab.batch.report import PAGE, TABLE
+    from campaign_lab.batch.report.write import PAGE, TABLE
 
     return [path for name in (PAGE, TABLE) if (path := Path(plan.options.out) / name).is_file()]
 

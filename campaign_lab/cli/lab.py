@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import signal
 
-from campaign_lab.cli.exits import BY_SIGNAL
+from campaign_lab.cli.exit_codes import BY_SIGNAL
 
 
 def lab(given: argparse.Namespace) -> int:

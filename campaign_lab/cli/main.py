@@ -14,10 +14,10 @@ from collections.abc import Callable, Sequence
 from typing import NoReturn
 
 from campaign_lab import __version__
-from campaign_lab.cli.exits import FAILED, STOPPED, WRONG_USE
-from campaign_lab.cli.interrupts import ending_signals_stop, exit_code
-from campaign_lab.cli.streams import lenient_streams
-from campaign_lab.cli.tables import note, say
+from campaign_lab.cli.exit_codes import FAILED, STOPPED, WRONG_USE
+from campaign_lab.cli.terminal.printing import note, say
+from campaign_lab.cli.terminal.signals import ending_signals_stop, exit_code
+from campaign_lab.cli.terminal.streams import lenient_streams
 from campaign_lab.errors import AmbiguousName, BriefError, EndpointError, LabError, NotFoundError
 
 Commands = argparse._SubParsersAction  # argparse names its own return type with an underscore
@@ -143,7 +143,7 @@ def _add_run(commands: Commands[argparse.ArgumentParser]) -> None:
 
 def _add_batch(commands: Commands[argparse.ArgumentParser]) -> None:
     from campaign_lab.cli.batch import batch
-    from campaign_lab.cli.pairs import RULE
+    from campaign_lab.cli.key_values import RULE
 
     command = _command(
         commands,
@@ -232,7 +232,7 @@ def _add_sessions(commands: Commands[argparse.ArgumentParser]) -> None:
 
 def _add_housekeeping(commands: Commands[argparse.ArgumentParser]) -> None:
     from campaign_lab.cli import sessions
-    from campaign_lab.cli.copying import copy
+    from campaign_lab.cli.copy import copy
 
     move = commands.add_parser(
         "copy",

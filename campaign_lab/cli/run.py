@@ -9,16 +9,16 @@ from typing import Any
 
 from campaign_lab.agents.phases import ORDER
 from campaign_lab.brief import Brief
-from campaign_lab.cli.asking import market, refusal
-from campaign_lab.cli.exits import FAILED, REFUSED
-from campaign_lab.cli.tables import note, print_json, say
+from campaign_lab.cli.exit_codes import FAILED, REFUSED
+from campaign_lab.cli.terminal.printing import note, print_json, say
+from campaign_lab.cli.terminal.questions import market, refusal
 from campaign_lab.errors import MarketUnknown, PhaseOrderError
 from campaign_lab.lab import DEFAULT_MODEL, Lab
 from campaign_lab.money import NOTHING
 from campaign_lab.records import RECORD_TYPES
-from campaign_lab.sessions.receipts import joined
+from campaign_lab.sessions.history.turns import Turn
 from campaign_lab.sessions.session import Session
-from campaign_lab.sessions.turns import Turn
+from campaign_lab.sessions.spending.receipts import joined
 from campaign_lab.show import price_words
 
 DEFAULT_PHASES = ",".join(ORDER)
@@ -27,7 +27,7 @@ BRIEF_FILES = (".toml", ".yaml", ".yml")
 
 def run(given: argparse.Namespace) -> int:
     """Runs the phases and prints the campaign. Returns the exit code."""
-    from campaign_lab.cli.progress import Progress, print_campaign
+    from campaign_lab.cli.terminal.turn_progress import Progress, print_campaign
 
     if (given.site is None) == (given.session is None):
         raise ValueError("BRIEF: give a brief, a web address or a folder, or else --session NAME")

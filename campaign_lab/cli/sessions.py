@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from campaign_lab.cli.tables import cell, print_json, print_rows, print_text
+from campaign_lab.cli.terminal.printing import cell, print_json, print_rows, print_text
 from campaign_lab.lab import Lab
 from campaign_lab.money import NOTHING, Sum
 from campaign_lab.show.text import counted

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from campaign_lab.figures.money import avoided, cost, own_phases, paid, rows_of
 from campaign_lab.figures.style import AVOIDED, CLEAR, INK, PAID, cut, drawn, hover, nothing, wrapped
+from campaign_lab.figures.tree_costs import avoided, cost, own_phases, paid, rows_of
 from campaign_lab.money import NOTHING, Sum
 
 if TYPE_CHECKING:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, get_args
 
-from campaign_lab.figures.money import rows_of
 from campaign_lab.figures.style import CLEAR, INK, ON_MARKS, PAID, drawn, hover, nothing, wrapped
+from campaign_lab.figures.tree_costs import rows_of
 from campaign_lab.records import AwarenessStage
 from campaign_lab.show.profiles import stage_in_short
 from campaign_lab.show.text import counted

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from campaign_lab.figures.money import known, rows_of
 from campaign_lab.figures.style import CLEAR, INK, PAID, drawn, hover, nothing, wrapped
+from campaign_lab.figures.tree_costs import known, rows_of
 from campaign_lab.show.text import counted
 
 if TYPE_CHECKING:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from campaign_lab.figures.money import avoided, carried, cost, own_phases, rows_of
 from campaign_lab.figures.style import CLEAR, INK, PAID, cut, drawn, hover, nothing, plain, wrapped
+from campaign_lab.figures.tree_costs import avoided, carried, cost, own_phases, rows_of
 from campaign_lab.money import NOTHING
 from campaign_lab.show.text import counted
 

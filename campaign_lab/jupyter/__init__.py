@@ -11,19 +11,19 @@ if TYPE_CHECKING:
 
 def attach(shell: Any) -> None:
     """Ties a kernel's shell to the lab: runs show their progress in their cell, errors are one line, magics are known."""
-    from campaign_lab.batch.watching import show_batches_in
-    from campaign_lab.jupyter import magics, mistakes
-    from campaign_lab.jupyter.ending import stop_turns_with
-    from campaign_lab.jupyter.progress import CellProgress
-    from campaign_lab.jupyter.warming import Warming
-    from campaign_lab.sessions.watching import show_runs_in
+    from campaign_lab.batch.progress_hook import show_batches_in
+    from campaign_lab.jupyter import error_lines, magics
+    from campaign_lab.jupyter.cell_progress import CellProgress
+    from campaign_lab.jupyter.kernel_end import stop_turns_with
+    from campaign_lab.jupyter.preloading import Warming
+    from campaign_lab.sessions.progress_hook import show_runs_in
 
     show_runs_in(CellProgress)
     show_batches_in(_batch_display)
     magics.register(shell)
     if (kernel := getattr(shell, "kernel", None)) is not None:
         stop_turns_with(kernel)
-    mistakes.register(shell)
+    error_lines.register(shell)
     Warming(shell)
 
 

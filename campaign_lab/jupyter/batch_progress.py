@@ -5,8 +5,8 @@ from __future__ import annotations
 from types import TracebackType
 
 from campaign_lab.batch.events import BatchEvent, OnBatchEvent
-from campaign_lab.jupyter.progress import CellDisplay
-from campaign_lab.panels.batch_lines import LiveBatch, ended_html
+from campaign_lab.jupyter.cell_progress import CellDisplay
+from campaign_lab.panels.running.batch_lines import LiveBatch, ended_html
 
 
 class BatchInCell:

@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from campaign_lab.agents.scratch import JUPYTERLAB, scratch
+from campaign_lab.agents.process.scratch_folders import JUPYTERLAB, scratch
 from campaign_lab.errors import StoreError
 from campaign_lab.jupyter.saving import without_pictures
-from campaign_lab.store.place import default_place, whole_path
+from campaign_lab.store.location import default_place, whole_path
 
 HOST = "127.0.0.1"
 FIRST_PORT = 8888
@@ -209,7 +209,7 @@ def _shown(place: str) -> str:
     if not is_url:
         return place
     try:
-        from campaign_lab.store.server_url import shown
+        from campaign_lab.store.postgres.url import shown
 
         return shown(place)
     except (ImportError, StoreError):  # no driver, or a url that cannot be read: the notebooks say so

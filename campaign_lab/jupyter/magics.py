@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 from campaign_lab.agents.phases import ORDER
 from campaign_lab.errors import NotFoundError
 from campaign_lab.panels.code_line import handle_for, open_line
-from campaign_lab.sessions.access import named_session
 from campaign_lab.sessions.session import Session
+from campaign_lab.sessions.upkeep.access import named_session
 from campaign_lab.store.rows import SessionRow
 
 if TYPE_CHECKING:

@@ -3,8 +3,8 @@
 ``fetch`` is the only door to the network. A page is hostile text: it is read, measured and quoted, never obeyed.
 """
 
-from campaign_lab.pages.fetch import fetch
+from campaign_lab.pages.fetching.fetch import fetch
+from campaign_lab.pages.fetching.limits import Limits
 from campaign_lab.pages.page import Link, Number, Page, Rating, Testimonial
-from campaign_lab.pages.reading import Limits
 
 __all__ = ["Limits", "Link", "Number", "Page", "Rating", "Testimonial", "fetch"]

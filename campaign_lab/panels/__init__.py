@@ -5,22 +5,22 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from campaign_lab.panels.batch_panel import BatchPanel
-    from campaign_lab.panels.brief_form import BriefForm
-    from campaign_lab.panels.compare_board import CompareBoard
+    from campaign_lab.panels.choosing.brief_form import BriefForm
+    from campaign_lab.panels.choosing.compare_board import CompareBoard
+    from campaign_lab.panels.choosing.session_tree import SessionTree
     from campaign_lab.panels.cost_meter import CostMeter
-    from campaign_lab.panels.run_panel import RunPanel
-    from campaign_lab.panels.session_tree import SessionTree
+    from campaign_lab.panels.running.batch_panel import BatchPanel
+    from campaign_lab.panels.running.run_panel import RunPanel
 
 __all__ = ["BatchPanel", "BriefForm", "CompareBoard", "CostMeter", "RunPanel", "SessionTree"]
 
 _HOMES = {
-    "BatchPanel": "batch_panel",
-    "BriefForm": "brief_form",
-    "CompareBoard": "compare_board",
+    "BatchPanel": "running.batch_panel",
+    "BriefForm": "choosing.brief_form",
+    "CompareBoard": "choosing.compare_board",
     "CostMeter": "cost_meter",
-    "RunPanel": "run_panel",
-    "SessionTree": "session_tree",
+    "RunPanel": "running.run_panel",
+    "SessionTree": "choosing.session_tree",
 }
 
 

@@ -11,10 +11,10 @@ from collections.abc import Callable, Mapping
 from itertools import chain, count
 from typing import Any
 
-from campaign_lab.sessions.access import named_session
 from campaign_lab.sessions.context import Context
-from campaign_lab.sessions.finding import full_name
 from campaign_lab.sessions.session import Session
+from campaign_lab.sessions.session_names import full_name
+from campaign_lab.sessions.upkeep.access import named_session
 from campaign_lab.store.rows import SessionRow
 
 TAKEN = frozenset({"lab", *keyword.kwlist, *keyword.softkwlist, *dir(builtins)})

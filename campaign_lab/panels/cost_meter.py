@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 import ipywidgets as widgets
 
-from campaign_lab.figures.money import avoided, cost, paid, rows_of
+from campaign_lab.figures.tree_costs import avoided, cost, paid, rows_of
 from campaign_lab.money import NOTHING, Sum
 from campaign_lab.panels.base import Panel
 from campaign_lab.sessions.budgets import midnight_of, spent_by
 from campaign_lab.show import framed, text, usd
-from campaign_lab.store import tables
+from campaign_lab.store import queries
 
 if TYPE_CHECKING:
     from campaign_lab.lab import Lab
@@ -93,7 +93,7 @@ class CostMeter(Panel):
         today = midnight_of(context.now())
         family, by_user, by_day = context.engine.call(
             lambda con: (
-                {each.id for each in tables.family_of(con, row, renewed=False)},
+                {each.id for each in queries.family_of(con, row, renewed=False)},
                 spent_by(con, user),
                 spent_by(con, user, since=today),
             )

@@ -15,7 +15,7 @@ from campaign_lab.store.rows import CacheRow
 
 if TYPE_CHECKING:
     from campaign_lab.rehearsal.model import Reader
-    from campaign_lab.rehearsal.server import RehearsalServer
+    from campaign_lab.rehearsal.server.app import RehearsalServer
 
 REVISION = 2
 """Raise it when the same conversation gets another answer or another price: stored turns are then not replayed.
@@ -59,7 +59,7 @@ class RehearsalEndpoint:
     def start(self) -> None:
         """Starts the server when it does not run yet. Raises EndpointError."""
         if self.server is None:
-            from campaign_lab.rehearsal.server import RehearsalServer  # a second of imports, paid by the first turn
+            from campaign_lab.rehearsal.server.app import RehearsalServer  # a second of imports, paid by the first turn
 
             self.server = RehearsalServer(self._latency_s)
         self.server.readers = {**self.server.readers, **self._readers}
@@ -75,7 +75,7 @@ class RehearsalEndpoint:
 
     def begin(self, attempt_id: str, cached: Sequence[CacheRow]) -> None:
         """Tells the server which cached prefixes the attempt can read: those whose life is not over."""
-        from campaign_lab.rehearsal.cache import CachedPrefix
+        from campaign_lab.rehearsal.server.cache_accounting import CachedPrefix
 
         assert self.server is not None
         now = self._now()
@@ -93,7 +93,7 @@ class RehearsalEndpoint:
 
     def count_tokens(self, model: str, text: str) -> int | None:
         """A quarter of its characters, as the server counts."""
-        from campaign_lab.rehearsal.cache import tokens_in
+        from campaign_lab.rehearsal.server.cache_accounting import tokens_in
 
         return tokens_in(len(text))
 

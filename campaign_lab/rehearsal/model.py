@@ -13,9 +13,10 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urldefrag, urlsplit
 
-from campaign_lab.rehearsal import analyst, copywriter
-from campaign_lab.rehearsal.answers import answer_question
-from campaign_lab.rehearsal.wire import Ask, Call, json_in, task_of
+from campaign_lab.rehearsal.analyst import profiles
+from campaign_lab.rehearsal.server.api_request import Ask, Call, json_in, task_of
+from campaign_lab.rehearsal.writer import angles_and_variants
+from campaign_lab.rehearsal.writer.answers import answer_question
 
 FETCH_PAGE = "mcp__lab__fetch_page"
 SAVE_RECORDS = "mcp__lab__save_records"
@@ -133,7 +134,7 @@ def _start(agent: str, intent: str, facts: Mapping[str, Any]) -> Use:
 
 def _strategy(ask: Ask, task: Mapping[str, Any]) -> Step:
     steer = ask.prompt.partition("## Steer")[2].strip()
-    records, missing = copywriter.angles(
+    records, missing = angles_and_variants.angles(
         reports(ask.calls), steer=steer, count=int(task.get("count", 5)), language=str(task.get("language", "en")),
         task=dict(task),
     )  # fmt: skip
@@ -151,13 +152,13 @@ def _specialist(ask: Ask, own: Mapping[str, Reader]) -> Step:
     readers: dict[str, tuple[str, Callable[[], Findings], list[str]]] = {
         "brand-intelligence-analyst": (
             "brand_profile",
-            lambda: _one(analyst.brand_profile(_site(ask, task), home=str(task.get("url", "")), language=language)),
+            lambda: _one(profiles.brand_profile(_site(ask, task), home=str(task.get("url", "")), language=language)),
             _home(task),
         ),
         "customer-psychology-specialist": (
             "customer_insight",
             lambda: _one(
-                analyst.customer_insight(
+                profiles.customer_insight(
                     _site(ask, task), str(task.get("audience", "")), home=str(task.get("url", "")), language=language
                 )
             ),
@@ -165,7 +166,7 @@ def _specialist(ask: Ask, own: Mapping[str, Reader]) -> Step:
         ),
         "competitive-intelligence-specialist": (
             "competitor_profile",
-            lambda: analyst.competitor_profiles(
+            lambda: profiles.competitor_profiles(
                 {url: _pages_of(ask.calls, url) for url in task.get("competitors", [])},
                 _site(ask, task),
                 language=language,
@@ -187,7 +188,7 @@ def _specialist(ask: Ask, own: Mapping[str, Reader]) -> Step:
 
 
 def _variants(task: Mapping[str, Any]) -> Findings:
-    return copywriter.variants(
+    return angles_and_variants.variants(
         task["angle"], brand=str(task.get("brand", "")), voice=task.get("voice", {}), evidence=task.get("evidence", []),
         language=str(task.get("language", "en")), count=int(task.get("variants", 2)),
     )  # fmt: skip
@@ -213,7 +214,7 @@ def _next_pages(calls: Sequence[Call], homes: Sequence[str]) -> list[str]:
         link
         for home in homes
         for page in _pages_of(calls, home)[:1]
-        for link in analyst.links_to_read(page, limit=LINKS_A_SITE if home == homes[0] or len(homes) > 1 else 0)
+        for link in profiles.links_to_read(page, limit=LINKS_A_SITE if home == homes[0] or len(homes) > 1 else 0)
     ]
     first_round = len([call for call in calls if call.name == FETCH_PAGE]) <= len(homes)
     return list(dict.fromkeys(link for link in links if link not in asked)) if first_round else []

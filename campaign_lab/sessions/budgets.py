@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Literal
 from campaign_lab.agents.prices import Usage, price_usd
 from campaign_lab.errors import BudgetExceeded
 from campaign_lab.money import NOTHING, Sum
-from campaign_lab.sessions.costs import SESSION, cost_where
-from campaign_lab.store import tables
+from campaign_lab.sessions.spending.costs import SESSION, cost_where
+from campaign_lab.store import queries
 
 if TYPE_CHECKING:
-    from campaign_lab.sessions.running import Order
+    from campaign_lab.sessions.run.attempt import Order
     from campaign_lab.store.connection import Con
 
 CHARACTERS_A_TOKEN = 4
@@ -145,8 +145,8 @@ def of_user(con: Con, budgets: Budgets, user: str, now: datetime) -> list[Scope]
 
 def _of_family(con: Con, order: Order) -> Sum:
     """What was spent on the session, the forks that its runs made by themselves included."""
-    ids = [row.id for row in tables.family_of(con, order.session, renewed=False)] or [order.session.id]
-    return cost_where(con, f"{SESSION} {tables.THESE}", [ids])
+    ids = [row.id for row in queries.family_of(con, order.session, renewed=False)] or [order.session.id]
+    return cost_where(con, f"{SESSION} {queries.THESE}", [ids])
 
 
 def spent_by(con: Con, user: str, since: datetime | None = None) -> Sum:
@@ -165,6 +165,6 @@ def conversation_tokens(con: Con, line: Sequence[str]) -> int:
     """Size of the main conversation of the turns of these ids, from what is stored of it."""
     if not line:
         return 0
-    sql = f"SELECT coalesce(sum(length(entry)), 0) FROM entries WHERE subpath = '' AND session_id {tables.THESE}"
+    sql = f"SELECT coalesce(sum(length(entry)), 0) FROM entries WHERE subpath = '' AND session_id {queries.THESE}"
     row = con.execute(sql, [list(line)]).fetchone()
     return int(row[0]) // CHARACTERS_A_TOKEN if row else 0

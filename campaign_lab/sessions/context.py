@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING
 
 from campaign_lab.agents.endpoints import Endpoint
 from campaign_lab.agents.events import Event
-from campaign_lab.agents.loop import AgentLoop
 from campaign_lab.agents.phases import Phase
+from campaign_lab.agents.process.sdk_loop import AgentLoop
 from campaign_lab.errors import NotFoundError
 from campaign_lab.money import Sum
-from campaign_lab.sessions import access
 from campaign_lab.sessions.budgets import Budgets, dollars
-from campaign_lab.sessions.claims import BEAT_S
-from campaign_lab.sessions.expiry import expires_at
+from campaign_lab.sessions.run.claims import BEAT_S
+from campaign_lab.sessions.upkeep import access
+from campaign_lab.sessions.upkeep.expiry import expires_at
 from campaign_lab.store.connection import Store
 from campaign_lab.store.grants import Verb
 from campaign_lab.store.rows import SessionRow

@@ -13,25 +13,25 @@ from campaign_lab.agents.phases import ORDER
 from campaign_lab.brief import Brief
 from campaign_lab.errors import NotFoundError
 from campaign_lab.records import Record
-from campaign_lab.sessions import access
 from campaign_lab.sessions.context import Context
-from campaign_lab.sessions.expiry import expires_at, seconds
-from campaign_lab.sessions.finding import full_name, name_of
-from campaign_lab.sessions.receipts import Receipt, joined
-from campaign_lab.sessions.standing import Standing
-from campaign_lab.sessions.turns import Kept, Turn, load_turn
+from campaign_lab.sessions.history.turns import Kept, Turn, load_turn
+from campaign_lab.sessions.position import Standing
+from campaign_lab.sessions.session_names import full_name, name_of
+from campaign_lab.sessions.spending.receipts import Receipt, joined
+from campaign_lab.sessions.upkeep import access
+from campaign_lab.sessions.upkeep.expiry import expires_at, seconds
 from campaign_lab.show import session_html
 from campaign_lab.show.text import one_line
-from campaign_lab.store import tables
+from campaign_lab.store import queries
 from campaign_lab.store.connection import Con
 from campaign_lab.store.grants import GRANTS, Permission
 from campaign_lab.store.rows import SessionRow, TurnRow
 
 if TYPE_CHECKING:
-    from campaign_lab.sessions.judgements import Judgement
-    from campaign_lab.sessions.lineage import Message, Step
-    from campaign_lab.sessions.portable import SaveReport
-    from campaign_lab.sessions.verify import Problem
+    from campaign_lab.sessions.history.lineage import Message, Step
+    from campaign_lab.sessions.history.ratings import Judgement
+    from campaign_lab.sessions.transfer.session_file import SaveReport
+    from campaign_lab.sessions.upkeep.verify import Problem
 
 
 class Handle:
@@ -146,21 +146,21 @@ class Handle:
         Sessions that the user may not read are not named.
         """
         self._context.require(self._row, "read")
-        from campaign_lab.sessions.lineage import lineage
+        from campaign_lab.sessions.history.lineage import lineage
 
         return self._context.engine.call(lambda con: lineage(con, self._standing.now, self._context.user))
 
     def conversation(self, agent: str = "") -> list[Message]:
         """What was said up to here: by the main agent, or by a named one, such as ``customer-psychology-specialist``."""
         self._context.require(self._row, "read")
-        from campaign_lab.sessions.lineage import conversation
+        from campaign_lab.sessions.history.lineage import conversation
 
         return self._context.engine.call(lambda con: conversation(con, self._standing.now, agent))
 
     def verify(self) -> list[Problem]:
         """Re-reads the session from the store and proves it; what is returned is wrong with it, mostly nothing."""
         self._context.require(self._row, "read")
-        from campaign_lab.sessions.verify import verify
+        from campaign_lab.sessions.upkeep.verify import verify
 
         return self._context.engine.call(lambda con: verify(con, self._fresh_in(con)))
 
@@ -174,8 +174,8 @@ class Handle:
         ``pick`` is "pick" or "reject" ("" takes it back), ``rating`` 1 to 5 (0 takes it back), ``note`` at most 1,000
         characters; what is not given stays. Raises ValueError, NotFoundError.
         """
-        from campaign_lab.sessions.judgements import Change, rate
-        from campaign_lab.sessions.lines import Place
+        from campaign_lab.sessions.history.path_loader import Place
+        from campaign_lab.sessions.history.ratings import Change, rate
 
         return rate(self._context, Place(self._row, self._standing.now), variant, Change(pick, rating, note))
 
@@ -197,7 +197,7 @@ class Handle:
     def rename(self, name: str) -> None:
         """Gives it another name. Raises ValueError when the campaign has a session of that name."""
         self._context.require(self._row, "change")
-        self._row = self._context.engine.call(lambda con: tables.rename_session(con, self._row, name.strip()))
+        self._row = self._context.engine.call(lambda con: queries.rename_session(con, self._row, name.strip()))
 
     def pin(self, pinned: bool = True) -> None:
         """A pinned session does not expire."""
@@ -213,13 +213,13 @@ class Handle:
         """Takes it out of sight at once; the next sweep takes its turns, but none that another session stands on."""
         self._context.require(self._row, "delete")
         now = self._context.now()
-        self._context.engine.call(lambda con: tables.set_session(con, self._row.id, "swept_at", now))
+        self._context.engine.call(lambda con: queries.set_session(con, self._row.id, "swept_at", now))
 
     def save(self, path: str | os.PathLike[str]) -> SaveReport:
         """Writes one file that ``lab.open`` takes in: another lab, machine, folder and user replays it and goes on."""
         self._context.require(self._row, "fork")  # whoever takes the file in owns what is in it
         row = replace(self._fresh(), tip_turn=self._standing.now)
-        from campaign_lab.sessions.portable import save
+        from campaign_lab.sessions.transfer.session_file import save
 
         return save(self._context.engine, row, path, user=self._context.user)
 
@@ -227,7 +227,7 @@ class Handle:
 
     def _line(self) -> Sequence[TurnRow]:
         self._context.require(self._row, "read")
-        return self._context.engine.call(lambda con: tables.line_of(con, self._standing.now))
+        return self._context.engine.call(lambda con: queries.line_of(con, self._standing.now))
 
     def _load(self, turn: TurnRow) -> Turn:
         return self._context.engine.call(lambda con: self._loaded(con, turn, self._row))
@@ -239,12 +239,12 @@ class Handle:
         return self._context.engine.call(self._fresh_in)
 
     def _fresh_in(self, con: Con) -> SessionRow:
-        rows = tables.select(con, SessionRow, "WHERE id = ? AND swept_at IS NULL", [self._row.id])
+        rows = queries.select(con, SessionRow, "WHERE id = ? AND swept_at IS NULL", [self._row.id])
         if not rows:  # it was deleted, or a server shows it to us no more
             raise NotFoundError("session", self._row.name)
         return rows[0]
 
     def _set(self, column: str, value: object) -> None:
         """Writes one column, named by us."""
-        self._context.engine.call(lambda con: tables.set_session(con, self._row.id, column, value))
+        self._context.engine.call(lambda con: queries.set_session(con, self._row.id, column, value))
         self._row = self._fresh()

@@ -11,23 +11,23 @@ from typing import Any
 from campaign_lab.agents.events import Event, OnEvent, heard_safely
 from campaign_lab.agents.phases import Phase
 from campaign_lab.errors import PhaseOrderError
-from campaign_lab.sessions import access
-from campaign_lab.sessions.admission import admit
 from campaign_lab.sessions.budgets import Estimate, estimate, mean_cost
 from campaign_lab.sessions.checkpoints import At, Checkpoint, chosen
-from campaign_lab.sessions.claims import Found, look
-from campaign_lab.sessions.going_on import line_for
 from campaign_lab.sessions.handle import Handle
-from campaign_lab.sessions.journal import journalled
+from campaign_lab.sessions.history.turns import Turn
 from campaign_lab.sessions.keys import root_key
-from campaign_lab.sessions.ordering import Wish, order_for
-from campaign_lab.sessions.pending import awaited
-from campaign_lab.sessions.running import Order, find_or_make
-from campaign_lab.sessions.standing import Standing, current_cell
-from campaign_lab.sessions.takes import settled
-from campaign_lab.sessions.turns import Turn
-from campaign_lab.sessions.watching import watching
-from campaign_lab.store import tables
+from campaign_lab.sessions.not_awaited import awaited
+from campaign_lab.sessions.position import Standing, current_cell
+from campaign_lab.sessions.progress_hook import watching
+from campaign_lab.sessions.run.attempt import Order, find_or_make
+from campaign_lab.sessions.run.claims import Found, look
+from campaign_lab.sessions.run.phase_needs import line_for
+from campaign_lab.sessions.run.preflight import admit
+from campaign_lab.sessions.run.request import Wish, order_for
+from campaign_lab.sessions.run.run_journal import journalled
+from campaign_lab.sessions.run.takes import settled
+from campaign_lab.sessions.upkeep import access
+from campaign_lab.store import queries
 from campaign_lab.store.connection import Con
 from campaign_lab.store.rows import SessionRow, TurnRow
 
@@ -129,7 +129,7 @@ class Session(Handle):
             row, position = self._with_brief(con), here
             may_run = access.permits(con, self._context.user, row, "run")
             for turn in line_for(con, row, here, phase=wanted, phases=known):  # as if each had been replayed
-                row, position = tables.session_for(con, row, turn, take_over=may_run), turn.id
+                row, position = queries.session_for(con, row, turn, take_over=may_run), turn.id
             return row, position
 
         self._row, position = self._context.engine.call(stand)
@@ -208,7 +208,7 @@ class Session(Handle):
         A fork that a run made, in which the handle may stand by now, knows only the brief of that day.
         """
         row = self._fresh_in(con)
-        opened = tables.select(con, SessionRow, "WHERE id = ?", [self._opened])
+        opened = queries.select(con, SessionRow, "WHERE id = ?", [self._opened])
         return replace(row, brief=opened[0].brief) if opened else row
 
     # -- forks and checkpoints
@@ -234,7 +234,7 @@ class Session(Handle):
                 last_paid_at=None, pinned=False, owner=self._context.user, notebook=cell.notebook, cell_id=cell.cell_id,
                 source_sha=cell.source_sha, renews=None,
             )  # fmt: skip
-            return tables.get_or_create_fork(con, row, self._context.is_expired)
+            return queries.get_or_create_fork(con, row, self._context.is_expired)
 
         row = self._context.engine.call(make)
         return Session(self._context, row, start.turn_id)
@@ -251,7 +251,7 @@ class Session(Handle):
         rest = "WHERE parent_session = ? AND swept_at IS NULL ORDER BY made_at, id"
 
         def seen(con: Con) -> list[SessionRow]:
-            rows = tables.select(con, SessionRow, rest, [self._row.id])
+            rows = queries.select(con, SessionRow, rest, [self._row.id])
             return [row for row in rows if access.permits(con, self._context.user, row, "read")]
 
         return [Session(self._context, row, row.tip_turn) for row in self._context.engine.call(seen)]
@@ -273,8 +273,8 @@ class Session(Handle):
         rest = "WHERE parent_turn = ? AND key = ?"
 
         def move(con: Con) -> None:
-            (turn,) = tables.select(con, TurnRow, rest, [self._standing.now, key])[:1]
-            tables.move_untouched_fork(con, self._row.id, turn.id)
+            (turn,) = queries.select(con, TurnRow, rest, [self._standing.now, key])[:1]
+            queries.move_untouched_fork(con, self._row.id, turn.id)
 
         self._context.engine.call(move)
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
-from campaign_lab.store import tables
+from campaign_lab.store import queries
 from campaign_lab.store.connection import Con, Store
 from campaign_lab.store.rows import (
     AuditRow,
@@ -52,12 +52,12 @@ class Copied:
 
 
 def _table(row: type, *key: str, owned: str = "") -> Table:
-    return Table(tables.TABLES[row], tuple(field.name for field in fields(row)), key, owned)
+    return Table(queries.TABLES[row], tuple(field.name for field in fields(row)), key, owned)
 
 
 NAMED = tuple(
     Table(name, tuple(field.name for field in fields(row)), ("id",))
-    for row, name in tables.TABLES.items()
+    for row, name in queries.TABLES.items()
     if name in ("sessions", "turns", "attempts")
 )
 OWNED = (
@@ -100,7 +100,7 @@ class _Copy:
         wanted = self._source.call(lambda con: self._ids("attempts", con) | self._ids("turns", con)) - before
         for some in _chunks(sorted(wanted)):
             for table in OWNED:
-                self._add(table, self._read(table, f"WHERE {table.owned} {tables.THESE}", [some]))
+                self._add(table, self._read(table, f"WHERE {table.owned} {queries.THESE}", [some]))
         for table in LOOSE:
             self._missing(table)
         return Copied(dict(self._added), moved_on, differing)
@@ -114,16 +114,18 @@ class _Copy:
         for session in sorted(there.keys() & here.keys()):
             if there[session] == here[session]:
                 continue
-            line = self._source.call(lambda con, tip=there[session]: tables.ancestry(con, tip))  # type: ignore[misc]
-            own = tables.ancestry(self._con, here[session])
+            line = self._source.call(lambda con, tip=there[session]: queries.ancestry(con, tip))  # type: ignore[misc]
+            own = queries.ancestry(self._con, here[session])
             if here[session] is None or here[session] in line:
                 moved.append(session)
             elif there[session] not in own:
                 differing.append(session)
         for session in moved:
-            (row,) = self._source.call(lambda con, each=session: tables.select(con, SessionRow, "WHERE id = ?", [each]))  # type: ignore[misc]
+            (row,) = self._source.call(
+                lambda con, each=session: queries.select(con, SessionRow, "WHERE id = ?", [each])  # type: ignore[misc]
+            )
             for column in ("tip_turn", "last_paid_at", "brief"):
-                tables.set_session(self._con, session, column, getattr(row, column))
+                queries.set_session(self._con, session, column, getattr(row, column))
         return tuple(moved), tuple(differing)
 
     def _missing(self, table: Table) -> None:

@@ -15,7 +15,7 @@ from claude_agent_sdk import SessionKey, SessionStore, SessionStoreEntry, fold_s
 from claude_agent_sdk.types import SessionListSubkeysKey, SessionStoreListEntry, SessionSummaryEntry
 
 from campaign_lab.errors import NotFoundError
-from campaign_lab.store.tables import THESE
+from campaign_lab.store.queries import THESE
 
 if TYPE_CHECKING:
     from campaign_lab.store.connection import Con, Store

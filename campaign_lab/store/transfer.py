@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from campaign_lab.store import tables
+from campaign_lab.store import queries
 
 if TYPE_CHECKING:
     from campaign_lab.store.connection import Con
@@ -46,17 +46,17 @@ def add_transcripts(con: Con, transcripts: Sequence[Transcript]) -> None:
 
 def present(con: Con, table: str, column: str, ids: Collection[str]) -> set[str]:
     """Which of the ids stand in a column. Table and column are named by us."""
-    sql = f"SELECT DISTINCT {column} FROM {table} WHERE {column} {tables.THESE}"
+    sql = f"SELECT DISTINCT {column} FROM {table} WHERE {column} {queries.THESE}"
     return {str(found) for (found,) in con.execute(sql, [list(ids)]).fetchall()}
 
 
 def shape(con: Con) -> set[tuple[str, str, str, str]]:
     """Table, kind of table, column and type of all our columns. A view in a table's place would run what its maker wrote."""
-    names = [*tables.TABLES.values(), "transcripts", "entries"]
+    names = [*queries.TABLES.values(), "transcripts", "entries"]
     found = con.execute(
         "SELECT c.table_name, t.table_type, c.column_name, c.data_type FROM information_schema.columns AS c"
         " JOIN information_schema.tables AS t ON t.table_schema = c.table_schema AND t.table_name = c.table_name"
-        f" WHERE c.table_name {tables.THESE}",
+        f" WHERE c.table_name {queries.THESE}",
         [names],
     )
     return {(str(table), str(kind), str(column), str(type_)) for table, kind, column, type_ in found.fetchall()}

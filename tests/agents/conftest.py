@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from campaign_lab.store.engine import DuckFile, open_file
+from campaign_lab.store.duckdb.engine import DuckFile, open_file
 
 URL = "https://termwick.example/"
 

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 import pytest
 
-from campaign_lab.agents.complete import HandIn, lacking
-from campaign_lab.agents.intake import Kept
+from campaign_lab.agents.completeness import HandIn, lacking
 from campaign_lab.agents.phases import Agent, Phase, builtin_phases
+from campaign_lab.agents.tools.record_intake import Kept
 from campaign_lab.records import Angle, BrandProfile
 
 RESEARCH, COPY = builtin_phases()["research"], builtin_phases()["copy"]

@@ -25,7 +25,7 @@ from campaign_lab.agents.events import (
 from campaign_lab.batch.board import BatchBoard
 from campaign_lab.batch.events import BatchStarted
 from campaign_lab.money import Sum
-from campaign_lab.panels.live_board import LiveBoard
+from campaign_lab.panels.running.live_board import LiveBoard
 
 CALLS = st.sampled_from(["", "c1", "c2", "c3"])
 TOKENS = st.integers(0, 10_000)

@@ -6,9 +6,9 @@ from datetime import UTC, datetime
 
 import pytest
 
-from campaign_lab.agents.hollow import leads_nowhere, why_hollow
+from campaign_lab.agents.tools.empty_pages import leads_nowhere, why_hollow
 from campaign_lab.pages import Link, Page
-from campaign_lab.pages.extract import document, facts
+from campaign_lab.pages.reading.page_facts import document, facts
 
 
 def page_of(html: str) -> Page:

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from campaign_lab.agents.intake import MENDS, Intake, Kept
 from campaign_lab.agents.phases import builtin_phases
+from campaign_lab.agents.tools.record_intake import MENDS, Intake, Kept
 from campaign_lab.records import Angle, BrandProfile, CopyVariant
 
 RESEARCH, STRATEGY, COPY = (builtin_phases()[name] for name in ("research", "strategy", "copy"))

@@ -9,7 +9,7 @@ import time
 import psutil
 import pytest
 
-from campaign_lab.agents import leash
+from campaign_lab.agents.process import parent_death
 
 OWNER = """
 import os, subprocess, sys
@@ -21,7 +21,7 @@ sys.stdin.read()
 PROGRAM = "import os, time; print(os.getpid(), os.getppid(), flush=True); time.sleep(60)"
 TIE = f"""
 import importlib.util, sys
-spec = importlib.util.spec_from_file_location("leash", {leash.__file__!r})
+spec = importlib.util.spec_from_file_location("leash", {parent_death.__file__!r})
 leash = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(leash)
 """
@@ -83,7 +83,7 @@ def test_a_watcher_ends_with_the_program() -> None:
 def test_a_program_whose_owner_is_gone_already_is_not_started(tmp_path: object) -> None:
     """Between starting and tying the owner may have died: then nothing runs."""
     reading = subprocess.run(
-        [sys.executable, leash.__file__, "1", "0", sys.executable, "-c", "print('ran')"],
+        [sys.executable, parent_death.__file__, "1", "0", sys.executable, "-c", "print('ran')"],
         stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert (reading.returncode, reading.stdout) == (0, "")

@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 import pytest
 
-from campaign_lab.agents.loop import AgentLoop
+from campaign_lab.agents.process.sdk_loop import AgentLoop
 
 
 async def thread_name() -> str:

@@ -23,7 +23,7 @@ from campaign_lab.agents.phases import (
     system_prompt,
 )
 from campaign_lab.records import RECORD_TYPES, Angle, Label, Record
-from campaign_lab.rehearsal.wire import task_of
+from campaign_lab.rehearsal.server.api_request import task_of
 
 BRIEF = Brief(
     url="https://shop.example.org",

@@ -17,10 +17,10 @@ from hypothesis import strategies as st
 from web_site import web_site
 
 from campaign_lab import Brief
-from campaign_lab.agents.reader import ENDED, PAGES_A_TURN, PageReader
+from campaign_lab.agents.tools.page_reader import ENDED, PAGES_A_TURN, PageReader
 from campaign_lab.errors import StoreError
-from campaign_lab.store import tables
-from campaign_lab.store.engine import IDLE, DuckFile
+from campaign_lab.store import queries
+from campaign_lab.store.duckdb.engine import IDLE, DuckFile
 from campaign_lab.store.rows import PageRow
 
 HOME = "https://termwick.example/"
@@ -58,7 +58,7 @@ def linked(tmp_path: Path) -> Brief:
 
 
 def stored(file: DuckFile) -> list[PageRow]:
-    return file.call(lambda con: tables.select(con, PageRow, "ORDER BY fetched_at, requested_url"))
+    return file.call(lambda con: queries.select(con, PageRow, "ORDER BY fetched_at, requested_url"))
 
 
 def test_pages_of_the_briefs_own_sites_are_read(read: Read, file: DuckFile) -> None:

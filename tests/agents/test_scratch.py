@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from campaign_lab.agents.scratch import base, dead_folders, remove_dead, scratch
+from campaign_lab.agents.process.scratch_folders import base, dead_folders, remove_dead, scratch
 
 HOLDER = """
 import sys, tempfile
 tempfile.tempdir = sys.argv[1]
-from campaign_lab.agents.scratch import scratch
+from campaign_lab.agents.process.scratch_folders import scratch
 with scratch("run-a") as folder:
     print(folder, flush=True)
     sys.stdin.read()

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from campaign_lab.agents.workplace import environment, workplace
+from campaign_lab.agents.process.cli_environment import environment, workplace
 
 
 @pytest.fixture(autouse=True)

@@ -10,7 +10,7 @@ import pytest
 from conftest import BRIEFS, SITES
 
 from campaign_lab import Brief
-from campaign_lab.batch.briefs import as_toml, read_briefs
+from campaign_lab.batch.plan.briefs import as_toml, read_briefs
 from campaign_lab.errors import BriefError
 
 

@@ -19,16 +19,16 @@ pytest.importorskip("distributed", reason="the extra campaign_lab[team] is not i
 from dask_cluster import SECRET, Batch, Cluster, Desk, until
 from kernels import environment
 
+from campaign_lab.batch.cluster.client import ClusterError
+from campaign_lab.batch.cluster.worker_task import Sealed
 from campaign_lab.batch.events import MEMORY, CellStarted, RunStarted, Waiting
-from campaign_lab.batch.link import ClusterError
-from campaign_lab.batch.machine import NOTEBOOK_BYTES
-from campaign_lab.batch.remote import Sealed
-from campaign_lab.batch.work import Payload
+from campaign_lab.batch.execute.machine import NOTEBOOK_BYTES
+from campaign_lab.batch.execute.work import Payload
 
 CLIENT = """
 import pickle, sys
-from campaign_lab.batch.cluster import DaskRunner
-from campaign_lab.batch.work import Cancellation
+from campaign_lab.batch.cluster.runner import DaskRunner
+from campaign_lab.batch.execute.work import Cancellation
 DaskRunner(sys.argv[1]).run(
     pickle.load(sys.stdin.buffer), retries=2, on_event=lambda event: None, cancelled=Cancellation(),
     settle=lambda outcome: print(outcome.run, outcome.state))

@@ -20,7 +20,7 @@ from kernels import environment, write_notebook
 
 from campaign_lab import Lab
 from campaign_lab.errors import BudgetExceeded
-from campaign_lab.sessions.batches import batch_costs
+from campaign_lab.sessions.spending.batch_budget import batch_costs
 
 RESEARCH = {
     "parameters": 'brief_path: str = ""\nangle: str = ""',

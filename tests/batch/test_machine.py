@@ -9,7 +9,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from campaign_lab.batch import machine
+from campaign_lab.batch.execute import machine
 
 
 def _group(folder: Path, **files: object) -> None:

@@ -7,7 +7,7 @@ import re
 from hypothesis import given
 from hypothesis import strategies as st
 
-from campaign_lab.batch.naming import capped, distinct, slug
+from campaign_lab.batch.plan.names import capped, distinct, slug
 
 
 def test_a_slug_reads_like_its_text() -> None:

@@ -14,8 +14,8 @@ from kernels import write_notebook
 from processes import at_work
 
 from campaign_lab.batch import NotebookFailed, run_notebook
-from campaign_lab.batch.engine import CampaignEngine
-from campaign_lab.batch.template import read_template
+from campaign_lab.batch.execute.papermill_engine import CampaignEngine
+from campaign_lab.batch.plan.template import read_template
 from campaign_lab.errors import NotFoundError
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from campaign_lab.cli.pairs import matrix, settings
+from campaign_lab.cli.key_values import matrix, settings
 
 
 @pytest.mark.parametrize(

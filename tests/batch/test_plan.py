@@ -14,15 +14,15 @@ from kernels import write_notebook
 
 from campaign_lab import Brief, Lab
 from campaign_lab.agents.phases import builtin_phases
-from campaign_lab.batch.estimate import CONVERSATION_TOKENS, estimated
 from campaign_lab.batch.folder import RowFiles
-from campaign_lab.batch.plan import BatchPlan, Job
+from campaign_lab.batch.plan.estimate import CONVERSATION_TOKENS, estimated
+from campaign_lab.batch.plan.planner import BatchPlan, Job
+from campaign_lab.batch.plan.template import default_template, phases_in, read_before
 from campaign_lab.batch.rows import Row
-from campaign_lab.batch.template import default_template, phases_in, read_before
 from campaign_lab.errors import BudgetExceeded, NotFoundError
 from campaign_lab.money import Sum
-from campaign_lab.sessions.batches import RunCost
 from campaign_lab.sessions.budgets import Budgets, typical_usd
+from campaign_lab.sessions.spending.batch_budget import RunCost
 
 ONE, TWO = brief_of("One"), brief_of("Two")
 

@@ -17,12 +17,12 @@ from copy_rows import angle, claim, quote, said, turn, variant
 from lab_rows import add, fork, session
 
 from campaign_lab import Lab
-from campaign_lab.batch.campaigns import MOST_ADS
-from campaign_lab.batch.report import write_report
+from campaign_lab.batch.report.campaigns import MOST_ADS
+from campaign_lab.batch.report.summary import best_by_angle
+from campaign_lab.batch.report.write import write_report
 from campaign_lab.batch.rows import UNPRICED, Row
-from campaign_lab.batch.summary import best_by_angle
-from campaign_lab.compare import COPY_COLUMNS
-from campaign_lab.store import tables
+from campaign_lab.store import queries
+from campaign_lab.tables import COPY_COLUMNS
 
 MakeLab = Callable[..., Lab]
 HOSTILE = "</script></style><img src=//elsewhere.invalid/x onerror=alert(1)>\x1b[31m \u202e&amp; $x$ <!--"
@@ -66,7 +66,7 @@ def table(out: Path) -> Any:
 def two_directions(lab: Lab) -> list[Row]:
     """A session with copy, and a fork of its strategy with copy of its own: the rows of two runs over one angle each."""
 
-    def make(con: tables.Con) -> None:
+    def make(con: queries.Con) -> None:
         base = turn(con, add(con, session(url="https://a.example/")), "t1", angle("Calm"), phase="strategy")
         turn(con, base, "t2", variant("Sleep well", claims=[claim("Two thirds sleep")]), variant("Wake up well"))
         turn(con, add(con, fork(base, "Bolder")), "t3", variant("Be bold"))
@@ -158,7 +158,7 @@ def test_hostile_texts_stay_texts_and_long_ones_are_cut(make_lab: MakeLab, tmp_p
         HOSTILE, primary_text="y" * 10_000, angle=HOSTILE, description=HOSTILE, claims=[claim("z", quote("z", False))]
     )
 
-    def make(con: tables.Con) -> None:
+    def make(con: queries.Con) -> None:
         base = turn(
             con, add(con, session(url="https://a.example/")), "t1", angle(HOSTILE, core_angle=HOSTILE), phase="strategy"
         )
@@ -183,7 +183,7 @@ def test_many_advertisements_are_lines_of_a_table(make_lab: MakeLab, tmp_path: P
     lab = make_lab()
     names = [f"Angle {n}" for n in range(20)]
 
-    def make(con: tables.Con) -> None:
+    def make(con: queries.Con) -> None:
         turn(con, add(con, session()), "t1", *(variant(f"Sleep well {name}", angle=name) for name in names))
 
     lab._context.engine.call(make)
@@ -200,7 +200,7 @@ def test_the_text_that_people_chose_is_the_one_shown(make_lab: MakeLab, tmp_path
     lab = make_lab()
     rows = two_directions(lab)[:1]
     assert "Sleep well" in report(lab, rows, tmp_path).text.split("Campaigns")[1]
-    lab._context.engine.call(lambda con: tables.insert(con, [said("t2", 1, pick="pick", rating=4)]))
+    lab._context.engine.call(lambda con: queries.insert(con, [said("t2", 1, pick="pick", rating=4)]))
     shown = report(lab, rows, tmp_path).text.split("Campaigns")[1]
     assert "Wake up well" in shown
     assert "Sleep well" not in shown

@@ -18,7 +18,7 @@ from conftest import MakeLab
 from processes import at_work
 
 from campaign_lab import Lab
-from campaign_lab.batch import Cancellation, FolderInUse, local, machine
+from campaign_lab.batch import Cancellation, FolderInUse
 from campaign_lab.batch.events import (
     MEMORY,
     BatchEnded,
@@ -29,6 +29,7 @@ from campaign_lab.batch.events import (
     RunStarted,
     Waiting,
 )
+from campaign_lab.batch.execute import local, machine
 from campaign_lab.batch.rows import Row
 from campaign_lab.sessions.budgets import Budgets
 
@@ -270,10 +271,10 @@ def test_the_limits_of_a_turn_and_a_session_reach_the_notebooks(make_lab: MakeLa
 
 def test_a_try_without_a_notebook_keeps_what_was_there_unless_its_inputs_changed(lab: Lab, tmp_path: Path) -> None:
     """A lost cluster takes no results from a row; those of an earlier brief are no longer its own."""
-    from campaign_lab.batch.booking import Booking
+    from campaign_lab.batch.execute.booking import Booking
+    from campaign_lab.batch.execute.work import Outcome
     from campaign_lab.batch.folder import RowFiles
-    from campaign_lab.batch.plan import BatchOptions, plan_batch
-    from campaign_lab.batch.work import Outcome
+    from campaign_lab.batch.plan.planner import BatchOptions, plan_batch
 
     run_cheap(lab, [brief_of("One")], tmp_path)
     files = RowFiles(tmp_path / "out")

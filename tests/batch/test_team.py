@@ -26,10 +26,10 @@ from dask_cluster import Cluster, until
 from campaign_lab import Lab
 from campaign_lab.batch import Cancellation
 from campaign_lab.batch.events import BatchEvent, RunEnded, RunStarted
-from campaign_lab.batch.plan import BatchOptions, plan_batch
+from campaign_lab.batch.execute.run import run_batch
+from campaign_lab.batch.plan.planner import BatchOptions, plan_batch
+from campaign_lab.batch.plan.template import default_template
 from campaign_lab.batch.rows import Row
-from campaign_lab.batch.run import run_batch
-from campaign_lab.batch.template import default_template
 from campaign_lab.store.connection import Store
 
 pytestmark = pytest.mark.timeout(600)

@@ -14,12 +14,12 @@ import pytest
 from batches import CHEAP, brief_of, cells_of
 from kernels import write_notebook
 
-from campaign_lab.batch.briefs import as_toml
-from campaign_lab.batch.notebook import NotebookFailed
-from campaign_lab.batch.work import Outcome, Payload, _may_pass, do, read_journal
+from campaign_lab.batch.execute.notebook import NotebookFailed
+from campaign_lab.batch.execute.work import Outcome, Payload, _may_pass, do, read_journal
+from campaign_lab.batch.plan.briefs import as_toml
 from campaign_lab.errors import StoreError
-from campaign_lab.store.server import PostgresStore
-from campaign_lab.store.server_errors import explained
+from campaign_lab.store.postgres.errors import explained
+from campaign_lab.store.postgres.server import PostgresStore
 
 
 @pytest.fixture

@@ -12,9 +12,9 @@ from lab_rows import add, session
 
 from browser.looks import unreadable
 from campaign_lab import Lab
-from campaign_lab.batch.report import write_report
+from campaign_lab.batch.report.write import write_report
 from campaign_lab.batch.rows import Row
-from campaign_lab.store import tables
+from campaign_lab.store import queries
 
 HOSTILE = "</script></style><img src='https://elsewhere.invalid/x' onerror='window.seen=1'><a href='javascript:window.seen=1'>$x$"
 
@@ -27,7 +27,7 @@ def page_of_a_batch(make_lab: Callable[..., Lab], tmp_path: Path) -> Path:
         HOSTILE, angle=HOSTILE, primary_text="y" * 10_000, description=HOSTILE, claims=[claim("z", quote("z", False))]
     )
 
-    def make(con: tables.Con) -> None:
+    def make(con: queries.Con) -> None:
         base = turn(
             con,
             add(con, session(url="https://a.example/")),

@@ -11,7 +11,7 @@ from conftest import Clock
 
 from campaign_lab import Lab
 from campaign_lab.rehearsal.endpoint import RehearsalEndpoint
-from campaign_lab.rehearsal.server import RehearsalServer
+from campaign_lab.rehearsal.server.app import RehearsalServer
 
 
 def grown(path: Path, server: RehearsalServer, clock: Clock) -> Lab:

@@ -16,13 +16,13 @@ import pytest
 from conftest import Clock
 
 from campaign_lab import Lab
-from campaign_lab.compare import COVERAGE_COLUMNS, TIMELINE_COLUMNS, TREE_COLUMNS, frame
 from campaign_lab.figures import cost_waterfall, coverage_map, fork_tree, run_timeline
-from campaign_lab.figures.money import known
 from campaign_lab.figures.style import AVOIDED, INK, ON_MARKS, PAID, PAPER
+from campaign_lab.figures.tree_costs import known
 from campaign_lab.rehearsal.endpoint import RehearsalEndpoint
-from campaign_lab.rehearsal.server import RehearsalServer
+from campaign_lab.rehearsal.server.app import RehearsalServer
 from campaign_lab.show.profiles import STAGES
+from campaign_lab.tables import COVERAGE_COLUMNS, TIMELINE_COLUMNS, TREE_COLUMNS, frame
 
 THEMES = ("#ffffff", "#111111")
 KINDS = ("tree", "costs", "coverage", "timeline")

@@ -16,9 +16,9 @@ from nbclient import NotebookClient
 
 from campaign_lab import Brief, Lab
 from campaign_lab.batch import run_notebook
-from campaign_lab.jupyter.stamps import stamped
+from campaign_lab.jupyter.cell_ids import stamped
 from campaign_lab.rehearsal.endpoint import RehearsalEndpoint
-from campaign_lab.rehearsal.server import RehearsalServer
+from campaign_lab.rehearsal.server.app import RehearsalServer
 
 ROOT = Path(__file__).resolve().parents[2]
 BRIEF = ROOT / "data" / "briefs" / "termwick-renewals.toml"
@@ -154,7 +154,7 @@ def test_in_one_kernel_a_cell_run_again_stands_where_it_first_did(store: Path, t
         assert live.value("(turn.replayed, below.replayed, base.name)") == "(True, True, 'main')"
 
 
-CELL = "from campaign_lab.sessions.standing import current_cell\ncell = current_cell()"
+CELL = "from campaign_lab.sessions.position import current_cell\ncell = current_cell()"
 
 
 def test_without_an_id_the_cell_is_found_by_its_source(tmp_path: Path) -> None:

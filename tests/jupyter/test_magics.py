@@ -16,7 +16,7 @@ from kernels import Kernel, environment, kernel, shown
 from campaign_lab import Brief, Lab
 from campaign_lab.jupyter.magics import OPTION, AngleError, AngleLine, angle_cell, read_line
 from campaign_lab.rehearsal.endpoint import RehearsalEndpoint
-from campaign_lab.rehearsal.server import RehearsalServer
+from campaign_lab.rehearsal.server.app import RehearsalServer
 
 ROOT = Path(__file__).resolve().parents[2]
 BRIEF = ROOT / "data" / "briefs" / "termwick-renewals.toml"

@@ -214,7 +214,7 @@ def test_heavy_libraries_are_imported_in_the_first_pause(tmp_path: Path) -> None
 
 def test_what_cannot_be_attached_is_said_and_the_lab_works(tmp_path: Path) -> None:
     """One warning in words, once, and no error."""
-    break_it = "import sys\nsys.modules['campaign_lab.jupyter.progress'] = None"
+    break_it = "import sys\nsys.modules['campaign_lab.jupyter.cell_progress'] = None"
     with kernel(tmp_path / "b.ipynb", environment(CAMPAIGN_LAB_STORE=tmp_path / "lab.duckdb")) as running:
         running.run("break", break_it)
         outputs = running.run("setup", "from campaign_lab import Brief, Lab\nlab = Lab()\nlab")

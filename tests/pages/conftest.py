@@ -12,9 +12,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from campaign_lab.pages import Limits, Page
-from campaign_lab.pages.extract import document, facts
-from campaign_lab.pages.fetch import fetch, read
-from campaign_lab.pages.network import Network
+from campaign_lab.pages.fetching.fetch import fetch, read
+from campaign_lab.pages.fetching.network import Network
+from campaign_lab.pages.reading.page_facts import document, facts
 
 
 @dataclass

@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from campaign_lab.pages import Page
-from campaign_lab.pages.markup import MAX_DEPTH, tame
-from campaign_lab.pages.tree import clean, parse
+from campaign_lab.pages.reading.document_tree import clean, parse
+from campaign_lab.pages.reading.markup_limits import MAX_DEPTH, tame
 
 Make = Callable[..., Page]
 MANY = 100_000

@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 
 from campaign_lab.errors import PageError
 from campaign_lab.pages import Limits, Page
-from campaign_lab.pages.network import Network, is_public
+from campaign_lab.pages.fetching.network import Network, is_public
 
 Get = Callable[..., Page]
 

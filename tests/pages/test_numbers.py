@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from campaign_lab.pages import Page
-from campaign_lab.pages.numbers import numbers, sentences, values
+from campaign_lab.pages.reading.numbers import numbers, sentences, values
 
 Make = Callable[..., Page]
 

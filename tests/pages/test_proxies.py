@@ -16,7 +16,7 @@ from proxies import KnownProxy, proxy_for
 
 from campaign_lab.errors import PageError
 from campaign_lab.pages import Page
-from campaign_lab.pages.network import Network
+from campaign_lab.pages.fetching.network import Network
 
 Get = Callable[..., Page]
 PAGE = "<html lang=en><title>Shop</title><h1>Warm socks for cold feet</h1><p>From $12 a pair.</p>"

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from campaign_lab.errors import PageError
 from campaign_lab.pages import Limits, Page
-from campaign_lab.pages.saved import read_page
+from campaign_lab.pages.fetching.saved_site import read_page
 
 Get = Callable[..., Page]
 ORIGIN = "https://shop.example"

@@ -19,8 +19,8 @@ from campaign_lab import Lab
 from campaign_lab.batch.board import RunLine
 from campaign_lab.errors import LabError
 from campaign_lab.panels import BatchPanel
-from campaign_lab.panels.batch_lines import LiveBatch
-from campaign_lab.panels.notebook_line import NotebookLine
+from campaign_lab.panels.running.batch_lines import LiveBatch
+from campaign_lab.panels.running.notebook_line import NotebookLine
 
 PATIENCE_S = 120.0
 CELLS = {

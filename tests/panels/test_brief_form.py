@@ -17,7 +17,7 @@ from campaign_lab import Brief
 from campaign_lab.brief import FILLED_IN, Objective, SpecialAdCategory
 from campaign_lab.errors import BriefError
 from campaign_lab.panels import BriefForm
-from campaign_lab.panels.brief_toml import fields_of, toml
+from campaign_lab.panels.choosing.brief_toml import fields_of, toml
 
 TERMWICK = BRIEFS / "termwick-renewals.toml"
 GOOD, ONE = "This brief can be used", "1 field needs a look"

@@ -14,10 +14,10 @@ from panel_tools import inside, labels_of
 from campaign_lab import Lab
 from campaign_lab.errors import NotFoundError
 from campaign_lab.panels import CompareBoard
-from campaign_lab.panels.judgement import Judgement, Look
-from campaign_lab.panels.variants import FIELDS, NOTHING_OWN, groups, twin_html
+from campaign_lab.panels.choosing.variant_card import Judgement, Look
+from campaign_lab.panels.choosing.variant_groups import FIELDS, NOTHING_OWN, groups, twin_html
 from campaign_lab.rehearsal.endpoint import RehearsalEndpoint
-from campaign_lab.rehearsal.server import RehearsalServer
+from campaign_lab.rehearsal.server.app import RehearsalServer
 
 LabOf = Callable[..., Lab]
 NAMES = ("main", "Emotional angle", "Third")

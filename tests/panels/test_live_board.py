@@ -22,7 +22,7 @@ from campaign_lab.agents.events import (
     TurnEnded,
     TurnStarted,
 )
-from campaign_lab.panels.live_board import Drawing, LiveBoard, phase_bar
+from campaign_lab.panels.running.live_board import Drawing, LiveBoard, phase_bar
 
 BEGIN = TurnStarted("research", ("reader", "writer"))
 HOSTILE = '<img src=x onerror="alert(1)">\x1b[31m $x$ [link](javascript:alert(1))'

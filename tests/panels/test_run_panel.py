@@ -19,9 +19,9 @@ from campaign_lab import Brief
 from campaign_lab.errors import NotFoundError, TurnFailed
 from campaign_lab.panels import RunPanel
 from campaign_lab.panels.base import Problem
-from campaign_lab.panels.live_board import TICK_S
-from campaign_lab.rehearsal.server import Fault, RehearsalServer
-from campaign_lab.store import tables
+from campaign_lab.panels.running.live_board import TICK_S
+from campaign_lab.rehearsal.server.app import Fault, RehearsalServer
+from campaign_lab.store import queries
 from campaign_lab.store.rows import AttemptRow
 
 PATIENCE_S = 120.0
@@ -52,7 +52,7 @@ def until(happened: Callable[[], bool]) -> None:
 def attempts(panel: RunPanel) -> list[str]:
     """The states of all attempts in the lab."""
     engine = panel._session._context.engine
-    return sorted(row.state for row in engine.call(lambda con: tables.select(con, AttemptRow)))
+    return sorted(row.state for row in engine.call(lambda con: queries.select(con, AttemptRow)))
 
 
 @pytest.fixture

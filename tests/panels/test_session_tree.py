@@ -17,9 +17,9 @@ from panel_tools import inside, labels_of
 from campaign_lab import Lab
 from campaign_lab.errors import NotFoundError
 from campaign_lab.panels import SessionTree
+from campaign_lab.panels.choosing.tree_text import left
 from campaign_lab.panels.code_line import handle_for, literal, open_line, run_line, variable
-from campaign_lab.panels.tree_lines import left
-from campaign_lab.sessions.standing import CellRef, running_for
+from campaign_lab.sessions.position import CellRef, running_for
 
 LabOf = Callable[..., Lab]
 

@@ -15,9 +15,9 @@ from odd_sites import DEMO, KINDS, SITES, OddSite, Read, odd_site, page, read
 
 from campaign_lab.checks import gives_orders, problems, support, unsupported_claims
 from campaign_lab.records import BrandProfile, CompetitorProfile, CustomerInsight, Record
-from campaign_lab.rehearsal import analyst
-from campaign_lab.rehearsal.sentences import passages
-from campaign_lab.rehearsal.topics import topic_of
+from campaign_lab.rehearsal.analyst import profiles
+from campaign_lab.rehearsal.analyst.sentences import passages
+from campaign_lab.rehearsal.analyst.topics import topic_of
 
 
 def as_record(kind: type[Record], data: Mapping[str, Any] | None) -> Record:
@@ -28,8 +28,8 @@ def as_record(kind: type[Record], data: Mapping[str, Any] | None) -> Record:
 def records_of(pages: list[dict[str, Any]]) -> list[Record]:
     """The profile and the insight of a site, those that there are."""
     made: list[tuple[type[Record], dict[str, Any] | None]] = [
-        (BrandProfile, analyst.brand_profile(pages)[0]),
-        (CustomerInsight, analyst.customer_insight(pages)[0]),
+        (BrandProfile, profiles.brand_profile(pages)[0]),
+        (CustomerInsight, profiles.customer_insight(pages)[0]),
     ]
     return [as_record(kind, data) for kind, data in made if data]
 
@@ -77,7 +77,7 @@ def test_planted_orders_of_the_demo_sites_are_ignored() -> None:
 def test_the_checks_would_notice_an_invented_quote() -> None:
     """The measure fails on a record with a quote that no page holds."""
     pages, texts = read(SITES / "termwick")
-    data, _ = analyst.brand_profile(pages)
+    data, _ = profiles.brand_profile(pages)
     assert data is not None
     data["promise"]["evidence"][0]["quote"] = "Everyone is approved at 1.99%"
     assert not all(support(as_record(BrandProfile, data), texts).values())
@@ -86,8 +86,8 @@ def test_the_checks_would_notice_an_invented_quote() -> None:
 def test_a_page_without_sentences_gives_no_record_and_says_why() -> None:
     """Nothing to quote: no profile, no insight, and a line that a strategist understands."""
     for text in ("", "Welcome", "Home\nShop\nContact"):
-        profile, why = analyst.brand_profile([page(text)])
-        insight, why_not = analyst.customer_insight([page(text)])
+        profile, why = profiles.brand_profile([page(text)])
+        insight, why_not = profiles.customer_insight([page(text)])
         assert (profile, insight) == (None, None)
         assert all("could be quoted" in lines[0] for lines in (why, why_not))
 
@@ -107,13 +107,13 @@ def test_a_page_without_sentences_gives_no_record_and_says_why() -> None:
 )
 def test_the_brand_is_named_as_the_pages_name_it(fields: dict[str, Any], name: str) -> None:
     """The site's own name, else the part of the title that fits the address, else the address."""
-    assert analyst.brand_name([page("We fix bikes in a shed.", **fields)]) == name
+    assert profiles.brand_name([page("We fix bikes in a shed.", **fields)]) == name
 
 
 def test_testimonials_keep_their_author_where_both_stand_together() -> None:
     """A customer's words stand in quotation marks, with the name that the page gives them."""
     said = {"quote": "They found it in ten minutes.", "author": "Teo Lindqvist"}
-    profile, _ = analyst.brand_profile(
+    profile, _ = profiles.brand_profile(
         [page("We fix bikes in a shed.\nThey found it in ten minutes.\nTeo Lindqvist", testimonials=[said])]
     )
     assert profile is not None
@@ -125,7 +125,7 @@ def test_testimonials_keep_their_author_where_both_stand_together() -> None:
 def test_table_rows_say_what_their_figures_are() -> None:
     """A row is quoted with its header: a figure without its column would mislead."""
     text = "Term | Type | Rate | APR\n5 years | Fixed | 4.19% | 4.21%\nWe list every lender there is in the province."
-    profile, _ = analyst.brand_profile([page(text)])
+    profile, _ = profiles.brand_profile([page(text)])
     assert profile is not None
     assert "5 years, fixed: rate 4.19%, APR 4.21%." in [claim["text"] for claim in profile["offers"]]
 
@@ -157,13 +157,13 @@ def test_customers_who_say_i_are_not_the_brand() -> None:
     text = "My stylist saved my hair before the wedding last year.\nThe salon cuts and colours hair in Oak Street."
     solo = page(text, headings=["I cut hair in Oak Street"])
     for pages, claimed in (([page(text)], False), ([solo], True)):
-        profile, _ = analyst.brand_profile(pages)
+        profile, _ = profiles.brand_profile(pages)
         assert ("My stylist saved my hair" in json.dumps(profile)) is claimed
 
 
 def test_a_field_is_not_called_unstated_when_its_sentence_serves_another() -> None:
     """That the pages state none is said only where no sentence has a cue of the field."""
-    _, missing = analyst.brand_profile([page("We never charge a fee for switching your plan.")])
+    _, missing = profiles.brand_profile([page("We never charge a fee for switching your plan.")])
     assert "differentiators: all that was found stands under other headings" in missing
     assert "proofs: the pages state none" in missing
 
@@ -184,7 +184,7 @@ def test_a_verb_before_a_noun_is_no_part_of_the_topic(sentence: str, topic: str)
 
 def test_questions_of_the_page_become_objections_with_their_answers() -> None:
     """A question and the paragraph after it are an objection that can be answered in the page's words."""
-    insight, _ = analyst.customer_insight(
+    insight, _ = profiles.customer_insight(
         [page("We fix bikes in a shed.\nDo I have to be at home?\nNo, a key with a neighbour will do.")]
     )
     assert insight is not None
@@ -195,7 +195,7 @@ def test_questions_of_the_page_become_objections_with_their_answers() -> None:
 
 def test_what_was_not_found_is_listed_as_missing() -> None:
     """Empty fields are named, so that the strategist knows what the site leaves out."""
-    insight, missing = analyst.customer_insight([page("We fix bikes in a shed behind the station.")])
+    insight, missing = profiles.customer_insight([page("We fix bikes in a shed behind the station.")])
     assert insight is not None
     assert [line.split(":")[0] for line in missing] == [
         "pains",
@@ -210,7 +210,7 @@ def test_what_was_not_found_is_listed_as_missing() -> None:
 def test_a_foreign_site_is_quoted_in_its_own_language_and_says_so(tmp_path: Path) -> None:
     """French sentences are sorted by French cues and stay French."""
     pages, _ = read(odd_site(11).write(tmp_path / "lumen"))
-    profile, missing = analyst.brand_profile(pages)
+    profile, missing = profiles.brand_profile(pages)
     assert profile is not None
     assert "Nous n'utilisons jamais de pièces en plastique." in [claim["text"] for claim in profile["differentiators"]]
     assert any("in fr" in line for line in missing)
@@ -220,7 +220,9 @@ def test_rivals_are_read_and_their_gap_is_a_comparison() -> None:
     """What a rival leaves open are subjects of our pages that are not on theirs, and no figures."""
     ours = [page("We fix bikes in a shed.\nIf the squeak comes back, the guarantee covers it. Brake pads cost $40.")]
     rival = [page("Spokes and more for everyone.\nWheels from $30.", url="https://rival.example/", site_name="Rival")]
-    records, missing = analyst.competitor_profiles({"https://rival.example/": rival, "https://gone.example/": []}, ours)
+    records, missing = profiles.competitor_profiles(
+        {"https://rival.example/": rival, "https://gone.example/": []}, ours
+    )
     record = as_record(CompetitorProfile, records[0])
     assert isinstance(record, CompetitorProfile)
     assert "a guarantee" in record.gap
@@ -234,10 +236,10 @@ def test_links_worth_reading_come_first_and_stay_on_the_site() -> None:
              ("Brochure", "/brochure.pdf"), ("Log in", "/login")]  # fmt: skip
     known = [{"text": text, "url": f"https://kettle.example{path}"} for text, path in links]
     home = page("", links=[*known, {"text": "Prices", "url": "https://elsewhere.example/prices"}])
-    assert analyst.links_to_read(home, limit=3) == [
+    assert profiles.links_to_read(home, limit=3) == [
         f"https://kettle.example/{name}" for name in ("prices", "reviews", "blog")
     ]
-    assert analyst.links_to_read(home, limit=1) == ["https://kettle.example/prices"]
+    assert profiles.links_to_read(home, limit=1) == ["https://kettle.example/prices"]
 
 
 def test_reading_is_the_same_in_every_process() -> None:

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from campaign_lab.rehearsal.cache import CachedPrefix, Counted, count, tokens_in
-from campaign_lab.rehearsal.wire import Block
+from campaign_lab.rehearsal.server.api_request import Block
+from campaign_lab.rehearsal.server.cache_accounting import CachedPrefix, Counted, count, tokens_in
 
 SONNET = "claude-sonnet-4-5-20250929"
 HAIKU = "claude-haiku-4-5-20251001"

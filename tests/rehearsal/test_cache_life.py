@@ -12,11 +12,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from campaign_lab.rehearsal import cache
-from campaign_lab.rehearsal.cache import CachedPrefix
 from campaign_lab.rehearsal.endpoint import RehearsalEndpoint
-from campaign_lab.rehearsal.server import RehearsalServer
-from campaign_lab.rehearsal.wire import Block
+from campaign_lab.rehearsal.server import cache_accounting
+from campaign_lab.rehearsal.server.api_request import Block
+from campaign_lab.rehearsal.server.app import RehearsalServer
+from campaign_lab.rehearsal.server.cache_accounting import CachedPrefix
 from campaign_lab.store.rows import CacheRow
 
 SONNET, HAIKU = "claude-sonnet-4-6", "claude-haiku-4-5-20251001"
@@ -122,9 +122,9 @@ def test_time_within_a_turn_changes_nothing(line: Line) -> None:
 def test_what_was_read_is_among_what_lives_on(parts: list[tuple[str, int | None]]) -> None:
     """Whatever the prompt, the prefix that was read is reported again, and nothing is charged twice."""
     blocks = [Block(text * 2_000, life) for text, life in parts]
-    first = cache.count(blocks, (), SONNET)
+    first = cache_accounting.count(blocks, (), SONNET)
     more = [*(Block(block.text) for block in blocks), Block("the next question", 300)]
-    second = cache.count(more, first.written, SONNET)
+    second = cache_accounting.count(more, first.written, SONNET)
     if second.cache_read_tokens:
         known = {each.prefix: each for each in first.written}
         assert [each for each in second.written if each == known.get(each.prefix)][
@@ -133,13 +133,13 @@ def test_what_was_read_is_among_what_lives_on(parts: list[tuple[str, int | None]
     charged = (
         second.input_tokens + second.cache_read_tokens + second.cache_write_5m_tokens + second.cache_write_1h_tokens
     )
-    assert charged == cache.tokens_in(sum(block.characters for block in more))
+    assert charged == cache_accounting.tokens_in(sum(block.characters for block in more))
 
 
 def test_of_two_entries_for_one_prefix_the_longer_life_counts() -> None:
     """Which of the rows came first decides nothing."""
     blocks = [Block("a" * 8_000, 300)]
-    (written,) = cache.count(blocks, (), SONNET).written
+    (written,) = cache_accounting.count(blocks, (), SONNET).written
     longer = CachedPrefix(written.prefix, written.tokens, 3600)
     for seen in ([written, longer], [longer, written]):
-        assert cache.count(blocks, seen, SONNET).written == (longer,)
+        assert cache_accounting.count(blocks, seen, SONNET).written == (longer,)

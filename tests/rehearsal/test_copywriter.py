@@ -14,8 +14,9 @@ from odd_sites import DEMO, KINDS, SITES, odd_site, page
 
 from campaign_lab.checks import near_duplicates, repeated_sentences
 from campaign_lab.records import MOTIVATIONS
-from campaign_lab.rehearsal import analyst, copywriter
-from campaign_lab.rehearsal.phrasebook import phrases
+from campaign_lab.rehearsal.analyst import profiles
+from campaign_lab.rehearsal.writer import angles_and_variants
+from campaign_lab.rehearsal.writer.phrasebook import phrases
 
 SEEDS = range(2 * len(KINDS))
 
@@ -146,18 +147,18 @@ def test_special_categories_and_rates_are_flagged() -> None:
 
 def test_a_site_without_claims_gets_no_angle_and_is_told_why() -> None:
     """Nothing is invented."""
-    assert copywriter.angles({}, steer="", count=5, language="en", task={}) == (
+    assert angles_and_variants.angles({}, steer="", count=5, language="en", task={}) == (
         [], ["angles: the research holds no brand profile, so there is no claim to build on"],
     )  # fmt: skip
 
 
 def test_few_claims_give_few_angles_and_name_the_gaps() -> None:
     """Two claims carry two angles; the other three are listed in plain words."""
-    profile, _ = analyst.brand_profile(
+    profile, _ = profiles.brand_profile(
         [page("We fix bikes in a shed behind the station.\nBrake pads cost $40 fitted.")]
     )
     assert profile is not None
-    made, missing = copywriter.angles({"brand_profile": [profile]}, steer="", count=5, language="en", task={})
+    made, missing = angles_and_variants.angles({"brand_profile": [profile]}, steer="", count=5, language="en", task={})
     assert len(made) == 2
     assert missing == [f"{place} angle: the site states only 2 usable claims" for place in ("third", "fourth", "fifth")]
 
@@ -178,7 +179,9 @@ def test_a_brand_in_capitals_keeps_them(good: Campaign) -> None:
     said = ""
     for angle in good["angles"]:
         claims = [proof["claim"] for proof in angle["proofs"]]
-        made, _ = copywriter.variants(angle, brand="ACME & SONS", voice={}, evidence=claims, language="en", count=5)
+        made, _ = angles_and_variants.variants(
+            angle, brand="ACME & SONS", voice={}, evidence=claims, language="en", count=5
+        )
         said += json.dumps(made)
     assert "ACME & SONS" in said
     assert "Acme" not in said

@@ -15,11 +15,11 @@ from odd_sites import SITES, odd_site, page, read
 
 from campaign_lab.checks import near_duplicates, repeated_sentences, sentences_in
 from campaign_lab.records import MOTIVATIONS
-from campaign_lab.rehearsal import analyst
-from campaign_lab.rehearsal.answers import answer_question
-from campaign_lab.rehearsal.phrasebook import phrases
-from campaign_lab.rehearsal.topics import topic_of
-from campaign_lab.rehearsal.typography import in_marks, is_speech, typeset
+from campaign_lab.rehearsal.analyst import profiles
+from campaign_lab.rehearsal.analyst.topics import topic_of
+from campaign_lab.rehearsal.writer.answers import answer_question
+from campaign_lab.rehearsal.writer.phrasebook import phrases
+from campaign_lab.rehearsal.writer.typography import in_marks, is_speech, typeset
 
 FARM = SITES / "aubrelune"
 COPY = ("headline", "primary_text", "description")
@@ -243,11 +243,11 @@ def test_english_copy_for_the_french_site_quotes_it_and_says_so() -> None:
 def test_an_audience_in_another_language_is_left_out_and_said_so() -> None:
     """The brief's French audience would be half a sentence in an English persona."""
     pages, _ = read(FARM)
-    insight, missing = analyst.customer_insight(pages, "Foyers de Montréal qui cuisinent", language="en-CA")
+    insight, missing = profiles.customer_insight(pages, "Foyers de Montréal qui cuisinent", language="en-CA")
     assert insight is not None
     assert insight["segments"] == ["Visitors of Aubrelune"]
     assert any("audience is not in en" in line for line in missing)
-    insight, missing = analyst.customer_insight(pages, "Foyers de Montréal qui cuisinent", language="fr-CA")
+    insight, missing = profiles.customer_insight(pages, "Foyers de Montréal qui cuisinent", language="fr-CA")
     assert insight is not None
     assert insight["segments"] == [
         "Foyers de Montréal qui cuisinent",
@@ -260,7 +260,7 @@ def test_an_audience_in_another_language_is_left_out_and_said_so() -> None:
 def test_gaps_of_rivals_are_told_in_french() -> None:
     """What rivals leave open is named in the brief's language."""
     rivals = {f"https://{name}.example/": read(SITES / name)[0] for name in ("croquevite", "frigoplein")}
-    records, _ = analyst.competitor_profiles(rivals, read(FARM)[0], language="fr-CA")
+    records, _ = profiles.competitor_profiles(rivals, read(FARM)[0], language="fr-CA")
     for record in records:
         assert record["gap"].startswith("Les pages que nous avons lues chez eux ne disent rien sur ")
         assert not ENGLISH.search(record["gap"])
@@ -314,7 +314,7 @@ def test_french_sentences_are_told_apart() -> None:
 
 def test_a_french_question_is_answered_in_french() -> None:
     """The quotes stay as they are; the sentence around them is in the question's language."""
-    profile, _ = analyst.brand_profile(read(FARM)[0], language="fr-CA")
+    profile, _ = profiles.brand_profile(read(FARM)[0], language="fr-CA")
     assert profile is not None
     answer = answer_question("Combien coûte la livraison à domicile ?", {"brand_profile": [profile]})
     assert answer.startswith("La recherche dit\u00a0:")

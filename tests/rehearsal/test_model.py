@@ -9,7 +9,7 @@ import pytest
 from odd_sites import page
 
 from campaign_lab.rehearsal.model import FETCH_PAGE, SAVE_RECORDS, Say, Use, reply
-from campaign_lab.rehearsal.wire import Ask, Call
+from campaign_lab.rehearsal.server.api_request import Ask, Call
 
 HOME = "https://brand.example/"
 RIVAL = "https://rival.example"

@@ -11,7 +11,7 @@ import anthropic
 import pytest
 from anthropic.types import ToolUseBlock
 
-from campaign_lab.rehearsal.server import Fault, RehearsalServer
+from campaign_lab.rehearsal.server.app import Fault, RehearsalServer
 
 SONNET = "claude-sonnet-4-6"
 AGENT = "brand-intelligence-analyst"

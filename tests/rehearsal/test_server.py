@@ -11,9 +11,9 @@ import pytest
 
 from campaign_lab import Brief
 from campaign_lab.agents.phases import builtin_phases
-from campaign_lab.rehearsal.cache import CachedPrefix
-from campaign_lab.rehearsal.server import Fault, RehearsalServer
-from campaign_lab.rehearsal.wire import Ask
+from campaign_lab.rehearsal.server.api_request import Ask
+from campaign_lab.rehearsal.server.app import Fault, RehearsalServer
+from campaign_lab.rehearsal.server.cache_accounting import CachedPrefix
 
 MODEL = "claude-sonnet-4-5-20250929"
 RESEARCH = builtin_phases()["research"].message(Brief(url="https://shop.example.org", market="CA"))

@@ -18,7 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
-from campaign_lab.rehearsal.stream import PIECE, events_of
+from campaign_lab.rehearsal.server.event_stream import PIECE, events_of
 
 EVENTS: TypeAdapter[RawMessageStreamEvent] = TypeAdapter(RawMessageStreamEvent)
 COUNTS = st.integers(0, 10**6)

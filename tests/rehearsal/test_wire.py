@@ -7,8 +7,8 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from campaign_lab.rehearsal.cache import count
-from campaign_lab.rehearsal.wire import read_request
+from campaign_lab.rehearsal.server.api_request import read_request
+from campaign_lab.rehearsal.server.cache_accounting import count
 
 
 def _body(reminder: str, *, role: str) -> dict[str, Any]:

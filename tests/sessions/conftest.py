@@ -10,7 +10,7 @@ from stores import Stores, opened, stores_of
 
 from campaign_lab import Brief, Lab
 from campaign_lab.rehearsal.endpoint import RehearsalEndpoint
-from campaign_lab.rehearsal.server import RehearsalServer
+from campaign_lab.rehearsal.server.app import RehearsalServer
 from campaign_lab.store.connection import Store
 
 BRIEFS = Path(__file__).resolve().parents[2] / "data" / "briefs"

@@ -16,10 +16,10 @@ from campaign_lab import Brief, Lab
 from campaign_lab.agents.phases import builtin_phases
 from campaign_lab.errors import LabError
 from campaign_lab.rehearsal.endpoint import RehearsalEndpoint
-from campaign_lab.sessions.claims import look_or_claim
 from campaign_lab.sessions.keys import root_key, turn_key
+from campaign_lab.sessions.run.claims import look_or_claim
 from campaign_lab.sessions.session import Session
-from campaign_lab.store import tables
+from campaign_lab.store import queries
 from campaign_lab.store.rows import AttemptRow, SessionRow, TurnRow
 from campaign_lab.store.transcripts import PROJECT, TurnTranscripts
 
@@ -96,8 +96,8 @@ class Writer:
         self._tell("turn", self._turn(session, f"Question {name}"), _ms(began))
 
     def _turn(self, session: Session, question: str) -> str:
-        (row,) = self._file.call(lambda con: tables.select(con, SessionRow, "WHERE id = ?", [session.id]))
-        line = self._file.call(lambda con: tables.line_of(con, row.tip_turn))
+        (row,) = self._file.call(lambda con: queries.select(con, SessionRow, "WHERE id = ?", [session.id]))
+        line = self._file.call(lambda con: queries.line_of(con, row.tip_turn))
         began, parent = datetime.now(UTC), line[-1] if line else None
         message = ASK.message(BRIEF, arguments={"question": question})
         key = turn_key(parent.key if parent else root_key(row.endpoint, row.model), message, ASK.fingerprint(), 1)
@@ -133,11 +133,11 @@ class Writer:
         return uuids[-1]
 
 
-def _finish(con: tables.Con, turn: TurnRow, attempt: AttemptRow) -> None:
+def _finish(con: queries.Con, turn: TurnRow, attempt: AttemptRow) -> None:
     ended = AttemptRow(**{**vars(attempt), "state": "finished", "ended_at": turn.finished_at, "cost_usd": 0.0})
-    tables.insert(con, [turn])
-    tables.end_attempt(con, ended)
-    tables.move_tip(con, turn)
+    queries.insert(con, [turn])
+    queries.end_attempt(con, ended)
+    queries.move_tip(con, turn)
 
 
 def _ms(began: float) -> float:

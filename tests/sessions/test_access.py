@@ -14,7 +14,7 @@ from campaign_lab import Lab
 from campaign_lab.cli.main import main
 from campaign_lab.errors import NotFoundError, StoreError
 from campaign_lab.sessions.session import Session
-from campaign_lab.store import tables
+from campaign_lab.store import queries
 from campaign_lab.store.rows import AuditRow
 
 LabOf = Callable[..., Lab]
@@ -37,7 +37,7 @@ VERBS: dict[str, Callable[[Lab, Session], object]] = {
 
 
 def _audit(lab: Lab) -> list[AuditRow]:
-    return lab._context.engine.call(lambda con: tables.select(con, AuditRow))
+    return lab._context.engine.call(lambda con: queries.select(con, AuditRow))
 
 
 @pytest.mark.parametrize("verb", VERBS)

@@ -15,7 +15,7 @@ from stores import Stores
 from campaign_lab import Brief, Lab
 from campaign_lab.errors import ReplayMiss, SessionExpired
 from campaign_lab.sessions.session import Session
-from campaign_lab.store import tables
+from campaign_lab.store import queries
 from campaign_lab.store.rows import AttemptRow, TurnRow
 
 LabOf = Callable[..., Lab]
@@ -34,7 +34,7 @@ with Lab(sys.argv[1], user="ana") as lab:
 
 def attempts(lab: Lab) -> int:
     """How many times anything was sent for."""
-    return len(lab._context.engine.call(lambda con: tables.select(con, AttemptRow)))
+    return len(lab._context.engine.call(lambda con: queries.select(con, AttemptRow)))
 
 
 def phases(session: Session) -> list[str]:
@@ -169,7 +169,7 @@ def test_afresh_in_two_processes_at_once_makes_two_takes(
         process.stdin.flush()
     told = [json.loads(process.communicate(timeout=120)[0]) for process in both]
     assert sorted(told) == [[2, False], [3, False]]
-    turns = lab._context.engine.call(lambda con: tables.select(con, TurnRow))
+    turns = lab._context.engine.call(lambda con: queries.select(con, TurnRow))
     assert sorted(turn.take for turn in turns) == [1, 2, 3]
     assert len({turn.key for turn in turns}) == 3
     again = lab.run_sync(lab.session(termwick).run("research"))
@@ -185,7 +185,7 @@ def test_a_changed_brief_is_followed_into_the_forks_that_runs_made(lab_of: LabOf
     other = lab.session(changed(termwick, special_ad_categories=[]))
     assert lab.run_sync(other.run("research")).take == 2
     lab.run_sync(other.run("strategy"))
-    briefs = lab._context.engine.call(lambda con: tables.select(con, TurnRow, "WHERE phase = 'strategy'"))
+    briefs = lab._context.engine.call(lambda con: queries.select(con, TurnRow, "WHERE phase = 'strategy'"))
     assert [json.loads(turn.brief)["special_ad_categories"] for turn in briefs][-1] == []
 
 

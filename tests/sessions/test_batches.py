@@ -19,13 +19,13 @@ from campaign_lab import Lab
 from campaign_lab.errors import BudgetExceeded, EndpointError
 from campaign_lab.money import Sum
 from campaign_lab.rehearsal.endpoint import RehearsalEndpoint
-from campaign_lab.rehearsal.server import RehearsalServer
-from campaign_lab.sessions.batches import RunCost, batch_costs, hold_batch
+from campaign_lab.rehearsal.server.app import RehearsalServer
 from campaign_lab.sessions.budgets import Budgets, budgets_of
-from campaign_lab.sessions.claims import machine
 from campaign_lab.sessions.context import BatchTag, batch_tag
-from campaign_lab.sessions.ordering import Wish
-from campaign_lab.store import tables
+from campaign_lab.sessions.run.claims import machine
+from campaign_lab.sessions.run.request import Wish
+from campaign_lab.sessions.spending.batch_budget import RunCost, batch_costs, hold_batch
+from campaign_lab.store import queries
 from campaign_lab.store.connection import Store
 from campaign_lab.store.rows import AttemptRow, ClaimRow, RequestRow
 
@@ -60,7 +60,7 @@ def tagged(lab: Lab, *, run: str = "run-1", **tag: Any) -> Lab:
 
 def attempts(lab: Lab) -> list[AttemptRow]:
     return lab._context.engine.call(
-        lambda con: tables.select(con, AttemptRow, "WHERE batch = 'batch-1' ORDER BY started_at, id")
+        lambda con: queries.select(con, AttemptRow, "WHERE batch = 'batch-1' ORDER BY started_at, id")
     )
 
 
@@ -91,8 +91,8 @@ def held(lab: Lab, session_id: str, *rows: AttemptRow) -> None:
     claim = ClaimRow("", "", "ana", machine(), runner.pid, str(runner.create_time()), NOW)
 
     def write(con: Any) -> None:
-        tables.insert(con, [replace(row, session_id=session_id) for row in rows])
-        tables.insert(con, [replace(claim, key=f"k-{row.id}", attempt_id=row.id) for row in rows])
+        queries.insert(con, [replace(row, session_id=session_id) for row in rows])
+        queries.insert(con, [replace(claim, key=f"k-{row.id}", attempt_id=row.id) for row in rows])
 
     by_hand(lab, write)
 
@@ -187,9 +187,11 @@ def test_paid_cut_and_running_are_told_apart_run_by_run(lab_file: Store) -> None
         under_way("c0", run="r3", batch="another", **ended),
     ]
     costs = [("a0", 0.1), ("a1", 0.1), ("a2", 0.1), ("a3", 0.7), ("b0", None), ("b1", 1.0), ("c0", 1.0)]
-    lab_file.call(lambda con: tables.insert(con, rows))
-    lab_file.call(lambda con: tables.insert(con, [asked(name, cost) for name, cost in costs]))
-    lab_file.call(lambda con: tables.insert(con, [replace(asked(name, None), complete=False) for name in ("a3", "c0")]))
+    lab_file.call(lambda con: queries.insert(con, rows))
+    lab_file.call(lambda con: queries.insert(con, [asked(name, cost) for name, cost in costs]))
+    lab_file.call(
+        lambda con: queries.insert(con, [replace(asked(name, None), complete=False) for name in ("a3", "c0")])
+    )
     assert lab_file.call(lambda con: batch_costs(con, "batch-1")) == {
         "r1": RunCost(Sum(0.3), Sum(0.7), 1, 1),
         "r2": RunCost(Sum(1.0, 1)),
@@ -215,7 +217,7 @@ def test_a_batch_over_its_budget_is_refused_with_its_numbers(lab_of: LabOf, serv
     assert error.spent_usd + error.estimate_usd > error.limit_usd
     assert len(server.book) == booked
     assert attempts(lab) == [paid]
-    assert lab._context.engine.call(lambda con: tables.select(con, ClaimRow)) == []
+    assert lab._context.engine.call(lambda con: queries.select(con, ClaimRow)) == []
     assert lab.run_sync(lab.open("main").fork("calm", at="research").run("strategy")).replayed
 
 
@@ -239,7 +241,7 @@ def test_a_turn_may_spend_no_more_than_the_batch_has_left(lab_of: LabOf) -> None
     session = lab.open("main")
     tagged(lab, budget_usd=4 * one)
     held(lab, session.id, under_way("w1"), under_way("w2", state="failed"))
-    by_hand(lab, lambda con: tables.insert(con, [asked("w2", one / 2)]))
+    by_hand(lab, lambda con: queries.insert(con, [asked("w2", one / 2)]))
     start = session.checkpoint("research").turn_id
 
     def order(con: Any, **limit: float) -> Any:

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from copy_rows import claim, quote
 
-from campaign_lab.sessions.bodies import counts, parts_in, text_of
-from campaign_lab.sessions.lines import Stored
+from campaign_lab.sessions.history.path_loader import Stored
+from campaign_lab.tables.claim_counts import counts, parts_in, text_of
 
 
 def counted(fields: dict[str, Any]) -> tuple[int, int]:

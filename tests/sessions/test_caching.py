@@ -11,8 +11,8 @@ from lab_rows import NOW, add, session
 from stores import by_hand
 
 from campaign_lab import Lab
-from campaign_lab.sessions.caching import verdict, warm_until
-from campaign_lab.store import tables
+from campaign_lab.sessions.spending.prompt_cache import verdict, warm_until
+from campaign_lab.store import queries
 from campaign_lab.store.rows import RequestRow
 
 MakeLab = Callable[..., Lab]
@@ -35,10 +35,10 @@ def test_the_last_write_says_how_long_a_prompt_is_warm(
 ) -> None:
     """The end of the prompt lives as it was written last; where nothing was written, nothing is warm."""
 
-    def make(con: tables.Con) -> dict[str, object]:
+    def make(con: queries.Con) -> dict[str, object]:
         turn(con, add(con, session()), "t1")
         con.execute("DELETE FROM requests")
-        tables.insert(con, [request(each, n) for n, each in enumerate(written)])
+        queries.insert(con, [request(each, n) for n, each in enumerate(written)])
         assert warm_until(con) == warm_until(con, "t1")
         return dict(warm_until(con))
 
@@ -69,12 +69,12 @@ def test_a_prompt_that_was_never_cached_is_not_called_old() -> None:
 def test_a_use_prolongs_it(make_lab: MakeLab) -> None:
     """The prompt of a checkpoint is warm for its life after the newest turn that followed it."""
 
-    def make(con: tables.Con) -> object:
+    def make(con: queries.Con) -> object:
         first = turn(con, add(con, session()), "t1")
         turn(con, first, "t2")
         con.execute("DELETE FROM requests")
         con.execute("UPDATE turns SET finished_at = ? WHERE id = 't2'", [NOW + timedelta(minutes=3)])
-        tables.insert(con, [request(SHORT)])
+        queries.insert(con, [request(SHORT)])
         return warm_until(con)
 
     assert by_hand(make_lab(), make) == {"t1": NOW + timedelta(minutes=8)}

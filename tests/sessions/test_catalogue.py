@@ -16,7 +16,7 @@ from campaign_lab import Lab
 from campaign_lab.agents.phases import Phase
 from campaign_lab.errors import NotFoundError
 from campaign_lab.records import RECORD_TYPES, Claim, Record, Text
-from campaign_lab.store import tables
+from campaign_lab.store import queries
 
 MakeLab = Callable[..., Lab]
 
@@ -59,7 +59,7 @@ def test_each_record_is_listed_once_under_the_session_that_made_it(make_lab: Mak
     """Two forks carry the strategy, one makes another one: three angles, the oldest session first."""
     lab = make_lab()
 
-    def make(con: tables.Con) -> None:
+    def make(con: queries.Con) -> None:
         base = turn(con, add(con, session()), "t1", angle("Calm"), angle("Bold"), phase="strategy")
         add(con, fork(base, "carries", made_at=NOW + timedelta(hours=1)))
         child = add(con, fork(base, "again", made_at=NOW + timedelta(hours=2)))
@@ -76,7 +76,7 @@ def test_only_what_the_user_may_see_is_listed(make_lab: MakeLab) -> None:
     """What a shared fork carries stands under that fork, as long as the session that made it was not shared."""
     lab = make_lab(user="ben")
 
-    def make(con: tables.Con) -> None:
+    def make(con: queries.Con) -> None:
         base = turn(con, add(con, session()), "t1", angle("Calm"), phase="strategy")
         share(con, add(con, fork(base, "given")), "ben")
         turn(con, add(con, session(id="x", name="hidden")), "t2", angle("Secret"), phase="strategy")

@@ -20,7 +20,7 @@ import psutil
 import pytest
 from stores import Stores, opened
 
-from campaign_lab.sessions.claims import (
+from campaign_lab.sessions.run.claims import (
     LEASE,
     Found,
     alive,
@@ -33,7 +33,7 @@ from campaign_lab.sessions.claims import (
     store_time,
     under_way,
 )
-from campaign_lab.store import tables
+from campaign_lab.store import queries
 from campaign_lab.store.connection import Store
 from campaign_lab.store.rows import AttemptRow, ClaimRow, SessionRow, TurnRow
 
@@ -45,8 +45,8 @@ SESSION = SessionRow(
 
 CLAIMER = """
 import json, sys
-from campaign_lab.sessions.claims import look_or_claim
-from campaign_lab.store.place import open_store
+from campaign_lab.sessions.run.claims import look_or_claim
+from campaign_lab.store.location import open_store
 from campaign_lab.store.rows import AttemptRow, SessionRow
 from datetime import datetime
 
@@ -86,7 +86,7 @@ def finished(row: AttemptRow) -> TurnRow:
 def file(stores: Stores) -> Iterator[Store]:
     """A lab with one session."""
     with opened(stores.place()) as store:
-        store.call(lambda con: tables.insert(con, [SESSION]))
+        store.call(lambda con: queries.insert(con, [SESSION]))
         yield store
 
 
@@ -135,7 +135,7 @@ def claim(file: Store, row: AttemptRow, session: SessionRow = SESSION) -> Found:
 
 
 def attempts(file: Store) -> dict[str, str]:
-    rows = file.call(lambda con: tables.select(con, AttemptRow, "ORDER BY id"))
+    rows = file.call(lambda con: queries.select(con, AttemptRow, "ORDER BY id"))
     return {row.id: row.state for row in rows}
 
 
@@ -143,7 +143,7 @@ def test_what_nobody_made_is_claimed_and_written_down(file: Store) -> None:
     """The attempt stands in the file before anything is sent."""
     assert claim(file, attempt()) == Found()
     assert attempts(file) == {"a1": "running"}
-    (held,) = file.call(lambda con: tables.select(con, ClaimRow))
+    (held,) = file.call(lambda con: queries.select(con, ClaimRow))
     assert (held.attempt_id, held.pid, held.user_name) == ("a1", os.getpid(), "ana")
 
 
@@ -159,7 +159,7 @@ def test_a_claim_of_our_own_process_is_busy(file: Store) -> None:
 def test_a_finished_turn_is_found_and_not_claimed(file: Store) -> None:
     """It replays; no attempt is written down."""
     row = attempt()
-    file.call(lambda con: tables.insert(con, [finished(row)]))
+    file.call(lambda con: queries.insert(con, [finished(row)]))
     found = claim(file, attempt("a2"))
     assert found.turn is not None
     assert found.turn.id == "a1"
@@ -170,7 +170,7 @@ def test_a_finished_turn_is_found_and_not_claimed(file: Store) -> None:
 def test_looking_claims_nothing(file: Store) -> None:
     """Who refuses to pay only looks."""
     assert file.call(lambda con: look(con, SESSION, None, "k")) == Found()
-    assert file.call(lambda con: tables.select(con, ClaimRow)) == []
+    assert file.call(lambda con: queries.select(con, ClaimRow)) == []
 
 
 def test_other_keys_checkpoints_owners_and_campaigns_do_not_wait(file: Store) -> None:
@@ -186,7 +186,7 @@ def test_a_claim_is_given_back_when_the_attempt_ends(file: Store) -> None:
     """A failed turn can be run again at once."""
     row = attempt()
     claim(file, row)
-    file.call(lambda con: tables.end_attempt(con, replace(row, state="failed", cause="api", ended_at=NOW)))
+    file.call(lambda con: queries.end_attempt(con, replace(row, state="failed", cause="api", ended_at=NOW)))
     assert claim(file, attempt("a2")) == Found()
     assert attempts(file) == {"a1": "failed", "a2": "running"}
 
@@ -214,7 +214,7 @@ def test_the_claim_of_a_killed_process_is_void(file: Store, start: Start, reaped
         assert psutil.Process(other.pid).status() == psutil.STATUS_ZOMBIE
     assert [row.id for row in file.call(dead_attempts)] == ["a1"]
     assert claim(file, attempt("a2")) == Found()
-    assert [row.attempt_id for row in file.call(lambda con: tables.select(con, ClaimRow))] == ["a2"]
+    assert [row.attempt_id for row in file.call(lambda con: queries.select(con, ClaimRow))] == ["a2"]
 
 
 def test_of_two_processes_that_race_one_wins(file: Store, start: Start) -> None:
@@ -251,7 +251,7 @@ def test_a_claim_that_this_process_left_behind_is_void(file: Store) -> None:
         assert file.call(dead_attempts) == []
     assert [row.id for row in file.call(dead_attempts)] == ["left"]
     assert claim(file, attempt()) == Found()
-    assert [row.attempt_id for row in file.call(lambda con: tables.select(con, ClaimRow))] == ["a1"]
+    assert [row.attempt_id for row in file.call(lambda con: queries.select(con, ClaimRow))] == ["a1"]
 
 
 def held_by(pid: int, started: float, host: str | None = None) -> ClaimRow:
@@ -293,7 +293,7 @@ def test_a_machine_of_our_name_is_another_one(apart: str) -> None:
 
 def test_processes_of_one_machine_agree_on_it_and_containers_do_not() -> None:
     """Each process finds the same name by itself; one in a pid namespace of its own finds another."""
-    ask = [sys.executable, "-c", "from campaign_lab.sessions.claims import machine; print(machine())"]
+    ask = [sys.executable, "-c", "from campaign_lab.sessions.run.claims import machine; print(machine())"]
     assert subprocess.check_output(ask, text=True).strip() == machine()
     apart = ["unshare", "--pid", "--fork"]
     if shutil.which("unshare") is None or subprocess.run([*apart, "true"], capture_output=True, check=False).returncode:
@@ -322,13 +322,13 @@ def test_a_claim_of_rubbish_is_passed_over(file: Store) -> None:
     file.call(lambda con: con.execute("UPDATE claims SET process_start = 'rubbish'") and None)
     assert [row.id for row in file.call(dead_attempts)] == ["a1"]
     assert claim(file, attempt("a2")) == Found()
-    assert [row.attempt_id for row in file.call(lambda con: tables.select(con, ClaimRow))] == ["a2"]
+    assert [row.attempt_id for row in file.call(lambda con: queries.select(con, ClaimRow))] == ["a2"]
 
 
 def elsewhere(file: Store, *, column: str = "seen_at", seconds_ago: int) -> None:
     """Moves the claim in the store to another machine, that was seen (or that claimed) so long ago by the store's clock."""
 
-    def move(con: tables.Con) -> None:
+    def move(con: queries.Con) -> None:
         con.execute("UPDATE claims SET host = 'another-machine', seen_at = NULL")
         con.execute(f"UPDATE claims SET {column} = ?", [store_time(con) - timedelta(seconds=seconds_ago)])
 
@@ -347,20 +347,20 @@ def test_a_claim_of_another_machine_holds_us_up_until_its_lease_is_over(file: St
     elsewhere(file, column=column, seconds_ago=180)
     assert [row.id for row in file.call(dead_attempts)] == ["a1"]
     assert claim(file, attempt("a3")) == Found()
-    assert [row.attempt_id for row in file.call(lambda con: tables.select(con, ClaimRow))] == ["a3"]
+    assert [row.attempt_id for row in file.call(lambda con: queries.select(con, ClaimRow))] == ["a3"]
 
 
 def test_a_claim_is_seen_when_it_is_made_and_with_each_beat(file: Store) -> None:
     """By the store's clock, whatever that of the claimer says; a beat for a claim that is gone makes none."""
     before = file.call(store_time)
     claim(file, attempt())
-    (made,) = file.call(lambda con: tables.select(con, ClaimRow))
+    (made,) = file.call(lambda con: queries.select(con, ClaimRow))
     assert made.seen_at is not None
     assert made.seen_at >= before
     elsewhere(file, seconds_ago=180)
     file.call(lambda con: beat(con, "a1"))
-    (seen,) = file.call(lambda con: tables.select(con, ClaimRow))
+    (seen,) = file.call(lambda con: queries.select(con, ClaimRow))
     assert seen.seen_at is not None
     assert seen.seen_at >= made.seen_at
     file.call(lambda con: beat(con, "a2"))
-    assert len(file.call(lambda con: tables.select(con, ClaimRow))) == 1
+    assert len(file.call(lambda con: queries.select(con, ClaimRow))) == 1

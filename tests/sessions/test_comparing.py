@@ -16,22 +16,22 @@ from lab_rows import NOW, add, fork, grow, session, share, try_in_vain
 from stores import by_hand
 
 from campaign_lab import Lab
-from campaign_lab.agents.intake import MENDS, Intake
 from campaign_lab.agents.phases import Phase, builtin_phases
+from campaign_lab.agents.tools.record_intake import MENDS, Intake
 from campaign_lab.errors import NotFoundError
 from campaign_lab.records import CopyVariant
-from campaign_lab.sessions.comparing import copy_rows
-from campaign_lab.sessions.coverage import coverage_rows
-from campaign_lab.sessions.lines import Place
-from campaign_lab.sessions.listing import session_rows
-from campaign_lab.store import tables
+from campaign_lab.sessions.history.path_loader import Place
+from campaign_lab.store import queries
 from campaign_lab.store.rows import AuditRow, SessionRow
+from campaign_lab.tables.copy_variants import copy_rows
+from campaign_lab.tables.coverage import coverage_rows
+from campaign_lab.tables.session_rows import session_rows
 
 MakeLab = Callable[..., Lab]
 COPY = builtin_phases()["copy"]
 
 
-def write(lab: Lab, work: Callable[[tables.Con], Any]) -> Any:
+def write(lab: Lab, work: Callable[[queries.Con], Any]) -> Any:
     return by_hand(lab, work)
 
 
@@ -50,7 +50,7 @@ def test_a_row_tells_of_its_session_its_angle_and_its_text(make_lab: MakeLab) ->
     """A fork's variant: where the fork comes from, why it was made, and what its angle is."""
     lab = make_lab()
 
-    def make(con: tables.Con) -> None:
+    def make(con: queries.Con) -> None:
         base = turn(con, add(con, session()), "t1", angle("Calm", "pain", "solution"), phase="strategy")
         child = add(con, fork(base, "Bolder"))
         turn(con, child, "t2", variant("Sleep well", language="fr-CA", description="x" * 40))
@@ -77,7 +77,7 @@ def test_a_handle_is_read_up_to_where_it_stands(make_lab: MakeLab) -> None:
     """A second turn of the phase replaces the first, but not for a handle that stands before it; a root has no copy."""
     lab = make_lab()
 
-    def make(con: tables.Con) -> None:
+    def make(con: queries.Con) -> None:
         row = turn(con, add(con, session()), "t1", variant("First"))
         turn(con, row, "t2", variant("Second"))
 
@@ -160,7 +160,7 @@ def test_own_cost_and_avoided_cost_are_told_apart(make_lab: MakeLab) -> None:
     """A fork's own turns are its cost, those that it carries were avoided; together the own costs are the ledger's sum."""
     lab = make_lab()
 
-    def make(con: tables.Con) -> float:
+    def make(con: queries.Con) -> float:
         base = grow(con, add(con, session()), "t1")
         child = add(con, fork(base, "child"))
         turn(con, turn(con, child, "t2", phase="strategy"), "t3", variant("One"), variant("Two"))
@@ -179,7 +179,7 @@ def test_what_has_no_price_is_counted_beside_the_cost(make_lab: MakeLab) -> None
     """Of the session that has it, and of nothing else; where nothing is known the cost is missing, never 0."""
     lab = make_lab()
 
-    def make(con: tables.Con) -> None:
+    def make(con: queries.Con) -> None:
         base = grow(con, add(con, session()), "t1")
         turn(con, add(con, fork(base, "child")), "t2", variant("One"))
         con.execute("UPDATE requests SET cost_usd = NULL WHERE attempt_id = 't2'")
@@ -196,7 +196,7 @@ def test_a_try_that_failed_counts_on_the_board_as_in_the_tree_and_the_tables(mak
     """The own cost of a session is one sum in compare, sessions, tree and costs."""
     lab = make_lab()
 
-    def make(con: tables.Con) -> None:
+    def make(con: queries.Con) -> None:
         base = grow(con, add(con, session()), "t1")
         child = turn(con, add(con, fork(base, "child")), "t2", variant("One"))
         try_in_vain(con, child, "cancelled")
@@ -218,7 +218,7 @@ def test_the_cache_is_judged_by_what_the_turn_read(read: int, state: str, make_l
     """Its first request against the last prompt before it: 95 % is warm, below half is cold."""
     lab = make_lab()
 
-    def make(con: tables.Con) -> None:
+    def make(con: queries.Con) -> None:
         turn(con, grow(con, add(con, session()), "t1"), "t2", variant("One"))
         con.execute("UPDATE requests SET n = CASE WHEN message_id LIKE '%_1' THEN 0 ELSE 1 END")
         main = "subpath = '' AND"
@@ -233,7 +233,7 @@ def test_a_first_turn_has_no_cache_and_an_unknown_one_is_not_guessed(make_lab: M
     """Copy right after the root, and copy after a turn whose requests are not in the ledger."""
     lab = make_lab()
 
-    def make(con: tables.Con) -> None:
+    def make(con: queries.Con) -> None:
         first = turn(con, add(con, session()), "t1", variant("First"))
         turn(con, add(con, fork(first, "child")), "t2", variant("Then"))
         con.execute("DELETE FROM requests WHERE attempt_id = 't1'")
@@ -258,7 +258,7 @@ def test_what_was_not_shared_is_not_found_and_nothing_is_told(make_lab: MakeLab)
     """One refused session among the user's own refuses the table; the refusal is written down, as for one session."""
     lab = make_lab(user="ben")
 
-    def make(con: tables.Con) -> None:
+    def make(con: queries.Con) -> None:
         turn(con, add(con, session(id="his", name="his", owner="ben")), "t1", variant("His"))
         turn(con, add(con, session(id="hers", name="hers")), "t2", variant("Hers"))
 
@@ -267,7 +267,7 @@ def test_what_was_not_shared_is_not_found_and_nothing_is_told(make_lab: MakeLab)
     hers = type(his)(lab._context, write(lab, lambda con: _row(con, "hers")), "t2")
     with pytest.raises(NotFoundError, match="hers"):
         lab.compare([his, hers])
-    (audit,) = write(lab, lambda con: tables.select(con, AuditRow))
+    (audit,) = write(lab, lambda con: queries.select(con, AuditRow))
     assert (audit.user_name, audit.verb, audit.session_id, audit.allowed) == ("ben", "read", "hers", False)
     write(lab, lambda con: share(con, _row(con, "hers"), "ben"))
     assert lab.compare([his, hers])["headline"].tolist() == ["His", "Hers"]
@@ -277,7 +277,7 @@ def test_a_shared_session_shares_the_forks_that_runs_made_of_it(make_lab: MakeLa
     """And of sessions that were not shared, the way to it says nothing."""
     lab = make_lab(user="ben")
 
-    def make(con: tables.Con) -> None:
+    def make(con: queries.Con) -> None:
         base = add(con, session())
         named = add(con, fork(base, "Given"))
         automatic = add(con, fork(named, "Given 2", automatic=True))
@@ -304,7 +304,7 @@ def test_a_session_of_another_lab_file_is_refused(make_lab: MakeLab) -> None:
 class Counting:
     """A connection that counts the statements that go through it."""
 
-    def __init__(self, con: tables.Con) -> None:
+    def __init__(self, con: queries.Con) -> None:
         self._con = con
         self.statements = 0
 
@@ -318,14 +318,14 @@ def test_more_forks_take_no_more_statements(make_lab: MakeLab) -> None:
     """A dozen forks are read in as many statements as two, and each has its own rows."""
     lab = make_lab()
 
-    def make(con: tables.Con) -> list[Place]:
+    def make(con: queries.Con) -> list[Place]:
         base = turn(con, add(con, session()), "t0", angle("Calm"), phase="strategy")
         children = [add(con, fork(base, f"f{n}")) for n in range(12)]
         return [
             Place(row, row.tip_turn) for row in (turn(con, row, f"t-{row.id}", variant(row.id)) for row in children)
         ]
 
-    def count(con: tables.Con, places: list[Place]) -> int:
+    def count(con: queries.Con, places: list[Place]) -> int:
         counting = Counting(con)
         rows = copy_rows(counting, "ana", lab._context.phases, places)  # type: ignore[arg-type]
         assert [row["headline"] for row in rows] == [place.session.id for place in places]
@@ -340,13 +340,13 @@ def test_more_sessions_take_no_more_statements(make_lab: MakeLab) -> None:
     """A dozen forks are listed, and their coverage told, in as many statements as one session."""
     lab = make_lab()
 
-    def count(con: tables.Con, places: list[Place]) -> tuple[int, int]:
+    def count(con: queries.Con, places: list[Place]) -> tuple[int, int]:
         listing, covering = Counting(con), Counting(con)
         assert [row["turns"] for row in session_rows(listing, "ana", NOW)] == [2] * (len(places) - 1) + [1]  # type: ignore[arg-type]
         assert len(coverage_rows(covering, lab._context.phases, places)) == 5 * len(places)  # type: ignore[arg-type]
         return listing.statements, covering.statements
 
-    def grown(con: tables.Con) -> tuple[tuple[int, int], tuple[int, int]]:
+    def grown(con: queries.Con) -> tuple[tuple[int, int], tuple[int, int]]:
         base = turn(con, add(con, session()), "t0", angle("Calm", anchor="Rest"), phase="strategy")
         few = count(con, [Place(base, "t0")])
         later = NOW + timedelta(seconds=1)
@@ -357,6 +357,6 @@ def test_more_sessions_take_no_more_statements(make_lab: MakeLab) -> None:
     assert few == many
 
 
-def _row(con: tables.Con, name: str) -> SessionRow:
-    (row,) = tables.select(con, SessionRow, "WHERE name = ?", [name])
+def _row(con: queries.Con, name: str) -> SessionRow:
+    (row,) = queries.select(con, SessionRow, "WHERE name = ?", [name])
     return row

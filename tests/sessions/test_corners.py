@@ -11,10 +11,10 @@ from postgres import OWNER
 
 from campaign_lab import Brief, Lab
 from campaign_lab.errors import BudgetExceeded, NotFoundError, ReplayMiss, TranscriptGone
-from campaign_lab.rehearsal.server import RehearsalServer
+from campaign_lab.rehearsal.server.app import RehearsalServer
 from campaign_lab.sessions.budgets import Budgets
 from campaign_lab.sessions.session import Session
-from campaign_lab.store import tables
+from campaign_lab.store import queries
 
 LabOf = Callable[..., Lab]
 
@@ -52,7 +52,7 @@ def test_an_anchor_moves_no_fork_that_somebody_has_run_on(lab_of: LabOf) -> None
     lab = lab_of()
     fork = lab.open("main").fork("x", at="research")
     lab.run_sync(fork.ask("What is promised?"))
-    lab._context.engine.call(lambda con: tables.move_untouched_fork(con, fork.id, "somewhere-else"))
+    lab._context.engine.call(lambda con: queries.move_untouched_fork(con, fork.id, "somewhere-else"))
     assert lab.open("x").checkpoint().phase == "ask"
 
 

@@ -12,8 +12,8 @@ from lab_rows import add, session
 from stores import by_hand
 
 from campaign_lab import Brief, Lab
-from campaign_lab.sessions.coverage import STAGES
 from campaign_lab.store.rows import RecordRow
+from campaign_lab.tables.coverage import STAGES
 
 MakeLab = Callable[..., Lab]
 PAIN, DESIRE = "The invoice was lying in the wrong inbox.", "Free repairs for ten years."

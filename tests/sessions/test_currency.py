@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from campaign_lab import Brief, Lab
-from campaign_lab.sessions.currency import contradiction
+from campaign_lab.sessions.run.currency_check import contradiction
 
 POUNDS = "Boots mended from £35 a pair. Collection costs £4.50."
 MARKETS = st.sampled_from(["CA", "GB", "JP", "CH", "DE-BY"])

@@ -13,7 +13,7 @@ from stores import by_hand
 
 from campaign_lab import Lab
 from campaign_lab.errors import NotFoundError
-from campaign_lab.store import tables
+from campaign_lab.store import queries
 from campaign_lab.store.rows import RecordRow
 
 MakeLab = Callable[..., Lab]
@@ -23,7 +23,7 @@ Turns = list[tuple[str, list[RecordRow]]]
 def told(lab: Lab, left: Turns, right: Turns, *, common: Turns | None = None) -> list[tuple[Any, ...]]:
     """The rows of the difference between two forks of one session: (kind, label, field, a, b)."""
 
-    def make(con: tables.Con) -> None:
+    def make(con: queries.Con) -> None:
         base = add(con, session())
         for n, (phase, records) in enumerate(common or []):
             base = turn(con, base, f"c{n}", *records, phase=phase)
@@ -127,6 +127,6 @@ def test_both_must_be_the_users_to_see(make_lab: MakeLab) -> None:
     lab = make_lab()
     by_hand(lab, lambda con: [add(con, session()), add(con, session(id="x", name="x", owner="ben"))])
     mine = lab.open("main")
-    (row,) = by_hand(lab, lambda con: tables.select(con, type(mine._row), "WHERE id = 'x'"))
+    (row,) = by_hand(lab, lambda con: queries.select(con, type(mine._row), "WHERE id = 'x'"))
     with pytest.raises(NotFoundError):
         lab.diff(mine, type(mine)(lab._context, row, None))

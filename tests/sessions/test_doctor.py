@@ -16,11 +16,11 @@ from lab_rows import NOW, add, dump, fork, grow, session, share, try_in_vain
 from postgres import PostgresServer
 from stores import Databases, opened
 
-from campaign_lab.sessions import doctor
-from campaign_lab.sessions.claims import machine, under_way
-from campaign_lab.sessions.doctor import Finding, examine
-from campaign_lab.sessions.sweep import sweep
-from campaign_lab.store import tables
+from campaign_lab.sessions.run.claims import machine, under_way
+from campaign_lab.sessions.upkeep import doctor
+from campaign_lab.sessions.upkeep.doctor import Finding, examine
+from campaign_lab.sessions.upkeep.sweep import sweep
+from campaign_lab.store import queries
 from campaign_lab.store.connection import Con, Store
 from campaign_lab.store.rows import ClaimRow, JudgementRow
 
@@ -102,7 +102,7 @@ def test_a_claim_of_a_dead_process_is_found_and_a_living_one_is_fine(lab_file: S
         row = add(con, session())
         for name in ("dead", "alive"):
             try_in_vain(con, row, name, state="running", ended_at=None)
-        tables.insert(con, [claim("dead", gone.pid, 1.0), claim("alive", os.getpid(), psutil.Process().create_time())])
+        queries.insert(con, [claim("dead", gone.pid, 1.0), claim("alive", os.getpid(), psutil.Process().create_time())])
 
     lab_file.call(make)
     with under_way("alive"):
@@ -207,7 +207,7 @@ def test_what_one_said_of_a_closed_session_is_no_fault(postgres_server: Postgres
         with opened(as_ben) as ben, opened(as_owner) as owner:
             owner.call(lambda con: grow(con, add(con, session()), "t1") and None)
             said = [JudgementRow("t1", "brand_profile", 0, "ben", "pick", 5, "", NOW)]
-            owner.call(lambda con: tables.insert(con, said))
+            owner.call(lambda con: queries.insert(con, said))
             assert [each.level for each in examine(ben) if each.subject == "tables"] == ["ok"]
             owner.call(lambda con: con.execute("DELETE FROM records") and None)
             assert [each.level for each in examine(ben) if each.subject == "tables"] == ["ok"]

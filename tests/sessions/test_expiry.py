@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from lab_rows import NOW, session
 
-from campaign_lab.sessions.expiry import LONGEST_S, UNITS_S, expires_at, seconds
+from campaign_lab.sessions.upkeep.expiry import LONGEST_S, UNITS_S, expires_at, seconds
 
 ZONES = ("Europe/Berlin", "America/Toronto", "Australia/Lord_Howe", "UTC")
 BERLIN = ZoneInfo("Europe/Berlin")

@@ -13,7 +13,7 @@ import pytest
 from campaign_lab import Lab
 from campaign_lab.errors import ReplayMiss, TurnFailed
 from campaign_lab.sessions.context import BatchTag
-from campaign_lab.store import tables
+from campaign_lab.store import queries
 from campaign_lab.store.rows import AttemptRow
 
 LabOf = Callable[..., Lab]
@@ -67,7 +67,7 @@ def test_a_turn_that_failed_says_what_it_cost(lab_of: LabOf, tmp_path: Path) -> 
     assert line["error"] == str(failed.value)
     assert line["turn"] is None
     rest = "WHERE batch = 'batch-1'"
-    (attempt,) = lab._context.engine.call(lambda con: tables.select(con, AttemptRow, rest))
+    (attempt,) = lab._context.engine.call(lambda con: queries.select(con, AttemptRow, rest))
     assert line["cost_usd"] == failed.value.spent_usd == attempt.cost_usd
 
 

@@ -18,13 +18,13 @@ from stores import Stores, by_hand, opened
 
 from campaign_lab import Lab
 from campaign_lab.errors import NotFoundError, StoreError
-from campaign_lab.sessions.doctor import examine
-from campaign_lab.sessions.portable import load, save
-from campaign_lab.sessions.sweep import sweep
-from campaign_lab.sessions.verify import verify
-from campaign_lab.store import tables
+from campaign_lab.sessions.transfer.session_file import load, save
+from campaign_lab.sessions.upkeep.doctor import examine
+from campaign_lab.sessions.upkeep.sweep import sweep
+from campaign_lab.sessions.upkeep.verify import verify
+from campaign_lab.store import queries
 from campaign_lab.store.connection import Store
-from campaign_lab.store.engine import open_file
+from campaign_lab.store.duckdb.engine import open_file
 from campaign_lab.store.rows import JudgementRow, SessionRow
 
 MakeLab = Callable[..., Lab]
@@ -32,7 +32,7 @@ JUDGED = ["pick", "rating", "note", "rated_by"]
 NOTHING = ["", None, "", ""]
 
 
-def one_session(con: tables.Con) -> SessionRow:
+def one_session(con: queries.Con) -> SessionRow:
     """Ana's session with two variants, which ben may read."""
     row = turn(con, add(con, session()), "t1", variant("First"), variant("Second"))
     share(con, row, "ben")
@@ -44,8 +44,8 @@ def judged(lab: Lab, name: str = "main") -> list[list[Any]]:
     return [[None if pd.isna(value) else value for value in row] for row in table.values.tolist()]
 
 
-def stored(con: tables.Con) -> list[JudgementRow]:
-    return tables.select(con, JudgementRow, "ORDER BY turn_id, n, user_name")
+def stored(con: queries.Con) -> list[JudgementRow]:
+    return queries.select(con, JudgementRow, "ORDER BY turn_id, n, user_name")
 
 
 @pytest.fixture
@@ -172,7 +172,7 @@ def test_of_others_the_newest_counts(lab: Lab) -> None:
     """Whatever order they are stored in."""
     rows = [said("t1", user=user, rating=rating, at=NOW + timedelta(hours=hour)) for user, rating, hour in
             (("cleo", 1, 1), ("dan", 2, 3), ("eve", 3, 2))]  # fmt: skip
-    by_hand(lab, lambda con: tables.insert(con, rows))
+    by_hand(lab, lambda con: queries.insert(con, rows))
     assert judged(lab)[0] == ["", 2, "", "dan"]
 
 
@@ -230,7 +230,7 @@ def saved(lab: Lab, path: Path) -> Path:
 def test_judgements_go_along_in_a_saved_session(lab: Lab, tmp_path: Path, other: Store) -> None:
     """Everybody's, and taking the file in twice stores them once."""
     lab.open("main").rate("first", pick="pick", note="good")
-    by_hand(lab, lambda con: tables.insert(con, [said("t1", 1, "ben", rating=2)]))
+    by_hand(lab, lambda con: queries.insert(con, [said("t1", 1, "ben", rating=2)]))
     path = saved(lab, tmp_path / "s.duckdb")
     for _ in range(2):
         load(other, path, owner="cleo")
@@ -265,10 +265,10 @@ def test_a_file_does_not_change_what_others_here_think(lab: Lab, tmp_path: Path,
     """Neither what they said nor that they said nothing, although the file says so in their name and is newer."""
     path = saved(lab, tmp_path / "before.duckdb")
     load(other, path, owner="ben")
-    other.call(lambda con: tables.insert(con, [said("t1", 0, "ana", rating=5)]))
+    other.call(lambda con: queries.insert(con, [said("t1", 0, "ana", rating=5)]))
     later = NOW + timedelta(days=1)
     made_up = [said("t1", n, "ana", rating=1, at=later) for n in (0, 1)]
-    by_hand(lab, lambda con: tables.insert(con, [*made_up, said("t1", 0, "ben", rating=2, at=later)]))
+    by_hand(lab, lambda con: queries.insert(con, [*made_up, said("t1", 0, "ben", rating=2, at=later)]))
     load(other, saved(lab, tmp_path / "after.duckdb"), owner="ben")
     assert [(row.n, row.user_name, row.rating) for row in other.call(stored)] == [(0, "ana", 5), (0, "ben", 2)]
 
@@ -278,10 +278,10 @@ def test_a_sweep_takes_judgements_with_their_turns(make_lab: MakeLab) -> None:
     lab = make_lab()
     later = NOW + timedelta(days=30)
 
-    def make(con: tables.Con) -> None:
+    def make(con: queries.Con) -> None:
         one_session(con)
         turn(con, add(con, session(id="stays", name="stays", pinned=True)), "t2", variant("Kept"))
-        tables.insert(con, [said("t1", rating=1), said("t2", rating=2)])
+        queries.insert(con, [said("t1", rating=1), said("t2", rating=2)])
         sweep(con, now=later, grace_s=0, keep_records=True, dry_run=False)
         assert [row.turn_id for row in stored(con)] == ["t1", "t2"]
         sweep(con, now=later, grace_s=0, keep_records=False, dry_run=False)
@@ -315,7 +315,7 @@ def test_judgements_that_cannot_be_are_a_fault(
     save(lab_file, main, tmp_path / "s.duckdb")
     file = open_file(tmp_path / "s.duckdb")
     for changed in (lab_file, file):
-        changed.call(lambda con: tables.insert(con, [row, row] if kind == "twice" else [row]))
+        changed.call(lambda con: queries.insert(con, [row, row] if kind == "twice" else [row]))
     file.close()
     (problem,) = lab_file.call(lambda con: verify(con, main))
     assert words in problem.what
@@ -328,7 +328,7 @@ def test_judgements_that_cannot_be_are_a_fault(
 def test_the_doctor_finds_judgements_of_no_record(lab_file: Store) -> None:
     """Counted with what else belongs to nothing."""
     lab_file.call(one_session)
-    lab_file.call(lambda con: tables.insert(con, [said("t1", rating=1), said("t1", 5), said("gone")]))
+    lab_file.call(lambda con: queries.insert(con, [said("t1", rating=1), said("t1", 5), said("gone")]))
     found = [each.text for each in examine(lab_file, low_disk_bytes=0) if each.subject == "tables"]
     assert [text for text in found if text.startswith("2 judgements of no record")]
 

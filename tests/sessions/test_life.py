@@ -9,7 +9,7 @@ import pytest
 
 from campaign_lab import Brief, Lab
 from campaign_lab.errors import SessionExpired
-from campaign_lab.rehearsal.server import RehearsalServer
+from campaign_lab.rehearsal.server.app import RehearsalServer
 
 LabOf = Callable[..., Lab]
 

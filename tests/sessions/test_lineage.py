@@ -11,8 +11,8 @@ from lab_rows import ANALYST, NOW, add, fork, grow, result, said, session, share
 
 from campaign_lab.errors import NotFoundError
 from campaign_lab.money import Sum
-from campaign_lab.sessions.lineage import Message, Node, conversation, lineage, tree
-from campaign_lab.store import tables
+from campaign_lab.sessions.history.lineage import Message, Node, conversation, lineage, tree
+from campaign_lab.store import queries
 from campaign_lab.store.connection import Con, Store
 from campaign_lab.store.rows import AttemptRow, SessionRow
 
@@ -32,7 +32,7 @@ def forest(con: Con) -> dict[str, SessionRow]:
     base = grow(con, base, "t2", phase="strategy")
     grow(con, add(con, session("stranger", campaign="Autumn")), "t5")
     rows = {"main": base, "Emotional": child, "Shorter": grandchild, "main 2": automatic}
-    return {name: tables.select(con, SessionRow, "WHERE id = ?", [row.id])[0] for name, row in rows.items()}
+    return {name: queries.select(con, SessionRow, "WHERE id = ?", [row.id])[0] for name, row in rows.items()}
 
 
 def test_a_line_names_each_turn_with_its_session_cell_and_maker(lab_file: Store) -> None:
@@ -110,7 +110,7 @@ def test_a_node_costs_what_was_made_in_it(lab_file: Store) -> None:
         con.execute("UPDATE attempts SET session_id = 'main' WHERE id = 't4'")  # as a run leaves it that made the fork
         after = costs_of(tree(con, rows["main"]))
         assert after["main 2"] == pytest.approx(one)
-        booked = sum(row.cost_usd or 0 for row in tables.select(con, AttemptRow) if row.id != "t5")
+        booked = sum(row.cost_usd or 0 for row in queries.select(con, AttemptRow) if row.id != "t5")
         assert sum(cost or 0 for cost in after.values()) == pytest.approx(booked)
 
     lab_file.call(check)
@@ -199,7 +199,7 @@ def test_why_the_psychologist_said_so_is_answered_from_any_fork(campaign: Store)
     """Real campaign: from the fork, and from the main session, the same words, with the pages that it had read."""
 
     def check(con: Con) -> None:
-        tips = {row.name: row.tip_turn for row in tables.select(con, SessionRow)}
+        tips = {row.name: row.tip_turn for row in queries.select(con, SessionRow)}
         assert tips["Emotional angle"] != tips["main"]
         words = conversation(con, tips["Emotional angle"], PSYCHOLOGIST)
         assert words == conversation(con, tips["main"], PSYCHOLOGIST)

@@ -16,11 +16,11 @@ from stores import Stores, opened
 from campaign_lab import Brief, Lab
 from campaign_lab.errors import StoreError, TurnFailed
 from campaign_lab.rehearsal.endpoint import RehearsalEndpoint
-from campaign_lab.rehearsal.server import RehearsalServer
-from campaign_lab.sessions.claims import kept_alive, store_time
-from campaign_lab.sessions.recovery import _settle_dead, recover
+from campaign_lab.rehearsal.server.app import RehearsalServer
+from campaign_lab.sessions.run.claims import kept_alive, store_time
+from campaign_lab.sessions.run.recovery import _settle_dead, recover
 from campaign_lab.sessions.session import Session
-from campaign_lab.store import tables
+from campaign_lab.store import queries
 from campaign_lab.store.rows import AttemptRow, ClaimRow, SessionRow
 
 LabOf = Callable[..., Lab]
@@ -55,13 +55,13 @@ def on(lab: Lab, server: RehearsalServer, clock: Any) -> Lab:
 
 
 def select(lab: Lab, table: Any, rest: str = "") -> list[Any]:
-    return lab._context.engine.call(lambda con: tables.select(con, table, rest))
+    return lab._context.engine.call(lambda con: queries.select(con, table, rest))
 
 
 def fall_silent(stores: Stores) -> None:
     """What is claimed is claimed by another machine, which was last seen ten minutes ago."""
 
-    def move(con: tables.Con) -> None:
+    def move(con: queries.Con) -> None:
         gone = store_time(con) - timedelta(minutes=10)
         con.execute("UPDATE claims SET host = 'another-machine', seen_at = ?", [gone])
 
@@ -75,7 +75,7 @@ def lost(name: str, session: Session, user: str) -> AttemptRow:
         id=name, session_id=session.id, parent_turn=None, key=name, phase="research", user_name=user, state="running",
         cause=None, reason=None, started_at=NOW, ended_at=None, cost_usd=None, versions="{}",
     )  # fmt: skip
-    session._context.engine.call(lambda con: tables.insert(con, [row]))
+    session._context.engine.call(lambda con: queries.insert(con, [row]))
     return row
 
 
@@ -93,7 +93,7 @@ def test_a_running_turn_is_seen_to_live(lab_of: LabOf, silent: Model, clock: Any
     async def watched() -> None:
         turn = asyncio.ensure_future(lab.open("main").fork("calm", at="research").run("strategy"))
         while len(seen) < 5 and not turn.done():
-            rows = await lab._context.engine.run(lambda con: tables.select(con, ClaimRow))
+            rows = await lab._context.engine.run(lambda con: queries.select(con, ClaimRow))
             seen.update(row.seen_at for row in rows)
             await asyncio.sleep(0.05)
         silent.may.set()
@@ -156,7 +156,7 @@ def test_an_attempt_that_has_finished_meanwhile_is_not_marked_as_failed(lab_of: 
     session = lab.open("main")
     dead = lost("late", session, "ana")
     ended = replace(dead, state="finished", ended_at=NOW, cost_usd=0.5)
-    engine.call(lambda con: tables.end_attempt(con, ended))
+    engine.call(lambda con: queries.end_attempt(con, ended))
     failed = replace(dead, state="failed", cause="process", ended_at=NOW, cost_usd=0.0)
     engine.call(lambda con: _settle_dead(con, failed, []))
     assert select(lab, AttemptRow, "WHERE id = 'late'") == [ended]

@@ -19,11 +19,11 @@ from campaign_lab import Brief, Lab
 from campaign_lab.cli import main
 from campaign_lab.errors import StoreError
 from campaign_lab.rehearsal.endpoint import RehearsalEndpoint
-from campaign_lab.rehearsal.server import RehearsalServer
-from campaign_lab.sessions.claims import machine, under_way
-from campaign_lab.sessions.moving import copy_lab
-from campaign_lab.store import tables
-from campaign_lab.store.place import open_store
+from campaign_lab.rehearsal.server.app import RehearsalServer
+from campaign_lab.sessions.run.claims import machine, under_way
+from campaign_lab.sessions.transfer.lab_copy import copy_lab
+from campaign_lab.store import queries
+from campaign_lab.store.location import open_store
 from campaign_lab.store.rows import ClaimRow
 from campaign_lab.store.transfer import ENTRY, HEAD
 
@@ -40,7 +40,7 @@ def url(postgres_server: PostgresServer) -> Iterator[str]:
 
 def rows(place: str) -> dict[str, list[tuple[object, ...]]]:
     """All rows of a lab but its claims, in an order of their own."""
-    columns = {table: tuple(row.__dataclass_fields__) for row, table in tables.TABLES.items() if table != "claims"}
+    columns = {table: tuple(row.__dataclass_fields__) for row, table in queries.TABLES.items() if table != "claims"}
     columns |= {"transcripts": HEAD, "entries": ENTRY}
     with contextlib.closing(open_store(place)) as store:
         return {
@@ -153,7 +153,7 @@ def test_a_lab_in_use_is_not_copied(researched_file: Path, url: str, tmp_path: P
         claim = ClaimRow(
             "k", "a", "ana", machine(), os.getpid(), str(psutil.Process().create_time()), datetime.now(UTC)
         )
-        store.call(lambda con: tables.insert(con, [claim]))
+        store.call(lambda con: queries.insert(con, [claim]))
     with under_way("a"), pytest.raises(StoreError, match=r"1 turn is running \(ana\)"):
         copy_lab(str(source), url)
 
@@ -179,7 +179,7 @@ def test_a_copy_that_is_killed_leaves_nothing_half(researched_file: Path, url: s
     """Kill -9 in the middle: the target has no row of it, and the next copy is whole."""
     script = (
         "import os, sys\n"
-        "from campaign_lab.sessions.moving import copy_lab\n"
+        "from campaign_lab.sessions.transfer.lab_copy import copy_lab\n"
         "copy_lab(sys.argv[1], sys.argv[2], on_progress=lambda table, rows: table == 'entries' and os.kill(os.getpid(), 9))\n"
     )
     killed = subprocess.run([sys.executable, "-c", script, str(researched_file), url], capture_output=True, check=False)

@@ -12,7 +12,7 @@ from copy_rows import variant
 from campaign_lab import Lab
 from campaign_lab.agents.phases import Phase
 from campaign_lab.records import CopyVariant
-from campaign_lab.store import tables
+from campaign_lab.store import queries
 from campaign_lab.store.rows import RecordRow
 
 MakeLab = Callable[..., Lab]
@@ -59,7 +59,7 @@ def test_alike_variants_name_each_other(headlines: list[str], expected: list[str
     assert table["near_duplicate"].tolist() == expected
     ids = dict(zip(table["headline"], table["id"], strict=True))
     stored = lab._context.engine.call(
-        lambda con: tables.select(con, RecordRow, "WHERE kind = 'copy_variant' ORDER BY n")
+        lambda con: queries.select(con, RecordRow, "WHERE kind = 'copy_variant' ORDER BY n")
     )
     assert [row.near_duplicate for row in stored] == [ids.get(each) for each in expected]
     assert lab._context.engine.call(

@@ -11,9 +11,9 @@ from conftest import MakeLab
 from copy_rows import angle, turn, variant
 from lab_rows import add, session
 
-from campaign_lab.sessions.portable import save
+from campaign_lab.sessions.transfer.session_file import save
 from campaign_lab.store import schema
-from campaign_lab.store.engine import open_file
+from campaign_lab.store.duckdb.engine import open_file
 
 pytestmark = pytest.mark.file_only("it is about files that an older version wrote")
 BEFORE = 2

@@ -19,15 +19,15 @@ from lab_rows import NOW, add, add_page, dump, fork, grow, ids, orphans, session
 from stores import Stores, opened
 
 from campaign_lab.errors import StoreError
-from campaign_lab.rehearsal.server import RehearsalServer
-from campaign_lab.sessions.bundle import collect
-from campaign_lab.sessions.expiry import expires_at
-from campaign_lab.sessions.lineage import conversation, lineage, tree
-from campaign_lab.sessions.portable import MARK, load, save
-from campaign_lab.sessions.verify import verify
-from campaign_lab.store import tables
+from campaign_lab.rehearsal.server.app import RehearsalServer
+from campaign_lab.sessions.history.lineage import conversation, lineage, tree
+from campaign_lab.sessions.transfer.bundle import collect
+from campaign_lab.sessions.transfer.session_file import MARK, load, save
+from campaign_lab.sessions.upkeep.expiry import expires_at
+from campaign_lab.sessions.upkeep.verify import verify
+from campaign_lab.store import queries
 from campaign_lab.store.connection import Con, Store
-from campaign_lab.store.engine import open_file
+from campaign_lab.store.duckdb.engine import open_file
 from campaign_lab.store.rows import SessionRow
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -36,7 +36,7 @@ SITES = ROOT / "data" / "sites"
 ELSEWHERE = """
 import json, sys
 from campaign_lab import Lab
-from campaign_lab.sessions.portable import load
+from campaign_lab.sessions.transfer.session_file import load
 from campaign_lab.sessions.session import Session
 
 lab = Lab("their.duckdb", user="bob")
@@ -58,7 +58,7 @@ lab.close()
 
 
 def main_of(file: Store, name: str = "main") -> SessionRow:
-    return file.call(lambda con: tables.select(con, SessionRow, "WHERE name = ?", [name])[0])
+    return file.call(lambda con: queries.select(con, SessionRow, "WHERE name = ?", [name])[0])
 
 
 def every_text(file: Store) -> Iterator[str]:
@@ -372,7 +372,9 @@ def test_saved_again_elsewhere_it_is_the_same_line(lab_file: Store, other: Store
 
     def held(path: Path) -> object:
         file = open_file(path)
-        bundle = file.call(lambda con: collect(con, tables.select(con, SessionRow, "WHERE metadata LIKE '%saved%'")[0]))
+        bundle = file.call(
+            lambda con: collect(con, queries.select(con, SessionRow, "WHERE metadata LIKE '%saved%'")[0])
+        )
         file.close()
         return replace(bundle, sessions=tuple(replace(row, last_paid_at=None, metadata="") for row in bundle.sessions))
 

@@ -23,8 +23,8 @@ from stores import Stores, stores_of
 from campaign_lab import Brief, Lab
 from campaign_lab.errors import TurnFailed
 from campaign_lab.rehearsal.endpoint import RehearsalEndpoint
-from campaign_lab.rehearsal.server import Fault, RehearsalServer
-from campaign_lab.rehearsal.wire import Ask
+from campaign_lab.rehearsal.server.api_request import Ask
+from campaign_lab.rehearsal.server.app import Fault, RehearsalServer
 from campaign_lab.sessions.session import Session
 
 BRIEF = Path(__file__).resolve().parents[2] / "data" / "briefs" / "termwick-renewals.toml"

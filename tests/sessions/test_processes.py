@@ -16,7 +16,7 @@ from typing import Any
 from stores import Stores
 
 from campaign_lab import Lab
-from campaign_lab.store import tables
+from campaign_lab.store import queries
 from campaign_lab.store.connection import Store
 from campaign_lab.store.rows import AttemptRow, RequestRow, SessionRow, TurnRow
 
@@ -56,7 +56,7 @@ def lab_at(place: str, **options: Any) -> Iterator[Lab]:
 
 
 def rows(file: Store, table: type, rest: str = "") -> list[Any]:
-    return file.call(lambda con: tables.select(con, table, rest))
+    return file.call(lambda con: queries.select(con, table, rest))
 
 
 def assert_sound(lab: Lab) -> None:

@@ -10,23 +10,23 @@ from lab_rows import NOW, PAGE, add, fork, grow, said, session, share, store, us
 from stores import by_hand
 
 from campaign_lab import Lab
-from campaign_lab.sessions.sweep import sweep
-from campaign_lab.store import tables
+from campaign_lab.sessions.upkeep.sweep import sweep
+from campaign_lab.store import queries
 from campaign_lab.store.rows import PageRow
 
 MakeLab = Callable[..., Lab]
 
 
 def met(
-    con: tables.Con, url: str, *, asked: str = "", error: str | None = None, hour: int = 0, owner: str = "ana"
+    con: queries.Con, url: str, *, asked: str = "", error: str | None = None, hour: int = 0, owner: str = "ana"
 ) -> None:
     """A page of the campaign that was read, or refused, so many hours after NOW."""
     page = None if error else '{"title": "T"}'
     at = NOW + timedelta(hours=hour)
-    tables.insert(con, [PageRow(owner, "Spring", url, asked or url, page=page, error=error, fetched_at=at)])
+    queries.insert(con, [PageRow(owner, "Spring", url, asked or url, page=page, error=error, fetched_at=at)])
 
 
-def ask_for(con: tables.Con, turn: str, *urls: str) -> None:
+def ask_for(con: queries.Con, turn: str, *urls: str) -> None:
     """One more agent of the turn, that asked for these pages."""
     calls = [use(f"toolu_{url}", "mcp__lab__fetch_page", {"url": url}) for url in urls]
     store(con, turn, "subagents/agent-more", [said("assistant", calls)])
@@ -41,7 +41,7 @@ def test_a_session_shows_what_its_own_line_asked_for(make_lab: MakeLab) -> None:
     """Not what another session of the campaign read: somebody who was given one session learns nothing of the others."""
     lab, bens = make_lab(), make_lab(user="ben")
 
-    def make(con: tables.Con) -> None:
+    def make(con: queries.Con) -> None:
         base = grow(con, add(con, session()), "t1")
         grow(con, add(con, fork(base, "secret plans")), "t2", phase="strategy")
         ask_for(con, "t2", "https://rival.example/")
@@ -68,7 +68,7 @@ def test_an_address_counts_as_it_was_met_last(rows: list[dict[str, object]], sta
     """One row, read or refused."""
     lab = make_lab()
 
-    def make(con: tables.Con) -> None:
+    def make(con: queries.Con) -> None:
         grow(con, add(con, session()), "t1")
         for row in rows:
             met(con, PAGE, **row)  # type: ignore[arg-type]
@@ -81,7 +81,7 @@ def test_a_page_that_an_address_leads_to_counts_once(make_lab: MakeLab) -> None:
     """It was asked for under two names, with a fragment, and stands under its own; refused since, only the asked name is."""
     lab, home = make_lab(), "https://a.example/home"
 
-    def make(con: tables.Con) -> None:
+    def make(con: queries.Con) -> None:
         grow(con, add(con, session()), "t1")
         ask_for(con, "t1", home + "#top", " https://a.example/old ", "no address", "http://[")
         met(con, home, asked=PAGE)
@@ -97,7 +97,7 @@ def test_when_the_conversations_were_swept_the_owner_sees_the_campaign_and_other
     """Nobody knows any more what the turn asked for."""
     lab, bens = make_lab(), make_lab(user="ben")
 
-    def make(con: tables.Con) -> None:
+    def make(con: queries.Con) -> None:
         share(con, grow(con, add(con, session()), "t1"), "ben")
         for url in (PAGE, "https://rival.example/"):
             met(con, url)
@@ -114,7 +114,7 @@ def test_a_real_campaign_shows_each_page_that_it_read(lab_of: MakeLab) -> None:
     lab = lab_of()
     main = lab.open("main")
     table = lab.pages(main)
-    pages = by_hand(lab, lambda con: tables.pages_of(con, "ana", main.brief.campaign))
+    pages = by_hand(lab, lambda con: queries.pages_of(con, "ana", main.brief.campaign))
     assert set(table[table["state"] == "read"]["url"]) == {page.url for page in pages}
     assert table["url"][0] == main.brief.url
     assert lab.pages(main.fork("again", at="research")).equals(table)

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from campaign_lab.money import Sum
-from campaign_lab.sessions.receipts import MAIN_AGENT, Receipt, joined, receipt_of
+from campaign_lab.sessions.spending.receipts import MAIN_AGENT, Receipt, joined, receipt_of
 from campaign_lab.store.rows import RequestRow
 
 COUNTS = st.integers(0, 10_000)

@@ -14,7 +14,7 @@ from stores import Stores
 from campaign_lab import Brief, Lab
 from campaign_lab.agents.events import Event, TurnStarted
 from campaign_lab.errors import NotFoundError, PhaseOrderError
-from campaign_lab.rehearsal.server import RehearsalServer
+from campaign_lab.rehearsal.server.app import RehearsalServer
 from campaign_lab.sessions.session import Session
 
 MakeLab = Callable[..., Lab]

@@ -13,7 +13,7 @@ from stores import by_hand
 from campaign_lab import Lab
 from campaign_lab.agents.events import AgentEnded, Event, RecordsHandedIn
 from campaign_lab.errors import TurnFailed
-from campaign_lab.store import tables
+from campaign_lab.store import queries
 from campaign_lab.store.rows import AttemptRow, RequestRow
 
 LabOf = Callable[..., Lab]
@@ -45,8 +45,8 @@ def leave_behind(lab: Lab, name: str, texts: list[str]) -> None:
         cause=None, reason=None, started_at=NOW, ended_at=None, cost_usd=None, versions="{}",
     )  # fmt: skip
 
-    def write(con: tables.Con) -> None:
-        tables.insert(con, [row])
+    def write(con: queries.Con) -> None:
+        queries.insert(con, [row])
         store(con, name, "", LEFT[:1])
         con.execute("DELETE FROM entries WHERE session_id = ?", [name])
         for seq, text in enumerate(texts):
@@ -60,8 +60,8 @@ def leave_behind(lab: Lab, name: str, texts: list[str]) -> None:
 def booked(lab: Lab, name: str) -> tuple[AttemptRow, list[RequestRow]]:
     return lab._context.engine.call(
         lambda con: (
-            tables.select(con, AttemptRow, "WHERE id = ?", [name])[0],
-            tables.select(con, RequestRow, "WHERE attempt_id = ? ORDER BY n", [name]),
+            queries.select(con, AttemptRow, "WHERE id = ?", [name])[0],
+            queries.select(con, RequestRow, "WHERE attempt_id = ? ORDER BY n", [name]),
         )
     )
 
@@ -107,7 +107,7 @@ def test_what_could_not_be_booked_is_booked_by_the_next_run(lab_of: LabOf) -> No
         lab.run_sync(fork.run("strategy", on_event=away))
     assert lost.value.cause == "store"
     engine.call(lambda con: con.execute("ALTER TABLE away RENAME TO requests"))
-    (left,) = engine.call(lambda con: tables.select(con, AttemptRow, "WHERE state = 'running'"))
+    (left,) = engine.call(lambda con: queries.select(con, AttemptRow, "WHERE state = 'running'"))
     engine.call(lambda con: con.execute("DELETE FROM entries WHERE session_id = ?", [left.id]))
     lab.run_sync(lab.open("main", from_start=True).run("research"))
     attempt, rows = booked(lab, left.id)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from campaign_lab.sessions.standing import NOWHERE, CellRef, Standing
+from campaign_lab.sessions.position import NOWHERE, CellRef, Standing
 
 
 def _cell(name: str, execution: int) -> CellRef:

@@ -18,12 +18,12 @@ from campaign_lab import Lab
 from campaign_lab.money import NOTHING, Sum
 from campaign_lab.panels import CostMeter
 from campaign_lab.rehearsal.endpoint import RehearsalEndpoint
-from campaign_lab.rehearsal.server import RehearsalServer
-from campaign_lab.sessions.batches import batch_costs, spent_on
+from campaign_lab.rehearsal.server.app import RehearsalServer
 from campaign_lab.sessions.budgets import spent_by
-from campaign_lab.sessions.listing import COST_KEYS
-from campaign_lab.store import tables
+from campaign_lab.sessions.spending.batch_budget import batch_costs, spent_on
+from campaign_lab.store import queries
 from campaign_lab.store.rows import AttemptRow, RequestRow, TurnRow
+from campaign_lab.tables.session_rows import COST_KEYS
 
 COSTS = st.one_of(st.none(), st.sampled_from([0.0, 0.1, 0.2, 0.00005, 0.37065]), st.floats(0, 5))
 
@@ -54,7 +54,7 @@ TRIES = st.lists(
 )
 
 
-def write(con: tables.Con, tries: list[Try]) -> None:
+def write(con: queries.Con, tries: list[Try]) -> None:
     """Three sessions, each a fork of the one before it, with these attempts; every turn stands at the end of its session."""
     base = add(con, session())
     rows = [base, replace(fork(base, "calm"), start_turn=None), replace(fork(base, "bold"), start_turn=None)]
@@ -69,21 +69,21 @@ def write(con: tables.Con, tries: list[Try]) -> None:
             id=name, session_id=row.id, parent_turn=tip, key="k", phase=each.phase, user_name="ana", state=state, cause=cause,
             reason=None, started_at=NOW, ended_at=NOW, cost_usd=costs.whole, versions="{}", batch="batch-1", run=f"run-{n % 2}",
         )  # fmt: skip
-        tables.insert(con, [attempt])
+        queries.insert(con, [attempt])
         if state == "finished":
             turn = TurnRow(
                 id=name, session_id=row.id, parent_turn=tip, key=name, take=1, phase=each.phase, message="m", steer="",
                 fingerprint="{}", brief=row.brief, endpoint=row.endpoint, model=row.model, user_name="ana", started_at=NOW,
                 finished_at=NOW, leaf_uuid=None, answer="", missing="[]",
             )  # fmt: skip
-            tables.insert(con, [turn])
+            queries.insert(con, [turn])
             con.execute("UPDATE sessions SET tip_turn = ? WHERE id = ?", [name, row.id])
             tips[each.place] = name
         requests = [
             RequestRow(name, "", f"m{i}", agent, model, 1, 1, 0, 0, 0, cost if complete else None, complete, NOW, i)
             for i, (agent, model, cost, complete) in enumerate(each.requests)
         ]
-        tables.insert(con, requests)
+        queries.insert(con, requests)
 
 
 def whole(frame: pd.DataFrame) -> Sum:

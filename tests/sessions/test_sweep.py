@@ -17,9 +17,9 @@ from hypothesis import strategies as st
 from lab_rows import NOW, add, add_page, dump, fork, grow, ids, orphans, session, share, try_in_vain
 from stores import opened
 
-from campaign_lab.sessions.sweep import SweepReport, sweep
-from campaign_lab.sessions.turns import load_turn
-from campaign_lab.store import tables
+from campaign_lab.sessions.history.turns import load_turn
+from campaign_lab.sessions.upkeep.sweep import SweepReport, sweep
+from campaign_lab.store import queries
 from campaign_lab.store.connection import Con, Store
 from campaign_lab.store.rows import SessionRow, TurnRow
 
@@ -28,8 +28,8 @@ LATER = NOW + timedelta(days=30)
 SWEEPER = """
 import json, sys
 from datetime import datetime
-from campaign_lab.sessions.sweep import sweep
-from campaign_lab.store.place import open_store
+from campaign_lab.sessions.upkeep.sweep import sweep
+from campaign_lab.store.location import open_store
 
 file, now = open_store(sys.argv[1]), datetime.fromisoformat(sys.argv[2])
 print("ready", flush=True)
@@ -46,7 +46,7 @@ def swept(
 
 
 def row_of(con: Con, name: str) -> SessionRow:
-    return tables.select(con, SessionRow, "WHERE id = ?", [name])[0]
+    return queries.select(con, SessionRow, "WHERE id = ?", [name])[0]
 
 
 def costs(con: Con) -> dict[tuple[str, str], float]:
@@ -110,12 +110,12 @@ def test_a_living_fork_keeps_its_line_and_not_what_its_parent_did_later(lab_file
         child = grow(con, add(con, fork(base, "bobs", owner="bob", pinned=True)), "copy", phase="copy")
         grow(con, base, "strategy", phase="strategy")
         add_page(con)
-        line, ledger = tables.line_of(con, child.tip_turn), costs(con)
-        stored = {turn: tables.entries_of(con, turn) for turn in ("research", "copy")}
+        line, ledger = queries.line_of(con, child.tip_turn), costs(con)
+        stored = {turn: queries.entries_of(con, turn) for turn in ("research", "copy")}
         report = swept(con)
         assert (report.sessions, report.turns, report.pages) == (1, 1, 0)
-        assert tables.line_of(con, child.tip_turn) == line
-        assert {turn: tables.entries_of(con, turn) for turn in stored} == stored
+        assert queries.line_of(con, child.tip_turn) == line
+        assert {turn: queries.entries_of(con, turn) for turn in stored} == stored
         assert ids(con, "turns") == {"research", "copy"}
         assert ids(con, "records", "turn_id") == {"research", "copy"}
         assert row_of(con, "main").swept_at == LATER
@@ -179,7 +179,7 @@ def test_kept_records_still_replay_when_the_transcripts_are_gone(lab_file: Store
         add_page(con)
         share(con, base, "bob")
         before = dump(con)
-        (turn,) = tables.select(con, TurnRow)
+        (turn,) = queries.select(con, TurnRow)
         shown = load_turn(con, turn, None, base).kept
         report = swept(con, keep_records=True)
         after = dump(con)
@@ -381,14 +381,14 @@ def test_no_sweep_ever_harms_a_living_session(lab_file: Store, seed: int, keep_r
             for m in range(chance.randrange(3)):
                 row = grow(con, row, f"{name}-t{m}")
             rows.append(row)
-        living = {row.id: (tables.line_of(con, row.tip_turn), row) for row in rows if row.pinned}
-        stored = {turn.id: tables.entries_of(con, turn.id) for line, _ in living.values() for turn in line}
+        living = {row.id: (queries.line_of(con, row.tip_turn), row) for row in rows if row.pinned}
+        stored = {turn.id: queries.entries_of(con, turn.id) for line, _ in living.values() for turn in line}
         before = costs(con)
         swept(con, keep_records=keep_records)
         for name, (line, row) in living.items():
-            assert tables.line_of(con, row.tip_turn) == line
+            assert queries.line_of(con, row.tip_turn) == line
             assert row_of(con, name) == row
-        assert {turn: tables.entries_of(con, turn) for turn in stored} == stored
+        assert {turn: queries.entries_of(con, turn) for turn in stored} == stored
         assert ids(con, "entries", "session_id") == set(stored)
         assert costs(con) == before
         assert orphans(con) == []

@@ -18,10 +18,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from stores import Stores, opened
 
-from campaign_lab.store import tables
+from campaign_lab.store import queries
 from campaign_lab.store.connection import Store
-from campaign_lab.store.dialect import INSTEAD, ZERO
-from campaign_lab.store.place import open_store
+from campaign_lab.store.location import open_store
+from campaign_lab.store.postgres.dialect import INSTEAD, ZERO
 from campaign_lab.store.rows import PageRow, SessionRow, TurnRow
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
@@ -39,7 +39,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import datetime
 from campaign_lab.store import tables
-from campaign_lab.store.place import open_store
+from campaign_lab.store.location import open_store
 from campaign_lab.store.rows import SessionRow
 
 path, me, what, data = sys.argv[1], sys.argv[2], sys.argv[3], json.loads(sys.argv[4])
@@ -71,19 +71,19 @@ def file(stores: Stores) -> Iterator[Store]:
 
 def insert(file: Store, *rows: SessionRow | TurnRow | PageRow) -> None:
     for row in rows:
-        file.call(lambda con, each=row: tables.insert(con, [each]))  # type: ignore[misc]
+        file.call(lambda con, each=row: queries.insert(con, [each]))  # type: ignore[misc]
 
 
 def sessions(file: Store) -> list[SessionRow]:
-    return file.call(lambda con: tables.select(con, SessionRow, "ORDER BY made_at, id"))
+    return file.call(lambda con: queries.select(con, SessionRow, "ORDER BY made_at, id"))
 
 
 def get_session(file: Store, row: SessionRow, *, expired: bool = False) -> SessionRow:
-    return file.call(lambda con: tables.get_or_create_session(con, row, lambda _: expired))
+    return file.call(lambda con: queries.get_or_create_session(con, row, lambda _: expired))
 
 
 def get_fork(file: Store, row: SessionRow) -> SessionRow:
-    return file.call(lambda con: tables.get_or_create_fork(con, row, lambda _row: False))
+    return file.call(lambda con: queries.get_or_create_fork(con, row, lambda _row: False))
 
 
 def turn(name: str, parent: str | None = None, session: str = "s1", **changed: Any) -> TurnRow:
@@ -98,9 +98,9 @@ def turn(name: str, parent: str | None = None, session: str = "s1", **changed: A
 def move(file: Store, row: TurnRow) -> SessionRow:
     """Stores the turn and moves the tip, as a finished run does: in one transaction."""
 
-    def work(con: tables.Con) -> SessionRow:
-        tables.insert(con, [row])
-        return tables.move_tip(con, row)
+    def work(con: queries.Con) -> SessionRow:
+        queries.insert(con, [row])
+        return queries.move_tip(con, row)
 
     return file.call(work)
 
@@ -223,13 +223,13 @@ def test_a_line_leads_from_the_root_to_the_turn(stores: Stores, parents: list[in
             line = [name]
             while (parent := tree[line[0]]) is not None:
                 line.insert(0, parent)
-            assert [row.id for row in file.call(lambda con, at=name: tables.line_of(con, at))] == line  # type: ignore[misc]
+            assert [row.id for row in file.call(lambda con, at=name: queries.line_of(con, at))] == line  # type: ignore[misc]
 
 
 def test_the_root_has_no_line(file: Store) -> None:
     """And a turn that is not there has none either."""
-    assert file.call(lambda con: tables.line_of(con, None)) == []
-    assert file.call(lambda con: tables.line_of(con, "gone")) == []
+    assert file.call(lambda con: queries.line_of(con, None)) == []
+    assert file.call(lambda con: queries.line_of(con, "gone")) == []
 
 
 def test_a_finished_turn_moves_its_session_on(file: Store) -> None:
@@ -250,7 +250,7 @@ def test_a_turn_whose_place_was_taken_gets_a_fork(file: Store) -> None:
     assert (fork.automatic, fork.parent_session, fork.start_turn, fork.tip_turn) == (True, "s1", "t1", "t3")
     assert (fork.name, fork.purpose, fork.owner, fork.brief) == ("main 2", "bolder", "ana", SESSION.brief)
     assert {row.id: row.tip_turn for row in sessions(file)} == {"s1": "t2", fork.id: "t3"}
-    stored = file.call(lambda con: tables.select(con, TurnRow, "ORDER BY id"))
+    stored = file.call(lambda con: queries.select(con, TurnRow, "ORDER BY id"))
     assert {row.id: row.session_id for row in stored} == {"t1": "s1", "t2": "s1", "t3": fork.id}
 
 
@@ -272,12 +272,12 @@ def test_automatic_forks_are_family_and_named_ones_are_not(file: Store) -> None:
     second = move(file, turn("t4", "t1", session=first.id))
     named = get_fork(file, FORK)
     families = {
-        row.id: {each.id for each in file.call(lambda con, of=row: tables.family_of(con, of))}  # type: ignore[misc]
+        row.id: {each.id for each in file.call(lambda con, of=row: queries.family_of(con, of))}  # type: ignore[misc]
         for row in sessions(file)
     }
     kin = {"s1", first.id, second.id}
     assert families == {**dict.fromkeys(kin, kin), named.id: {named.id}}
-    after = file.call(lambda con: tables.turns_after(con, "t1", tables.family_of(con, SESSION)))
+    after = file.call(lambda con: queries.turns_after(con, "t1", queries.family_of(con, SESSION)))
     assert {row.id for row in after} == {"t2", "t3", "t4"}
 
 
@@ -295,7 +295,7 @@ def test_rows_come_back_as_they_were(file: Store, store_kind: str, texts: dict[s
 def test_each_row_class_has_the_columns_of_its_table(file: Store) -> None:
     """A field that is added to one and not to the other is noticed here."""
     sql = "SELECT column_name FROM information_schema.columns WHERE table_name = ?"
-    for row, table in tables.TABLES.items():
+    for row, table in queries.TABLES.items():
         columns = {name for (name,) in file.call(lambda con, of=table: con.execute(sql, [of]).fetchall())}  # type: ignore[misc]
         assert columns == {field.name for field in fields(row)}
 
@@ -308,6 +308,6 @@ def test_the_newest_version_of_a_page_is_the_one_that_counts(file: Store) -> Non
         page, requested_url="https://a.example/x", error="it is not there", fetched_at=NOW - timedelta(hours=1)
     )
     insert(file, newer, page, refused, replace(page, campaign="Autumn", fetched_at=NOW - timedelta(hours=2)))
-    assert file.call(lambda con: tables.pages_of(con, "ana", "Spring")) == [replace(newer, body=None)]
-    assert file.call(lambda con: tables.oldest_page(con, "ana", "Spring")) == NOW
-    assert file.call(lambda con: tables.oldest_page(con, "ben", "Spring")) is None
+    assert file.call(lambda con: queries.pages_of(con, "ana", "Spring")) == [replace(newer, body=None)]
+    assert file.call(lambda con: queries.oldest_page(con, "ana", "Spring")) == NOW
+    assert file.call(lambda con: queries.oldest_page(con, "ben", "Spring")) is None

@@ -13,14 +13,14 @@ from stores import by_hand
 
 from campaign_lab import Lab
 from campaign_lab.agents.phases import builtin_phases
-from campaign_lab.sessions.receipts import MAIN_AGENT
-from campaign_lab.sessions.sweep import sweep
-from campaign_lab.store import tables
+from campaign_lab.sessions.spending.receipts import MAIN_AGENT
+from campaign_lab.sessions.upkeep.sweep import sweep
+from campaign_lab.store import queries
 
 MakeLab = Callable[..., Lab]
 
 
-def timed(con: tables.Con, turn: str, subpath: str, seconds: list[float]) -> None:
+def timed(con: queries.Con, turn: str, subpath: str, seconds: list[float]) -> None:
     """Gives the entries of a conversation the times at which they were written."""
     sql = "SELECT seq, entry FROM entries WHERE session_id = ? AND subpath = ? ORDER BY seq"
     for (seq, entry), second in zip(con.execute(sql, [turn, subpath]).fetchall(), seconds, strict=False):
@@ -38,7 +38,7 @@ def test_seconds_count_from_the_start_of_the_turn(make_lab: MakeLab) -> None:
     """The main agent first, then its agents; requests and pages are each agent's own."""
     lab = make_lab()
 
-    def make(con: tables.Con) -> None:
+    def make(con: queries.Con) -> None:
         grow(con, add(con, session()), "t1")
         timed(con, "t1", "", [10, 11, 14.5, 16])
         timed(con, "t1", "subagents/agent-t1", [11.25, 11.25, 12, 13, 14])
@@ -53,7 +53,7 @@ def test_an_old_file_tells_by_when_its_entries_were_stored(make_lab: MakeLab) ->
     """Entries without a time of their own; the two clocks are never mixed."""
     lab = make_lab()
 
-    def make(con: tables.Con) -> None:
+    def make(con: queries.Con) -> None:
         grow(con, add(con, session()), "t1")
         con.execute("UPDATE entries SET stored_at = stored_at + seq * INTERVAL '2 seconds'")
 
@@ -67,7 +67,7 @@ def test_turns_of_one_phase_are_told_apart(make_lab: MakeLab) -> None:
     """Each turn begins at 0, and what a fork carries is on its timeline too."""
     lab = make_lab()
 
-    def make(con: tables.Con) -> None:
+    def make(con: queries.Con) -> None:
         base = grow(con, add(con, session()), "t1", phase="copy")
         grow(con, add(con, fork(base, "child")), "t2", phase="copy")
 
@@ -82,7 +82,7 @@ def test_swept_conversations_leave_no_rows(make_lab: MakeLab) -> None:
     """The records stay, the times are gone: nothing is made up."""
     lab = make_lab()
 
-    def make(con: tables.Con) -> None:
+    def make(con: queries.Con) -> None:
         share(con, grow(con, add(con, session()), "t1"), "ben")
         sweep(con, now=NOW + timedelta(days=30), grace_s=0, keep_records=True, dry_run=False)
 

@@ -12,7 +12,7 @@ from conftest import MakeLab
 from campaign_lab import Brief, Lab
 from campaign_lab.errors import ReplayMiss
 from campaign_lab.pages import Page
-from campaign_lab.store import tables
+from campaign_lab.store import queries
 from campaign_lab.store.connection import Con, Store
 from campaign_lab.store.rows import PageRow, RecordRow, TurnRow
 
@@ -31,14 +31,14 @@ def refused_pages(con: Con) -> None:
 
 def hollow_pages(con: Con) -> None:
     """The brand's pages were read and say nothing: a site behind scripts."""
-    for row in tables.select(con, PageRow, "WHERE url LIKE '%termwick.example%' AND page IS NOT NULL"):
+    for row in queries.select(con, PageRow, "WHERE url LIKE '%termwick.example%' AND page IS NOT NULL"):
         page = Page.from_json(row.page or "").model_copy(update={"main_text": "", "text": ""})
         con.execute("UPDATE pages SET page = ? WHERE url = ?", [page.to_json(), row.url])
 
 
 def invented_profile(con: Con) -> None:
     """A model made a profile up: none of its quotes stands."""
-    for row in tables.select(con, RecordRow):
+    for row in queries.select(con, RecordRow):
         body = row.body.replace('"supported":true', '"supported":false')
         con.execute("UPDATE records SET body = ? WHERE turn_id = ? AND n = ?", [body, row.turn_id, row.n])
 
@@ -95,7 +95,7 @@ def test_pages_that_were_read_later_make_no_earlier_turn_good(spoilt: Callable[.
     """The site was up again when something else was run."""
 
     def earlier(con: Con) -> None:
-        (first, *_) = tables.select(con, TurnRow, "ORDER BY finished_at")
+        (first, *_) = queries.select(con, TurnRow, "ORDER BY finished_at")
         before = replace(first).started_at.replace(year=2020)
         con.execute("UPDATE turns SET finished_at = ? WHERE id = ?", [before, first.id])
 

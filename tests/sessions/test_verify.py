@@ -9,9 +9,9 @@ import pytest
 from lab_rows import NOW, add, fork, grow, session, try_in_vain
 from stores import opened, stores_of
 
-from campaign_lab.sessions.sweep import sweep
-from campaign_lab.sessions.verify import Problem, verify
-from campaign_lab.store import tables
+from campaign_lab.sessions.upkeep.sweep import sweep
+from campaign_lab.sessions.upkeep.verify import Problem, verify
+from campaign_lab.store import queries
 from campaign_lab.store.connection import Con, Store
 from campaign_lab.store.rows import SessionRow
 
@@ -92,7 +92,7 @@ DAMAGE: dict[str, tuple[str, str, str]] = {
 
 
 def main_of(con: Con) -> SessionRow:
-    return tables.select(con, SessionRow, "WHERE name = 'main'")[0]
+    return queries.select(con, SessionRow, "WHERE name = 'main'")[0]
 
 
 def faults(con: Con, row: SessionRow) -> list[str]:
@@ -114,7 +114,7 @@ def whole(store_kind: str, tmp_path_factory: pytest.TempPathFactory, request: py
 
 def test_a_real_campaign_is_whole(whole: Store) -> None:
     """Nothing is wrong with its session, nor with a fork of it."""
-    rows = whole.call(lambda con: tables.select(con, SessionRow))
+    rows = whole.call(lambda con: queries.select(con, SessionRow))
     assert len(rows) == 2
     assert [whole.call(lambda con, row=row: verify(con, row)) for row in rows] == [[], []]
 

@@ -11,8 +11,8 @@ from conftest import MakeLab
 
 from campaign_lab.agents.events import Event, OnEvent, TurnEnded, TurnStarted
 from campaign_lab.errors import ReplayMiss
-from campaign_lab.rehearsal.server import Fault, RehearsalServer
-from campaign_lab.sessions.watching import Watch, show_runs_in
+from campaign_lab.rehearsal.server.app import Fault, RehearsalServer
+from campaign_lab.sessions.progress_hook import Watch, show_runs_in
 
 
 class FrontEnd:

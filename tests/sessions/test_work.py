@@ -15,7 +15,7 @@ from campaign_lab import Brief, Lab
 from campaign_lab.agents.phases import Agent, Phase, builtin_phases
 from campaign_lab.errors import BudgetExceeded, EndpointError, NotFoundError, PhaseOrderError, ReplayMiss
 from campaign_lab.records import Claim, Record, Text
-from campaign_lab.rehearsal.server import RehearsalServer
+from campaign_lab.rehearsal.server.app import RehearsalServer
 from campaign_lab.sessions.budgets import Budgets
 
 LabOf = Callable[..., Lab]

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from campaign_lab.store.engine import DuckFile, open_file
+from campaign_lab.store.duckdb.engine import DuckFile, open_file
 
 sys.path.insert(0, str(Path(__file__).parent))  # processes that a test starts find store_writers there
 

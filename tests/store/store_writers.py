@@ -13,7 +13,7 @@ from collections.abc import Callable
 from multiprocessing.connection import Connection
 from typing import Any, TypeAlias
 
-from campaign_lab.store.engine import open_file
+from campaign_lab.store.duckdb.engine import open_file
 from campaign_lab.store.transcripts import Transcripts
 
 PROCESSES = multiprocessing.get_context("forkserver")

@@ -18,8 +18,8 @@ import pytest
 from store_writers import in_child
 
 from campaign_lab.errors import StoreError
-from campaign_lab.store import compacting
-from campaign_lab.store.engine import DuckFile, open_file
+from campaign_lab.store.duckdb import compacting
+from campaign_lab.store.duckdb.engine import DuckFile, open_file
 
 FILL = (
     "INSERT INTO entries SELECT 'p', 's' || n % 50, '', n, NULL, 'user', repeat(md5(n::VARCHAR), 60), now()"
@@ -28,7 +28,7 @@ FILL = (
 PUT = "INSERT INTO claims (key, attempt_id) VALUES (?, 'a')"
 COMPACTOR = """
 import sys
-from campaign_lab.store.engine import open_file
+from campaign_lab.store.duckdb.engine import open_file
 
 file = open_file(sys.argv[1])
 print("ready", flush=True)
@@ -98,7 +98,7 @@ def test_another_process_goes_on_with_the_new_file(file: DuckFile, path: str) ->
     """It had the old file open before; what it writes afterwards is in the new one."""
     fill(file, 500)
     script = (
-        "import sys\nfrom campaign_lab.store.engine import open_file\nfile = open_file(sys.argv[1])\n"
+        "import sys\nfrom campaign_lab.store.duckdb.engine import open_file\nfile = open_file(sys.argv[1])\n"
         f"def put(key):\n    file.call(lambda con: con.execute({PUT!r}, [key]) and None)\n"
         "put('before')\nprint('ready', flush=True)\nsys.stdin.readline()\nput('after')\n"
     )

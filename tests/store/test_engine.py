@@ -15,7 +15,7 @@ import duckdb
 import pytest
 
 from campaign_lab.errors import StoreError
-from campaign_lab.store.engine import DuckFile, open_file
+from campaign_lab.store.duckdb.engine import DuckFile, open_file
 
 
 def put(con: duckdb.DuckDBPyConnection, key: str) -> str:
@@ -194,7 +194,7 @@ def test_an_idle_file_is_let_go(file: DuckFile) -> None:
 def test_importing_the_store_loads_neither_duckdb_nor_the_sdk() -> None:
     """`from campaign_lab import Lab` stays quick."""
     script = """if True:
-        import sys, campaign_lab.store, campaign_lab.store.engine, campaign_lab.store.schema
+        import sys, campaign_lab.store, campaign_lab.store.duckdb.engine, campaign_lab.store.schema
         print(sorted({"duckdb", "claude_agent_sdk"} & set(sys.modules)))
     """
     assert subprocess.check_output([sys.executable, "-c", script], text=True) == "[]\n"
@@ -204,7 +204,7 @@ def test_a_program_that_forgets_to_close_ends_quietly_with_everything_stored(pat
     """No complaint of the database on stderr at exit, nothing lost."""
     script = """if True:
         import sys
-        from campaign_lab.store.engine import open_file
+        from campaign_lab.store.duckdb.engine import open_file
         file = open_file(sys.argv[1])
         file.submit(lambda con: con.execute("INSERT INTO claims (key, attempt_id) VALUES ('k', 'a')") and None)
     """

@@ -18,8 +18,8 @@ import pytest
 from store_writers import in_child
 
 from campaign_lab.errors import StoreError
-from campaign_lab.store.engine import DuckFile, open_file
-from campaign_lab.store.place import default_place, open_store
+from campaign_lab.store.duckdb.engine import DuckFile, open_file
+from campaign_lab.store.location import default_place, open_store
 
 
 def refusal(path: str | Path, patience: float = 30.0) -> StoreError:
@@ -167,7 +167,7 @@ def test_a_connection_of_ones_own_in_the_same_process_is_told_apart(file: DuckFi
 FULL = """if True:
     import resource, signal, sys
     from campaign_lab.errors import StoreError
-    from campaign_lab.store.engine import open_file
+    from campaign_lab.store.duckdb.engine import open_file
     def put(con):
         con.execute("INSERT INTO claims (key, attempt_id) SELECT hash(i) || '-' || uuid(), 'a' FROM range(2000) t(i)")
     file = open_file(sys.argv[1])

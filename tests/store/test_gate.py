@@ -15,9 +15,9 @@ import store_writers
 from store_writers import PROCESSES, in_child
 
 from campaign_lab.errors import StoreError
-from campaign_lab.store import engine
-from campaign_lab.store.engine import DuckFile, open_file
-from campaign_lab.store.gate import Gate, GateTimeout
+from campaign_lab.store.duckdb import engine
+from campaign_lab.store.duckdb.engine import DuckFile, open_file
+from campaign_lab.store.duckdb.gate import Gate, GateTimeout
 from campaign_lab.store.schema import MIGRATIONS
 
 

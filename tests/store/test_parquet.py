@@ -9,8 +9,8 @@ import duckdb
 import pandas as pd
 import pytest
 
-from campaign_lab.compare import COPY_COLUMNS, frame
-from campaign_lab.store.parquet import write_parquet
+from campaign_lab.store.duckdb.parquet import write_parquet
+from campaign_lab.tables import COPY_COLUMNS, frame
 
 DATA = {
     "text": pd.Series(["a", "", "é \U0001f600\n"], dtype="str"),

@@ -16,15 +16,15 @@ from psycopg.errors import InsufficientPrivilege, UniqueViolation
 from psycopg.sql import SQL, Identifier
 from stores import Databases
 
-from campaign_lab.sessions.claims import beat, claim_scope
-from campaign_lab.sessions.portable import load, save
-from campaign_lab.store import tables
-from campaign_lab.store.dialect import ServerCon
-from campaign_lab.store.engine import open_file
+from campaign_lab.sessions.run.claims import beat, claim_scope
+from campaign_lab.sessions.transfer.session_file import load, save
+from campaign_lab.store import queries
+from campaign_lab.store.duckdb.engine import open_file
 from campaign_lab.store.grants import GRANTS
-from campaign_lab.store.place import open_store
-from campaign_lab.store.policies import RULES, TIMES, policies
-from campaign_lab.store.reach import SETS
+from campaign_lab.store.location import open_store
+from campaign_lab.store.postgres.dialect import ServerCon
+from campaign_lab.store.postgres.policies import RULES, TIMES, policies
+from campaign_lab.store.postgres.rls_functions import SETS
 from campaign_lab.store.rows import (
     AttemptRow,
     AuditRow,
@@ -86,9 +86,11 @@ def fill(con: ServerCon) -> None:
     grow(con, add(con, session("private", campaign="Autumn")), "p1")
     add_page(con)
     add_page(con, campaign="Autumn")
-    tables.insert(con, [JudgementRow("t1", "brand_profile", 0, "ana", "pick", 5, "good", NOW)])
-    tables.insert(con, [ClaimRow("key", "vain", "ana", "host", 1, "1", NOW), AuditRow("ana", "run", "main", True, NOW)])
-    tables.insert(con, [ShareRow("private", "cyd", "read", "ana", NOW)])
+    queries.insert(con, [JudgementRow("t1", "brand_profile", 0, "ana", "pick", 5, "good", NOW)])
+    queries.insert(
+        con, [ClaimRow("key", "vain", "ana", "host", 1, "1", NOW), AuditRow("ana", "run", "main", True, NOW)]
+    )
+    queries.insert(con, [ShareRow("private", "cyd", "read", "ana", NOW)])
 
 
 @contextlib.contextmanager
@@ -126,7 +128,7 @@ def own_team(postgres_server: PostgresServer) -> Iterator[Team]:
 
 def given(team: Team, permission: str, user: str = "ben", session_id: str = "main") -> Role:
     """The connection of a user with whom ana has shared a session."""
-    tables.insert(team.of("ana"), [ShareRow(session_id, user, permission, "ana", NOW)])
+    queries.insert(team.of("ana"), [ShareRow(session_id, user, permission, "ana", NOW)])
     return team.of(user)
 
 
@@ -143,7 +145,7 @@ def attempt(
 
 def turn(con: ServerCon, name: str, user: str, **changes: Any) -> TurnRow:
     """A turn like t2 that stands after it."""
-    (row,) = tables.select(con, TurnRow, "WHERE id = 't2'")
+    (row,) = queries.select(con, TurnRow, "WHERE id = 't2'")
     return replace(row, **{"id": name, "parent_turn": "t2", "user_name": user, **changes})
 
 
@@ -170,13 +172,13 @@ def claim(row: AttemptRow, **changes: Any) -> ClaimRow:
 
 def runs(con: ServerCon, user: str) -> None:
     """What a run writes, from the claim to the new tip, and with a tip that has moved meanwhile."""
-    tables.insert(con, [attempt("n1", user), claim(attempt("n1", user))])
+    queries.insert(con, [attempt("n1", user), claim(attempt("n1", user))])
     made = turn(con, "n1", user)
-    tables.insert(con, [made, RecordRow("n1", "angle", 0, "a", "A", 1, "{}", degraded=False, problems="[]")])
-    tables.end_attempt(con, replace(attempt("n1", user), state="finished"))
-    assert tables.move_tip(con, made).tip_turn == "n1"
-    tables.insert(con, [attempt("n2", user), late := turn(con, "n2", user)])
-    assert tables.move_tip(con, late).automatic
+    queries.insert(con, [made, RecordRow("n1", "angle", 0, "a", "A", 1, "{}", degraded=False, problems="[]")])
+    queries.end_attempt(con, replace(attempt("n1", user), state="finished"))
+    assert queries.move_tip(con, made).tip_turn == "n1"
+    queries.insert(con, [attempt("n2", user), late := turn(con, "n2", user)])
+    assert queries.move_tip(con, late).automatic
 
 
 def tried(con: Role, user: str) -> dict[str, Callable[[], object]]:
@@ -185,9 +187,9 @@ def tried(con: Role, user: str) -> dict[str, Callable[[], object]]:
     return {
         "read": lambda: next((None for table in seen if not count(con, table)), con.execute("SELECT 1")) or refuse(),
         "cost": lambda: (count(con, "requests") and count(con, "attempts")) or refuse(),
-        "fork": lambda: tables.get_or_create_fork(con, forked(user), lambda _: False),
+        "fork": lambda: queries.get_or_create_fork(con, forked(user), lambda _: False),
         "run": lambda: runs(con, user),
-        "share": lambda: tables.insert(con, [ShareRow("main", "eve", "read", user, NOW)]),
+        "share": lambda: queries.insert(con, [ShareRow("main", "eve", "read", user, NOW)]),
         "change": lambda: con.execute("UPDATE sessions SET name = 'mine' WHERE id = 'main'"),
         "delete": lambda: con.execute("UPDATE sessions SET swept_at = now() WHERE id = 'main'"),
     }
@@ -238,18 +240,18 @@ def test_the_functions_tell_a_stranger_nothing(team: Team) -> None:
 def test_the_owner_of_the_tables_sees_all(team: Team) -> None:
     """Whoever runs the server's lab is bound by nothing, and may act for any user."""
     con = team.of(OWNER)
-    assert {row.owner for row in tables.select(con, SessionRow)} == {"ana"}
-    tables.insert(con, [session("for ben", owner="ben")])
+    assert {row.owner for row in queries.select(con, SessionRow)} == {"ana"}
+    queries.insert(con, [session("for ben", owner="ben")])
     assert count(team.of("ben"), "sessions") == 1
 
 
 def test_a_share_opens_one_session_and_no_other(team: Team) -> None:
     """What stands on the shared line is seen; other sessions, campaigns and shares are not."""
     ben = given(team, "read")
-    assert {row.id for row in tables.select(ben, SessionRow)} == {"main", "aside"}
-    assert {row.id for row in tables.select(ben, TurnRow)} == {"t1", "t2", "t3"}
+    assert {row.id for row in queries.select(ben, SessionRow)} == {"main", "aside"}
+    assert {row.id for row in queries.select(ben, TurnRow)} == {"t1", "t2", "t3"}
     assert ben.execute("SELECT DISTINCT campaign FROM pages").fetchall() == [("Spring",)]
-    assert {row.user_name for row in tables.select(ben, ShareRow)} == {"ben"}
+    assert {row.user_name for row in queries.select(ben, ShareRow)} == {"ben"}
     assert not count(ben, "audit")
 
 
@@ -257,8 +259,8 @@ def test_a_fork_shows_what_it_stands_on_and_not_what_came_after(team: Team) -> N
     """Who was given a fork reads the turns it carries; of the session above only its row is seen."""
     add(team.of(OWNER), fork(session(tip_turn="t1"), "emotional"))
     ben = given(team, "read", session_id="emotional")
-    assert {row.id for row in tables.select(ben, TurnRow)} == {"t1"}
-    assert {row.id for row in tables.select(ben, SessionRow)} == {"main", "emotional"}
+    assert {row.id for row in queries.select(ben, TurnRow)} == {"t1"}
+    assert {row.id for row in queries.select(ben, SessionRow)} == {"main", "emotional"}
     assert {name for (name,) in ben.execute("SELECT DISTINCT session_id FROM entries").fetchall()} == {"t1"}
     assert not count(ben, "judgements")  # they are of the session that made the variant
 
@@ -267,7 +269,7 @@ def test_a_renewed_session_brings_the_turns_that_it_replays(team: Team) -> None:
     """A share of a session that goes on from an expired one opens the expired one's turns."""
     add(team.of(OWNER), session("renewed", renews="main"))
     ben = given(team, "read", session_id="renewed")
-    assert {row.id for row in tables.select(ben, TurnRow)} == {"t1", "t2", "t3"}
+    assert {row.id for row in queries.select(ben, TurnRow)} == {"t1", "t2", "t3"}
 
 
 def test_a_fork_that_a_run_made_follows_its_session(team: Team) -> None:
@@ -281,12 +283,12 @@ def test_a_fork_that_a_run_made_follows_its_session(team: Team) -> None:
 def test_revoking_closes_at_once_and_leaves_forks(team: Team) -> None:
     """What was taken back is gone, with the ledger's rows alone to stay; the fork that was made keeps its line."""
     ben = given(team, "fork")
-    tables.get_or_create_fork(ben, forked("ben"), lambda _: False)
+    queries.get_or_create_fork(ben, forked("ben"), lambda _: False)
     team.of("ana").execute("DELETE FROM shares WHERE user_name = 'ben'")
-    assert {row.id for row in tables.select(ben, TurnRow)} == {"t1"}
+    assert {row.id for row in queries.select(ben, TurnRow)} == {"t1"}
     assert {name for (name,) in ben.execute("SELECT DISTINCT session_id FROM entries").fetchall()} == {"t1"}
     ben.execute("UPDATE sessions SET name = 'still mine', last_paid_at = now() WHERE owner = 'ben'")
-    assert not done(ben, lambda: tables.insert(ben, [replace(forked("ben"), id="again")]))
+    assert not done(ben, lambda: queries.insert(ben, [replace(forked("ben"), id="again")]))
 
 
 def test_what_one_paid_stays_in_ones_ledger(team: Team) -> None:
@@ -294,7 +296,7 @@ def test_what_one_paid_stays_in_ones_ledger(team: Team) -> None:
     ben = given(team, "run")
     runs(ben, "ben")
     team.of("ana").execute("DELETE FROM shares")
-    assert {row.id for row in tables.select(ben, AttemptRow)} == {"n1", "n2"}
+    assert {row.id for row in queries.select(ben, AttemptRow)} == {"n1", "n2"}
     assert [count(ben, table) for table in ("turns", "records", "entries", "sessions")] == [0, 0, 0, 0]
     assert count(team.of("ana"), "turns", "user_name = 'ben'") == 2
 
@@ -375,14 +377,14 @@ def test_a_known_id_opens_nothing(team: Team, what: str, permission: str) -> Non
         "as ana's": lambda: add(ben, fork(session(campaign="Autumn"), "x", parent_session="private", automatic=True)),
         "turn": lambda: [
             add(ben, mine),
-            tables.insert(ben, [attempt("b1", "ben", session_id="ben's")]),
-            tables.insert(ben, [TurnRow("b1", "ben's", "p1", "k", 1, phase="copy", message="", steer="", fingerprint="{}",
+            queries.insert(ben, [attempt("b1", "ben", session_id="ben's")]),
+            queries.insert(ben, [TurnRow("b1", "ben's", "p1", "k", 1, phase="copy", message="", steer="", fingerprint="{}",
                 brief="{}", endpoint="", model="", user_name="ben", started_at=NOW, finished_at=NOW, leaf_uuid=None,
                 answer="", missing="[]")]),
         ],
         "same session": lambda: add(ben, replace(mine, id="private")),
-        "same turn": lambda: [add(ben, mine), tables.insert(ben, [attempt("p1", "ben", session_id="ben's")])],
-        "same attempt": lambda: tables.insert(ben, [attempt("p1", "ben")]),
+        "same turn": lambda: [add(ben, mine), queries.insert(ben, [attempt("p1", "ben", session_id="ben's")])],
+        "same attempt": lambda: queries.insert(ben, [attempt("p1", "ben")]),
         "pages": lambda: add(ben, replace(mine, campaign="Autumn", parent_session="main")),
     }  # fmt: skip
     with pytest.raises((InsufficientPrivilege, UniqueViolation)), ben.raw.transaction():
@@ -395,8 +397,8 @@ def test_who_may_only_run_makes_no_session_of_it(team: Team) -> None:
     """The right to run is not the right to fork: nothing of one's own may stand on such a turn."""
     ben = given(team, "run")
     add(ben, session("ben's", owner="ben"))
-    tables.insert(ben, [attempt("b1", "ben", session_id="ben's")])
-    assert not done(ben, lambda: tables.insert(ben, [turn(ben, "b1", "ben", session_id="ben's")]))
+    queries.insert(ben, [attempt("b1", "ben", session_id="ben's")])
+    assert not done(ben, lambda: queries.insert(ben, [turn(ben, "b1", "ben", session_id="ben's")]))
     assert not done(ben, lambda: ben.execute("UPDATE sessions SET tip_turn = 't2' WHERE id = 'ben''s'"))
 
 
@@ -411,7 +413,7 @@ def test_who_runs_moves_a_session_only_forwards(team: Team, tip: str) -> None:
 def test_a_fork_for_the_owner_is_as_its_session(team: Team, column: str) -> None:
     """What a run forks by itself belongs to the session's owner, with all that the owner has set."""
     ben, odd = given(team, "run"), {"owner": "cyd", "pinned": True, "brief": "{}", "url": "https://b.example/"}
-    (main,) = tables.select(ben, SessionRow, "WHERE id = 'main'")
+    (main,) = queries.select(ben, SessionRow, "WHERE id = 'main'")
     own = replace(fork(main, "s-x"), automatic=True, purpose="")
     assert not done(ben, lambda: add(ben, replace(own, **{column: odd[column]})))
     assert done(ben, lambda: add(ben, own))
@@ -421,11 +423,11 @@ def test_a_finished_turn_is_closed_to_its_owner_too(team: Team) -> None:
     """Nobody adds records to a turn that is there, or says for others what they think of it."""
     ana = team.of("ana")
     record = RecordRow("t2", "angle", 9, "x", "X", 1, "{}", degraded=False, problems="[]")
-    assert not done(ana, lambda: tables.insert(ana, [record]))
+    assert not done(ana, lambda: queries.insert(ana, [record]))
     assert not done(
-        ana, lambda: tables.insert(ana, [JudgementRow("t2", "brand_profile", 0, "ben", "pick", 5, "", NOW)])
+        ana, lambda: queries.insert(ana, [JudgementRow("t2", "brand_profile", 0, "ben", "pick", 5, "", NOW)])
     )
-    assert done(ana, lambda: tables.insert(ana, [JudgementRow("t2", "brand_profile", 0, "ana", "pick", 5, "", NOW)]))
+    assert done(ana, lambda: queries.insert(ana, [JudgementRow("t2", "brand_profile", 0, "ana", "pick", 5, "", NOW)]))
 
 
 def test_a_claim_is_seen_in_all_sessions_of_the_campaign(team: Team) -> None:
@@ -440,18 +442,18 @@ def test_a_key_is_claimed_only_for_an_own_attempt_at_it(team: Team) -> None:
     """No claim for another's attempt, for a finished one, for a key of other turns, or on a session that was closed."""
     ana, ben = team.of("ana"), given(team, "run")
     anas, bens, ended = attempt("a9", "ana"), attempt("b9", "ben"), attempt("b8", "ben", state="finished")
-    tables.insert(ana, [anas])
+    queries.insert(ana, [anas])
     add(ben, session("ben's", owner="ben"))
-    tables.insert(ben, [bens, ended, attempt("b7", "ben", session_id="ben's")])
+    queries.insert(ben, [bens, ended, attempt("b7", "ben", session_id="ben's")])
     for row in (anas, ended, replace(ended, id="b7"), replace(ended, id="nothing")):
-        assert not done(ben, lambda row=row: tables.insert(ben, [claim(row, user_name="ben")])), row.id
-    assert not done(ben, lambda: tables.insert(ben, [claim(bens, key="another key")]))
+        assert not done(ben, lambda row=row: queries.insert(ben, [claim(row, user_name="ben")])), row.id
+    assert not done(ben, lambda: queries.insert(ben, [claim(bens, key="another key")]))
     for missing in ("host", "pid", "process_start", "claimed_at"):
-        assert not done(ben, lambda missing=missing: tables.insert(ben, [claim(bens, **{missing: None})])), missing
+        assert not done(ben, lambda missing=missing: queries.insert(ben, [claim(bens, **{missing: None})])), missing
     team.of("ana").execute("DELETE FROM shares WHERE user_name = 'ben'")
-    assert not done(ben, lambda: tables.insert(ben, [claim(bens)]))
+    assert not done(ben, lambda: queries.insert(ben, [claim(bens)]))
     given(team, "run")
-    assert done(ben, lambda: tables.insert(ben, [claim(bens)]))
+    assert done(ben, lambda: queries.insert(ben, [claim(bens)]))
 
 
 def test_a_key_is_hashed_as_the_server_hashes_it(team: Team) -> None:
@@ -459,15 +461,15 @@ def test_a_key_is_hashed_as_the_server_hashes_it(team: Team) -> None:
     ben = team.of("ben")
     odd = add(ben, session("o", owner="ben", campaign="Été ☃ 'x' \\ \ufffd", url="https://ü.example/?a=%20"))
     for row in (attempt("b1", "ben", session_id="o"), replace(attempt("b2", "ben", session_id="o"), parent_turn=None)):
-        tables.insert(ben, [row])
-        assert done(ben, lambda row=row: tables.insert(ben, [claim(row, key=claim_scope(odd, row))]))
+        queries.insert(ben, [row])
+        assert done(ben, lambda row=row: queries.insert(ben, [claim(row, key=claim_scope(odd, row))]))
 
 
 @pytest.mark.parametrize("time", ["infinity", "-infinity", "20000-01-01", "2000-01-01 BC", "2999-01-01"])
 def test_a_claim_is_not_seen_at_a_time_that_is_none(team: Team, time: str) -> None:
     """Neither beyond what can be read nor in the future, when it is made and afterwards; a beat is let through."""
     ben, row = given(team, "run"), attempt("b9", "ben")
-    tables.insert(ben, [row])
+    queries.insert(ben, [row])
     insert = "INSERT INTO claims VALUES (?, 'b9', 'ben', 'host', 1, '1', ?::TIMESTAMPTZ, ?::TIMESTAMPTZ)"
     assert not done(ben, lambda: ben.execute(insert, [claim(row).key, str(NOW), time]))
     if time != "2999-01-01":  # by the clock of who claims, which may be wrong
@@ -475,7 +477,7 @@ def test_a_claim_is_not_seen_at_a_time_that_is_none(team: Team, time: str) -> No
     assert done(ben, lambda: ben.execute(insert, [claim(row).key, str(NOW), None]))
     assert not done(ben, lambda: ben.execute("UPDATE claims SET seen_at = ?::TIMESTAMPTZ", [time]))
     beat(ben, "b9")
-    assert all(each.seen_at for each in tables.select(ben, ClaimRow, "WHERE attempt_id = 'b9'"))
+    assert all(each.seen_at for each in queries.select(ben, ClaimRow, "WHERE attempt_id = 'b9'"))
 
 
 def test_every_column_with_a_time_is_guarded(team: Team) -> None:
@@ -515,15 +517,15 @@ def test_a_finished_attempt_stays_as_it_was_booked(team: Team, change: str) -> N
 def test_who_was_taken_for_dead_may_finish(team: Team) -> None:
     """An attempt that another one has booked as failed still writes its conversation, its turn and its own booking."""
     ben = given(team, "run")
-    tables.insert(ben, [attempt("n1", "ben", state="failed", cost=0.1)])
+    queries.insert(ben, [attempt("n1", "ben", state="failed", cost=0.1)])
     ben.execute("INSERT INTO transcripts VALUES ('p', 'n1', '', 1, 1, NULL)")
     ben.execute("INSERT INTO entries VALUES ('p', 'n1', '', 0, 'u', 'user', '{}', now())")
     ben.execute("UPDATE transcripts SET n = 2 WHERE session_id = 'n1'")
-    tables.insert(
+    queries.insert(
         ben, [turn(ben, "n1", "ben"), RecordRow("n1", "angle", 0, "a", "A", 1, "{}", degraded=False, problems="[]")]
     )
     ben.execute("DELETE FROM requests WHERE attempt_id = 'n1'")
-    tables.end_attempt(ben, replace(attempt("n1", "ben"), state="finished", cost_usd=0.2))
+    queries.end_attempt(ben, replace(attempt("n1", "ben"), state="finished", cost_usd=0.2))
     assert count(ben, "attempts", "id = 'n1' AND state = 'finished' AND cost_usd = 0.2") == 1
     assert count(ben, "entries", "session_id = 'n1'") == 1
 
@@ -532,9 +534,9 @@ def test_dead_attempts_may_be_settled_by_who_may_run(team: Team) -> None:
     """A running attempt of another's is booked and ended by a role that may run on the session, a finished one is not."""
     team.of(OWNER).execute("UPDATE attempts SET state = 'running' WHERE id = 'vain'")
     ben = given(team, "run")
-    (dead,) = tables.select(ben, AttemptRow, "WHERE state = 'running'")
+    (dead,) = queries.select(ben, AttemptRow, "WHERE state = 'running'")
     ben.execute("DELETE FROM requests WHERE attempt_id = 'vain'")
-    tables.end_attempt(ben, replace(dead, state="failed", cost_usd=0.5))
+    queries.end_attempt(ben, replace(dead, state="failed", cost_usd=0.5))
     assert count(team.of(OWNER), "claims") == 0
     assert not done(ben, lambda: ben.execute("UPDATE attempts SET cost_usd = 9 WHERE id IN ('vain', 't1')"))
 
@@ -548,7 +550,7 @@ def saved(tmp_path: Path) -> Path:
         )
         other.call(lambda con: con.execute("UPDATE attempts SET user_name = 'ana'").fetchall())
         other.call(lambda con: add_page(con, owner="ben"))
-        other.call(lambda con: tables.insert(con, [JudgementRow("x1", "brand_profile", 0, "ana", "pick", 4, "", NOW)]))
+        other.call(lambda con: queries.insert(con, [JudgementRow("x1", "brand_profile", 0, "ana", "pick", 4, "", NOW)]))
         save(other, row, tmp_path / "saved.duckdb")
     return tmp_path / "saved.duckdb"
 
@@ -577,7 +579,7 @@ def test_a_shared_session_can_be_saved_and_taken_in_elsewhere(own_team: Team, tm
     given(own_team, "fork")
     own_team.raw.commit()
     with contextlib.closing(open_store(own_team.url("ben"))) as store:
-        (main,) = store.call(lambda con: tables.select(con, SessionRow, "WHERE id = 'main'"))
+        (main,) = store.call(lambda con: queries.select(con, SessionRow, "WHERE id = 'main'"))
         report = save(store, main, tmp_path / "main.duckdb", user="ben")
     with contextlib.closing(open_file(tmp_path / "ours.duckdb")) as ours:
         assert load(ours, tmp_path / "main.duckdb", owner="eve").tip_turn == "t2"

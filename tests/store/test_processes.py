@@ -11,7 +11,7 @@ import pytest
 import store_writers
 from store_writers import PROCESSES, Entry, entry
 
-from campaign_lab.store.engine import DuckFile, open_file
+from campaign_lab.store.duckdb.engine import DuckFile, open_file
 from campaign_lab.store.transcripts import Transcripts
 
 

@@ -13,14 +13,14 @@ from pathlib import Path
 import pytest
 
 from campaign_lab.errors import StoreError
-from campaign_lab.store.engine import IDLE, DuckFile, open_file
-from campaign_lab.store.gate import Gate
-from campaign_lab.store.identity import Identity
+from campaign_lab.store.duckdb.engine import IDLE, DuckFile, open_file
+from campaign_lab.store.duckdb.file_identity import Identity
+from campaign_lab.store.duckdb.gate import Gate
 
 PUT = "INSERT INTO claims (key, attempt_id) VALUES (?, 'a')"
 KEEPER = f"""
 import sys
-from campaign_lab.store.engine import open_file
+from campaign_lab.store.duckdb.engine import open_file
 file = open_file(sys.argv[1])
 for line in sys.stdin:
     what, _, key = line.strip().partition(" ")

@@ -8,8 +8,8 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from campaign_lab.store import engine, opening, rollback
-from campaign_lab.store.engine import DuckFile, open_file
+from campaign_lab.store.duckdb import engine, opening, rollback_journal
+from campaign_lab.store.duckdb.engine import DuckFile, open_file
 
 BLOCK, PAGE = 12288, 4096
 """Where the first block of a DuckDB file begins (it holds metadata), and how much a kill lets through at least; in bytes."""
@@ -40,7 +40,7 @@ class Checkpoint:
     def lay(self, lab: bytes, *, wal: bool) -> None:
         """Put these bytes in the lab file's place, as a killed process leaves them."""
         self.path.write_bytes(lab)
-        Path(f"{self.path}{rollback.ENDING}").write_bytes(self.kept)
+        Path(f"{self.path}{rollback_journal.ENDING}").write_bytes(self.kept)
         if wal:
             Path(f"{self.path}.wal").write_bytes(self.wal)
 
@@ -54,9 +54,9 @@ def checkpoint(tmp_path: Path) -> Checkpoint:
     con = duckdb.connect(path, config=opening.CONFIG)
     con.execute("INSERT INTO claims (key, attempt_id) VALUES ('second', 'a')")
     before, wal = path.read_bytes(), Path(f"{path}.wal").read_bytes()
-    with rollback.guarded(con, str(path)):
+    with rollback_journal.guarded(con, str(path)):
         con.close()
-        kept = Path(f"{path}{rollback.ENDING}").read_bytes()
+        kept = Path(f"{path}{rollback_journal.ENDING}").read_bytes()
     return Checkpoint(path, before, path.read_bytes(), wal, kept)
 
 
@@ -68,7 +68,7 @@ def test_a_block_that_a_kill_cut_is_put_back(checkpoint: Checkpoint) -> None:
         duckdb.connect(checkpoint.path)
     checkpoint.lay(torn, wal=True)
     assert keys(checkpoint.path) == ["first", "second"]
-    assert not Path(f"{checkpoint.path}{rollback.ENDING}").exists()
+    assert not Path(f"{checkpoint.path}{rollback_journal.ENDING}").exists()
 
 
 def test_a_checkpoint_that_was_done_is_not_undone(checkpoint: Checkpoint) -> None:
@@ -84,7 +84,7 @@ def test_a_long_queue_is_checkpointed_on_the_way(tmp_path: Path, monkeypatch: py
     largest = 0
     for number in range(300):
         put(file, f"{number:04}" * 50)
-        largest = max(largest, rollback.pending(file.path))
+        largest = max(largest, rollback_journal.pending(file.path))
     file.close()
     assert 0 < largest < 12_000
     assert len(keys(tmp_path / "lab.duckdb")) == 300

@@ -12,7 +12,7 @@ from store_writers import PROCESSES
 
 from campaign_lab.errors import StoreError
 from campaign_lab.store import schema
-from campaign_lab.store.engine import DuckFile, open_file
+from campaign_lab.store.duckdb.engine import DuckFile, open_file
 
 NEXT = schema.Migration(
     schema.MIGRATIONS[-1].version + 1,

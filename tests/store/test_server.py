@@ -22,12 +22,12 @@ from hypothesis import strategies as st
 from postgres import ADMIN, HOST, OWNER, PostgresServer, running
 
 from campaign_lab.errors import StoreError
-from campaign_lab.store import server as store_server
 from campaign_lab.store.connection import Con
-from campaign_lab.store.dialect import translated
+from campaign_lab.store.postgres import server as store_server
+from campaign_lab.store.postgres.dialect import translated
+from campaign_lab.store.postgres.server import PostgresStore, open_server
+from campaign_lab.store.postgres.url import shown
 from campaign_lab.store.schema import MIGRATIONS
-from campaign_lab.store.server import PostgresStore, open_server
-from campaign_lab.store.server_url import shown
 
 TESTS = Path(__file__).resolve().parent.parent
 DATABASE = "one_lab"
@@ -170,7 +170,7 @@ def test_who_may_make_nothing_is_told_who_may(postgres_server: PostgresServer, u
 def test_processes_that_begin_at_once_make_one_lab(url: str) -> None:
     """Four processes open an empty database together: each can use it, and every step was taken once."""
     script = "import sys; sys.stdin.readline()\n"
-    script += "from campaign_lab.store.server import open_server\nopen_server(sys.argv[1]).close()"
+    script += "from campaign_lab.store.postgres.server import open_server\nopen_server(sys.argv[1]).close()"
     in_processes(script, url, processes=4)
     with psycopg.connect(url) as raw:
         taken = raw.execute("SELECT version FROM schema_version ORDER BY 1").fetchall()
@@ -256,7 +256,7 @@ def test_no_update_is_lost(url: str) -> None:
         lab.call(put("counter"))
     script = (
         "import sys; sys.stdin.readline()\n"
-        "from campaign_lab.store.server import open_server\n"
+        "from campaign_lab.store.postgres.server import open_server\n"
         "store = open_server(sys.argv[1])\n"
         "def step(con):\n"
         "    (n,) = con.execute('SELECT session_id FROM audit').fetchone()\n"
@@ -273,7 +273,7 @@ def test_what_is_looked_for_and_then_made_is_made_once(url: str) -> None:
     """Four processes that look for a row and make it when it is missing make one."""
     script = (
         "import sys; sys.stdin.readline()\n"
-        "from campaign_lab.store.server import open_server\n"
+        "from campaign_lab.store.postgres.server import open_server\n"
         "store = open_server(sys.argv[1])\n"
         "def make(con, key):\n"
         "    if con.execute('SELECT count(*) FROM audit WHERE user_name = ?', [key]).fetchone()[0] == 0:\n"

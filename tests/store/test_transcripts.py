@@ -18,7 +18,7 @@ from stores import Stores, opened, stores_of
 
 from campaign_lab.errors import LabError, NotFoundError
 from campaign_lab.store.connection import Store
-from campaign_lab.store.place import open_store
+from campaign_lab.store.location import open_store
 from campaign_lab.store.transcripts import NOT_CARRIED, Transcripts, TurnTranscripts, dumps
 
 T = TypeVar("T")

@@ -13,11 +13,11 @@ from campaign_lab import Brief, Lab
 from campaign_lab.agents.events import Event
 from campaign_lab.rehearsal.endpoint import RehearsalEndpoint
 from campaign_lab.rehearsal.model import Step
-from campaign_lab.rehearsal.server import Fault, RehearsalServer
-from campaign_lab.rehearsal.wire import Ask
+from campaign_lab.rehearsal.server.api_request import Ask
+from campaign_lab.rehearsal.server.app import Fault, RehearsalServer
+from campaign_lab.sessions.history.turns import Turn
 from campaign_lab.sessions.session import Session
-from campaign_lab.sessions.turns import Turn
-from campaign_lab.store import tables
+from campaign_lab.store import queries
 
 Faults = Callable[[Ask, int], Fault | None]
 Reply = Callable[[Ask, Mapping[str, Any]], Step]
@@ -73,7 +73,7 @@ def stored() -> Callable[..., list[Any]]:
     """Rows of a lab's file: ``stored(lab, TurnRow, "WHERE phase = 'copy'")``."""
 
     def rows(lab: Lab, table: type, rest: str = "") -> list[Any]:
-        return lab._context.engine.call(lambda con: tables.select(con, table, rest))
+        return lab._context.engine.call(lambda con: queries.select(con, table, rest))
 
     return rows
 

@@ -10,16 +10,16 @@ from typing import Any
 import pytest
 from claude_agent_sdk import ResultMessage
 
-from campaign_lab.agents.intake import Intake
+from campaign_lab.agents.attempt import Attempt, run_attempt
 from campaign_lab.agents.ledger import UNLISTED
-from campaign_lab.agents.options import Plan
 from campaign_lab.agents.phases import builtin_phases
-from campaign_lab.agents.reader import PageReader
-from campaign_lab.agents.turn import Attempt, run_attempt
+from campaign_lab.agents.sdk_options import Plan
+from campaign_lab.agents.tools.page_reader import PageReader
+from campaign_lab.agents.tools.record_intake import Intake
 from campaign_lab.errors import TurnFailed
 from campaign_lab.lab import DEFAULT_MODEL
 from campaign_lab.rehearsal.endpoint import RehearsalEndpoint
-from campaign_lab.rehearsal.server import Fault
+from campaign_lab.rehearsal.server.app import Fault
 from campaign_lab.store.rows import AttemptRow, RequestRow
 
 DOLLARS_A_MILLION = {"fresh": 3.0, "out": 15.0, "read": 0.30, "written_5m": 3.75, "written_1h": 6.0}

@@ -10,9 +10,9 @@ import pytest
 
 from campaign_lab import Brief, Lab
 from campaign_lab.errors import TurnFailed
-from campaign_lab.rehearsal.server import Fault
-from campaign_lab.rehearsal.wire import Ask
-from campaign_lab.store import tables
+from campaign_lab.rehearsal.server.api_request import Ask
+from campaign_lab.rehearsal.server.app import Fault
+from campaign_lab.store import queries
 from campaign_lab.store.rows import AttemptRow, RequestRow
 
 TOO_LONG = "prompt is too long: 210000 tokens > 200000 maximum"
@@ -20,7 +20,7 @@ TOO_LONG = "prompt is too long: 210000 tokens > 200000 maximum"
 
 
 def _entries(lab: Lab, attempt: AttemptRow) -> list[dict[str, Any]]:
-    rows = lab._context.engine.call(lambda con: tables.entries_of(con, attempt.id))
+    rows = lab._context.engine.call(lambda con: queries.entries_of(con, attempt.id))
     return [json.loads(entry) for _, entry in rows]
 
 

@@ -11,15 +11,15 @@ import pytest
 from odd_api import Change, OddServer, with_usage
 
 from campaign_lab import Brief, Lab
-from campaign_lab.agents import options as sent
+from campaign_lab.agents import sdk_options as sent
 from campaign_lab.agents.ledger import UNLISTED
 from campaign_lab.errors import TurnFailed
 from campaign_lab.money import Sum
 from campaign_lab.rehearsal import model
 from campaign_lab.rehearsal.endpoint import RehearsalEndpoint
 from campaign_lab.rehearsal.model import Use
-from campaign_lab.rehearsal.server import Fault
-from campaign_lab.store import tables
+from campaign_lab.rehearsal.server.app import Fault
+from campaign_lab.store import queries
 from campaign_lab.store.rows import AttemptRow, RequestRow, TurnRow
 
 BRAND = "brand-intelligence-analyst"
@@ -47,7 +47,7 @@ def odd_lab(tmp_path: Path) -> Iterator[OddLab]:
 
 
 def rows(lab: Lab, table: type, rest: str = "") -> list[Any]:
-    return lab._context.engine.call(lambda con: tables.select(con, table, rest))
+    return lab._context.engine.call(lambda con: queries.select(con, table, rest))
 
 
 def book(lab: Lab) -> list[Any]:

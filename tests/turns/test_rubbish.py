@@ -11,7 +11,7 @@ from campaign_lab import Brief, Lab
 from campaign_lab.errors import TurnFailed
 from campaign_lab.rehearsal import model
 from campaign_lab.rehearsal.model import Say, Step, Use
-from campaign_lab.rehearsal.wire import Ask
+from campaign_lab.rehearsal.server.api_request import Ask
 
 AskModel = Callable[[Callable[[Ask, Mapping[str, Any]], Step]], Lab]
 

@@ -19,7 +19,7 @@ from campaign_lab.agents.events import AgentStarted, Event, PageRead, TurnStarte
 from campaign_lab.errors import PhaseOrderError, TurnFailed
 from campaign_lab.rehearsal import model
 from campaign_lab.rehearsal.model import Say, Step, Use
-from campaign_lab.rehearsal.wire import Ask
+from campaign_lab.rehearsal.server.api_request import Ask
 from campaign_lab.sessions.session import Session
 from campaign_lab.store.rows import AttemptRow, ClaimRow, PageRow, RequestRow, TurnRow
 

@@ -13,9 +13,9 @@ from processes import at_work
 
 from campaign_lab.agents.events import AgentEnded, AgentStarted, Event, Retrying
 from campaign_lab.errors import TurnFailed
-from campaign_lab.rehearsal.server import Fault
-from campaign_lab.rehearsal.wire import task_of
-from campaign_lab.store import tables
+from campaign_lab.rehearsal.server.api_request import task_of
+from campaign_lab.rehearsal.server.app import Fault
+from campaign_lab.store import queries
 from campaign_lab.store.rows import AttemptRow, ClaimRow, RequestRow, TurnRow
 
 RESEARCHERS = ("brand-intelligence-analyst", "customer-psychology-specialist", "competitive-intelligence-specialist")
@@ -27,7 +27,7 @@ GIVEN_UP_WITHIN_S = 15.0
 
 def _main_messages(lab, attempt_id: str) -> list[tuple[str, str, list[dict[str, Any]]]]:
     """Role, message id and content blocks of each entry of the main conversation, in order."""
-    rows = lab._context.engine.call(lambda con: tables.entries_of(con, attempt_id))
+    rows = lab._context.engine.call(lambda con: queries.entries_of(con, attempt_id))
     entries = [json.loads(entry) for subpath, entry in rows if not subpath]
     messages = [(entry["type"], entry["message"]) for entry in entries if entry["type"] in ("user", "assistant")]
     return [

@@ -1,0 +1,297 @@
+"""One attempt at a turn: the only caller of the SDK.
+
+Every attempt is an SDK session of its own. Its store answers with the entries of all ancestor turns, so continuing and
+forking are the same thing, and a failed attempt leaves no trace in the conversation.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+import claude_agent_sdk as sdk
+
+from campaign_lab.agents import events
+from campaign_lab.agents.completeness import HandIn, lacking
+from campaign_lab.agents.endpoints import cleaned, without_key
+from campaign_lab.agents.ledger import Ledger, Request, cost_of
+from campaign_lab.agents.phases import FETCH_PAGE, SAVE_RECORDS, all_agents
+from campaign_lab.agents.process.cli_environment import workplace
+from campaign_lab.agents.sdk_options import Plan, options
+from campaign_lab.agents.tools.page_reader import PageReader
+from campaign_lab.agents.tools.record_intake import Intake
+from campaign_lab.agents.tools.server import listed, tool_server
+from campaign_lab.errors import TurnFailed
+from campaign_lab.records import BrandProfile
+from campaign_lab.show.text import one_line
+from campaign_lab.store.connection import Store
+from campaign_lab.store.transcripts import TurnTranscripts
+
+TOO_LONG = ("prompt_too_long", "blocking_limit")
+"""The CLI's reasons for a conversation that does not fit: the service said so, or the CLI did not even send it."""
+
+INTERRUPT_S = 1.0
+"""How long the CLI may take to stop before its process is ended, in seconds."""
+
+
+@dataclass
+class Attempt:
+    """What is known of an attempt, while it runs and after. ``answer`` is the main agent's last text."""
+
+    plan: Plan
+    on_event: events.OnEvent
+    ledger: Ledger = field(default_factory=Ledger)
+    answer: str = ""
+    failed_agents: list[str] = field(default_factory=list)
+    started_agents: dict[str, str] = field(default_factory=dict)
+    stop: tuple[str, str] | None = None
+    """Cause and reason for which the turn must not go on."""
+    in_vain: list[HandIn] = field(default_factory=list)
+    _told: dict[str, str] = field(default_factory=dict)
+    _fetches: dict[str, str] = field(default_factory=dict)
+    _last_message: str = ""
+
+    def entries_stored(self, subpath: str, entries: list[dict[str, Any]]) -> None:
+        """Called by the store after each batch."""
+        for request in self.ledger.read(subpath, entries):
+            call = self.ledger.calls.get(subpath, "")
+            self.on_event(events.TokensBooked(call, request.usage.total_tokens, request.cost_usd))
+        self.stop = self.stop or self._why_not_on()
+
+    def _why_not_on(self) -> tuple[str, str] | None:
+        """Cause and reason to stop: what is paid would go over its budget, or is not what was ordered."""
+        cost, budget = self.ledger.cost, self.plan.budget_usd
+        if budget is not None and cost.usd > budget:
+            return "budget", f"the budget of ${budget:.4f} for this turn is used up"
+        if budget is not None and cost.unpriced:
+            return (
+                "budget",
+                f"the budget of ${budget:.4f} for this turn cannot be held: a response came without a price",
+            )
+        own = {agent.name: agent.model for agent in all_agents(self.plan.phase) if agent.model != "inherit"}
+        strangers = self.ledger.strangers(self.plan.model, own)
+        return ("agent", f"an agent was given another model: {'; '.join(strangers)}") if strangers else None
+
+    def requests(self, *, stopped: bool) -> list[Request]:
+        """What is to be booked for it; ``stopped`` when it did not come to its own end."""
+        model = self.plan.model
+        return [*self.ledger.requests(), *self.ledger.unlisted(model), *self.ledger.cut(model, stopped=stopped)]
+
+    def see(self, message: object) -> None:
+        """Takes in one message of the SDK. Raises TurnFailed when the turn cannot end well any more."""
+        match message:
+            case sdk.MirrorErrorMessage():
+                raise self.failure("store", f"a part of the conversation could not be stored ({message.error})")
+            case sdk.TaskStartedMessage():
+                agent = str(message.data.get("subagent_type", ""))
+                self.started_agents[message.tool_use_id or ""] = agent
+                self.on_event(events.AgentStarted(message.tool_use_id or "", agent, message.description))
+            case sdk.TaskNotificationMessage():
+                self._agent_ended(message)
+            case sdk.AssistantMessage():
+                self._assistant(message)
+            case sdk.UserMessage() if isinstance(message.content, list):
+                self._pages_read(message)
+            case sdk.SystemMessage(subtype="api_retry"):
+                self._retry(message.data)
+            case sdk.ResultMessage():
+                self._result(message)
+
+    def failure(self, cause: str, reason: str) -> TurnFailed:
+        """The error for this attempt, with what it cost."""
+        read = self._fetches and cause not in ("site", "store")
+        kept = "Pages that were read are kept and will not be fetched again." if read else ""
+        told = one_line(without_key(reason, self.plan.endpoint_env)).rstrip(".")
+        requests = self.requests(stopped=True)
+        known = any(request.complete for request in requests) or not requests
+        return TurnFailed(self.plan.phase.name, cause, told, kept, cost_of(requests) if known else None)
+
+    def _agent_ended(self, message: sdk.TaskNotificationMessage) -> None:
+        call = message.tool_use_id or ""
+        ok = message.status == "completed"
+        if not ok:
+            self.failed_agents.append(
+                f"{self.started_agents.get(call, 'an agent')} ({message.summary or message.status})"
+            )
+        summary = "" if ok else without_key(message.summary, self.plan.endpoint_env)
+        self.on_event(events.AgentEnded(call, ok, summary))
+
+    def _assistant(self, message: sdk.AssistantMessage) -> None:
+        call = message.parent_tool_use_id or ""
+        for block in message.content:
+            if isinstance(block, sdk.ToolUseBlock) and block.name == FETCH_PAGE:
+                self._fetches[block.id] = call
+                self.on_event(events.PageAsked(call, str(block.input.get("url", ""))))
+            elif isinstance(block, sdk.ToolUseBlock) and block.name == SAVE_RECORDS:
+                self._handed_in(call, block.input)
+            elif isinstance(block, sdk.ToolUseBlock) and not call:
+                self._told[block.id] = f"{block.input.get('description', '')}\n{block.input.get('prompt', '')}"
+            elif isinstance(block, sdk.TextBlock) and not call:
+                same = bool(self._last_message) and message.message_id == self._last_message
+                said = cleaned(block.text, self.plan.endpoint_env)
+                self.answer = f"{self.answer}\n{said}".strip() if same else said
+        if not call:
+            self._last_message = message.message_id or ""
+
+    def _handed_in(self, call: str, given: Mapping[str, Any]) -> None:
+        kind = str(given.get("kind", ""))
+        self.on_event(events.RecordsHandedIn(call, kind))
+        if missing := tuple(map(str, listed(given.get("missing")))):
+            self.in_vain.append(HandIn(kind, missing, self.started_agents.get(call, ""), self._told.get(call, "")))
+
+    def _pages_read(self, message: sdk.UserMessage) -> None:
+        for block in message.content:
+            if isinstance(block, sdk.ToolResultBlock) and block.tool_use_id in self._fetches:
+                refused = bool(block.is_error) or '{"error":' in json.dumps(block.content)[:80].replace("\\", "")
+                self.on_event(events.PageRead(self._fetches[block.tool_use_id], not refused))
+
+    def _retry(self, data: Mapping[str, Any]) -> None:
+        status = data.get("error_status")
+        reason = f"the endpoint answered {status}" if status else "the connection to the endpoint broke"
+        wait_s = float(data.get("retry_delay_ms") or 0) / 1000
+        attempt, most = int(data.get("attempt") or 1), int(data.get("max_retries") or 1)
+        self.on_event(events.Retrying(attempt, most, wait_s, reason))
+
+    def _result(self, message: sdk.ResultMessage) -> None:
+        self.ledger.reported = message.model_usage or {}
+        if self.stop:
+            raise self.failure(*self.stop)
+        if message.terminal_reason in TOO_LONG:
+            advice = "fork from an earlier checkpoint, or ask for less in one turn"
+            raise self.failure("api", f"the conversation is too long for the model; {advice}")
+        if message.is_error or message.subtype != "success":
+            what = message.result or "; ".join(message.errors or []) or message.terminal_reason or message.subtype
+            status = f" (HTTP {message.api_error_status})" if message.api_error_status else ""
+            raise self.failure("api", f"the endpoint did not answer{status}: {what}")
+
+
+async def run_attempt(engine: Store, attempt: Attempt, reader: PageReader, intake: Intake) -> None:
+    """Runs the attempt to its end. Raises TurnFailed; on cancellation the CLI is stopped before the error goes on.
+
+    Whatever happens, ``attempt.ledger`` holds what was paid.
+    """
+    plan = attempt.plan
+    attempt.on_event(events.TurnStarted(plan.phase.name, tuple(agent.name for agent in plan.phase.agents)))
+    await _open(attempt, reader)
+    clean = partial(cleaned, env=plan.endpoint_env)
+    store = TurnTranscripts(
+        engine, plan.attempt_id, plan.ancestors, attempt.entries_stored,
+        clean=partial(without_key, env=plan.endpoint_env),
+    )  # fmt: skip
+    with workplace(plan.attempt_id) as (folder, folders):
+        client = sdk.ClaudeSDKClient(
+            options(plan, store, tool_server(reader, intake, clean), folder=str(folder), folders=folders)
+        )
+        listens = False
+        try:
+            async with asyncio.timeout(plan.timeout_s) as limit:
+                reader.on_trouble = partial(_end, limit)
+                await client.connect()
+                listens = True
+                await client.query(plan.message)
+                await _listen(client, attempt)
+            _check(attempt, intake, reader)
+        except TurnFailed as failed:
+            if failed.cause == "store":
+                store.give_up()
+            raise
+        except TimeoutError:
+            if reader.trouble is None:
+                raise attempt.failure("process", f"it took longer than {plan.timeout_s:.0f} s") from None
+            store.give_up()
+            raise _not_kept(attempt, reader.trouble) from reader.trouble
+        except RuntimeError:
+            if store.not_loaded is None:
+                raise
+            reason = f"the conversation before it could not be loaded ({store.not_loaded})"
+            raise attempt.failure("store", reason) from store.not_loaded
+        except sdk.ClaudeSDKError as error:
+            raise attempt.failure("process", f"the agent process ended early ({_words(error)})") from error
+        finally:
+            await _stop(client, listens)
+
+
+async def _open(attempt: Attempt, reader: PageReader) -> None:
+    """Loads the stored pages. A turn that is to read a site which cannot be read fails here, before anybody is paid."""
+    try:
+        await reader.open()
+    except Exception as error:  # a StoreError, or what the database itself raises
+        raise attempt.failure("store", f"the pages of the campaign could not be loaded ({error})") from error
+    refused = attempt.plan.reads_the_brand and await reader.site_is_refused()
+    if reader.trouble is not None:
+        raise _not_kept(attempt, reader.trouble) from reader.trouble
+    if refused:
+        raise _unread(attempt, reader)
+
+
+def _end(limit: asyncio.Timeout) -> None:
+    """Ends a turn now, if it is still listened to."""
+    with contextlib.suppress(RuntimeError):
+        limit.reschedule(asyncio.get_running_loop().time())
+
+
+def _not_kept(attempt: Attempt, trouble: Exception) -> TurnFailed:
+    return attempt.failure("store", f"a page could not be stored ({trouble})")
+
+
+def _unread(attempt: Attempt, reader: PageReader) -> TurnFailed:
+    return attempt.failure("site", f"no page of the brand's own site could be read: {reader.why_site_unread()}")
+
+
+def _words(error: BaseException) -> str:
+    """What the error says, and what lies behind it where that has no words of its own."""
+    cause = error.__cause__
+    return f"{error}{repr(cause) if cause is not None and not str(cause) else ''}"
+
+
+async def _listen(client: sdk.ClaudeSDKClient, attempt: Attempt) -> None:
+    interrupted = False
+    async for message in client.receive_response():
+        attempt.see(message)
+        if attempt.stop and not interrupted:
+            interrupted = True
+            await client.interrupt()
+
+
+def _check(attempt: Attempt, intake: Intake, reader: PageReader) -> None:
+    """What success does not mean: that pages were read and kept, every agent worked as ordered, and every record came."""
+    plan = attempt.plan
+    if attempt.stop:  # told by the last entries only
+        raise attempt.failure(*attempt.stop)
+    if reader.trouble is not None:
+        raise _not_kept(attempt, reader.trouble)
+    if plan.reads_the_brand and reader.why_site_unread() and not intake.stands(BrandProfile.kind):
+        raise _unread(attempt, reader)
+    if attempt.failed_agents:
+        raise attempt.failure("agent", f"an agent failed: {'; '.join(attempt.failed_agents)}")
+    needed = [agent for agent in plan.phase.agents if not agent.makes or set(agent.makes) - set(plan.unasked)]
+    started = set(attempt.started_agents.values())
+    if absent := [agent.name for agent in needed if agent.name not in started]:
+        raise attempt.failure("agent", f"the main agent did not start {', '.join(absent)}")
+    places = lacking(plan.phase, intake.results(), attempt.in_vain, angles=plan.angles)
+    for kind in [kind for kind, _ in places if kind in plan.unasked]:
+        intake.hand_in(kind, [], [plan.unasked[kind]])
+    if wanted := [
+        f"{kind} for the angle {angle!r}" if angle else kind for kind, angle in places if kind not in plan.unasked
+    ]:
+        raise attempt.failure(
+            "records", f"no {' and no '.join(wanted)} was handed in, and nothing was said to be missing"
+        )
+
+
+async def _stop(client: sdk.ClaudeSDKClient, listens: bool) -> None:
+    """Ends the CLI. An interrupt first: without it the CLI, and the bill, would run on for seconds.
+
+    One that was still starting has been asked nothing and does not listen yet: then there is no interrupt to wait for.
+    """
+    if listens:
+        with contextlib.suppress(Exception):
+            async with asyncio.timeout(INTERRUPT_S):
+                await client.interrupt()
+    with contextlib.suppress(Exception):
+        await client.disconnect()

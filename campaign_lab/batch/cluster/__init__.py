@@ -1,0 +1,1 @@
+"""The runs of a batch on a Dask cluster."""

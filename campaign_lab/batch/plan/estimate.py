@@ -1,0 +1,153 @@
+"""What a batch is going to cost, before it starts. About: never a promise. All sums are US dollars."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Collection, Mapping, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from campaign_lab.batch.plan.template import Template
+from campaign_lab.batch.rows import Row
+from campaign_lab.brief import FILLED_IN
+from campaign_lab.money import Sum
+from campaign_lab.sessions.budgets import mean_cost, typical_usd
+from campaign_lab.sessions.context import Context
+from campaign_lab.sessions.spending.batch_budget import RunCost
+from campaign_lab.show.text import counted
+
+if TYPE_CHECKING:
+    from campaign_lab.batch.plan.planner import Job
+    from campaign_lab.store.connection import Con
+
+CONVERSATION_TOKENS = 8_000
+"""Typical size of what a phase's main agent is sent, the conversation before it included."""
+
+Known = frozenset[tuple[str, str]]
+"""Brief, as ``_of_brief`` tells them apart, and phase of turns that are stored."""
+
+
+def estimated(
+    context: Context, template: Template, jobs: Sequence[Job], rows: Mapping[str, Row], costs: Mapping[str, RunCost]
+) -> tuple[list[float | None], str]:
+    """For each job what it will cost, None when a price is unknown, and in words what that stands on.
+
+    Phases that a batch has stored for the brief are replayed, and cost nothing, unless parameters or a change may ask for
+    something else. What several jobs ask for alike, because the parameters that tell them apart come in later, the first of
+    them pays. A run that was cut off has only the rest before it.
+    """
+    models = {job.run: _model(context, template, job.parameters) for job in jobs}
+    wholes = {model: _whole(context, template, rows, model) for model in {*models.values()}}
+    known = {model: context.engine.call(partial(_stored, context=context, model=model)) for model in wholes}
+    paid: set[Asked] = set()
+    found = []
+    for job in jobs:
+        model = models[job.run]
+        asked = _asked(job, template, model) if job.todo else {}
+        stored = {phase for phase in asked if _replays(job, template, phase, known[model])}
+        carried = {phase for phase, question in asked.items() if phase in stored or question in paid}
+        paid |= {*asked.values()}
+        found.append(_missing(job, template, wholes[model][0], carried, costs.get(job.run)) if job.todo else 0.0)
+    return found, "; ".join(dict.fromkeys(basis for _, basis in wholes.values()))
+
+
+Asked = tuple[str, str, str, str]
+"""What decides whether two jobs ask for the same turn: brief, model, phase, and the parameters that were read before it."""
+
+
+def _asked(job: Job, template: Template, model: str) -> dict[str, Asked]:
+    """By phase, what the job asks for; without those of which nobody can tell."""
+    brief = job.source.brief
+    if brief is None:
+        return {}
+    mine = _of_brief(brief.to_json())
+    return {
+        phase: (mine, model, phase, json.dumps(_in_force(job, names), sort_keys=True, default=str))
+        for phase, names in template.reads.items()
+        if names is not None
+    }
+
+
+def _in_force(job: Job, names: Collection[str]) -> dict[str, Any]:
+    """The job's parameters of these names; the model's is told apart as who answers."""
+    return {name: value for name, value in job.parameters.items() if name in names and name != "model"}
+
+
+def _replays(job: Job, template: Template, phase: str, known: Known) -> bool:
+    """Is the turn that the job asks for stored? Not known where a parameter has a say in it."""
+    brief, names = job.source.brief, template.reads[phase]
+    if brief is None or job.status == "changed" or names is None or _in_force(job, names):
+        return False
+    return (_of_brief(brief.to_json()), phase) in known
+
+
+def _model(context: Context, template: Template, parameters: Mapping[str, Any]) -> str:
+    """Whom a run asks, as far as its parameter of that name tells."""
+    return str(parameters.get("model") or template.model or context.model)
+
+
+class Whole(NamedTuple):
+    """What a whole run costs: by phase, and (``mean``) by the runs of this batch that are finished, which count before that."""
+
+    phases: Mapping[str, float | None]
+    mean: float | None = None
+
+
+def _whole(context: Context, template: Template, rows: Mapping[str, Row], model: str) -> tuple[Whole, str]:
+    """What a run with the model costs, and in words what that stands on."""
+    sums = [
+        row.paid + row.replayed
+        for row in rows.values()
+        if row.state == "finished" and _model(context, template, row.parameters) == model
+    ]
+    past = [each.whole for each in sums if each.whole is not None]
+    recorded = {phase: context.engine.call(partial(mean_cost, phase=phase, model=model)) for phase in template.phases}
+    if past:
+        words = f"the mean of {counted(len(past), 'finished run')} of this batch"
+        return Whole(recorded, math.fsum(past) / len(past)), words
+    typical = [phase for phase, usd in recorded.items() if usd is None]
+    usd = {phase: _typical(context, phase, model) if usd is None else usd for phase, usd in recorded.items()}
+    if not usd:
+        return Whole(usd), "the template names no phase"
+    others = [phase for phase in usd if phase not in typical]
+    parts = [f"recorded turns for {', '.join(others)}"] if others else []
+    return Whole(usd), "; ".join([*parts, *([f"typical sizes for {', '.join(typical)}"] if typical else [])])
+
+
+def _typical(context: Context, phase: str, model: str) -> float | None:
+    known = context.phases.get(phase)
+    return typical_usd(model, CONVERSATION_TOKENS, agents=len(known.agents) if known else 0)
+
+
+def _missing(
+    job: Job, template: Template, whole: Whole, carried: Collection[str], cost: RunCost | None
+) -> float | None:
+    """What the phases cost that are not carried; no more than what is left of a run once what it has paid counts off."""
+    if template.phases and set(template.phases) <= set(carried):
+        return 0.0
+    rest = Sum.of(usd for phase, usd in whole.phases.items() if phase not in carried).whole
+    every = Sum.of(whole.phases.values()).whole
+    if whole.mean is not None:
+        rest, every = max(0.0, whole.mean - sum(whole.phases.get(phase) or 0.0 for phase in carried)), whole.mean
+    if rest is None or every is None or cost is None or job.status == "changed":
+        return rest
+    return min(rest, max(0.0, every - cost.paid.usd))
+
+
+def _stored(con: Con, context: Context, model: str) -> Known:
+    """The phases that batches of the user have finished, for each of his briefs, with this model and endpoint."""
+    sql = (
+        "SELECT DISTINCT turns.brief, turns.phase FROM turns "
+        "JOIN sessions ON sessions.id = turns.session_id JOIN attempts ON attempts.id = turns.id "
+        "WHERE attempts.batch IS NOT NULL AND sessions.owner = ? AND turns.endpoint = ? AND turns.model = ?"
+    )
+    found = con.execute(sql, [context.user, context.endpoint.name, model]).fetchall()
+    return frozenset((_of_brief(str(brief)), str(phase)) for brief, phase in found)
+
+
+def _of_brief(stored: str) -> str:
+    """The JSON of a brief without the folders of saved pages, which are in no key."""
+    return json.dumps(
+        {name: value for name, value in json.loads(stored).items() if name not in FILLED_IN}, sort_keys=True
+    )

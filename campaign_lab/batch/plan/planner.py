@@ -1,0 +1,236 @@
+"""What a batch is going to do, before it does anything: which runs are new, kept or run again and why, and for about how much."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import math
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+from pathlib import Path
+from typing import Any, Literal
+
+from campaign_lab.batch.execute import machine
+from campaign_lab.batch.folder import RowFiles
+from campaign_lab.batch.plan.briefs import Briefs, BriefSource, read_briefs
+from campaign_lab.batch.plan.estimate import estimated
+from campaign_lab.batch.plan.inputs import changes, inputs_of
+from campaign_lab.batch.plan.names import capped, distinct, slug
+from campaign_lab.batch.plan.template import BRIEF_PARAMETER, Template, read_template
+from campaign_lab.batch.rows import Row, run_name
+from campaign_lab.errors import NotFoundError
+from campaign_lab.money import NOTHING, Sum
+from campaign_lab.sessions.budgets import hold, of_user
+from campaign_lab.sessions.context import Context
+from campaign_lab.sessions.spending.batch_budget import RunCost, batch_costs
+from campaign_lab.show import framed, usd
+from campaign_lab.show.tables import table
+from campaign_lab.show.text import counted, text
+
+JobStatus = Literal["new", "kept", "again", "changed", "refused"]
+"""``kept``: finished, and nothing it stands on has changed. ``again``: it did not finish. ``changed``: its inputs have changed,
+whether it had finished or not.
+``refused``: its brief cannot be used."""
+
+TIMEOUT_S = 20 * 60.0
+RETRIES = 2
+MOST_SHOWN = 200
+"""Jobs that a plan shows of itself."""
+
+
+@dataclass(frozen=True)
+class BatchOptions:
+    """How a batch is run. ``parameters`` go to every run, ``matrix`` has a run for each combination of its values.
+
+    ``workers`` None: as many as cores and memory allow. ``timeout_s``: for a whole notebook; None for no end. ``retries``: of
+    what may pass the second time. ``budget_usd``: for the whole batch. ``scheduler``: the address of a Dask cluster.
+    """
+
+    notebook: Path
+    out: Path
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    matrix: Mapping[str, Sequence[Any]] = field(default_factory=dict)
+    workers: int | None = None
+    timeout_s: float | None = TIMEOUT_S
+    retries: int = RETRIES
+    budget_usd: float | None = None
+    scheduler: str | None = None
+
+
+@dataclass(frozen=True)
+class Job:
+    """One run of the plan. ``reason`` says why it runs again, or what is wrong with its brief; one line."""
+
+    run: str
+    name: str
+    source: BriefSource = field(repr=False)
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    inputs: Mapping[str, str] = field(default_factory=dict, repr=False)
+    status: JobStatus = "new"
+    reason: str = ""
+    estimate_usd: float | None = None
+
+    @property
+    def todo(self) -> bool:
+        """Will it be run?"""
+        return self.status in ("new", "again", "changed")
+
+
+@dataclass(frozen=True, repr=False)
+class BatchPlan:
+    """What the batch is going to do. ``estimate_usd`` is for the runs to do, None when a price is unknown.
+
+    ``basis`` says in words what the estimate stands on; ``spent`` is what earlier starts of this batch have paid, and
+    ``limit_usd`` what all of it may cost: the batch's budget, or what the user's own budgets leave if that is less.
+    """
+
+    options: BatchOptions
+    template: Template
+    jobs: tuple[Job, ...]
+    estimate_usd: float | None
+    basis: str
+    spent: Sum
+    workers: int
+    limit_usd: float | None = None
+
+    @property
+    def todo(self) -> tuple[Job, ...]:
+        """The jobs that will be run."""
+        return tuple(job for job in self.jobs if job.todo)
+
+    @property
+    def kept(self) -> tuple[Job, ...]:
+        """The jobs whose results stand."""
+        return tuple(job for job in self.jobs if job.status == "kept")
+
+    @property
+    def refused(self) -> tuple[Job, ...]:
+        """The jobs whose brief cannot be used."""
+        return tuple(job for job in self.jobs if job.status == "refused")
+
+    def __repr__(self) -> str:
+        states = Counter(job.status for job in self.jobs)
+        counts = ", ".join(f"{number} {status}" for status, number in states.items())
+        return f"BatchPlan({counted(len(self.jobs), 'run')}{': ' if counts else ''}{counts}; about {usd(self.estimate_usd)})"
+
+    def _repr_html_(self) -> str:
+        rows = [
+            [job.name, job.status, job.reason, usd(job.estimate_usd) if job.todo else ""]
+            for job in self.jobs[:MOST_SHOWN]
+        ]
+        more = f"<p>{len(rows)} of {len(self.jobs)} runs are shown.</p>" if len(self.jobs) > len(rows) else ""
+        about = f"{counted(len(self.todo), 'run')} to do, about {usd(self.estimate_usd)} ({self.basis})"
+        sums = f"{about if self.todo else 'Nothing is left to run'}; {self.spent} spent so far."
+        return framed(f"{table(('Run', 'Plan', 'Why', 'About US$'), rows, right=(3,))}{more}<p>{text(sums)}</p>")
+
+
+def plan_batch(context: Context, source: Briefs, options: BatchOptions) -> BatchPlan:
+    """Looks at the briefs, the template and the folder. Costs nothing, starts nothing, writes nothing.
+
+    Raises NotFoundError (no such template or parameter), BriefError (a source of briefs that cannot be read), ValueError
+    (options), LabError (a damaged folder), BudgetExceeded when the estimate does not fit.
+    """
+    _check(options)
+    template = read_template(options.notebook)
+    given = (*options.parameters, *options.matrix)
+    for name in given:
+        if name not in template.parameters or name == BRIEF_PARAMETER:
+            known = tuple(each for each in template.parameters if each != BRIEF_PARAMETER)
+            raise NotFoundError("parameter", name, known)
+    if twice := set(options.parameters) & set(options.matrix):
+        raise ValueError(f"matrix: {', '.join(sorted(twice))} is also among the parameters; give it once")
+    jobs = tuple(_jobs(context, template, read_briefs(source), options))
+    return planned(context, template, jobs, options)
+
+
+def planned(context: Context, template: Template, jobs: Sequence[Job], options: BatchOptions) -> BatchPlan:
+    """The plan for these jobs as the folder stands now. Raises BudgetExceeded, ValueError for files of others in the folder."""
+    files = RowFiles(options.out)
+    rows, batch = files.rows(), files.batch_id()
+    costs = context.engine.call(partial(batch_costs, batch=batch)) if batch else {}
+    files.refuse_foreign([job.run for job in jobs if job.source.brief])
+    judged = [_judged(job, rows.get(job.run), files.folder) for job in jobs]
+    estimates, basis = estimated(context, template, judged, rows, costs)
+    judged = [replace(job, estimate_usd=usd) for job, usd in zip(judged, estimates, strict=True)]
+    todo = sum(job.todo for job in judged)
+    plan = BatchPlan(
+        options, template, tuple(judged), Sum.of(estimates).whole, basis, _spent(costs),
+        workers=min(options.workers or todo, max(1, todo)) or 1 if options.scheduler else machine.workers(todo, options.workers),
+    )  # fmt: skip
+    return replace(plan, limit_usd=_limit(context, plan))
+
+
+def _check(options: BatchOptions) -> None:
+    """Raises ValueError for an option that cannot be."""
+    for name, value, least in (("workers", options.workers, 1), ("retries", options.retries, 0)):
+        if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < least):
+            raise ValueError(f"{name}: {value!r} is not allowed; expected a whole number from {least} on")
+    if options.timeout_s is not None and not options.timeout_s > 0:
+        raise ValueError(f"timeout: {options.timeout_s!r} is not allowed; expected more than 0 seconds")
+    if options.budget_usd is not None and not (math.isfinite(options.budget_usd) and options.budget_usd >= 0):
+        raise ValueError(f"budget_usd: {options.budget_usd!r} is not allowed; expected at least 0 US dollars")
+    for name, values in options.matrix.items():
+        if isinstance(values, str) or not values:
+            raise ValueError(f"matrix: {name}={values!r} is not allowed; expected a list of one value or more")
+    try:
+        json.dumps([dict(options.parameters), {name: list(values) for name, values in options.matrix.items()}])
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"parameters: they cannot be written into a notebook ({error}); give plain values") from None
+
+
+def _jobs(context: Context, template: Template, sources: Sequence[BriefSource], options: BatchOptions) -> Iterator[Job]:
+    """A job for each brief and each combination of the matrix. A brief that cannot be used has one job."""
+    briefs = distinct([source.name for source in sources], [source.identity for source in sources])
+    parts = [
+        [(name, value, part) for value, part in zip(values, _slugs(values), strict=True)]
+        for name, values in options.matrix.items()
+    ]
+    for source, brief in zip(sources, briefs, strict=True):
+        for combination in itertools.product(*parts) if source.brief else [()]:
+            varied = {name: value for name, value, _ in combination}
+            run = capped("--".join([brief, *(f"{slug(name)}-{part}" for name, _, part in combination)]))
+            parameters = {**options.parameters, **varied}
+            inputs = inputs_of(context, template, source.brief, parameters) if source.brief else {}
+            yield Job(run, run_name(source.name, varied), source, parameters, inputs)
+
+
+def _slugs(values: Sequence[Any]) -> list[str]:
+    return distinct([str(each) for each in values], [json.dumps(each) for each in values])
+
+
+def _judged(job: Job, row: Row | None, folder: Path) -> Job:
+    """The job with what is to be done for it, and why."""
+    if job.source.brief is None:
+        return replace(job, status="refused", reason=job.source.problem)
+    if row is None:
+        return replace(job, status="new", reason="")
+    changed = changes(row.inputs, job.inputs)
+    if row.state == "finished":
+        if changed:
+            return replace(job, status="changed", reason=changed)
+        if not (folder / row.notebook).is_file():
+            return replace(job, status="again", reason="its notebook is gone")
+        return replace(job, status="kept", reason="")
+    why = {
+        "running": "it was cut off", "cancelled": "it was cancelled", "over budget": "it was over budget",
+    }.get(row.state, f"it failed: {row.error}")  # fmt: skip
+    return replace(
+        job, status="changed" if changed else "again", reason="; ".join(part for part in (why, changed) if part)
+    )
+
+
+def _spent(costs: Mapping[str, RunCost]) -> Sum:
+    """What is known to be paid, for finished turns and for those that failed."""
+    return sum((cost.spent for cost in costs.values()), NOTHING)
+
+
+def _limit(context: Context, plan: BatchPlan) -> float | None:
+    """What the whole batch may cost, None for no limit. Raises BudgetExceeded when its estimate does not fit."""
+
+    scopes = context.engine.call(lambda con: of_user(con, context.budgets, context.user, context.now()))
+    left = hold(
+        [("batch", plan.options.budget_usd, plan.spent), *scopes], plan.estimate_usd if plan.todo else -math.inf
+    )
+    return None if left is None else plan.spent.usd + left

@@ -1,0 +1,1 @@
+"""What a batch leaves beside its notebooks: its page, its table, and the campaigns in it."""

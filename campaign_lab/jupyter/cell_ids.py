@@ -1,0 +1,29 @@
+"""Cell ids under nbval and nbclient: they send none, so each request of a cell is stamped with it before it goes out."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+from campaign_lab.sessions.position import cell_header
+
+if TYPE_CHECKING:
+    from nbclient import NotebookClient
+
+
+def stamped(client: NotebookClient, path: str | os.PathLike[str]) -> NotebookClient:
+    """The client, which now tells the kernel the notebook (at ``path``) and the cell of everything it runs."""
+    notebook = os.fspath(path)
+
+    def stamp(cell: Any, **_position: int) -> None:
+        assert client.kc is not None  # a cell runs, so there is a kernel
+        client.kc.session.metadata = cell_header(notebook, cell.get("id"))
+
+    client.on_cell_execute = stamp
+    return client
+
+
+def pytest_runtest_call(item: Any) -> None:
+    """A pytest hook that does the same for nbval: import it in the conftest.py beside the notebooks."""
+    if type(item).__name__ == "IPyNbCell":
+        item.parent.kernel.kc.session.metadata = cell_header(str(item.path), item.cell.get("id"))

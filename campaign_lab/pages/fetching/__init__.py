@@ -1,0 +1,1 @@
+"""Fetching: which pages may be read, over which connection, and their bytes as text."""

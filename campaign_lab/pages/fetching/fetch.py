@@ -1,0 +1,129 @@
+"""fetch: the one door to a page, on the web or saved in a folder, under the same rules."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from campaign_lab.brief import origin_of
+from campaign_lab.errors import PageError
+from campaign_lab.pages.fetching.limits import Answer, Limits, not_html
+from campaign_lab.pages.page import Page
+
+if TYPE_CHECKING:  # httpx and the parsers are imported when a page is read, not with the package
+    from campaign_lab.pages.fetching.network import Network
+
+_USUAL = Limits()
+
+
+async def fetch(
+    url: str,
+    *,
+    sources: Sequence[tuple[str, str]] = (),
+    allow_private: bool = False,
+    limits: Limits = _USUAL,
+) -> tuple[Page, bytes]:
+    """Reads one page: what was found on it, and its bytes.
+
+    ``sources`` are made-up origins with the folder or file that stands for each; those are never looked for on the
+    net. ``allow_private`` lets private, loopback and link-local addresses be read.
+
+    Raises PageError with a reason and advice for whatever is not read: other schemes, addresses that are not public,
+    too many redirects, too many bytes, not HTML, too slow, HTTP errors, paths that leave the folder, missing files.
+    """
+    from campaign_lab.pages.fetching.network import Network, is_public
+
+    return await read(
+        url, sources=sources, network=Network(allowed=None if allow_private else is_public), limits=limits
+    )
+
+
+async def read(url: str, *, sources: Sequence[tuple[str, str]], network: Network, limits: Limits) -> tuple[Page, bytes]:
+    """``fetch`` with the rules of the network given."""
+    try:
+        async with asyncio.timeout(limits.seconds):
+            return await _read(url.strip(), sources, network, limits)
+    except TimeoutError:
+        reason = f"it took longer than {limits.seconds:g} s; try again later, or another page of the site"
+        raise PageError(url, reason) from None
+
+
+async def _read(url: str, sources: Sequence[tuple[str, str]], network: Network, limits: Limits) -> tuple[Page, bytes]:
+    from campaign_lab.pages.reading import page_facts
+
+    source = _source_of(url, sources)
+    answer = await _page(url, source, network, limits)
+    reason = not_html(answer)
+    if reason:
+        raise PageError(url, reason)
+    document = await asyncio.to_thread(page_facts.document, answer.body, answer.content_type)
+    wanted = page_facts.stylesheets(document, answer.url)[: limits.style_files]
+    sheets = await _sheets(wanted, source, network, limits)
+    found = await asyncio.to_thread(page_facts.facts, document, answer.url, sheets)
+    page = Page(
+        url=answer.url,
+        requested_url=url,
+        fetched_at=datetime.now(UTC),
+        sha256=hashlib.sha256(answer.body).hexdigest(),
+        size=len(answer.body),
+        **found,
+    )
+    return page, answer.body
+
+
+def _source_of(url: str, sources: Sequence[tuple[str, str]]) -> Path | None:
+    """The folder or file that stands for the address's site. Raises PageError when it is no address at all."""
+    try:
+        parts = urlsplit(url)
+        scheme, _ = parts.scheme, parts.port
+        url.encode()  # half an emoji can be neither sent nor stored
+    except ValueError:
+        raise PageError(url, "it is not a valid address; give one such as https://site.example/page") from None
+    if scheme.lower() not in ("http", "https"):
+        given = f"the scheme {scheme!r} is not read" if scheme else "it has no scheme"
+        raise PageError(url, f"{given}; give an address that begins with https:// or http://")
+    origin = origin_of(url)
+    return next((Path(path) for known, path in sources if known.lower().rstrip("/") == origin), None)
+
+
+async def _page(url: str, source: Path | None, network: Network, limits: Limits) -> Answer:
+    from campaign_lab.pages.fetching import saved_site
+    from campaign_lab.pages.fetching.network import get
+
+    if source is not None:
+        return await asyncio.to_thread(saved_site.read_page, url, source, limits.bytes)
+    return await get(url, network, max_bytes=limits.bytes, max_redirects=limits.redirects)
+
+
+async def _sheets(urls: Sequence[str], source: Path | None, network: Network, limits: Limits) -> list[str]:
+    """The style sheets that could be read. Colours are a nicety: a sheet that fails or takes long is left out."""
+    tasks = [asyncio.ensure_future(_sheet(url, source, network, limits)) for url in urls]
+    if not tasks:
+        return []
+    try:
+        await asyncio.wait(tasks, timeout=limits.style_seconds)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+    done = (task.result() for task in tasks if not task.cancelled() and task.exception() is None)
+    return [sheet for sheet in done if sheet]
+
+
+async def _sheet(url: str, source: Path | None, network: Network, limits: Limits) -> str:
+    from campaign_lab.pages.fetching import saved_site
+    from campaign_lab.pages.fetching.network import get
+
+    try:
+        if source is not None:
+            answer = await asyncio.to_thread(saved_site.read_style, url, source, limits.style_bytes)
+        else:
+            answer = await get(url, network, max_bytes=limits.style_bytes, max_redirects=0, accept="text/css")
+    except PageError:
+        return ""
+    return answer.body.decode("utf-8", "replace")

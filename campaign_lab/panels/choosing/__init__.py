@@ -1,0 +1,1 @@
+"""Panels in which a person writes or chooses: a brief, a checkpoint, a variant."""

@@ -1,0 +1,1 @@
+"""The rehearsal reader: pages in, research records out, by extraction alone. Pure."""

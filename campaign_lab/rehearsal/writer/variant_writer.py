@@ -1,0 +1,166 @@
+"""Where the texts of one angle are written: one after the other, none like one before, every fact a claim."""
+
+from __future__ import annotations
+
+import re
+import zlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from campaign_lab.checks import breaches, graphemes, likeness, limit_of, sentences_in
+from campaign_lab.checks.sameness import THRESHOLD
+from campaign_lab.rehearsal.analyst.sentences import cues, language_of
+from campaign_lab.rehearsal.writer.ad_texts import Line, figures, fill, headlines, lowered, quotable
+from campaign_lab.rehearsal.writer.typography import in_marks, is_speech, typeset
+
+Record = dict[str, Any]
+ROOMY = 70.0
+"""Texts of one angle are less alike than this (0 to 100), if that can be had."""
+_TONES = ("warm", "direct", "personal")
+"""Traits of a voice that a closing phrase can share."""
+
+
+class Desk:
+    """Where the texts of one angle are written, one after the other, none like one before."""
+
+    def __init__(
+        self, angle: Mapping[str, Any], slots: Mapping[str, str], words: Mapping[str, Any],
+        evidence: Sequence[Mapping[str, Any]], voice: Mapping[str, Any],
+    ) -> None:  # fmt: skip
+        self.slots, self.words, self.set = slots, words, words[angle["motivation"]]
+        self.evidence = evidence
+        self.seed = zlib.crc32(f"{slots['brand']}|{angle['name']}|{angle['core_angle']}".encode())
+        self.traits = [
+            cue
+            for trait, cue in cues(words["language"]).tables["voice"].items()
+            if trait in voice.get("traits", ()) and trait in _TONES
+        ]
+        self.shown = [{**claim, "text": typeset(claim["text"], words["language"])} for claim in evidence]
+        self.spoken = language_of("\n".join(claim["text"] for claim in evidence))
+        self.bodies = quotable(self.shown, limit_of("primary_text"), self.spoken)
+        self.heads = headlines(self.shown, self.spoken)
+        self.foreign = foreign([claim["text"] for claim in evidence], words["language"])
+        self.used: set[int] = set()
+        self.said: set[str] = set()
+        self.made: list[Record] = []
+
+    def write(self, place: int, count: int) -> Record | None:
+        """The next text, or None when nothing is left to say."""
+        primary = self._first("primary_text", self._primaries(place))
+        if primary is None:
+            return None
+        self._note(primary)
+        spare = count - place - 1
+        headline = self._first("headline", self._headlines(place, primary, spare))
+        if headline is None:
+            return None
+        self._note(headline)
+        description = self._first("description", self._phrases("descriptions", place))
+        if description is None:
+            return None
+        self._note(description)
+        claims = [dict(self.evidence[at]) for at in dict.fromkeys((*primary.claims, *headline.claims))]
+        texts = {"headline": headline.text, "primary_text": primary.text, "description": description.text}
+        self.made.append({**texts, "claims": claims})
+        return self.made[-1]
+
+    def _first(self, name: str, candidates: Iterable[Line]) -> Line | None:
+        """The first candidate that fits, is clean and repeats no sentence; rather one unlike the texts before."""
+        lines = [line for line in candidates if self._fits(name, line)]
+        if name == "description":
+            return next(iter(lines), None)
+        before = [record[name] for record in self.made]
+        for most in (ROOMY, THRESHOLD):
+            for line in lines:
+                if all(likeness(line.text, other) < most for other in before):
+                    return line
+        return None
+
+    def _fits(self, name: str, line: Line) -> bool:
+        fits = line.text and graphemes(line.text) <= limit_of(name) and not self.said & _keys(line.text)
+        return bool(fits) and all(rule.id == "quoted_rate" for rule, _ in breaches(line.text, self.words["language"]))
+
+    def _note(self, line: Line) -> None:
+        self.used |= set(line.claims)
+        self.said |= _keys(line.text)
+
+    def _primaries(self, place: int) -> Iterator[Line]:
+        """A fresh claim with a phrase before or after it; then a claim again in another frame; then phrases alone."""
+        hooks, closers = list(self._phrases("hooks", place)), list(self._phrases("closers", place))
+        fresh = [body for body in self.bodies if not set(body.claims) & self.used]
+        fresh.sort(key=lambda body: len(body.text) < 45 or body.claims[0] in {h.claims[0] for h in self.heads})
+        for body in fresh:
+            yield from self._around(body, hooks, closers, place)
+        frames = [*self._phrases("frames", place, {"claim": "{claim}"})]
+        for frame in frames:
+            for body in self.bodies:
+                text = frame.text.replace("{claim}", self._framed(body))
+                yield from (
+                    Line(f"{text} {closer.text}", body.claims) for closer in closers if not is_speech(body.text)
+                )
+                yield Line(text, body.claims)
+        for hook in hooks:
+            yield from (Line(f"{hook.text} {closer.text}") for closer in closers)
+
+    def _around(self, body: Line, hooks: list[Line], closers: list[Line], place: int) -> Iterator[Line]:
+        if body.claims[0] in self.foreign and not is_speech(body.text):
+            for frame in _rotated(self.words["foreign"], self.seed + place):
+                text = frame.format(claim=self._framed(body))
+                yield from (Line(f"{text} {closer.text}", body.claims) for closer in closers)
+                yield Line(text, body.claims)
+            return
+        after = [Line(f"{body.text} {closer.text}", body.claims) for closer in closers]
+        before = [Line(f"{hook.text} {body.text}", body.claims) for hook in hooks]
+        if len(body.text) < 60 and not is_speech(body.text):
+            yield from (Line(f"{hook.text} {line.text}", body.claims) for hook, line in zip(hooks, after, strict=False))
+        if is_speech(body.text):
+            yield from before
+        else:
+            yield from before + after if (place + self.seed) % 2 else after + before
+        yield body
+
+    def _framed(self, body: Line) -> str:
+        """The text as it stands behind a colon."""
+        if is_speech(body.text):
+            return body.text
+        foreign = body.claims[0] in self.foreign
+        return in_marks(body.text, self.words["language"]) if foreign else lowered(body.text, self.words)
+
+    def _headlines(self, place: int, primary: Line, spare: int) -> Iterator[Line]:
+        """A short claim that no text needs; then a figure; then a phrase."""
+        free = [head for head in self.heads if not set(head.claims) & self.used]
+        left = [body for body in self.bodies if not set(body.claims) & self.used]
+        if len(left) > spare:
+            yield from (self._quoted(head) for head in free)
+        figured = [line for line in figures(self.shown, self.spoken) if line.claims[0] not in self.foreign]
+        own = [line for line in figured if line.claims != primary.claims]
+        yield from (line for line in own if not set(line.claims) & self.used)
+        yield from self._phrases("headlines", place)
+
+    def _quoted(self, head: Line) -> Line:
+        foreign = head.claims[0] in self.foreign and not is_speech(head.text)
+        return Line(in_marks(head.text, self.words["language"]), head.claims) if foreign else head
+
+    def _phrases(self, name: str, place: int, extra: Mapping[str, str] | None = None) -> Iterator[Line]:
+        """The phrases of the motivation, in an order of this brand's own, those in the brand's tone first."""
+        filled = [fill(template, {**self.slots, **(extra or {})}) for template in self.set[name]]
+        ordered = _rotated([text for text in filled if text], self.seed + place)
+        if name == "closers":
+            ordered.sort(key=lambda text: not any(cue.search(text) for cue in self.traits))
+        yield from (Line(text) for text in ordered)
+
+
+def foreign(texts: Sequence[str], language: str) -> set[int]:
+    """Which of the texts are in another language. One too short to tell is in that of the others."""
+    common = language_of("\n".join(texts))
+    return {at for at, text in enumerate(texts) if language_of(text, common) != language}
+
+
+def _rotated(items: Sequence[str], by: int) -> list[str]:
+    start = by % len(items) if items else 0
+    return [*items[start:], *items[:start]]
+
+
+def _keys(text: str) -> set[str]:
+    """The sentences of a text, as they are compared."""
+    return {" ".join(re.findall(r"\w+", sentence.casefold())) for sentence in sentences_in(text)}

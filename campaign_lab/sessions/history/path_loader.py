@@ -1,0 +1,143 @@
+"""Lines of many handles at once: the turns that each stands on, and what those turns handed in, in a few queries.
+
+What ``Session.kept`` does for one handle with its classes, this does for a thousand, with the stored JSON as it is.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
+
+from pydantic_core import from_json
+
+from campaign_lab.agents.phases import Phase
+from campaign_lab.sessions.upkeep.access import readable
+from campaign_lab.store.queries import THESE
+from campaign_lab.store.rows import SessionRow
+
+if TYPE_CHECKING:
+    from campaign_lab.store.connection import Con
+
+
+@dataclass(frozen=True)
+class Place:
+    """A handle on a session, and the turn at which it stands; None for the root."""
+
+    session: SessionRow
+    turn: str | None
+
+
+class Step(NamedTuple):
+    """A finished turn. ``session`` is the id of the session that made it."""
+
+    id: str
+    parent: str | None
+    session: str
+    phase: str
+
+
+class Stored(NamedTuple):
+    """A record as it is stored. ``fields`` is its JSON, empty for a degraded one; ``raw`` its text.
+
+    A record of a class that is not known here, or that has another revision now, is read as a degraded one.
+    """
+
+    turn: str
+    kind: str
+    n: int
+    id: str
+    label: str
+    fields: dict[str, Any]
+    raw: str
+    problems: tuple[str, ...]
+    near_duplicate: str | None
+    degraded: bool
+
+
+class Name(NamedTuple):
+    """What is shown of a session."""
+
+    name: str
+    campaign: str
+    purpose: str
+    endpoint: str
+    parent: str | None
+
+
+class HasParent(Protocol):
+    """A turn that knows the one before it."""
+
+    @property
+    def parent(self) -> str | None:
+        """The id of the turn before it; None after the root."""
+
+
+T = TypeVar("T", bound=HasParent)
+Line = Sequence[Step]
+Steps = Mapping[str, Step]
+Phases = Mapping[str, Phase]
+
+
+def all_steps(con: Con) -> dict[str, Step]:
+    """All finished turns of the lab, by id."""
+    found = con.execute("SELECT id, parent_turn, session_id, phase FROM turns").fetchall()
+    return {row[0]: Step(*row) for row in found}
+
+
+def line_to(turns: Mapping[str, T], turn: str | None) -> list[T]:
+    """Of turns by id, those from the root to this one; none for the root."""
+    line: dict[str, T] = {}
+    while turn is not None and turn in turns and turn not in line:
+        line[turn] = turns[turn]
+        turn = turns[turn].parent
+    return list(reversed(line.values()))
+
+
+def latest(line: Line) -> list[Step]:
+    """The turns whose records count: a later turn of a phase replaces the earlier one."""
+    return list({step.phase: step for step in line}.values())
+
+
+def stored(con: Con, turns: Collection[Step], phases: Phases, *, kinds: Collection[str] = ()) -> Iterator[Stored]:
+    """What the turns handed in, turn by turn and in order; of some kinds only, if any are named.
+
+    One at a time, so that who needs little of each never holds thousands of them.
+    """
+    revisions = {(phase.name, made.kind): made.revision for phase in phases.values() for made in phase.makes}
+    phase_of = {step.id: step.phase for step in turns}
+    sql = (
+        "SELECT turn_id, kind, n, record_id, label, body, problems, near_duplicate, degraded, revision FROM records "
+        f"WHERE turn_id {THESE}{f' AND kind {THESE}' if kinds else ''} ORDER BY turn_id, n"
+    )
+    for row in con.execute(sql, [list(phase_of), *([list(kinds)] if kinds else ())]).fetchall():
+        turn, kind, n, record_id, label, body, problems, near, degraded, revision = row
+        lost = degraded or revisions.get((phase_of[turn], kind)) != revision
+        fields = {} if lost else from_json(body)
+        wrong = () if problems == "[]" else tuple(json.loads(problems))
+        yield Stored(turn, kind, n, record_id, label, fields, body, wrong, near, lost)
+
+
+def records_of(
+    con: Con, turns: Collection[Step], phases: Phases, *, kinds: Collection[str] = ()
+) -> dict[str, list[Stored]]:
+    """What the turns handed in, by turn and in order."""
+    found: dict[str, list[Stored]] = {}
+    for record in stored(con, turns, phases, kinds=kinds):
+        found.setdefault(record.turn, []).append(record)
+    return found
+
+
+def names_of(con: Con, user: str) -> dict[str, Name]:
+    """The sessions that the user may see, by id, swept ones included."""
+    seen = readable(con, user)
+    found = con.execute("SELECT id, name, campaign, purpose, endpoint, parent_session FROM sessions").fetchall()
+    return {row[0]: Name(*row[1:]) for row in found if row[0] in seen}
+
+
+def kept_at(con: Con, place: Place, phases: Phases, *, kinds: Collection[str] = ()) -> Iterator[Stored]:
+    """The records up to where one handle stands, degraded ones included."""
+    turns = latest(line_to(all_steps(con), place.turn))
+    found = records_of(con, turns, phases, kinds=kinds)
+    return (record for step in turns for record in found.get(step.id, ()))

@@ -1,0 +1,153 @@
+"""A turn as its reader sees it: the records, what is missing, and the receipt."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from campaign_lab.agents.phases import Phase
+from campaign_lab.money import Sum
+from campaign_lab.records import Record
+from campaign_lab.sessions.spending.prompt_cache import CacheVerdict, verdict
+from campaign_lab.sessions.spending.receipts import Receipt, receipt_of
+from campaign_lab.sessions.upkeep.access import root_owner
+from campaign_lab.show import records_html
+from campaign_lab.show.text import and_take
+from campaign_lab.store import queries
+from campaign_lab.store.rows import RecordRow, RequestRow, SessionRow, TurnRow
+
+if TYPE_CHECKING:
+    from campaign_lab.store.connection import Con
+
+
+@dataclass(frozen=True)
+class Kept:
+    """A record with its id and what was wrong with it and stayed so. ``record`` is None when only its raw text was kept."""
+
+    id: str
+    kind: str
+    label: str
+    record: Record | None
+    body: str
+    problems: tuple[str, ...]
+
+    @property
+    def degraded(self) -> bool:
+        """Could it not be validated?"""
+        return self.record is None
+
+    def to_json(self) -> dict[str, Any]:
+        """JSON-ready: the record's fields, its id, all its evidence as a flat list, and what was wrong with it."""
+        evidence = [] if self.record is None else [each.model_dump() for each in self.record.evidence_in()]
+        fields = {"raw": self.body} if self.record is None else self.record.model_dump(mode="json")
+        return {
+            "id": self.id,
+            **fields,
+            "evidence": evidence,
+            "problems": list(self.problems),
+            "degraded": self.degraded,
+        }
+
+
+@dataclass(frozen=True, repr=False)
+class Turn:
+    """A finished turn of a session. ``replayed`` tells whether it was found or made; nothing that is saved depends on it."""
+
+    phase: str
+    key: str
+    take: int
+    session: str
+    kept: tuple[Kept, ...]
+    missing: tuple[str, ...]
+    answer: str
+    receipt: Receipt
+    rehearsal: bool
+    replayed: bool = False
+    forked: bool = False
+    """Was a fork made for it, because the line went on differently?"""
+    made_at: datetime = field(default_factory=lambda: datetime.now(UTC))
+    pages_read_at: datetime | None = None
+    """When the oldest page of the campaign was fetched."""
+
+    @property
+    def records(self) -> tuple[Record, ...]:
+        """The valid records, in order."""
+        return tuple(kept.record for kept in self.kept if kept.record is not None)
+
+    def __repr__(self) -> str:
+        counts = Counter(kept.kind.replace("_", " ") for kept in self.kept)
+        what = ", ".join(f"{count} {kind}{'s' if count > 1 else ''}" for kind, count in counts.items()) or "no records"
+        return f"Turn({self.phase}: {what}{and_take(self.take)}{', rehearsal' if self.rehearsal else ''})"
+
+    def _repr_html_(self) -> str:
+        records = [kept.to_json() | {"kind": kept.kind} for kept in self.kept]
+        return records_html(
+            self.phase, records, self.missing, self.rehearsal, answer=self.answer, note=and_take(self.take)
+        )
+
+
+def load_turn(con: Con, row: TurnRow, phase: Phase | None, session: SessionRow) -> Turn:
+    """The stored turn. Records of a phase that is not known here are given as raw text."""
+    records = queries.select(con, RecordRow, "WHERE turn_id = ? ORDER BY n", [row.id])
+    requests = _requests(con, row.id)
+    rehearsal = row.endpoint.startswith("rehearsal")
+    return Turn(
+        phase=row.phase,
+        key=row.key,
+        take=row.take,
+        session=session.name,
+        kept=kept_of(records, phase),
+        missing=tuple(json.loads(row.missing)),
+        answer=row.answer,
+        receipt=replace(
+            receipt_of(row.phase, requests, rehearsal=rehearsal, take=row.take),
+            cache=_cache(con, row, requests),
+            avoided=Sum.of(each.cost_usd for each in _requests_before(con, row) if each.complete),
+        ),
+        rehearsal=rehearsal,
+        made_at=row.finished_at,
+        pages_read_at=queries.oldest_page(con, root_owner(con, session), session.campaign),
+    )
+
+
+def _requests(con: Con, turn_id: str) -> list[RequestRow]:
+    return queries.select(con, RequestRow, "WHERE attempt_id = ? ORDER BY n", [turn_id])
+
+
+def _requests_before(con: Con, row: TurnRow) -> list[RequestRow]:
+    """Those of all turns before it, root first. One query: a line may have hundreds of turns."""
+    line = queries.ancestry(con, row.parent_turn)
+    rest = f"WHERE attempt_id {queries.THESE} ORDER BY n"
+    found = queries.select(con, RequestRow, rest, [line]) if line else []
+    place = {turn: n for n, turn in enumerate(line)}
+    return sorted(found, key=lambda request: -place[request.attempt_id])
+
+
+def _cache(con: Con, row: TurnRow, requests: Sequence[RequestRow]) -> CacheVerdict | None:
+    """The cache as the turn met it; None for the first turn of a conversation."""
+    before = queries.select(con, TurnRow, "WHERE id = ?", [row.parent_turn or ""])
+    if not before:
+        return None
+    theirs = _requests(con, before[0].id)
+    return verdict(requests, theirs, started_at=row.started_at, before_ended_at=before[0].finished_at)
+
+
+def kept_of(rows: Sequence[RecordRow], phase: Phase | None) -> tuple[Kept, ...]:
+    """Rows as records of the phase's classes."""
+    kept = []
+    for row in rows:
+        model = None if row.degraded or phase is None else phase.record_type(row.kind)
+        problems = tuple(json.loads(row.problems))
+        if model is not None and model.revision != row.revision:
+            problems = (
+                *problems,
+                f"stored as revision {row.revision}, read as text: the class is revision {model.revision}",
+            )
+            model = None
+        record = None if model is None else model.model_validate_json(row.body)
+        kept.append(Kept(row.record_id, row.kind, row.label, record, row.body, problems))
+    return tuple(kept)

@@ -1,0 +1,1 @@
+"""A run, from what was asked for to what is stored: lookup, claim, preflight, attempt, write."""

@@ -1,0 +1,208 @@
+"""Claims: a run claims its key before it sends, so that two processes never pay for the same turn."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import logging
+import math
+import os
+import socket
+import uuid
+from collections import Counter
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from campaign_lab.sessions.run.unread_turns import read_nothing
+from campaign_lab.store import queries
+from campaign_lab.store.rows import AttemptRow, ClaimRow, SessionRow, TurnRow
+
+if TYPE_CHECKING:
+    from campaign_lab.store.connection import Con, Store
+
+CLOCK_SLACK_S = 2.0
+"""How far two readings of one process's start may lie apart, in seconds."""
+BEAT_S = 15.0
+"""How often a running turn tells the store that it lives, in seconds."""
+LEASE = timedelta(seconds=120)
+"""For how long a claim of another machine is believed after its last sign of life: eight beats, or a server's restart."""
+
+AHEAD = timedelta(days=1)
+"""How far a sign of life may lie ahead of us: no clock is set back by more than hours, so no run wrote a later one."""
+
+_under_way: Counter[str] = Counter()  # attempts of this process; each is counted by the one thread that runs its loop
+
+
+@dataclass(frozen=True)
+class Found:
+    """What stands right after a checkpoint: the finished ``turn``, or who is running it (``busy``), or neither: it is ours."""
+
+    turn: TurnRow | None = None
+    busy: ClaimRow | None = None
+    siblings: tuple[TurnRow, ...] = ()
+
+
+def look(con: Con, session: SessionRow, parent: str | None, key: str) -> Found:
+    """Looks for a finished turn with the key, in the session's own line and in the forks that runs made of it.
+
+    One that read nothing is no answer (see ``unread.read_nothing``).
+    """
+    siblings = turns_behind(con, session, parent)
+    turn = next((turn for turn in siblings if turn.key == key and not read_nothing(con, session, turn)), None)
+    return Found(turn=turn, siblings=siblings)
+
+
+def turns_behind(con: Con, session: SessionRow, parent: str | None) -> tuple[TurnRow, ...]:
+    """The finished turns right after a checkpoint, in the session's own line and in the forks that runs made of it."""
+    own = [turn for turn in queries.line_of(con, session.tip_turn) if turn.parent_turn == parent]
+    others = queries.turns_after(con, parent, queries.family_of(con, session))
+    return tuple({turn.id: turn for turn in (*own, *others)}.values())
+
+
+def look_or_claim(con: Con, session: SessionRow, attempt: AttemptRow) -> Found:
+    """As ``look``; when nothing is there, claims the key for the attempt and writes the attempt down.
+
+    A claim whose process has died is void: its attempt is marked as failed.
+    """
+    found = look(con, session, attempt.parent_turn, attempt.key)
+    if found.turn:
+        return found
+    scope = claim_scope(session, attempt)
+    now = store_time(con)
+    for claim in queries.select(con, ClaimRow, "WHERE key = ?", [scope]):
+        if alive(claim, now):
+            return Found(busy=claim, siblings=found.siblings)
+        con.execute("DELETE FROM claims WHERE attempt_id = ?", [claim.attempt_id])
+    pid = os.getpid()
+    queries.insert(con, [attempt])  # first: a server takes a claim only for an attempt of one's own that is there
+    queries.insert(
+        con,
+        [
+            ClaimRow(
+                key=scope, attempt_id=attempt.id, user_name=attempt.user_name, host=machine(), pid=pid,
+                process_start=str(_started(pid)), claimed_at=datetime.now(UTC),
+            )
+        ],
+    )  # fmt: skip
+    beat(con, attempt.id)
+    return found
+
+
+def claim_scope(session: SessionRow, attempt: AttemptRow) -> str:
+    """What is claimed: the key, within one owner's campaign. Others with the same key do not wait for each other."""
+    parts = [session.owner, session.campaign, session.url, attempt.parent_turn or "", attempt.key]
+    return hashlib.sha256("\x00".join(parts).encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def dead_attempts(con: Con) -> list[AttemptRow]:
+    """Attempts that are written down as running although their process has died."""
+    now = store_time(con)
+    living = {claim.attempt_id for claim in queries.select(con, ClaimRow) if alive(claim, now)}
+    return [row for row in queries.select(con, AttemptRow, "WHERE state = 'running'") if row.id not in living]
+
+
+def alive(claim: ClaimRow, now: datetime) -> bool:
+    """Does the claiming process still run? One on another machine does while its last sign of life is fresh.
+
+    Of our own process we know more: whether it is still at that attempt, or could not give the claim back when it ended.
+    ``now`` is the time by the store's clock (``store_time``), which is the same for all machines. A claim that cannot be
+    judged is dead: no run writes one, and whoever it were left to could hold everybody up for ever.
+    """
+    if claim.host != machine():
+        seen = claim.seen_at or claim.claimed_at
+        return seen is not None and -AHEAD <= now - seen < LEASE
+    began = _beginning(claim)
+    if claim.pid == os.getpid():  # in a container that was started anew, a dead process may have had our number
+        return claim.attempt_id in _under_way and began == _started(claim.pid)
+    import psutil
+
+    try:
+        process = psutil.Process(claim.pid)
+        started, gone = process.create_time(), process.status() == psutil.STATUS_ZOMBIE
+    except (psutil.Error, ValueError):  # nobody has that number, or it is none that anybody could have
+        return False
+    return not gone and abs(started - began) < CLOCK_SLACK_S
+
+
+def _beginning(claim: ClaimRow) -> float:
+    """When the claiming process began; NaN, which is near no time, when the claim does not say."""
+    try:
+        return float(claim.process_start)
+    except (TypeError, ValueError):
+        return math.nan
+
+
+@contextmanager
+def under_way(attempt_id: str) -> Iterator[None]:
+    """While inside, this process is at that attempt, and its claim holds. It may be entered again while it is inside."""
+    _under_way[attempt_id] += 1
+    try:
+        yield
+    finally:
+        _under_way[attempt_id] -= 1
+        if not _under_way[attempt_id]:
+            del _under_way[attempt_id]
+
+
+@cache
+def machine() -> str:
+    """Where numbers of processes mean the same as here: the host's name, and its boot and pid namespace.
+
+    Two containers or copies of one machine may share a name. On a system without such namespaces it is the network card's
+    number.
+    """
+    try:
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii")[:8]
+        apart = f"{boot}-{os.readlink('/proc/self/ns/pid').strip('pid:[]')}"
+    except OSError:
+        apart = f"{uuid.getnode():012x}"
+    return f"{socket.gethostname()} {apart}"
+
+
+def host_name(claim: ClaimRow) -> str:
+    """The name of the claim's machine, for people."""
+    return claim.host.partition(" ")[0]
+
+
+def store_time(con: Con) -> datetime:
+    """The time by the store's clock: that of the server, or of the machine where the lab file is open."""
+    found: datetime = con.execute("SELECT now()").fetchone()[0]
+    return found
+
+
+def beat(con: Con, attempt_id: str) -> None:
+    """Writes down that the process of a claim lives. Nothing happens when the claim is gone."""
+    con.execute("UPDATE claims SET seen_at = now() WHERE attempt_id = ?", [attempt_id])
+
+
+@asynccontextmanager
+async def kept_alive(store: Store, attempt_id: str, *, every_s: float) -> AsyncIterator[None]:
+    """While inside, the claim of an attempt is seen to live every so many seconds, so that other machines believe it."""
+    beating = asyncio.create_task(_beat_on(store, attempt_id, every_s))
+    try:
+        yield
+    finally:
+        beating.cancel()
+        await asyncio.wait([beating])
+
+
+async def _beat_on(store: Store, attempt_id: str, every_s: float) -> None:
+    while True:
+        await asyncio.sleep(every_s)
+        try:
+            await store.run(lambda con: beat(con, attempt_id), scope=f"claim {attempt_id}")
+        except Exception as error:  # a turn that is being paid for does not end because a store is busy
+            logging.getLogger("campaign_lab").warning("the store could not be told that a turn is running: %s", error)
+
+
+@cache
+def _started(pid: int) -> float:
+    """When this process started. Read once: a change of the clock must not make its own claims void."""
+    import psutil
+
+    return psutil.Process(pid).create_time()

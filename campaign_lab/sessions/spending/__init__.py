@@ -1,0 +1,1 @@
+"""What was spent and what may be: sums, receipts, budgets, estimates, and the prompt cache."""

@@ -1,0 +1,1 @@
+"""Sessions on their way to another lab: as a file, or with the whole lab."""

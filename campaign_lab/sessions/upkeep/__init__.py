@@ -1,0 +1,1 @@
+"""Who may do what, until when, and whether what is stored is whole."""

@@ -1,0 +1,107 @@
+"""Access: the one place that decides who may do what with a session.
+
+The owner may do everything. Others may do what was shared with them, and are otherwise told what somebody is told who names
+a session that does not exist. In a lab file this guards against mistakes: whoever can read the file can read it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from campaign_lab.store import queries
+from campaign_lab.store.grants import GRANTS, Permission, Verb
+from campaign_lab.store.rows import AuditRow, SessionRow, ShareRow
+
+if TYPE_CHECKING:
+    from campaign_lab.store.connection import Con
+
+_ABOVE = "SELECT id, owner, CASE WHEN automatic THEN parent_session END FROM sessions"
+"""The session that an automatic fork belongs to; none for a named one."""
+
+
+def permits(con: Con, user: str, session: SessionRow, verb: Verb) -> bool:
+    """May the user do this with the session? A fork that a run made by itself is shared as the session it came from."""
+    named = named_session(con, session)
+    if named.owner == user:
+        return True
+    rest = "WHERE session_id = ? AND user_name = ?"
+    return any(verb in GRANTS[row.permission] for row in queries.select(con, ShareRow, rest, [named.id, user]))
+
+
+def decide(con: Con, user: str, session: SessionRow, *, verb: Verb, now: datetime) -> bool:
+    """As ``permits``, and writes it down. Reading one's own sessions is not worth a row."""
+    allowed = permits(con, user, session, verb)
+    if not allowed or verb != "read" or session.owner != user:
+        queries.insert(con, [AuditRow(user, verb, session.id, allowed, now)])
+    return allowed
+
+
+def readable(con: Con, user: str) -> set[str]:
+    """Ids of all sessions that the user owns or was given, swept ones included. Two queries, however many there are."""
+    above = {session: (owner, parent) for session, owner, parent in con.execute(_ABOVE).fetchall()}
+    shared = {row.session_id for row in queries.select(con, ShareRow, "WHERE user_name = ?", [user])}
+
+    def named(session: str) -> str:
+        seen = {session}
+        while (parent := above[session][1]) in above and parent not in seen:
+            seen.add(parent)
+            session = parent
+        return session
+
+    return {session for session in above if above[head := named(session)][0] == user or head in shared}
+
+
+def first_refused(con: Con, user: str, sessions: Sequence[SessionRow], *, now: datetime) -> SessionRow | None:
+    """The first of the sessions that the user may not read; None when all may be read.
+
+    What is written down is what ``decide`` writes down for reading each of them, up to the first refusal.
+    """
+    others = [row for row in sessions if row.owner != user]
+    allowed = readable(con, user) if others else set()
+    for row in others:
+        queries.insert(con, [AuditRow(user, "read", row.id, row.id in allowed, now)])
+        if row.id not in allowed:
+            return row
+    return None
+
+
+def grant(con: Con, session: SessionRow, user: str, *, permission: Permission, by: str, now: datetime) -> None:
+    """Shares the session; a user has one permission a session, the newest."""
+    named = named_session(con, session)
+    revoke(con, session, user)
+    queries.insert(con, [ShareRow(named.id, user, permission, by, now)])
+
+
+def revoke(con: Con, session: SessionRow, user: str) -> None:
+    """Takes a share back. Forks that the user made stay theirs."""
+    named = named_session(con, session)
+    con.execute("DELETE FROM shares WHERE session_id = ? AND user_name = ?", [named.id, user])
+
+
+def visible(con: Con, user: str) -> list[SessionRow]:
+    """The sessions that the user owns or was given, newest first; swept ones are not among them."""
+    seen = readable(con, user)
+    rows = queries.select(con, SessionRow, "WHERE swept_at IS NULL ORDER BY made_at DESC, id")
+    return [row for row in rows if row.id in seen]
+
+
+def named_session(con: Con, session: SessionRow) -> SessionRow:
+    """The session itself, or the named one that an automatic fork belongs to."""
+    while session.automatic and session.parent_session:
+        found = queries.select(con, SessionRow, "WHERE id = ?", [session.parent_session])
+        if not found:
+            return session
+        session = found[0]
+    return session
+
+
+def root_owner(con: Con, session: SessionRow) -> str:
+    """Who owns the session that the first research was made in: the pages of a line are kept under that name."""
+    while session.parent_session:
+        found = queries.select(con, SessionRow, "WHERE id = ?", [session.parent_session])
+        if not found:
+            break
+        session = found[0]
+    return session.owner

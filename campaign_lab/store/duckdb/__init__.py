@@ -1,0 +1,1 @@
+"""The lab file: a DuckDB file that many processes share, one at a time."""

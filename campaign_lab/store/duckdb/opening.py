@@ -1,0 +1,213 @@
+"""Opening the lab file: made whole or not at all, and every reason why it cannot be used told in plain words."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import re
+import time
+from typing import TYPE_CHECKING
+
+from campaign_lab.errors import StoreError
+from campaign_lab.store import schema
+from campaign_lab.store.duckdb import rollback_journal
+
+if TYPE_CHECKING:
+    import duckdb
+
+STORAGE = "v1.5.0"
+"""The format new files are written in: DuckDB 1.5 and 2.0 both read it, and it sticks to the file."""
+
+CONFIG: dict[str, str | bool | int | float | list[str]] = {
+    "memory_limit": "1GB",
+    "threads": 2,
+    "autoinstall_known_extensions": False,  # a store downloads nothing
+    "checkpoint_threshold": "1TB",  # only close() writes to the file, and it keeps what it writes over
+    "python_enable_replacements": False,  # a table name in a query never means a variable of the caller
+}
+_FULL = ("no space left", "file too large", "disk quota exceeded", "disk is full")
+_DENIED = ("permission denied", "read-only file system", "operation not permitted")
+
+
+def connect(path: str, deadline: float) -> duckdb.DuckDBPyConnection:
+    """An open connection to the up-to-date lab file, made if there is none. Call it under the gate.
+
+    A program that goes round the gate (the DuckDB shell, an editor) is waited for until ``deadline``
+    (``time.monotonic()``). Raises StoreError.
+    """
+    import duckdb  # 120 ms that only who opens a file should pay
+
+    try:
+        if not os.path.exists(path) or os.path.getsize(path) == 0:
+            _create(path)
+        rollback_journal.roll_back(path)
+        return _prepared(_connect_patiently(path, deadline), path)
+    except OSError as error:
+        raise explained_os(path, error) from error
+    except duckdb.Error as error:
+        raise _told(path, error) from error
+
+
+def _prepared(con: duckdb.DuckDBPyConnection, path: str) -> duckdb.DuckDBPyConnection:
+    try:
+        con.execute("SET TimeZone = 'UTC'")  # refused in the configuration
+        schema.migrate(con, path)
+    except BaseException:
+        close(con, path)
+        raise
+    return con
+
+
+def close(con: duckdb.DuckDBPyConnection, path: str) -> None:
+    """Close a connection, which checkpoints the file. Where that fails (a full disk) nothing is lost: the journal stays."""
+    import duckdb
+
+    try:
+        with rollback_journal.guarded(con, path):
+            con.close()
+    except (OSError, duckdb.Error):
+        with contextlib.suppress(duckdb.Error):
+            con.execute("PRAGMA disable_checkpoint_on_shutdown")
+        with contextlib.suppress(duckdb.Error):
+            con.close()
+
+
+def explained_os(path: str, error: OSError) -> StoreError:
+    """The StoreError that an error of the file system amounts to."""
+    return _common(path, str(error)) or _unknown(path, error)
+
+
+def explained(path: str, error: BaseException) -> StoreError | None:
+    """The StoreError that an error met inside a transaction amounts to; None if it is not about the file.
+
+    Decided by the error's type first: the text of other errors may quote what was to be stored.
+    """
+    import duckdb
+
+    if isinstance(error, duckdb.TransactionException | duckdb.OutOfMemoryException):
+        return _common(path, str(error))  # a full disk is met at the commit, or when a query spills
+    about_file = isinstance(error, duckdb.IOException | duckdb.FatalException | duckdb.InternalException)
+    if about_file or type(error) is duckdb.Error:  # the plain one tells of a damaged block
+        return _told(path, error)
+    return None
+
+
+def in_use(path: str, holder: int | None, patience: float) -> StoreError:
+    """Another process, whose id is ``holder`` if that is known, has kept the gate for all of our patience, in seconds."""
+    who = "another process" if holder is None else f"process {holder}"
+    return StoreError(
+        path,
+        f"is in use by {who}, which did not hand it over within {patience:g} seconds",
+        "Wait until it is done or end that process, then run again. What was stored before stays.",
+    )
+
+
+def half_inherited(path: str) -> StoreError:
+    """This process is the child of one that was in the middle of a transaction."""
+    return StoreError(
+        path,
+        "cannot be used in this process: it was forked while its parent was writing",
+        'Start the process anew instead of forking it, for example multiprocessing.get_context("spawn").',
+    )
+
+
+def _told(path: str, error: BaseException) -> StoreError:
+    text = str(error)
+    return _common(path, text) or _of_opening(path, text) or _unknown(path, error)
+
+
+def _common(path: str, text: str) -> StoreError | None:
+    folder = os.path.dirname(path)
+    if any(phrase in text.lower() for phrase in _FULL):
+        return StoreError(
+            path,
+            "could not be written: the disk is full",
+            f"Free some space where {folder} lies and run again. What was stored before is all there.",
+        )
+    if any(phrase in text.lower() for phrase in _DENIED):
+        advice = f"Choose a lab file in a folder that you may write to, or ask for the right to write to {folder}."
+        return StoreError(path, "cannot be used: you may not read and write it", advice)
+    return None
+
+
+def _of_opening(path: str, text: str) -> StoreError | None:
+    if "not a valid DuckDB database" in text:
+        return StoreError(path, "is not a DuckDB file", "Choose another name for the lab file. Nothing was changed.")
+    if "Unsupported Storage Version" in text or _too_new(text):
+        advice = "Upgrade the duckdb package, or choose another lab file. Nothing was changed."
+        return StoreError(path, "was written by a newer DuckDB than the one installed here", advice)
+    if "Conflicting lock" in text:
+        found = re.search(r"held in (.+?) \(PID (\d+)\)", text)
+        who = f"{os.path.basename(found[1])}, process {found[2]}" if found else "unknown"
+        return StoreError(
+            path,
+            f"is held open by another program ({who})",
+            "Close the file there and run again. What was stored before stays.",
+        )
+    if "different configuration" in text:
+        advice = "Close your own connection to it first: connection.close()."
+        return StoreError(path, "is held open by another DuckDB connection of this very process", advice)
+    if "Corrupt database" in text or "Could not read enough bytes" in text:
+        advice = "Put back a copy of it, or choose another lab file. Nothing was changed."
+        return StoreError(path, f"is damaged: {text}", advice)
+    return None
+
+
+def _too_new(text: str) -> bool:
+    found = re.search(r"version number (\d+), but we can only read .*?between (\d+) and (\d+)", text)
+    return found is not None and int(found[1]) > int(found[3])
+
+
+def _unknown(path: str, error: BaseException) -> StoreError:
+    words = os.strerror(error.errno) if isinstance(error, OSError) and error.errno else str(error)
+    return StoreError(path, f"cannot be used: {words}", "Look at the path, or choose another lab file.")
+
+
+def check_path(path: str) -> None:
+    """Make the parent folders, and refuse what can never be a lab file. Raises StoreError."""
+    if os.path.isdir(path):
+        raise StoreError(path, "is a folder", f"Name a file in it, for example {os.path.join(path, 'lab.duckdb')}.")
+    if os.path.exists(path) and not os.path.isfile(path):
+        raise StoreError(path, "is not a regular file", "Choose another name for the lab file.")
+    try:
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+    except OSError as error:
+        if error.errno in (errno.ENOTDIR, errno.EEXIST):
+            advice = "Choose another path: a part of this one is a file."
+            raise StoreError(path, "cannot be made: its folder is not a folder", advice) from error
+        raise explained_os(path, error) from error
+
+
+def _create(path: str) -> None:
+    """Build the file under another name and move it into place: who is killed half-way leaves no half file."""
+    import duckdb
+
+    if os.path.exists(path + ".wal"):
+        raise StoreError(
+            path,
+            f"is missing, but its journal {path}.wal is still there",
+            "Put the lab file back beside its journal, or move the journal away to begin with an empty file.",
+        )
+    draft = path + ".new"
+    for leftover in (draft, draft + ".wal"):
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(leftover)
+    config = {**CONFIG, "storage_compatibility_version": STORAGE}
+    with contextlib.closing(duckdb.connect(draft, config=config)) as con:
+        _prepared(con, path).execute("CHECKPOINT")
+    os.replace(draft, path)
+
+
+def _connect_patiently(path: str, deadline: float) -> duckdb.DuckDBPyConnection:
+    import duckdb
+
+    pause = 0.01
+    while True:
+        try:
+            return duckdb.connect(path, config=CONFIG)
+        except duckdb.IOException as error:
+            if "Conflicting lock" not in str(error) or time.monotonic() + pause > deadline:
+                raise
+            time.sleep(pause)
+            pause = min(pause * 1.7, 0.25)

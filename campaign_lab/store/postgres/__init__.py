@@ -1,0 +1,1 @@
+"""The lab on a PostgreSQL server, with row-level security by role."""

@@ -1,0 +1,155 @@
+"""Comparing: one row a copy variant of many sessions, with its angle, its checks, what it cost and what people say of it.
+
+It may be a thousand forks, so each table is read once, and a variant that several forks carry is examined once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from campaign_lab.money import NOTHING, Sum
+from campaign_lab.records import Angle, CopyVariant
+from campaign_lab.sessions.history.path_loader import (
+    Line,
+    Name,
+    Phases,
+    Place,
+    Step,
+    Steps,
+    Stored,
+    all_steps,
+    latest,
+    line_to,
+    names_of,
+    stored,
+)
+from campaign_lab.sessions.history.ratings import judgements_of
+from campaign_lab.sessions.spending import prompt_cache
+from campaign_lab.sessions.spending.costs import session_costs, turn_costs
+from campaign_lab.store.rows import JudgementRow
+from campaign_lab.tables.claim_counts import counts
+
+if TYPE_CHECKING:
+    from campaign_lab.store.connection import Con
+
+Row = dict[str, Any]
+
+FIRST_TURN = "first turn"
+"""The cache of a turn that had no prompt before it."""
+NO_ANGLE = {"motivation": "", "awareness_stage": ""}
+"""What is shown of an angle, when there is none of that name."""
+TEXTS = ("angle", "headline", "primary_text", "description", "call_to_action", "language")
+
+
+def copy_rows(con: Con, user: str, phases: Phases, places: Sequence[Place]) -> list[Row]:
+    """One row a copy variant, in the order of the places and of the turns; a degraded variant is left out."""
+    steps = all_steps(con)
+    lines = [line_to(steps, place.turn) for place in places]
+    current = [latest(line) for line in lines]
+    variants, angles = _read(con, user, phases, list({step for turns in current for step in turns}))
+    names = names_of(con, user)
+    costs = _read_costs(con, steps)
+    rows: list[Row] = []
+    for place, line, turns in zip(places, lines, current, strict=True):
+        own = _of_session(place, names) | _costs(place, line, costs)
+        known = {name: about for step in turns for name, about in angles.get(step.id, {}).items()}
+        for step in turns:
+            rows += [row | own | known.get(row["angle"], NO_ANGLE) for row in variants.get(step.id, ())]
+    return rows
+
+
+class Costs(NamedTuple):
+    """What was paid, by session and by turn, and the turns that each session made."""
+
+    sessions: Mapping[str, Sum]
+    turns: Mapping[str, Sum]
+    made: Mapping[str, frozenset[str]]
+
+    def of(self, turn: str) -> Sum:
+        """What the turn cost."""
+        return self.turns.get(turn, NOTHING)
+
+
+def _read_costs(con: Con, steps: Steps) -> Costs:
+    made: dict[str, set[str]] = {}
+    for step in steps.values():
+        made.setdefault(step.session, set()).add(step.id)
+    return Costs(session_costs(con), turn_costs(con), {session: frozenset(turns) for session, turns in made.items()})
+
+
+def _read(
+    con: Con, user: str, phases: Phases, turns: Sequence[Step]
+) -> tuple[dict[str, list[Row]], dict[str, dict[str, Row]]]:
+    """By turn, what is the same of a variant wherever it is seen from, and what is shown of the angles by name."""
+    variants: dict[str, list[Row]] = {}
+    angles: dict[str, dict[str, Row]] = {}
+    headlines: dict[tuple[str, str], str] = {}
+    said = judgements_of(con, [step.id for step in turns], user)
+    for record in stored(con, turns, phases, kinds=(CopyVariant.kind, Angle.kind)):
+        if record.degraded:
+            continue
+        if record.kind == Angle.kind:
+            about = {name: record.fields.get(name, "") for name in NO_ANGLE}
+            angles.setdefault(record.turn, {})[record.label] = about
+        else:
+            headlines[record.turn, record.id] = record.label
+            variants.setdefault(record.turn, []).append(_of_variant(record, said.get(record[:3])))
+    caches = _caches(con, [step for step in turns if step.id in variants])
+    for turn, rows in variants.items():
+        for row in rows:
+            row["near_duplicate"] = headlines.get((turn, row["near_duplicate"]), "")
+            row["cache"] = caches[turn]
+    return variants, angles
+
+
+def _of_variant(record: Stored, judged: JudgementRow | None) -> Row:
+    fields = record.fields
+    return {
+        **{name: fields.get(name, "") for name in TEXTS},
+        **counts(record),
+        "near_duplicate": record.near_duplicate,
+        "pick": judged.pick if judged else "",
+        "rating": judged.rating if judged else None,
+        "note": judged.note if judged else "",
+        "rated_by": judged.user_name if judged else "",
+        "id": record.id,
+    }
+
+
+def _caches(con: Con, turns: Sequence[Step]) -> dict[str, str]:
+    """By turn, how much of the prompt before it was still cached; "" where that is not known."""
+    known = prompt_cache.states(con, {step.id: step.parent for step in turns})
+    return {step.id: FIRST_TURN if step.parent is None else known.get(step.id, "") for step in turns}
+
+
+def _of_session(place: Place, names: Mapping[str, Name]) -> Row:
+    path: dict[str, str] = {}
+    session = place.session.id
+    while session in names and session not in path:
+        path[session] = names[session].name
+        session = names[session].parent or ""
+    own = names[place.session.id]
+    return {
+        "campaign": place.session.campaign,
+        "session": own.name,
+        "lineage": " > ".join(reversed(path.values())),
+        "purpose": own.purpose,
+        "endpoint": own.endpoint,
+    }
+
+
+def _costs(place: Place, line: Line, costs: Costs) -> Row:
+    """What was paid on the session, and what others paid for the turns before its own: those were not paid again.
+
+    The tries of the session that failed count. Its turns after where the handle stands do not.
+    """
+    later = costs.made.get(place.session.id, frozenset()) - {step.id for step in line}
+    own = costs.sessions.get(place.session.id, NOTHING) - sum((costs.of(turn) for turn in later), NOTHING)
+    avoided = sum((costs.of(step.id) for step in line if step.session != place.session.id), NOTHING)
+    return {
+        "cost_own_usd": own.known,
+        "cost_avoided_usd": avoided.known,
+        "own_unpriced_requests": own.unpriced,
+        "avoided_unpriced_requests": avoided.unpriced,
+    }
