@@ -23,7 +23,7 @@ from campaign_lab.brief import Brief
 from campaign_lab.errors import BriefError, EndpointError, NotFoundError, StoreError
 from campaign_lab.rehearsal.endpoint import RehearsalEndpoint
 from campaign_lab.sessions.budgets import Budgets, budgets_of
-from campaign_lab.sessions.context import Context, batch_tag, unheard, utc_now
+from campaign_lab.sessions.context import Context, batch_tag, ignore_event, utc_now
 from campaign_lab.sessions.not_awaited import awaited
 from campaign_lab.sessions.position import current_cell
 from campaign_lab.sessions.run.recovery import recover
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from campaign_lab.batch.plan.briefs import Briefs
     from campaign_lab.batch.plan.planner import BatchPlan
     from campaign_lab.sessions.fan_out import FanOut
-    from campaign_lab.sessions.upkeep.doctor import Finding
+    from campaign_lab.sessions.upkeep.doctor import HealthFinding
     from campaign_lab.sessions.upkeep.sweep import SweepReport
 
 T = TypeVar("T")
@@ -100,7 +100,7 @@ class Lab:
             on_miss=on_miss,
             budgets=budgets or budgets_of(os.environ),
             batch=batch_tag(),
-            on_event=on_event or unheard,
+            on_event=on_event or ignore_event,
             now=now or utc_now,
         )
         self._ttl_s = int(seconds(session_ttl))
@@ -338,7 +338,7 @@ class Lab:
             engine.compact()
         return report
 
-    def doctor(self) -> list[Finding]:
+    def doctor(self) -> list[HealthFinding]:
         """Examines the lab: every session is proved, versions, disk, file format and claims are looked at."""
         from campaign_lab.sessions.upkeep.doctor import examine
 

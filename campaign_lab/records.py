@@ -27,14 +27,14 @@ CallToAction = Literal[
 MOTIVATIONS: tuple[str, ...] = get_args(Motivation)
 
 
-class Part(BaseModel):
+class RecordPart(BaseModel):
     """Base of records and of what they are made of: strict, frozen, nothing extra, docstrings as descriptions."""
 
     # validators are built when first used: at import they would cost a tenth of the budget for `from campaign_lab import Lab`
     model_config = ConfigDict(strict=True, frozen=True, extra="forbid", use_attribute_docstrings=True, defer_build=True)
 
 
-class Evidence(Part):
+class Evidence(RecordPart):
     """A verbatim quote and the page it stands on."""
 
     quote: Text
@@ -45,7 +45,7 @@ class Evidence(Part):
     """Set by code, whatever a model says: does the quote stand in the stored page?"""
 
 
-class Claim(Part):
+class Claim(RecordPart):
     """A factual statement about a brand, with the quotes that carry it."""
 
     text: Text
@@ -54,7 +54,7 @@ class Claim(Part):
     """The quotes that carry the statement."""
 
 
-class Voice(Part):
+class Voice(RecordPart):
     """How a brand speaks."""
 
     traits: Annotated[tuple[Label, ...], Field(min_length=1, max_length=6)]
@@ -63,7 +63,7 @@ class Voice(Part):
     """Sentences from the pages that show the tone."""
 
 
-class Record(Part):
+class Record(RecordPart):
     """A typed result of a turn. ``kind`` names the table row and the save_records argument.
 
     ``revision`` is part of a turn's key: raise it when the fields or their meaning change, so that a stored turn
@@ -149,7 +149,7 @@ class CompetitorProfile(Record):
     """What it leaves open that our brand can use. An interpretation, so it states no figures."""
 
 
-class Proof(Part):
+class Proof(RecordPart):
     """A claim that an angle leans on, and how strong it is."""
 
     claim: Claim
@@ -158,7 +158,7 @@ class Proof(Part):
     """Strength: 1 measured figure, 2 third-party rating, 3 named customer, 4 guarantee, 5 feature, 6 own statement."""
 
 
-class Objection(Part):
+class Objection(RecordPart):
     """A reason to hesitate, and the answer to it."""
 
     objection: Text
@@ -243,7 +243,7 @@ class CopyVariant(Record):
         return self.headline
 
 
-T = TypeVar("T", bound=Part)
+T = TypeVar("T", bound=RecordPart)
 
 RECORD_TYPES: tuple[type[Record], ...] = (BrandProfile, CustomerInsight, CompetitorProfile, Angle, CopyVariant)
 
@@ -260,7 +260,7 @@ def with_support(record: Record, supported: dict[Evidence, bool]) -> Record:
         if isinstance(value, Evidence):
             plain = value.model_copy(update={"supported": None})
             return value.model_copy(update={"supported": supported.get(plain, False)})
-        if isinstance(value, Part):
+        if isinstance(value, RecordPart):
             return value.model_copy(update={name: mark(getattr(value, name)) for name in type(value).model_fields})
         if isinstance(value, tuple):
             return tuple(mark(item) for item in value)
@@ -274,7 +274,7 @@ def _walk(value: object, wanted: type[T]) -> Iterator[T]:
     """All parts of one type inside a part, depth first."""
     if isinstance(value, wanted):
         yield value
-    if isinstance(value, Part):
+    if isinstance(value, RecordPart):
         for name in type(value).model_fields:
             yield from _walk(getattr(value, name), wanted)
     elif isinstance(value, tuple):

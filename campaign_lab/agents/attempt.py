@@ -22,9 +22,9 @@ from campaign_lab.agents.endpoints import cleaned, without_key
 from campaign_lab.agents.ledger import Ledger, Request, cost_of
 from campaign_lab.agents.phases import FETCH_PAGE, SAVE_RECORDS, all_agents
 from campaign_lab.agents.process.cli_environment import workplace
-from campaign_lab.agents.sdk_options import Plan, options
+from campaign_lab.agents.sdk_options import AttemptSpec, options
 from campaign_lab.agents.tools.page_reader import PageReader
-from campaign_lab.agents.tools.record_intake import Intake
+from campaign_lab.agents.tools.record_intake import RecordIntake
 from campaign_lab.agents.tools.server import listed, tool_server
 from campaign_lab.errors import TurnFailed
 from campaign_lab.records import BrandProfile
@@ -43,7 +43,7 @@ INTERRUPT_S = 1.0
 class Attempt:
     """What is known of an attempt, while it runs and after. ``answer`` is the main agent's last text."""
 
-    plan: Plan
+    plan: AttemptSpec
     on_event: events.OnEvent
     ledger: Ledger = field(default_factory=Ledger)
     answer: str = ""
@@ -170,7 +170,7 @@ class Attempt:
             raise self.failure("api", f"the endpoint did not answer{status}: {what}")
 
 
-async def run_attempt(engine: Store, attempt: Attempt, reader: PageReader, intake: Intake) -> None:
+async def run_attempt(engine: Store, attempt: Attempt, reader: PageReader, intake: RecordIntake) -> None:
     """Runs the attempt to its end. Raises TurnFailed; on cancellation the CLI is stopped before the error goes on.
 
     Whatever happens, ``attempt.ledger`` holds what was paid.
@@ -258,7 +258,7 @@ async def _listen(client: sdk.ClaudeSDKClient, attempt: Attempt) -> None:
             await client.interrupt()
 
 
-def _check(attempt: Attempt, intake: Intake, reader: PageReader) -> None:
+def _check(attempt: Attempt, intake: RecordIntake, reader: PageReader) -> None:
     """What success does not mean: that pages were read and kept, every agent worked as ordered, and every record came."""
     plan = attempt.plan
     if attempt.stop:  # told by the last entries only

@@ -15,7 +15,7 @@ from campaign_lab.agents.phases import Phase
 from campaign_lab.records import CopyVariant
 
 if TYPE_CHECKING:
-    from campaign_lab.agents.tools.record_intake import Kept
+    from campaign_lab.agents.tools.record_intake import SavedRecord
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class HandIn:
 
 
 def lacking(
-    phase: Phase, kept: Iterable[Kept], said: Sequence[HandIn], *, angles: Sequence[str] = ()
+    phase: Phase, kept: Iterable[SavedRecord], said: Sequence[HandIn], *, angles: Sequence[str] = ()
 ) -> list[tuple[str, str]]:
     """Kind and angle of what was neither handed in nor said to be missing. The angle is empty where a kind is not of angles.
 

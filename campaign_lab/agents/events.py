@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import Literal, ParamSpec
 
 from campaign_lab.money import NOTHING, Sum
-from campaign_lab.show.text import counted
+from campaign_lab.show.text import pluralize
 
 AgentState = Literal["waiting", "reading", "thinking", "saving", "done", "failed"]
 STOPPED = "stopped"
@@ -50,8 +50,8 @@ class DeadTurnBooked:
     @property
     def words(self) -> str:
         """What a person should know of it, in one sentence."""
-        known = f"{counted(self.answered, 'answered request')} booked ({self.spent})"
-        cut = counted(self.cut, "request") if self.cut else "what was under way was"
+        known = f"{pluralize(self.answered, 'answered request')} booked ({self.spent})"
+        cut = pluralize(self.cut, "request") if self.cut else "what was under way was"
         bill = f"{cut} cut: the endpoint may bill that too"
         return f"An earlier run of {self.phase} by {self.user} was cut off when its process ended: {known}, {bill}."
 
@@ -142,7 +142,7 @@ OnEvent = Callable[[Event], None]
 P = ParamSpec("P")
 
 
-def heard_safely(listener: Callable[P, None]) -> Callable[P, None]:
+def safe_listener(listener: Callable[P, None]) -> Callable[P, None]:
     """The listener, or what draws; what it raises is logged and goes no further: no broken display ends a paid turn.
 
     SystemExit too, which some displays raise on a closed pipe. What stops a run, a cancellation or Ctrl-C, goes through.

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
-from campaign_lab.agents.prices import Usage, price_usd
+from campaign_lab.agents.prices import TokenUsage, price_usd
 from campaign_lab.money import Sum
 
 TOOLS_STOPPED = "[Request interrupted by user for tool use]"
@@ -31,7 +31,7 @@ class Request:
     message_id: str
     agent: str
     model: str
-    usage: Usage
+    usage: TokenUsage
     cost_usd: float | None
     complete: bool = True
 
@@ -96,7 +96,7 @@ class Ledger:
         """
         waiting = [subpath for subpath, waits in self._waiting.items() if stopped and waits]
         return [
-            Request(subpath, message_id, self._agents.get(subpath, ""), model, Usage(), None, complete=False)
+            Request(subpath, message_id, self._agents.get(subpath, ""), model, TokenUsage(), None, complete=False)
             for message_id, subpath in (*self._broken.items(), *(("cut", subpath) for subpath in waiting))
         ]
 
@@ -105,14 +105,14 @@ class Ledger:
 
         It names models as they were asked for, and a gateway as it likes: so all models are compared together.
         """
-        told = [Usage.from_api(_as_api(each)) for each in self.reported.values() if isinstance(each, Mapping)]
+        told = [TokenUsage.from_api(_as_api(each)) for each in self.reported.values() if isinstance(each, Mapping)]
         rest = {}
-        for name in (field.name for field in fields(Usage)):
+        for name in (field.name for field in fields(TokenUsage)):
             counts = [getattr(usage, name) for usage in (*told, *(each.usage for each in self._requests.values()))]
             if None in counts:
                 return []
             rest[name] = max(0, sum(counts[: len(told)]) - sum(counts[len(told) :]))
-        usage = Usage(**rest)
+        usage = TokenUsage(**rest)
         named = model if len(self.reported) == 1 else ""
         return (
             [Request(UNLISTED, UNLISTED, UNLISTED, named, usage, price_usd(named, usage))] if usage.total_tokens else []
@@ -128,7 +128,7 @@ class Ledger:
         model = str(message.get("model") or "")
         if model == SYNTHETIC:
             return None
-        used = Usage.from_api(message.get("usage"))
+        used = TokenUsage.from_api(message.get("usage"))
         agent = self._agents.get(subpath, "")
         return Request(subpath, str(message.get("id") or ""), agent, model, used, price_usd(model, used))
 

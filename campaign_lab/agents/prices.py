@@ -38,7 +38,7 @@ MOST_TOKENS = 100_000_000
 
 
 @dataclass(frozen=True)
-class Usage:
+class TokenUsage:
     """Tokens of one request; None for a count that is not known.
 
     Input tokens are those that were neither read from nor written to the cache.
@@ -51,7 +51,7 @@ class Usage:
     cache_write_1h_tokens: int | None = 0
 
     @classmethod
-    def from_api(cls, usage: object) -> Usage:
+    def from_api(cls, usage: object) -> TokenUsage:
         """The usage object of a Messages API response; what is no count of tokens in it is not known.
 
         Writes without a split count as 5-minute ones, as the API prices them. A response to nothing does not exist: where
@@ -85,7 +85,7 @@ class Usage:
         return sum(count or 0 for count in vars(self).values())
 
 
-UNKNOWN = Usage(None, None, None, None, None)
+UNKNOWN = TokenUsage(None, None, None, None, None)
 """Of a request that was served, and of which nothing usable was said."""
 
 
@@ -116,7 +116,7 @@ class Price(BaseModel):
     source: Annotated[str, Field(min_length=1)]
     checked_on: date
 
-    def of(self, usage: Usage) -> float | None:
+    def of(self, usage: TokenUsage) -> float | None:
         """US dollars for one request; None when a count that costs something is not known."""
         parts = (
             (self.input, usage.input_tokens), (self.output, usage.output_tokens), (self.cache_read, usage.cache_read_tokens),
@@ -168,7 +168,7 @@ def _unusable(path: str, why: str) -> ValueError:
     )
 
 
-def price_usd(model: str, usage: Usage, own: Prices | None = None) -> float | None:
+def price_usd(model: str, usage: TokenUsage, own: Prices | None = None) -> float | None:
     """US dollars for one request, or None when the model's price or a count of its tokens is not known.
 
     A price in ``own`` (else in the table that CAMPAIGN_LAB_PRICES names) counts before the list price. It never raises: a
@@ -181,7 +181,7 @@ def price_usd(model: str, usage: Usage, own: Prices | None = None) -> float | No
     return table[model].of(usage) if model in table else _list_price_usd(model, usage)
 
 
-def _list_price_usd(model: str, usage: Usage) -> float | None:
+def _list_price_usd(model: str, usage: TokenUsage) -> float | None:
     from genai_prices import Usage as PricedUsage  # costs 230 ms, so only where something is priced
     from genai_prices import calc_price
 

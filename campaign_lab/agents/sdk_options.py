@@ -19,7 +19,7 @@ AGENT_FIELDS = frozenset({"description", "prompt", "subagent_type"})
 
 
 @dataclass(frozen=True)
-class Plan:
+class AttemptSpec:
     """What one attempt sends. ``ancestors`` are the ids of the turns before it, root first.
 
     ``angles`` are those that copy is to be written for. ``unasked`` are kinds of records that the brief does not ask for, each
@@ -54,7 +54,12 @@ async def _as_ordered(given: Any, _call: str | None, _context: Any) -> Any:
 
 
 def options(
-    plan: Plan, store: TurnTranscripts, server: sdk.McpSdkServerConfig, *, folder: str, folders: Mapping[str, str]
+    plan: AttemptSpec,
+    store: TurnTranscripts,
+    server: sdk.McpSdkServerConfig,
+    *,
+    folder: str,
+    folders: Mapping[str, str],
 ) -> sdk.ClaudeAgentOptions:
     """The options: nothing but our tools, nothing of the host, the same for every phase and fork."""
     agents = {

@@ -19,7 +19,7 @@ from campaign_lab.batch.events import (
 )
 from campaign_lab.batch.rows import Row
 from campaign_lab.money import NOTHING, Sum
-from campaign_lab.show.text import counted
+from campaign_lab.show.text import pluralize
 
 HERE = gethostname()
 RESTING = ("waiting", "running")
@@ -104,7 +104,7 @@ class BatchBoard:
         if not self.begun:
             return "starting …"
         failed = sum(row.state not in (*RESTING, "finished") for row in self.ended)
-        parts = [f"{len(self.ended)} of {counted(self.todo, 'notebook')} ended"]
+        parts = [f"{len(self.ended)} of {pluralize(self.todo, 'notebook')} ended"]
         parts += [f"{len(self.lines)} running"] if self.lines else []
         parts += [f"{failed} not finished"] if failed else []
         kept = [f"{self.kept} kept from before"] if self.kept else []
@@ -124,7 +124,7 @@ def row_words(row: Row) -> str:
     """How a run ended, in words and without its name: what came out of it and what was paid, or why it stopped."""
     if row.state == "finished":
         replayed = f", {row.replayed} replayed" if row.replayed != NOTHING else ""
-        return f"finished, {counted(row.records, 'record')}, {row.paid} paid{replayed}"
+        return f"finished, {pluralize(row.records, 'record')}, {row.paid} paid{replayed}"
     where = f" in cell {row.cell}" if row.cell else ""
     tries = f" after {row.attempts} tries" if row.attempts > 1 else ""
     why = f": {row.error}" if row.error and row.state != "cancelled" else ""

@@ -74,5 +74,5 @@ BatchEvent = BatchStarted | DeadTurnBooked | RunStarted | CellStarted | RunEnded
 OnBatchEvent = Callable[[BatchEvent], None]
 
 
-def unheard(_event: BatchEvent) -> None:
+def ignore_batch_event(_event: BatchEvent) -> None:
     """Progress that nobody listens to."""

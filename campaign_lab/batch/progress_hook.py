@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 
-from campaign_lab.batch.events import OnBatchEvent, unheard
+from campaign_lab.batch.events import OnBatchEvent, ignore_batch_event
 
 Display = Callable[[], AbstractContextManager[OnBatchEvent]]
 """Shows one batch while it is entered: what is entered hears its events."""
@@ -23,7 +23,7 @@ def show_batches_in(display: Display | None) -> None:
 def watching(listener: OnBatchEvent | None) -> Iterator[OnBatchEvent]:
     """Who hears a batch: its listener when it has one, else the display, which is opened for it. Entered where it is called."""
     if listener is not None or _display is None:
-        yield listener or unheard
+        yield listener or ignore_batch_event
         return
     with _display() as hear:
         yield hear

@@ -20,7 +20,7 @@ from campaign_lab.errors import BudgetExceeded
 from campaign_lab.lab import Lab
 from campaign_lab.money import NOTHING, Sum
 from campaign_lab.show import price_words, usd
-from campaign_lab.show.text import counted
+from campaign_lab.show.text import pluralize
 
 if TYPE_CHECKING:
     from campaign_lab.batch.plan.planner import BatchOptions, BatchPlan
@@ -48,7 +48,7 @@ def batch(given: argparse.Namespace) -> int:
             _print_plan(plan)
         if plan.todo and not given.yes:  # also when nothing is expected to be paid: an estimate is no promise
             price = price_words(plan.estimate_usd, unpaid=lab.endpoint.startswith("rehearsal"))
-            if refused := refusal(f"Run {counted(len(plan.todo), 'notebook')}, {price}?", json=given.json):
+            if refused := refusal(f"Run {pluralize(len(plan.todo), 'notebook')}, {price}?", json=given.json):
                 return say(refused, REFUSED)
         rows, stopped = _run(lab, plan, quiet=given.json)
         unpaid = lab.endpoint.startswith("rehearsal")
@@ -83,9 +83,7 @@ def plan_lines(plan: BatchPlan) -> list[str]:
     about = "a price that is not known" if plan.estimate_usd is None else f"about {usd(plan.estimate_usd)}"
     budget = plan.options.budget_usd
     held = "no budget" if budget is None else f"budget {usd(budget)}"
-    found = (
-        f"{counted(len(plan.jobs), 'notebook')}: {', '.join(f'{number} {state}' for state, number in states.items())}."
-    )
+    found = f"{pluralize(len(plan.jobs), 'notebook')}: {', '.join(f'{number} {state}' for state, number in states.items())}."
     if not plan.todo:
         return [found, f"Nothing is left to run; spent so far {plan.spent}, {held}."]
     return [
@@ -105,7 +103,7 @@ def _why_so_many(options: BatchOptions) -> str:
         return "the cluster starts what it has room for"
     cores, free = len(os.sched_getaffinity(0)), machine.free_memory()
     return (
-        f"{counted(cores, 'core')} allow {machine.PER_CORE * cores}, {free / GIB:.1f} GiB of free memory "
+        f"{pluralize(cores, 'core')} allow {machine.PER_CORE * cores}, {free / GIB:.1f} GiB of free memory "
         f"{free // machine.NOTEBOOK_BYTES}, and no more than there are to run"
     )
 

@@ -7,7 +7,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from campaign_lab.cli.terminal.printing import print_json, print_text
-from campaign_lab.show.text import counted
+from campaign_lab.show.text import pluralize
 
 if TYPE_CHECKING:
     from campaign_lab.sessions.transfer.lab_copy import CopyReport
@@ -31,7 +31,7 @@ def copy(given: argparse.Namespace) -> int:
 
 
 def _say(report: CopyReport) -> None:
-    print_text(f"From {report.source} to {report.target}: {counted(report.rows, 'row')} added.")
+    print_text(f"From {report.source} to {report.target}: {pluralize(report.rows, 'row')} added.")
     for table, rows in report.added.items():
         print_text(f"  {table:<16} {rows:>9,}")
     if report.moved_on:
@@ -45,7 +45,7 @@ def _say(report: CopyReport) -> None:
         print_text(f"Not whole: {problem}")
     if not report.problems:
         print_text(
-            f"Verified there: {counted(report.sessions, 'session')}, each with an unbroken line and a ledger that adds up."
+            f"Verified there: {pluralize(report.sessions, 'session')}, each with an unbroken line and a ledger that adds up."
         )
     if report.rows:
         print_text("Work on there: set CAMPAIGN_LAB_STORE to the new place, or name it with --lab.")

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from campaign_lab.cli.terminal.printing import cell, print_json, print_rows, print_text
 from campaign_lab.lab import Lab
 from campaign_lab.money import NOTHING, Sum
-from campaign_lab.show.text import counted
+from campaign_lab.show.text import pluralize
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -111,7 +111,7 @@ def costs(lab: Lab, given: argparse.Namespace) -> Any:
     if not given.json:
         whole = sum((_sum(row) for row in result), NOTHING)
         cut = sum(row["cut_requests"] for row in result)
-        lost = f" {counted(cut, 'request')} cut; what that cost is not known." if cut else ""
+        lost = f" {pluralize(cut, 'request')} cut; what that cost is not known." if cut else ""
         print_text(f"Sum: {whole.words(' at list price')}.{lost}")
     return result
 

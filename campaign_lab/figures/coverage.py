@@ -8,7 +8,7 @@ from campaign_lab.figures.style import CLEAR, INK, ON_MARKS, PAID, drawn, hover,
 from campaign_lab.figures.tree_costs import rows_of
 from campaign_lab.records import AwarenessStage
 from campaign_lab.show.profiles import stage_in_short
-from campaign_lab.show.text import counted
+from campaign_lab.show.text import pluralize
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -46,7 +46,7 @@ def coverage_map(frame: pd.DataFrame) -> go.Figure:
         "bargap": 0,
     }  # fmt: skip
     others = sum(count for need in needs if need["kind"] == "other" for count, _ in need["stages"].values())
-    elsewhere = f"   ({counted(others, 'angle')} from something else than these needs)" if others else ""
+    elsewhere = f"   ({pluralize(others, 'angle')} from something else than these needs)" if others else ""
     note = f"■ an angle starts here   ○ no angle yet{elsewhere}"
     return drawn(
         [*_labels(needs), _cells(needs), _gaps(needs)],
@@ -80,9 +80,9 @@ def _title(needs: list[Need]) -> str:
     gaps = sum(not _covered(need) for need in counted_needs)
     empty = [stage for stage in STAGES if not any(need["stages"].get(stage, (0, ""))[0] for need in needs)]
     if len(empty) == len(STAGES):
-        return f"{counted(len(counted_needs), 'need')} found, no angle yet"
-    first = f"{gaps} of {counted(len(counted_needs), 'need')} {'has' if gaps == 1 else 'have'} no angle"
-    first = first if gaps else f"Each of the {counted(len(counted_needs), 'need')} has an angle"
+        return f"{pluralize(len(counted_needs), 'need')} found, no angle yet"
+    first = f"{gaps} of {pluralize(len(counted_needs), 'need')} {'has' if gaps == 1 else 'have'} no angle"
+    first = first if gaps else f"Each of the {pluralize(len(counted_needs), 'need')} has an angle"
     return f"{first}; no angle speaks to readers at the stage {' or '.join(empty)}" if empty else first
 
 
@@ -128,14 +128,14 @@ def _cells(needs: list[Need]) -> Trace:
         "base": [cell[0] - 0.47 for cell in cells], "marker": {"color": PAID}, "text": [_names(*cell[2:]) for cell in cells],
         "textposition": "inside", "insidetextanchor": "middle", "constraintext": "none", "hoverinfo": "text", "textangle": 0,
         "insidetextfont": {"color": ON_MARKS, "size": 11},
-        "hovertext": [hover(f"{counted(cell[2], 'angle')} for readers at {STAGES[cell[0]]}", {"": cell[3]}) for cell in cells],
+        "hovertext": [hover(f"{pluralize(cell[2], 'angle')} for readers at {STAGES[cell[0]]}", {"": cell[3]}) for cell in cells],
     }  # fmt: skip
 
 
 def _names(count: int, names: str) -> str:
     if count == 1:
         return wrapped(names, NAME_WIDTH, 2)
-    return f"<b>{counted(count, 'angle')}</b><br>{wrapped(names, NAME_WIDTH, 1)}"
+    return f"<b>{pluralize(count, 'angle')}</b><br>{wrapped(names, NAME_WIDTH, 1)}"
 
 
 def _gaps(needs: list[Need]) -> Trace:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from campaign_lab.figures.style import CLEAR, INK, PAID, drawn, hover, nothing, wrapped
 from campaign_lab.figures.tree_costs import known, rows_of
-from campaign_lab.show.text import counted
+from campaign_lab.show.text import pluralize
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -112,7 +112,7 @@ def _time(row: dict[str, Any]) -> str:
 
 
 def _said(row: dict[str, Any]) -> str:
-    pages = f" · {counted(int(row['pages']), 'page')}" if row["pages"] else ""
+    pages = f" · {pluralize(int(row['pages']), 'page')}" if row["pages"] else ""
     return f"{_time(row)}{pages}"
 
 

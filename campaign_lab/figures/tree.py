@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from campaign_lab.figures.style import CLEAR, INK, PAID, cut, drawn, hover, nothing, plain, wrapped
 from campaign_lab.figures.tree_costs import avoided, carried, cost, own_phases, rows_of
 from campaign_lab.money import NOTHING
-from campaign_lab.show.text import counted
+from campaign_lab.show.text import pluralize
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -104,7 +104,7 @@ def _title(rows: list[Row]) -> str:
     forks = len(rows) - 1
     if not forks:
         return f"{cut(rows[0]['session'], NAME_WIDTH)} has no forks yet"
-    stand = f"{counted(forks, 'fork')} grow{'s' if forks == 1 else ''} from {cut(rows[0]['session'], NAME_WIDTH)}"
+    stand = f"{pluralize(forks, 'fork')} grow{'s' if forks == 1 else ''} from {cut(rows[0]['session'], NAME_WIDTH)}"
     saved = avoided(rows)
     if saved == NOTHING:
         return stand

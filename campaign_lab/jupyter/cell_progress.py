@@ -12,17 +12,17 @@ from contextlib import contextmanager
 from types import TracebackType
 from typing import Self
 
-from campaign_lab.agents.events import Event, OnEvent, heard_safely
+from campaign_lab.agents.events import Event, OnEvent, safe_listener
 from campaign_lab.panels.running.live_board import Drawing, LiveBoard, PhaseState, phase_bar
 from campaign_lab.sessions.progress_hook import Watch
-from campaign_lab.show import framed, text
+from campaign_lab.show import escape_html, framed
 
 HINT = "Interrupt the kernel (■) to stop; what is finished is kept."
 NOTHING = "<!-- progress is shown while the cell runs -->"
 """Not an empty string: some front ends take that for no HTML at all, and show the text beside it."""
 
 
-class Block:
+class SessionProgress:
     """One session in the display: where each of its phases is, and the board of the one under way."""
 
     def __init__(self, session: str, phases: Sequence[str]) -> None:
@@ -37,7 +37,7 @@ class Block:
 
     def html(self, *, named: bool) -> str:
         """The block, under the session's name where there are several."""
-        title = f"<p><b>{text(self.session)}</b></p>" if named else ""
+        title = f"<p><b>{escape_html(self.session)}</b></p>" if named else ""
         board = "" if self.free else self.live.html()
         return f"{title}{phase_bar(self.states.items(), self.live.share)}{board}"
 
@@ -75,7 +75,7 @@ class CellDisplay:
         self._publish(self._handle.update, framed(f"{self._html()}<p><small>{HINT}</small></p>"))
 
     def _publish(self, send: Callable[..., None], html: str) -> None:
-        heard_safely(send)({"text/plain": self._line, "text/html": html}, raw=True)
+        safe_listener(send)({"text/plain": self._line, "text/html": html}, raw=True)
 
 
 class CellProgress:
@@ -83,7 +83,7 @@ class CellProgress:
 
     def __init__(self, phases: Sequence[str], sessions: Sequence[str]) -> None:
         self._phases = phases
-        self._blocks = [Block(session, phases) for session in sessions]
+        self._blocks = [SessionProgress(session, phases) for session in sessions]
         self._display = CellDisplay(", ".join(phases), self._html)
 
     def __enter__(self) -> Watch:
@@ -116,12 +116,12 @@ class CellProgress:
             block.states[phase] = end
             self._display.mark()
 
-    def _block_of(self, session: str) -> Block:
+    def _block_of(self, session: str) -> SessionProgress:
         """The first block of that name that is free: two sessions of a fan-out may have one name, in two campaigns."""
         for block in self._blocks:
             if block.session == session and block.free:
                 return block
-        self._blocks.append(Block(session, self._phases))
+        self._blocks.append(SessionProgress(session, self._phases))
         return self._blocks[-1]
 
     def _html(self) -> str:

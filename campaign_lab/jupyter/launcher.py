@@ -34,7 +34,7 @@ LONGEST_SOCKET = 50
 
 
 @dataclass(frozen=True)
-class Place:
+class LabFolder:
     """Where one JupyterLab works. ``state`` keeps layout, settings and trust between starts, ``run`` is thrown away."""
 
     folder: Path
@@ -65,7 +65,7 @@ def launch(
     _check_user(user)
     token = os.environ.pop(OWN_TOKEN, "")
     with scratch(JUPYTERLAB) as run:
-        place = Place(chosen, _state(run), run, port, browser, token or secrets.token_hex(24))
+        place = LabFolder(chosen, _state(run), run, port, browser, token or secrets.token_hex(24))
         os.environ.update(_environment(place, store, user))
         os.environ.pop("JUPYTER_CONFIG_PATH", None)
         print(f"Starting JupyterLab in {chosen} …", flush=True)
@@ -115,7 +115,7 @@ def _state(run: Path) -> Path:
     return state if os.access(state, os.W_OK) else run / "state"
 
 
-def _environment(place: Place, store: str | None, user: str | None) -> dict[str, str]:
+def _environment(place: LabFolder, store: str | None, user: str | None) -> dict[str, str]:
     """What the server and its kernels are told: Jupyter's folders, the lab, the user. No secret of ours is in it.
 
     A password in the url of a lab's server does go to the kernels, which have to connect; one in ~/.pgpass does not.
@@ -131,7 +131,7 @@ def _environment(place: Place, store: str | None, user: str | None) -> dict[str,
     return told | ({"CAMPAIGN_LAB_USER": user} if user else {})
 
 
-def _settings(place: Place) -> dict[str, dict[str, Any]]:
+def _settings(place: LabFolder) -> dict[str, dict[str, Any]]:
     """Jupyter's own options, by class."""
     settings = place.run / "settings"
     settings.mkdir(exist_ok=True)
@@ -166,7 +166,7 @@ def _first_page(folder: Path) -> str:
     return f"/lab/tree/{quote(TOUR)}" if (folder / TOUR).is_file() else "/lab"
 
 
-def _serve(place: Place, *, shown_token: str) -> int:
+def _serve(place: LabFolder, *, shown_token: str) -> int:
     """Runs the server in this process, and returns the number of the signal that stopped it.
 
     It is told its token in memory: no command line and no environment shows it.

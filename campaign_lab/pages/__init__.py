@@ -4,7 +4,7 @@
 """
 
 from campaign_lab.pages.fetching.fetch import fetch
-from campaign_lab.pages.fetching.limits import Limits
+from campaign_lab.pages.fetching.limits import FetchLimits
 from campaign_lab.pages.page import Link, Number, Page, Rating, Testimonial
 
-__all__ = ["Limits", "Link", "Number", "Page", "Rating", "Testimonial", "fetch"]
+__all__ = ["FetchLimits", "Link", "Number", "Page", "Rating", "Testimonial", "fetch"]

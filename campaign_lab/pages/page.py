@@ -9,11 +9,11 @@ from typing import Any, Self
 from pydantic import BaseModel, ConfigDict
 
 
-class _Part(BaseModel):
+class _PageFact(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True, defer_build=True)
 
 
-class Number(_Part):
+class Number(_PageFact):
     """A price, a percentage or a count with its unit."""
 
     value: str
@@ -22,7 +22,7 @@ class Number(_Part):
     """The line or sentence it stands in."""
 
 
-class Testimonial(_Part):
+class Testimonial(_PageFact):
     """What a customer is quoted with."""
 
     quote: str
@@ -31,7 +31,7 @@ class Testimonial(_Part):
     """Who said it; empty when the page does not say."""
 
 
-class Rating(_Part):
+class Rating(_PageFact):
     """An average of many reviews, as written."""
 
     value: str
@@ -42,7 +42,7 @@ class Rating(_Part):
     """How many reviews it stands on; empty when not stated."""
 
 
-class Link(_Part):
+class Link(_PageFact):
     """A link to another page."""
 
     text: str
@@ -51,7 +51,7 @@ class Link(_Part):
     """Absolute, without a fragment."""
 
 
-class Page(_Part):
+class Page(_PageFact):
     """A web page as it was fetched. Everything quotable in ``for_agent()`` stands in ``text``."""
 
     url: str

@@ -9,13 +9,13 @@ from typing import Any
 import ipywidgets as widgets
 
 from campaign_lab.errors import LabError
-from campaign_lab.show import framed, text
+from campaign_lab.show import escape_html, framed
 
 PLAIN = (LabError, ValueError)
 """Errors whose text is written for the person at the panel."""
 
 
-class Problem(widgets.HTML):  # type: ignore[misc]  # ipywidgets has no types
+class ErrorBox(widgets.HTML):  # type: ignore[misc]  # ipywidgets has no types
     """Where a panel says what went wrong: in plain words, with the traceback folded below."""
 
     def __init__(self) -> None:
@@ -28,8 +28,8 @@ class Problem(widgets.HTML):  # type: ignore[misc]  # ipywidgets has no types
         said = words if isinstance(error, PLAIN) else f"This should not have happened: {type(error).__name__}: {words}"
         trace = "".join(traceback.format_exception(error))
         self.value = framed(
-            f'<div role="alert"><b>⚠ {text(said)}</b><details><summary>Details for a bug report</summary>'
-            f"<pre>{text(trace)}</pre></details></div>"
+            f'<div role="alert"><b>⚠ {escape_html(said)}</b><details><summary>Details for a bug report</summary>'
+            f"<pre>{escape_html(trace)}</pre></details></div>"
         )
 
     def clear(self) -> None:
@@ -42,7 +42,7 @@ class Panel(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
 
     def __init__(self) -> None:
         super().__init__()
-        self.problem = Problem()
+        self.problem = ErrorBox()
 
     def twin(self) -> str:
         """The panel as plain HTML: a function of what is stored, so that saved notebooks compare equal."""

@@ -26,14 +26,14 @@ LINKS_A_SITE = 5
 
 
 @dataclass(frozen=True)
-class Say:
+class TextReply:
     """A text block."""
 
     text: str
 
 
 @dataclass(frozen=True)
-class Use:
+class ToolCall:
     """A tool call. ``id`` follows from the conversation, so that a replayed one is the same."""
 
     id: str
@@ -41,7 +41,7 @@ class Use:
     input: dict[str, Any]
 
 
-Step = list[Say | Use]
+Step = list[TextReply | ToolCall]
 Findings = tuple[list[dict[str, Any]], list[str]]
 
 
@@ -54,7 +54,7 @@ def reply(ask: Ask, readers: Mapping[str, Reader] | None = None) -> Step:
     step = _specialist(ask, readers or {}) if ask.agent else _main(ask, readers or {})
     seed = ask.digest()
     return [
-        Use(_id(seed, place), block.name, block.input) if isinstance(block, Use) else block
+        ToolCall(_id(seed, place), block.name, block.input) if isinstance(block, ToolCall) else block
         for place, block in enumerate(step)
     ]
 
@@ -68,8 +68,8 @@ def _main(ask: Ask, readers: Mapping[str, Reader]) -> Step:
     if task.get("records"):
         return _own_phase(ask, task, readers)
     if len(ask.prompt) < SHORT_PROMPT and "ready" in ask.prompt:
-        return [Say("Ready.")]
-    return [Say(answer_question(ask.prompt, reports(ask.calls)))]
+        return [TextReply("Ready.")]
+    return [TextReply(answer_question(ask.prompt, reports(ask.calls)))]
 
 
 def _own_phase(ask: Ask, task: Mapping[str, Any], readers: Mapping[str, Reader]) -> Step:
@@ -80,9 +80,9 @@ def _own_phase(ask: Ask, task: Mapping[str, Any], readers: Mapping[str, Reader])
             continue
         none: Findings = [], [f"{kind}: rehearsal has no reader for it; give the phase one (rehearse=…)"]
         records, missing = readers[kind](reports(ask.calls), {**task, "kind": kind}) if kind in readers else none
-        return [Use("", SAVE_RECORDS, {"kind": kind, "records": records, "missing": missing})]
+        return [ToolCall("", SAVE_RECORDS, {"kind": kind, "records": records, "missing": missing})]
     handed = [call.input for call in ask.calls_now if call.name == SAVE_RECORDS]
-    return [Say(json.dumps(handed[-1], ensure_ascii=False))]
+    return [TextReply(json.dumps(handed[-1], ensure_ascii=False))]
 
 
 def _delegation(ask: Ask, task: Mapping[str, Any]) -> Step:
@@ -90,11 +90,15 @@ def _delegation(ask: Ask, task: Mapping[str, Any]) -> Step:
     if not ask.calls_now:
         briefs = _copy_briefs(ask, task) if "copy-creator" in task["agents"] else _same_brief(task)
         if not briefs:
-            return [Say("There is no angle to write for: none of the angles asked for was saved in this conversation.")]
-        return [Say("I brief the agents, all in parallel."), *(_start(*brief) for brief in briefs)]
+            return [
+                TextReply(
+                    "There is no angle to write for: none of the angles asked for was saved in this conversation."
+                )
+            ]
+        return [TextReply("I brief the agents, all in parallel."), *(_start(*brief) for brief in briefs)]
     found = reports(ask.calls_now)
     counts = ", ".join(f"{len(records)} {kind.replace('_', ' ')}" for kind, records in found.items())
-    return [Say(f"The agents have reported: {counts or 'nothing usable'}. Their reports stand above.")]
+    return [TextReply(f"The agents have reported: {counts or 'nothing usable'}. Their reports stand above.")]
 
 
 def _same_brief(task: Mapping[str, Any]) -> list[tuple[str, str, dict[str, Any]]]:
@@ -126,10 +130,10 @@ def _copy_briefs(ask: Ask, task: Mapping[str, Any]) -> list[tuple[str, str, dict
     ]
 
 
-def _start(agent: str, intent: str, facts: Mapping[str, Any]) -> Use:
+def _start(agent: str, intent: str, facts: Mapping[str, Any]) -> ToolCall:
     name = facts["angle"]["name"] if "angle" in facts else agent.replace("-", " ")
     prompt = f"{intent}\n\n```json\n{json.dumps(facts, ensure_ascii=False, indent=1)}\n```"
-    return Use("", "Agent", {"description": str(name), "subagent_type": agent, "prompt": prompt})
+    return ToolCall("", "Agent", {"description": str(name), "subagent_type": agent, "prompt": prompt})
 
 
 def _strategy(ask: Ask, task: Mapping[str, Any]) -> Step:
@@ -142,7 +146,7 @@ def _strategy(ask: Ask, task: Mapping[str, Any]) -> Step:
     if pending:
         return [pending]
     names = [f"{record['name']}: {record['core_angle']}" for record in records]
-    return [Say("\n".join(names) or f"No angle could be made. {' '.join(missing)}")]
+    return [TextReply("\n".join(names) or f"No angle could be made. {' '.join(missing)}")]
 
 
 def _specialist(ask: Ask, own: Mapping[str, Reader]) -> Step:
@@ -176,15 +180,15 @@ def _specialist(ask: Ask, own: Mapping[str, Reader]) -> Step:
         "copy-creator": ("copy_variant", lambda: _variants(task), []),
     }
     if ask.agent not in readers:
-        return _own_phase(ask, task, own) if task.get("records") else [Say(answer_question(ask.prompt, {}))]
+        return _own_phase(ask, task, own) if task.get("records") else [TextReply(answer_question(ask.prompt, {}))]
     kind, findings, homes = readers[ask.agent]
     unread = _next_pages(ask.calls, homes)
     if unread:
-        return [Use("", FETCH_PAGE, {"url": url}) for url in unread]
+        return [ToolCall("", FETCH_PAGE, {"url": url}) for url in unread]
     records, missing = findings()
     pending = _hand_in(ask, kind, records, missing)
     report = {"kind": kind, "records": records, "missing": missing}
-    return [pending] if pending else [Say(json.dumps(report, ensure_ascii=False))]
+    return [pending] if pending else [TextReply(json.dumps(report, ensure_ascii=False))]
 
 
 def _variants(task: Mapping[str, Any]) -> Findings:
@@ -194,15 +198,15 @@ def _variants(task: Mapping[str, Any]) -> Findings:
     )  # fmt: skip
 
 
-def _hand_in(ask: Ask, kind: str, records: Sequence[Mapping[str, Any]], missing: list[str]) -> Use | None:
+def _hand_in(ask: Ask, kind: str, records: Sequence[Mapping[str, Any]], missing: list[str]) -> ToolCall | None:
     """The next save_records call, or None when all is kept. What was found faulty is handed in once more, then left."""
     tries = [call for call in ask.calls_now if call.name == SAVE_RECORDS]
     if not tries:
-        return Use("", SAVE_RECORDS, {"kind": kind, "records": list(records), "missing": missing})
+        return ToolCall("", SAVE_RECORDS, {"kind": kind, "records": list(records), "missing": missing})
     answer = json_in(tries[-1].result or "") or {}
     faulty = {problem.get("record") for problem in answer.get("problems", []) if "record" in problem}
     again = [record for place, record in enumerate(tries[-1].input.get("records", [])) if place in faulty]
-    return Use("", SAVE_RECORDS, {"kind": kind, "records": again}) if again and len(tries) <= 2 else None
+    return ToolCall("", SAVE_RECORDS, {"kind": kind, "records": again}) if again and len(tries) <= 2 else None
 
 
 def _next_pages(calls: Sequence[Call], homes: Sequence[str]) -> list[str]:

@@ -8,14 +8,14 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Literal
 
-from campaign_lab.agents.prices import Usage, price_usd
+from campaign_lab.agents.prices import TokenUsage, price_usd
 from campaign_lab.errors import BudgetExceeded
 from campaign_lab.money import NOTHING, Sum
 from campaign_lab.sessions.spending.costs import SESSION, cost_where
 from campaign_lab.store import queries
 
 if TYPE_CHECKING:
-    from campaign_lab.sessions.run.attempt import Order
+    from campaign_lab.sessions.run.attempt import TurnSpec
     from campaign_lab.store.connection import Con
 
 CHARACTERS_A_TOKEN = 4
@@ -69,7 +69,7 @@ class Estimate:
     basis: Literal["recorded", "counted", "sizes", "replay"]
 
 
-def estimate(con: Con, order: Order, message_tokens: int | None = None) -> Estimate:
+def estimate(con: Con, order: TurnSpec, message_tokens: int | None = None) -> Estimate:
     """The mean of finished turns of the same phase and model; else a price for typical sizes; None for an unknown price.
 
     ``message_tokens`` is the size of the order's message, where the endpoint has counted it.
@@ -88,8 +88,8 @@ def typical_usd(model: str, main_tokens: int, *, agents: int) -> float | None:
     """What a turn of typical size costs: what the main agent is sent, and so many agents; None for an unknown price."""
     read, written = agents * TOKENS_READ_AN_AGENT, agents * TOKENS_WRITTEN
     uses = (
-        Usage(input_tokens=main_tokens, output_tokens=TOKENS_WRITTEN),
-        Usage(input_tokens=read, output_tokens=written),
+        TokenUsage(input_tokens=main_tokens, output_tokens=TOKENS_WRITTEN),
+        TokenUsage(input_tokens=read, output_tokens=written),
     )
     return Sum.of(price_usd(model, use) for use in uses).whole
 
@@ -99,7 +99,7 @@ def mean_cost(con: Con, phase: str, model: str) -> float | None:
 
     None also when the model has no price any more: what it cost once does not tell what it will.
     """
-    if price_usd(model, Usage()) is None:
+    if price_usd(model, TokenUsage()) is None:
         return None
     sql = (
         "SELECT avg(attempts.cost_usd) FROM attempts JOIN turns ON turns.id = attempts.id "
@@ -125,7 +125,7 @@ def hold(scopes: Iterable[Scope], expected: float | None) -> float | None:
     return min(left, default=None)
 
 
-def check(con: Con, order: Order, budgets: Budgets, *, user: str, now: datetime) -> float | None:
+def check(con: Con, order: TurnSpec, budgets: Budgets, *, user: str, now: datetime) -> float | None:
     """What is left for this turn, None for no limit. Raises BudgetExceeded when the estimate does not fit.
 
     ``order.budget_usd`` stops the turn when it is used up, so the estimate may be more; but its price must be known.
@@ -143,10 +143,10 @@ def of_user(con: Con, budgets: Budgets, user: str, now: datetime) -> list[Scope]
     return [("user", budgets.user_usd, spent_by(con, user)), ("day", budgets.day_usd, today)]
 
 
-def _of_family(con: Con, order: Order) -> Sum:
+def _of_family(con: Con, order: TurnSpec) -> Sum:
     """What was spent on the session, the forks that its runs made by themselves included."""
     ids = [row.id for row in queries.family_of(con, order.session, renewed=False)] or [order.session.id]
-    return cost_where(con, f"{SESSION} {queries.THESE}", [ids])
+    return cost_where(con, f"{SESSION} {queries.IN_LIST}", [ids])
 
 
 def spent_by(con: Con, user: str, since: datetime | None = None) -> Sum:
@@ -165,6 +165,6 @@ def conversation_tokens(con: Con, line: Sequence[str]) -> int:
     """Size of the main conversation of the turns of these ids, from what is stored of it."""
     if not line:
         return 0
-    sql = f"SELECT coalesce(sum(length(entry)), 0) FROM entries WHERE subpath = '' AND session_id {queries.THESE}"
+    sql = f"SELECT coalesce(sum(length(entry)), 0) FROM entries WHERE subpath = '' AND session_id {queries.IN_LIST}"
     row = con.execute(sql, [list(line)]).fetchone()
     return int(row[0]) // CHARACTERS_A_TOKEN if row else 0

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from campaign_lab.agents.ledger import Request
 
 
-def unheard(_event: Event) -> None:
+def ignore_event(_event: Event) -> None:
     """Progress that nobody listens to."""
 
 
@@ -75,7 +75,7 @@ class Context:
     on_miss: str = "run"
     budgets: Budgets = field(default_factory=Budgets)
     now: Callable[[], datetime] = utc_now
-    on_event: Callable[[Event], None] = field(default=unheard)
+    on_event: Callable[[Event], None] = field(default=ignore_event)
     batch: BatchTag | None = None
     beat_s: float = BEAT_S
     """How often a running turn tells the store that it lives, in seconds."""

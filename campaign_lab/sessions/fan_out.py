@@ -14,7 +14,7 @@ from campaign_lab.errors import LabError
 from campaign_lab.money import Sum
 from campaign_lab.sessions.budgets import Estimate, hold, of_user
 from campaign_lab.sessions.context import Context
-from campaign_lab.sessions.history.path_loader import Step, Steps, all_steps, line_to
+from campaign_lab.sessions.history.path_loader import PathStep, Steps, all_steps, line_to
 from campaign_lab.sessions.history.turns import Turn
 from campaign_lab.sessions.progress_hook import watching_together
 from campaign_lab.sessions.run.attempt import ANCHOR
@@ -23,7 +23,7 @@ from campaign_lab.sessions.spending import prompt_cache
 from campaign_lab.sessions.spending.batch_budget import spent_on
 from campaign_lab.show.frame import bullets, framed
 from campaign_lab.show.tables import table
-from campaign_lab.show.text import one_line, text
+from campaign_lab.show.text import escape_html, one_line
 
 if TYPE_CHECKING:
     from campaign_lab.store.connection import Con
@@ -78,7 +78,7 @@ class FanOut:
             [each.session.name, each.phases or "none", "failed" if each.error else "done", each.problem]
             for each in self.results
         ]
-        return framed(table(names, rows) + bullets([text(note) for note in self.notes]))
+        return framed(table(names, rows) + bullets([escape_html(note) for note in self.notes]))
 
 
 async def run_all(
@@ -161,7 +161,7 @@ def _behind_anchors(con: Con, results: Sequence[SessionResult]) -> list[str]:
     ]
 
 
-def _before(result: SessionResult, steps: Steps) -> Step | None:
+def _before(result: SessionResult, steps: Steps) -> PathStep | None:
     """The turn that stands before those of the result."""
     line = line_to(steps, result.session._standing.now)
     place = len(line) - len(result.turns) - 1

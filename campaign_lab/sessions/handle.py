@@ -14,8 +14,8 @@ from campaign_lab.brief import Brief
 from campaign_lab.errors import NotFoundError
 from campaign_lab.records import Record
 from campaign_lab.sessions.context import Context
-from campaign_lab.sessions.history.turns import Kept, Turn, load_turn
-from campaign_lab.sessions.position import Standing
+from campaign_lab.sessions.history.turns import LoadedRecord, Turn, load_turn
+from campaign_lab.sessions.position import Position
 from campaign_lab.sessions.session_names import full_name, name_of
 from campaign_lab.sessions.spending.receipts import Receipt, joined
 from campaign_lab.sessions.upkeep import access
@@ -28,10 +28,10 @@ from campaign_lab.store.grants import GRANTS, Permission
 from campaign_lab.store.rows import SessionRow, TurnRow
 
 if TYPE_CHECKING:
-    from campaign_lab.sessions.history.lineage import Message, Step
+    from campaign_lab.sessions.history.lineage import ConversationMessage, LineageStep
     from campaign_lab.sessions.history.ratings import Judgement
     from campaign_lab.sessions.transfer.session_file import SaveReport
-    from campaign_lab.sessions.upkeep.verify import Problem
+    from campaign_lab.sessions.upkeep.verify import IntegrityProblem
 
 
 class Handle:
@@ -41,7 +41,7 @@ class Handle:
         self._context = context
         self._row = row
         self._opened = row.id
-        self._standing = Standing(position)
+        self._standing = Position(position)
 
     # -- what it is
 
@@ -120,7 +120,7 @@ class Handle:
 
     # -- reading
 
-    def kept(self, kind: str | None = None) -> list[Kept]:
+    def kept(self, kind: str | None = None) -> list[LoadedRecord]:
         """The records up to where the handle stands, degraded ones included. A later turn of a phase replaces the earlier."""
         latest = {turn.phase: turn for turn in self._line()}
         return [kept for turn in latest.values() for kept in self._load(turn).kept if kind in (None, kept.kind)]
@@ -140,7 +140,7 @@ class Handle:
         return joined([turn.receipt for turn in self.turns()])
 
     @property
-    def lineage(self) -> list[Step]:
+    def lineage(self) -> list[LineageStep]:
         """How the conversation came about: each turn with its session, purpose, when, by whom, and from which cell.
 
         Sessions that the user may not read are not named.
@@ -150,14 +150,14 @@ class Handle:
 
         return self._context.engine.call(lambda con: lineage(con, self._standing.now, self._context.user))
 
-    def conversation(self, agent: str = "") -> list[Message]:
+    def conversation(self, agent: str = "") -> list[ConversationMessage]:
         """What was said up to here: by the main agent, or by a named one, such as ``customer-psychology-specialist``."""
         self._context.require(self._row, "read")
         from campaign_lab.sessions.history.lineage import conversation
 
         return self._context.engine.call(lambda con: conversation(con, self._standing.now, agent))
 
-    def verify(self) -> list[Problem]:
+    def verify(self) -> list[IntegrityProblem]:
         """Re-reads the session from the store and proves it; what is returned is wrong with it, mostly nothing."""
         self._context.require(self._row, "read")
         from campaign_lab.sessions.upkeep.verify import verify
@@ -174,10 +174,10 @@ class Handle:
         ``pick`` is "pick" or "reject" ("" takes it back), ``rating`` 1 to 5 (0 takes it back), ``note`` at most 1,000
         characters; what is not given stays. Raises ValueError, NotFoundError.
         """
-        from campaign_lab.sessions.history.path_loader import Place
+        from campaign_lab.sessions.history.path_loader import HandlePosition
         from campaign_lab.sessions.history.ratings import Change, rate
 
-        return rate(self._context, Place(self._row, self._standing.now), variant, Change(pick, rating, note))
+        return rate(self._context, HandlePosition(self._row, self._standing.now), variant, Change(pick, rating, note))
 
     # -- keeping and sharing
 

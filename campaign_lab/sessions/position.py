@@ -106,7 +106,7 @@ Step = tuple[str, int]
 """A cell, and which run of the handle it is within one execution of the cell."""
 
 
-class Standing:
+class Position:
     """The positions of one handle: turn ids, None for the root."""
 
     def __init__(self, start: str | None) -> None:

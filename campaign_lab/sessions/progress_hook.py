@@ -11,7 +11,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from contextvars import ContextVar
 
 from campaign_lab.agents.events import OnEvent
-from campaign_lab.sessions.context import unheard
+from campaign_lab.sessions.context import ignore_event
 
 Watch = Callable[[str, str], AbstractContextManager[OnEvent]]
 """Watches one run, from the session's name and the phase: what is entered hears its events."""
@@ -31,7 +31,7 @@ def show_runs_in(display: Display | None) -> None:
 @contextmanager
 def watching(session: str, phase: str, listener: OnEvent) -> Iterator[OnEvent]:
     """Who hears a run: its listener when it has one, else the display that is open, else one of its own."""
-    if listener is not unheard or (_display is None and _shared.get() is None):
+    if listener is not ignore_event or (_display is None and _shared.get() is None):
         yield listener
         return
     shared = _shared.get()
@@ -45,7 +45,7 @@ def watching(session: str, phase: str, listener: OnEvent) -> Iterator[OnEvent]:
 @contextmanager
 def watching_together(phases: Sequence[str], sessions: Sequence[str], listener: OnEvent) -> Iterator[None]:
     """Opens one display for all runs that begin inside."""
-    if listener is not unheard or _display is None:
+    if listener is not ignore_event or _display is None:
         yield
         return
     with _display(phases, sessions) as watch:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from campaign_lab.agents.events import Event, OnEvent, heard_safely
+from campaign_lab.agents.events import Event, OnEvent, safe_listener
 from campaign_lab.agents.phases import Phase
 from campaign_lab.errors import PhaseOrderError
 from campaign_lab.sessions.budgets import Estimate, estimate, mean_cost
@@ -17,13 +17,13 @@ from campaign_lab.sessions.handle import Handle
 from campaign_lab.sessions.history.turns import Turn
 from campaign_lab.sessions.keys import root_key
 from campaign_lab.sessions.not_awaited import awaited
-from campaign_lab.sessions.position import Standing, current_cell
+from campaign_lab.sessions.position import Position, current_cell
 from campaign_lab.sessions.progress_hook import watching
-from campaign_lab.sessions.run.attempt import Order, find_or_make
-from campaign_lab.sessions.run.claims import Found, look
+from campaign_lab.sessions.run.attempt import TurnSpec, find_or_make
+from campaign_lab.sessions.run.claims import LookupResult, look
 from campaign_lab.sessions.run.phase_needs import line_for
 from campaign_lab.sessions.run.preflight import admit
-from campaign_lab.sessions.run.request import Wish, order_for
+from campaign_lab.sessions.run.request import RunRequest, order_for
 from campaign_lab.sessions.run.run_journal import journalled
 from campaign_lab.sessions.run.takes import settled
 from campaign_lab.sessions.upkeep import access
@@ -66,7 +66,7 @@ class Session(Handle):
         """
         if phase == "ask" and not str(arguments.get("question", "")).strip():
             raise ValueError("question: '' is not allowed; ask something")
-        wish = Wish(
+        wish = RunRequest(
             self._context.phase(phase),
             steer,
             take,
@@ -79,10 +79,10 @@ class Session(Handle):
 
     async def run_phase(self, phase: Phase) -> Turn:
         """Runs a phase that the lab does not know by name, such as the anchor of a fan-out."""
-        return await self._run(Wish(phase, ""))
+        return await self._run(RunRequest(phase, ""))
 
     async def _run(
-        self, wish: Wish, *, on_miss: str | None = None, on_event: Callable[[Event], None] | None = None
+        self, wish: RunRequest, *, on_miss: str | None = None, on_event: Callable[[Event], None] | None = None
     ) -> Turn:
         refusal = on_miss or self._context.on_miss
         if refusal not in ("run", "refuse"):
@@ -91,13 +91,13 @@ class Session(Handle):
             journalled(self._context.batch, self._row, wish.phase.name) as line,
             watching(self.name, wish.phase.name, on_event or self._context.on_event) as hear,
         ):
-            turn, row = await self._found_or_made(wish, refusal, heard_safely(hear))
+            turn, row = await self._found_or_made(wish, refusal, safe_listener(hear))
             line.stands_in(self._row, row)
             line.replayed, line.records, line.cost_usd = turn.replayed, len(turn.kept), turn.receipt.cost_usd
             line.unpriced_requests = turn.receipt.cost.unpriced
             return turn
 
-    async def _found_or_made(self, wish: Wish, on_miss: str, hear: OnEvent) -> tuple[Turn, str]:
+    async def _found_or_made(self, wish: RunRequest, on_miss: str, hear: OnEvent) -> tuple[Turn, str]:
         """The turn, and its id."""
         self._context.require(self._row, "read")
         start, step = self._standing.enter(wish.cell)
@@ -133,7 +133,7 @@ class Session(Handle):
             return row, position
 
         self._row, position = self._context.engine.call(stand)
-        self._standing = Standing(position)
+        self._standing = Position(position)
 
     @awaited
     async def ask(self, question: str, **options: Any) -> Turn:
@@ -150,7 +150,7 @@ class Session(Handle):
         **arguments: Any,
     ) -> Estimate:
         """About what ``run`` would cost from here, in US dollars; 0 when it would replay. An estimate, never a promise."""
-        wish = Wish(self._context.phase(phase), steer, take, arguments, fresh_pages=fresh_pages)
+        wish = RunRequest(self._context.phase(phase), steer, take, arguments, fresh_pages=fresh_pages)
         return self._estimated(self._standing.now, wish)[0]
 
     def estimate_all(
@@ -162,7 +162,7 @@ class Session(Handle):
         """
         here, expected = self._standing.now, Estimate(0.0, "replay")
         for number, name in enumerate(phases):
-            wish = Wish(self._context.phase(name), None, None)
+            wish = RunRequest(self._context.phase(name), None, None)
             if number == 0:
                 wish = replace(wish, steer=steer, take=take, fresh_pages=fresh_pages)
             try:
@@ -184,7 +184,7 @@ class Session(Handle):
         ]
         return Estimate(first.usd + sum(first.usd if usd is None else usd for usd in means), first.basis)
 
-    def _estimated(self, here: str | None, wish: Wish) -> tuple[Estimate, str | None]:
+    def _estimated(self, here: str | None, wish: RunRequest) -> tuple[Estimate, str | None]:
         """What one wish would cost at a position, and where the handle would stand if it is replayed."""
         self._context.require(self._row, "cost")
         engine = self._context.engine
@@ -197,7 +197,7 @@ class Session(Handle):
         tokens = self._context.endpoint.count_tokens(self._row.model, order.message)
         return engine.call(lambda con: estimate(con, order, tokens)), here
 
-    def _ordered(self, con: Con, start: str | None, wish: Wish) -> tuple[Order, Found]:
+    def _ordered(self, con: Con, start: str | None, wish: RunRequest) -> tuple[TurnSpec, LookupResult]:
         row = self._with_brief(con)
         order = order_for(con, row, start, wish)
         return order, look(con, row, order.parent, settled(con, order).key)

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from campaign_lab.errors import AmbiguousName
 from campaign_lab.sessions.upkeep.access import permits
 from campaign_lab.sessions.upkeep.expiry import expires_at
-from campaign_lab.show.text import counted, one_line
+from campaign_lab.show.text import one_line, pluralize
 from campaign_lab.store import queries
 from campaign_lab.store.rows import AuditRow, SessionRow
 
@@ -89,4 +89,4 @@ def _described(rows: Sequence[SessionRow], user: str, now: datetime) -> tuple[st
 
 def _ago(seconds: float) -> str:
     unit, length = next(((unit, length) for unit, length in UNITS_S if seconds >= length), ("", 1))
-    return f"last used {counted(int(seconds // length), unit)} ago" if unit else "last used just now"
+    return f"last used {pluralize(int(seconds // length), unit)} ago" if unit else "last used just now"

@@ -5,19 +5,19 @@ from campaign_lab.show.ads import ad_html
 from campaign_lab.show.frame import card, framed
 from campaign_lab.show.results import records_html, session_html
 from campaign_lab.show.tables import frame_html, receipt_html, tree_html
-from campaign_lab.show.text import text
+from campaign_lab.show.text import escape_html
 
 __all__ = [
     "Sum",
     "ad_html",
     "card",
+    "escape_html",
     "frame_html",
     "framed",
     "price_words",
     "receipt_html",
     "records_html",
     "session_html",
-    "text",
     "tree_html",
     "usd",
 ]

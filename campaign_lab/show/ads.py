@@ -8,7 +8,7 @@ from typing import Any
 
 from campaign_lab.show.evidence import claims_html
 from campaign_lab.show.frame import bullets, folded, warning
-from campaign_lab.show.text import apart, host, plain, text, words
+from campaign_lab.show.text import bidi_isolate, escape_html, host, plain, words
 
 FIELDS = ("headline", "primary_text", "description")
 AD = "width:20em;max-width:100%;margin:0;border:1px solid gray;border-radius:8px;padding:10px 12px"
@@ -28,16 +28,16 @@ def ad_html(row: Mapping[str, Any], *, brand: str, address: str) -> str:
     """
     name = plain(brand) or "Your brand"
     button = words(row.get("call_to_action", ""))
-    action = f' <span style="{BUTTON}">{text(button)}</span>' if button and button != "No button" else ""
+    action = f' <span style="{BUTTON}">{escape_html(button)}</span>' if button and button != "No button" else ""
     return (
         f'<figure class="cl-ad" style="{AD}">'
-        f'<p><span class="cl-mono" title="{text(first_graphemes(name, 1)[0].upper())}"></span>'
-        f"<b>{apart(name)}</b><br><small>Sponsored</small></p>"
+        f'<p><span class="cl-mono" title="{escape_html(first_graphemes(name, 1)[0].upper())}"></span>'
+        f"<b>{bidi_isolate(name)}</b><br><small>Sponsored</small></p>"
         f"{_primary(str(row.get('primary_text', '')))}"
         f'<div class="cl-pic" style="{PICTURE}"><small>your picture</small></div>'
-        f'<div class="cl-foot"><small>{apart(address)}</small>'
-        f'<div style="{FOOT}"><b style="{HEADLINE}">{apart(row.get("headline", ""))}</b>{action}</div>'
-        f"<small>{apart(row.get('description', ''))}</small></div></figure>{_counts(row)}"
+        f'<div class="cl-foot"><small>{bidi_isolate(address)}</small>'
+        f'<div style="{FOOT}"><b style="{HEADLINE}">{bidi_isolate(row.get("headline", ""))}</b>{action}</div>'
+        f"<small>{bidi_isolate(row.get('description', ''))}</small></div></figure>{_counts(row)}"
     )
 
 
@@ -46,7 +46,7 @@ def copy_html(records: Sequence[Mapping[str, Any]]) -> str:
     brand, home = sender(records)
     parts = []
     for angle in dict.fromkeys(str(record.get("angle", "")) for record in records):
-        parts.append(f"<p><b>{apart(angle)}</b></p>")
+        parts.append(f"<p><b>{bidi_isolate(angle)}</b></p>")
         parts += [_variant(each, brand, home) for each in records if str(each.get("angle", "")) == angle]
     return "".join(parts)
 
@@ -79,8 +79,8 @@ def _primary(value: str) -> str:
 
     start, rest = first_graphemes(plain(value), limit_of("primary_text"))
     if not rest:
-        return f'<p class="cl-pre" dir="auto">{text(start)}</p>'
-    more = folded(f"{text(start)}… <b>See more</b>", f'<p class="cl-pre" dir="auto">{text(rest)}</p>')
+        return f'<p class="cl-pre" dir="auto">{escape_html(start)}</p>'
+    more = folded(f"{escape_html(start)}… <b>See more</b>", f'<p class="cl-pre" dir="auto">{escape_html(rest)}</p>')
     return f'<div class="cl-pre" dir="auto">{more}</div>'
 
 
@@ -101,13 +101,13 @@ def _length(field: str, value: str) -> str:
     length, most = graphemes(value), limit_of(field)
     shown = f"{words(field)}: {length} characters of at most {most}"
     over = "hidden behind See more" if field == "primary_text" else "may be cut off"
-    return text(shown) + (f" {warning(f'{length - most} too many: {over}')}" if length > most else "")
+    return escape_html(shown) + (f" {warning(f'{length - most} too many: {over}')}" if length > most else "")
 
 
 def flags_html(record: Mapping[str, Any]) -> str:
     """What the checks found and nobody mended. The value that a line repeats stands in the card already."""
     lines = [_without_value(str(line), record) for line in record.get("problems") or []]
-    return f"<p>{warning('Flagged')}</p>{bullets([apart(line) for line in lines])}" if lines else ""
+    return f"<p>{warning('Flagged')}</p>{bullets([bidi_isolate(line) for line in lines])}" if lines else ""
 
 
 def _without_value(line: str, record: Mapping[str, Any]) -> str:
@@ -126,5 +126,5 @@ def _counts(row: Mapping[str, Any]) -> str:
     if row.get("over_limit"):
         said.append(warning(f"too long: {words(row['over_limit']).lower()}"))
     if row.get("near_duplicate"):
-        said.append(f"{warning('almost the same as')} {apart(row['near_duplicate'])}")
+        said.append(f"{warning('almost the same as')} {bidi_isolate(row['near_duplicate'])}")
     return f"<p><small>{' · '.join(said)}</small></p>" if said else ""

@@ -8,7 +8,7 @@ from typing import Any
 from campaign_lab.show.evidence import claim_html
 from campaign_lab.show.frame import bullets, card, columns, folded, warning
 from campaign_lab.show.profiles import stage_html
-from campaign_lab.show.text import address, apart, text, words
+from campaign_lab.show.text import address, bidi_isolate, escape_html, words
 
 TIERS = {
     1: "measured figure",
@@ -35,7 +35,7 @@ FURTHER = (
 
 def angle_html(record: Mapping[str, Any]) -> str:
     """The idea and the person first, then proofs, doubts and risks; the rest folded."""
-    idea = f'<p class="cl-lead">{apart(record.get("core_angle", ""))}</p>'
+    idea = f'<p class="cl-lead">{bidi_isolate(record.get("core_angle", ""))}</p>'
     who = "".join(_line(title, record.get(name)) for title, name in BRIEFLY)
     who += stage_html(str(record.get("awareness_stage", "")))
     return card(
@@ -48,19 +48,28 @@ def angle_html(record: Mapping[str, Any]) -> str:
 def _proofs(record: Mapping[str, Any]) -> str:
     proofs = record.get("proofs") or []
     tiers = [(proof, TIERS.get(proof.get("tier"), "strength not given")) for proof in proofs]
-    items = [f"<small>{text(words(tier))}:</small> {claim_html(proof.get('claim') or {})}" for proof, tier in tiers]
+    items = [
+        f"<small>{escape_html(words(tier))}:</small> {claim_html(proof.get('claim') or {})}" for proof, tier in tiers
+    ]
     return f"<p><b>Proofs</b></p>{bullets(items)}" if items else f"<p><b>Proofs</b> {warning('none')}</p>"
 
 
 def _doubts(record: Mapping[str, Any]) -> str:
     doubts = record.get("objections") or []
-    items = [f"<i>{apart(each.get('objection', ''))}</i><br>{apart(each.get('rebuttal', ''))}" for each in doubts]
+    items = [
+        f"<i>{bidi_isolate(each.get('objection', ''))}</i><br>{bidi_isolate(each.get('rebuttal', ''))}"
+        for each in doubts
+    ]
     return f"<p><b>Doubts and answers</b></p>{bullets(items)}" if items else ""
 
 
 def _risks(record: Mapping[str, Any]) -> str:
     flags = record.get("risk_flags") or []
-    return f"<p>{warning('To check before it runs:')} {'; '.join(apart(flag) for flag in flags)}</p>" if flags else ""
+    return (
+        f"<p>{warning('To check before it runs:')} {'; '.join(bidi_isolate(flag) for flag in flags)}</p>"
+        if flags
+        else ""
+    )
 
 
 def _further(record: Mapping[str, Any]) -> str:
@@ -73,4 +82,4 @@ def _further(record: Mapping[str, Any]) -> str:
 
 
 def _line(title: str, value: object) -> str:
-    return f"<p><b>{text(title)}</b> {apart(value)}</p>" if value else ""
+    return f"<p><b>{escape_html(title)}</b> {bidi_isolate(value)}</p>" if value else ""

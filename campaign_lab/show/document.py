@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from campaign_lab.show.frame import framed
-from campaign_lab.show.text import text
+from campaign_lab.show.text import escape_html
 
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
 """Whatever should get past the escaping would neither run nor ask anybody for anything."""
@@ -33,6 +33,6 @@ def document(title: str, body_html: str, sheet: str = "") -> str:
         '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
         f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">'
         '<meta name="viewport" content="width=device-width,initial-scale=1"><meta name="referrer" content="no-referrer">'
-        f'<link rel="icon" href="data:,"><title>{text(title)}</title><style>{SHEET}{sheet}</style></head>'
+        f'<link rel="icon" href="data:,"><title>{escape_html(title)}</title><style>{SHEET}{sheet}</style></head>'
         f"<body><main>{framed(body_html)}</main></body></html>\n"
     )

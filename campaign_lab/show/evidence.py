@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from campaign_lab.show.frame import bullets, folded, warning
-from campaign_lab.show.text import address, apart, text
+from campaign_lab.show.text import address, bidi_isolate, escape_html
 
 MOST_OPEN = 4
 """Longer lists are folded after this many claims."""
@@ -23,17 +23,17 @@ def claim_html(claim: Mapping[str, Any]) -> str:
     mark = "" if stands(claim) else f" {warning(_why(claim))}"
     lines = [_below(each, said) for each in quotes]
     if len(lines) <= MOST_QUOTES:
-        return f"{apart(said)}{mark}{''.join(lines)}"
+        return f"{bidi_isolate(said)}{mark}{''.join(lines)}"
     bad = sum(not each.get("supported") for each in quotes)
     summary = f"<small>{len(lines)} quotes{f', ⚠ {bad} {NOT_FOUND}' if bad else ''}</small>"
-    return f"{apart(said)}{mark}{folded(summary, ''.join(lines))}"
+    return f"{bidi_isolate(said)}{mark}{folded(summary, ''.join(lines))}"
 
 
 def quote_html(evidence: Mapping[str, Any]) -> str:
     """A quote with its page, on its own."""
     sign = "✓ on" if evidence.get("supported") else "from"
     page = f"<br><small>{sign} {address(evidence.get('url', ''))}{_mark(evidence)}</small>"
-    return f"“{apart(evidence.get('quote', ''))}”{page}"
+    return f"“{bidi_isolate(evidence.get('quote', ''))}”{page}"
 
 
 def claims_html(title: str, claims: Sequence[Mapping[str, Any]]) -> str:
@@ -46,7 +46,7 @@ def claims_html(title: str, claims: Sequence[Mapping[str, Any]]) -> str:
     if rest:
         bad = sum(not stands(each) for each in claims[MOST_OPEN:])
         more = folded(f"{len(rest)} more{f' (⚠ {bad} unsupported)' if bad else ''}", bullets(rest))
-    return f"<p><b>{text(title)}</b></p>{bullets(open_items)}{more}"
+    return f"<p><b>{escape_html(title)}</b></p>{bullets(open_items)}{more}"
 
 
 def stands(claim: Mapping[str, Any]) -> bool:
@@ -81,7 +81,7 @@ def _below(evidence: Mapping[str, Any], said: str) -> str:
     if same:
         shown = "✓ word for word on" if evidence.get("supported") else "quoted word for word from"
     else:
-        shown = f"{'✓ ' if evidence.get('supported') else ''}“{apart(quote)}” —"
+        shown = f"{'✓ ' if evidence.get('supported') else ''}“{bidi_isolate(quote)}” —"
     return f"<br><small>{shown} {address(evidence.get('url', ''))}{_mark(evidence)}</small>"
 
 

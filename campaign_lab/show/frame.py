@@ -6,7 +6,7 @@ trust. What a shape needs there (borders, widths) is written inline; the sheet a
 
 from __future__ import annotations
 
-from campaign_lab.show.text import text
+from campaign_lab.show.text import escape_html
 
 CARD = "border:1px solid gray;border-radius:6px;padding:8px 14px;margin:8px 0;max-width:64em"
 
@@ -52,9 +52,9 @@ def framed(html: str) -> str:
 
 def card(title: str, body_html: str, note: str = "") -> str:
     """A box with a title and a smaller note beside it (both plain text), and HTML of ours below."""
-    beside = f" <small>{text(note)}</small>" if note else ""
+    beside = f" <small>{escape_html(note)}</small>" if note else ""
     return (
-        f'<section class="cl-card" style="{CARD}"><p class="cl-title"><b><bdi>{text(title)}</bdi></b>{beside}</p>'
+        f'<section class="cl-card" style="{CARD}"><p class="cl-title"><b><bdi>{escape_html(title)}</bdi></b>{beside}</p>'
         f"{body_html}</section>"
     )
 
@@ -73,7 +73,7 @@ def folded(summary_html: str, body_html: str) -> str:
 
 def warning(words: str) -> str:
     """A mark in words and with a sign: colour alone tells nobody enough."""
-    return f'<b class="cl-warn">⚠ {text(words)}</b>'
+    return f'<b class="cl-warn">⚠ {escape_html(words)}</b>'
 
 
 def bullets(items: list[str]) -> str:

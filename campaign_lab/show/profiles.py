@@ -8,7 +8,7 @@ from typing import Any
 
 from campaign_lab.show.evidence import claim_html, claims_html, quote_html
 from campaign_lab.show.frame import bullets, card, columns
-from campaign_lab.show.text import address, apart, text, words
+from campaign_lab.show.text import address, bidi_isolate, escape_html, words
 
 HIDDEN = ("id", "kind", "evidence", "problems", "degraded")
 STAGES = {
@@ -38,7 +38,7 @@ def customers_html(record: Mapping[str, Any]) -> str:
     """Who they are and how much they know, then what moves them, and their own words."""
     stage = str(record.get("awareness_stage", ""))
     lead = stage_html(stage)
-    groups = bullets([apart(each) for each in record.get("segments") or []])
+    groups = bullets([bidi_isolate(each) for each in record.get("segments") or []])
     names = ("pains", "desires", "objections", "triggers")
     blocks = [claims_html(words(name), record.get(name) or []) for name in names]
     blocks.append(claims_html("In their own words", record.get("words") or []))
@@ -51,7 +51,7 @@ def rival_html(record: Mapping[str, Any]) -> str:
         f"<p><b>{title}</b><br>{claim_html(record[name]) if record.get(name) else 'its pages state none'}</p>"
         for title, name in (("Wants to be known for", "positioning"), ("Offer", "offer"), ("Proof", "proof"))
     ]
-    parts.append(f"<p><b>Leaves open</b> <small>(our reading)</small><br>{apart(record.get('gap', ''))}</p>")
+    parts.append(f"<p><b>Leaves open</b> <small>(our reading)</small><br>{bidi_isolate(record.get('gap', ''))}</p>")
     head = f"<p><small>{address(record.get('url', ''))}</small></p>"
     return card(str(record.get("name", "")), head + columns(parts), "a rival")
 
@@ -70,7 +70,7 @@ def other_html(record: Mapping[str, Any]) -> str:
     """A record of a kind that this package does not know: its fields as they come."""
     title = str(record.get("name") or record.get("headline") or words(record.get("kind", "")))
     rows = [(name, value) for name, value in record.items() if name not in HIDDEN and value and value != title]
-    body = "".join(f"<p><b>{text(words(name))}</b></p>{bullets(_pieces(value))}" for name, value in rows)
+    body = "".join(f"<p><b>{escape_html(words(name))}</b></p>{bullets(_pieces(value))}" for name, value in rows)
     return card(title, body, words(record.get("kind", "")).lower())
 
 
@@ -81,14 +81,14 @@ def _pieces(value: Any) -> list[str]:
             return [claim_html(value)]
         if "quote" in value:
             return [quote_html(value)]
-        return [f"{text(words(name))}: {'; '.join(_pieces(item))}" for name, item in value.items() if item]
+        return [f"{escape_html(words(name))}: {'; '.join(_pieces(item))}" for name, item in value.items() if item]
     if isinstance(value, (list, tuple)):
         return [piece for item in value for piece in _pieces(item)]
-    return [apart(value)]
+    return [bidi_isolate(value)]
 
 
 def _line(title: str, value: str) -> str:
-    return f"<p><b>{text(title)}</b> {apart(value)}</p>" if value else ""
+    return f"<p><b>{escape_html(title)}</b> {bidi_isolate(value)}</p>" if value else ""
 
 
 def _colours(colours: list[Any]) -> str:
@@ -99,6 +99,6 @@ def _colours(colours: list[Any]) -> str:
 
 def _colour(value: str) -> str:
     if not re.fullmatch(r"#[0-9a-fA-F]{6}", value):
-        return apart(value)
+        return bidi_isolate(value)
     patch = f'<span style="background:{value};border:1px solid gray">&emsp;</span>'
     return f'<span style="white-space:nowrap">{patch} <small>{value}</small></span>'

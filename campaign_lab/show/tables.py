@@ -9,7 +9,7 @@ from typing import Any
 
 from campaign_lab.money import NOTHING, Sum
 from campaign_lab.show.frame import framed
-from campaign_lab.show.text import and_take, apart, counted, text
+from campaign_lab.show.text import and_take, bidi_isolate, escape_html, pluralize
 
 WIDTHS = ((400, 28), (120, 22), (40, 15))
 """How wide, in em, a column of texts is that has more than so many characters; shorter ones are as wide as their text."""
@@ -39,11 +39,11 @@ def receipt_html(
         for line in lines
     ]
     note = " at list price; rehearsal costs nothing" if rehearsal else ""
-    before = f" The turns before it once cost {text(str(avoided))}: they are carried along, not paid again."
+    before = f" The turns before it once cost {escape_html(str(avoided))}: they are carried along, not paid again."
     carried = "" if avoided == NOTHING else before
-    lost = f" {counted(cut, 'request')} cut; what that cost is not known." if cut else ""
+    lost = f" {pluralize(cut, 'request')} cut; what that cost is not known." if cut else ""
     return framed(
-        f"{table(names, rows, right=range(2, len(names)))}<p>Sum: {text(total.words(note))}.{lost}{carried}</p>"
+        f"{table(names, rows, right=range(2, len(names)))}<p>Sum: {escape_html(total.words(note))}.{lost}{carried}</p>"
     )
 
 
@@ -95,13 +95,15 @@ def table(names: Sequence[str], rows: Sequence[Sequence[str]], *, right: Sequenc
 def _heading(column: Sequence[str], number: bool) -> str:
     """A heading with its column's width. Alignment is inline: JupyterLab sets tables right where it takes our sheet out."""
     kind, align = (' class="n"', "right") if number else ("", "left")
-    return f'<th scope="col"{kind} style="text-align:{align};min-width:{_room(*column)}em">{text(column[0])}</th>'
+    return (
+        f'<th scope="col"{kind} style="text-align:{align};min-width:{_room(*column)}em">{escape_html(column[0])}</th>'
+    )
 
 
 def _cell(cell: str, number: bool) -> str:
     if number:
-        return f'<td class="n">{text(cell)}</td>'
-    return f'<td style="text-align:left">{apart(cell) if cell else ""}</td>'
+        return f'<td class="n">{escape_html(cell)}</td>'
+    return f'<td style="text-align:left">{bidi_isolate(cell) if cell else ""}</td>'
 
 
 def _room(name: str, *texts: str) -> int:

@@ -33,7 +33,7 @@ def one_line(value: object) -> str:
     return " ".join(plain(value).split())
 
 
-def text(value: object) -> str:
+def escape_html(value: object) -> str:
     """The value as HTML text, for between tags and for quoted attributes; control characters are out."""
     return escape(plain(value))
 
@@ -43,14 +43,14 @@ def and_take(take: int) -> str:
     return f", take {take}" if take > 1 else ""
 
 
-def counted(number: int, noun: str) -> str:
+def pluralize(number: int, noun: str) -> str:
     """Such as "1 fork" and "2 forks"."""
     return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
-def apart(value: object) -> str:
+def bidi_isolate(value: object) -> str:
     """The value as HTML text within a line: its writing direction does not reach what stands beside it."""
-    return f"<bdi>{text(value)}</bdi>"
+    return f"<bdi>{escape_html(value)}</bdi>"
 
 
 def words(name: object) -> str:
@@ -60,7 +60,7 @@ def words(name: object) -> str:
 
 def address(url: object) -> str:
     """A page as its address: a link where the address leads somewhere, without its scheme."""
-    shown = apart(re.sub(r"^https?://", "", plain(url)).rstrip("/"))
+    shown = bidi_isolate(re.sub(r"^https?://", "", plain(url)).rstrip("/"))
     if not _leads_somewhere(url):
         return shown
     return f'<a href="{escape(str(url))}" target="_blank" rel="noopener noreferrer">{shown}</a>'

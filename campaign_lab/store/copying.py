@@ -33,7 +33,7 @@ OnProgress = Callable[[str, int], None]
 
 
 @dataclass(frozen=True)
-class Table:
+class CopiedTable:
     """A table as it is copied: its columns, and those that say whose row it is (``owned``) or which row (``key``)."""
 
     name: str
@@ -51,18 +51,18 @@ class Copied:
     differing: tuple[str, ...]
 
 
-def _table(row: type, *key: str, owned: str = "") -> Table:
-    return Table(queries.TABLES[row], tuple(field.name for field in fields(row)), key, owned)
+def _table(row: type, *key: str, owned: str = "") -> CopiedTable:
+    return CopiedTable(queries.TABLES[row], tuple(field.name for field in fields(row)), key, owned)
 
 
 NAMED = tuple(
-    Table(name, tuple(field.name for field in fields(row)), ("id",))
+    CopiedTable(name, tuple(field.name for field in fields(row)), ("id",))
     for row, name in queries.TABLES.items()
     if name in ("sessions", "turns", "attempts")
 )
 OWNED = (
-    Table("transcripts", HEAD, ("session_id", "subpath", "project_key"), "session_id"),
-    Table("entries", ENTRY, ("session_id", "subpath", "project_key", "seq"), "session_id"),
+    CopiedTable("transcripts", HEAD, ("session_id", "subpath", "project_key"), "session_id"),
+    CopiedTable("entries", ENTRY, ("session_id", "subpath", "project_key", "seq"), "session_id"),
     _table(RequestRow, owned="attempt_id"),
     _table(CacheRow, owned="attempt_id"),
     _table(RecordRow, owned="turn_id"),
@@ -100,7 +100,7 @@ class _Copy:
         wanted = self._source.call(lambda con: self._ids("attempts", con) | self._ids("turns", con)) - before
         for some in _chunks(sorted(wanted)):
             for table in OWNED:
-                self._add(table, self._read(table, f"WHERE {table.owned} {queries.THESE}", [some]))
+                self._add(table, self._read(table, f"WHERE {table.owned} {queries.IN_LIST}", [some]))
         for table in LOOSE:
             self._missing(table)
         return Copied(dict(self._added), moved_on, differing)
@@ -128,7 +128,7 @@ class _Copy:
                 queries.set_session(self._con, session, column, getattr(row, column))
         return tuple(moved), tuple(differing)
 
-    def _missing(self, table: Table) -> None:
+    def _missing(self, table: CopiedTable) -> None:
         """Adds the rows whose key is not there."""
         keys = ", ".join(table.key)
         known = set(self._con.execute(f"SELECT {keys} FROM {table.name}").fetchall())
@@ -136,7 +136,7 @@ class _Copy:
         for rows in self._parts(table):
             self._add(table, [row for row in rows if tuple(row[place] for place in places) not in known])
 
-    def _parts(self, table: Table) -> Iterator[list[Any]]:
+    def _parts(self, table: CopiedTable) -> Iterator[list[Any]]:
         """The rows of a table; pages campaign by campaign, because their bytes weigh."""
         if table.name != "pages":
             yield self._read(table, "", [])
@@ -145,11 +145,11 @@ class _Copy:
         for owner, campaign in sorted(scopes):
             yield self._read(table, "WHERE owner = ? AND campaign = ?", [owner, campaign])
 
-    def _read(self, table: Table, rest: str, values: Sequence[Any]) -> list[Any]:
+    def _read(self, table: CopiedTable, rest: str, values: Sequence[Any]) -> list[Any]:
         sql = f"SELECT {', '.join(table.columns)} FROM {table.name} {rest}"
         return self._source.call(lambda con: con.execute(sql, values).fetchall())
 
-    def _add(self, table: Table, rows: Sequence[Any]) -> None:
+    def _add(self, table: CopiedTable, rows: Sequence[Any]) -> None:
         if rows:
             marks = ", ".join("?" for _ in table.columns)
             sql = f"INSERT INTO {table.name} ({', '.join(table.columns)}) VALUES ({marks})"

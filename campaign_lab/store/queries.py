@@ -38,7 +38,7 @@ Row = TypeVar(
     AuditRow,
 )
 
-THESE = "IN (SELECT unnest(?::VARCHAR[]))"
+IN_LIST = "IN (SELECT unnest(?::VARCHAR[]))"
 """What follows a column in WHERE to ask for one of many ids; they are bound as one list."""
 
 LONE_SURROGATE = re.compile("[\ud800-\udfff]")
@@ -84,7 +84,7 @@ def select(con: Con, table: type[Row], rest: str = "", values: Sequence[Any] = (
 def line_of(con: Con, turn_id: str | None) -> list[TurnRow]:
     """The turn and all its ancestors, root first. Empty for the root checkpoint."""
     line = ancestry(con, turn_id)
-    rows = select(con, TurnRow, f"WHERE id {THESE}", [line]) if line else []
+    rows = select(con, TurnRow, f"WHERE id {IN_LIST}", [line]) if line else []
     place = {each: n for n, each in enumerate(line)}
     return sorted(rows, key=lambda row: -place[row.id])
 
@@ -181,7 +181,7 @@ def session_for(con: Con, session: SessionRow, turn: TurnRow, *, take_over: bool
 
 def turns_after(con: Con, parent: str | None, sessions: Sequence[SessionRow]) -> list[TurnRow]:
     """Finished turns that stand right after a checkpoint, in any of the sessions, oldest first."""
-    rest = f"WHERE parent_turn IS NOT DISTINCT FROM ? AND session_id {THESE} ORDER BY finished_at, id"
+    rest = f"WHERE parent_turn IS NOT DISTINCT FROM ? AND session_id {IN_LIST} ORDER BY finished_at, id"
     return select(con, TurnRow, rest, [parent, [session.id for session in sessions]])
 
 

@@ -15,7 +15,7 @@ from claude_agent_sdk import SessionKey, SessionStore, SessionStoreEntry, fold_s
 from claude_agent_sdk.types import SessionListSubkeysKey, SessionStoreListEntry, SessionSummaryEntry
 
 from campaign_lab.errors import NotFoundError
-from campaign_lab.store.queries import THESE
+from campaign_lab.store.queries import IN_LIST
 
 if TYPE_CHECKING:
     from campaign_lab.store.connection import Con, Store
@@ -252,7 +252,7 @@ def _known(con: Con, batch: _Batch) -> set[str]:
     uuids = [uuid for uuid in batch.uuids if uuid is not None]
     if not uuids:
         return set()
-    found = con.execute(f"SELECT uuid FROM entries WHERE {_WHERE} AND uuid {THESE}", [*batch.key, uuids])
+    found = con.execute(f"SELECT uuid FROM entries WHERE {_WHERE} AND uuid {IN_LIST}", [*batch.key, uuids])
     return {uuid for (uuid,) in found.fetchall()}
 
 

@@ -46,7 +46,7 @@ def add_transcripts(con: Con, transcripts: Sequence[Transcript]) -> None:
 
 def present(con: Con, table: str, column: str, ids: Collection[str]) -> set[str]:
     """Which of the ids stand in a column. Table and column are named by us."""
-    sql = f"SELECT DISTINCT {column} FROM {table} WHERE {column} {queries.THESE}"
+    sql = f"SELECT DISTINCT {column} FROM {table} WHERE {column} {queries.IN_LIST}"
     return {str(found) for (found,) in con.execute(sql, [list(ids)]).fetchall()}
 
 
@@ -56,7 +56,7 @@ def shape(con: Con) -> set[tuple[str, str, str, str]]:
     found = con.execute(
         "SELECT c.table_name, t.table_type, c.column_name, c.data_type FROM information_schema.columns AS c"
         " JOIN information_schema.tables AS t ON t.table_schema = c.table_schema AND t.table_name = c.table_name"
-        f" WHERE c.table_name {queries.THESE}",
+        f" WHERE c.table_name {queries.IN_LIST}",
         [names],
     )
     return {(str(table), str(kind), str(column), str(type_)) for table, kind, column, type_ in found.fetchall()}

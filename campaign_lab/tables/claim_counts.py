@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from campaign_lab.sessions.history.path_loader import Stored
+from campaign_lab.sessions.history.path_loader import StoredRecord
 
 Part = dict[str, Any]
 
@@ -43,7 +43,7 @@ def is_quote(value: Any) -> bool:
             return False
 
 
-def counts(record: Stored) -> dict[str, int]:
+def counts(record: StoredRecord) -> dict[str, int]:
     """How many claims and quotes the record has, and how many of them are supported.
 
     A quote is supported when code found it on its page; a claim, when one of its quotes is and the turn's checks had no

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from campaign_lab.money import NOTHING, Sum
 from campaign_lab.records import Angle, CopyVariant
 from campaign_lab.sessions.history.path_loader import (
+    HandlePosition,
     Line,
-    Name,
+    PathStep,
     Phases,
-    Place,
-    Step,
+    SessionLabel,
     Steps,
-    Stored,
+    StoredRecord,
     all_steps,
     latest,
     line_to,
@@ -42,7 +42,7 @@ NO_ANGLE = {"motivation": "", "awareness_stage": ""}
 TEXTS = ("angle", "headline", "primary_text", "description", "call_to_action", "language")
 
 
-def copy_rows(con: Con, user: str, phases: Phases, places: Sequence[Place]) -> list[Row]:
+def copy_rows(con: Con, user: str, phases: Phases, places: Sequence[HandlePosition]) -> list[Row]:
     """One row a copy variant, in the order of the places and of the turns; a degraded variant is left out."""
     steps = all_steps(con)
     lines = [line_to(steps, place.turn) for place in places]
@@ -79,7 +79,7 @@ def _read_costs(con: Con, steps: Steps) -> Costs:
 
 
 def _read(
-    con: Con, user: str, phases: Phases, turns: Sequence[Step]
+    con: Con, user: str, phases: Phases, turns: Sequence[PathStep]
 ) -> tuple[dict[str, list[Row]], dict[str, dict[str, Row]]]:
     """By turn, what is the same of a variant wherever it is seen from, and what is shown of the angles by name."""
     variants: dict[str, list[Row]] = {}
@@ -103,7 +103,7 @@ def _read(
     return variants, angles
 
 
-def _of_variant(record: Stored, judged: JudgementRow | None) -> Row:
+def _of_variant(record: StoredRecord, judged: JudgementRow | None) -> Row:
     fields = record.fields
     return {
         **{name: fields.get(name, "") for name in TEXTS},
@@ -117,13 +117,13 @@ def _of_variant(record: Stored, judged: JudgementRow | None) -> Row:
     }
 
 
-def _caches(con: Con, turns: Sequence[Step]) -> dict[str, str]:
+def _caches(con: Con, turns: Sequence[PathStep]) -> dict[str, str]:
     """By turn, how much of the prompt before it was still cached; "" where that is not known."""
     known = prompt_cache.states(con, {step.id: step.parent for step in turns})
     return {step.id: FIRST_TURN if step.parent is None else known.get(step.id, "") for step in turns}
 
 
-def _of_session(place: Place, names: Mapping[str, Name]) -> Row:
+def _of_session(place: HandlePosition, names: Mapping[str, SessionLabel]) -> Row:
     path: dict[str, str] = {}
     session = place.session.id
     while session in names and session not in path:
@@ -139,7 +139,7 @@ def _of_session(place: Place, names: Mapping[str, Name]) -> Row:
     }
 
 
-def _costs(place: Place, line: Line, costs: Costs) -> Row:
+def _costs(place: HandlePosition, line: Line, costs: Costs) -> Row:
     """What was paid on the session, and what others paid for the turns before its own: those were not paid again.
 
     The tries of the session that failed count. Its turns after where the handle stands do not.

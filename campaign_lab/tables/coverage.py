@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING, Any, get_args
 
 from campaign_lab.checks import likeness
 from campaign_lab.records import Angle, AwarenessStage, CustomerInsight
-from campaign_lab.sessions.history.path_loader import Phases, Place, Stored, all_steps, latest, line_to, records_of
+from campaign_lab.sessions.history.path_loader import (
+    HandlePosition,
+    Phases,
+    StoredRecord,
+    all_steps,
+    latest,
+    line_to,
+    records_of,
+)
 from campaign_lab.tables.claim_counts import parts_in
 
 if TYPE_CHECKING:
@@ -32,7 +40,7 @@ class Need:
     quotes: frozenset[tuple[str, str]] = frozenset()
 
 
-def coverage_rows(con: Con, phases: Phases, places: Sequence[Place]) -> list[Row]:
+def coverage_rows(con: Con, phases: Phases, places: Sequence[HandlePosition]) -> list[Row]:
     """Session by session, every need at each of the five stages, with the angles there.
 
     Pains come first, then desires, then what only angles speak of.
@@ -48,7 +56,7 @@ def coverage_rows(con: Con, phases: Phases, places: Sequence[Place]) -> list[Row
     ]
 
 
-def _covered(records: Sequence[Stored]) -> Iterator[Row]:
+def _covered(records: Sequence[StoredRecord]) -> Iterator[Row]:
     """The rows of one session."""
     needs = needs_in(each for each in records if each.kind == CustomerInsight.kind)
     angles = [each for each in records if each.kind == Angle.kind]
@@ -57,7 +65,7 @@ def _covered(records: Sequence[Stored]) -> Iterator[Row]:
     return (_row(need, stage, covered) for need in every for stage in STAGES)
 
 
-def needs_in(insights: Iterable[Stored]) -> list[Need]:
+def needs_in(insights: Iterable[StoredRecord]) -> list[Need]:
     """The pains and desires of what the research found out, pains first, each once."""
     listed = list(insights)
     needs: dict[str, Need] = {}
@@ -68,7 +76,7 @@ def needs_in(insights: Iterable[Stored]) -> list[Need]:
     return list(needs.values())
 
 
-def need_of(angle: Stored, needs: Sequence[Need]) -> Need:
+def need_of(angle: StoredRecord, needs: Sequence[Need]) -> Need:
     """The one need that an angle covers.
 
     It is the one that its anchor names, in the same or in like words; when it names none, the first one that a proof of
@@ -90,7 +98,7 @@ def _quotes(part: Any) -> frozenset[tuple[str, str]]:
     return frozenset((quote["quote"], quote["url"]) for quote in quotes)
 
 
-def _row(need: Need, stage: str, covered: Sequence[tuple[Need, Stored]]) -> Row:
+def _row(need: Need, stage: str, covered: Sequence[tuple[Need, StoredRecord]]) -> Row:
     names = [angle.label for each, angle in covered if each == need and angle.fields.get("awareness_stage") == stage]
     return {
         "need_kind": need.kind,

@@ -7,21 +7,29 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from campaign_lab.records import Angle, CopyVariant
-from campaign_lab.sessions.history.path_loader import Phases, Place, Stored, all_steps, latest, line_to, records_of
+from campaign_lab.sessions.history.path_loader import (
+    HandlePosition,
+    Phases,
+    StoredRecord,
+    all_steps,
+    latest,
+    line_to,
+    records_of,
+)
 from campaign_lab.tables.claim_counts import is_claim, is_quote, text_of
 
 if TYPE_CHECKING:
     from campaign_lab.store.connection import Con
 
 Row = dict[str, str]
-Pair = tuple[Stored, Stored]
-Trait = Callable[[Stored], object]
+Pair = tuple[StoredRecord, StoredRecord]
+Trait = Callable[[StoredRecord], object]
 
 WHOLE = "record"
 """The field of a row that says: only one of the two has this record."""
 
 
-def difference_rows(con: Con, phases: Phases, one: Place, other: Place) -> list[Row]:
+def difference_rows(con: Con, phases: Phases, one: HandlePosition, other: HandlePosition) -> list[Row]:
     """One row a field that differs, kind by kind. A claim counts by its statement; evidence alone makes no row.
 
     Records are paired by kind and label, copy variants within their angle, or within the one that is paired with it. Of what
@@ -46,14 +54,14 @@ def difference_rows(con: Con, phases: Phases, one: Place, other: Place) -> list[
     return rows
 
 
-def _of(kind: str, records: Iterable[Stored]) -> list[Stored]:
+def _of(kind: str, records: Iterable[StoredRecord]) -> list[StoredRecord]:
     return [record for record in records if record.kind == kind]
 
 
-def _paired(kind: str, left: list[Stored], right: list[Stored], angles: Mapping[str, str]) -> list[Pair]:
+def _paired(kind: str, left: list[StoredRecord], right: list[StoredRecord], angles: Mapping[str, str]) -> list[Pair]:
     """Who belongs together, in the order of the left. ``angles`` are the names of paired angles, left to right."""
 
-    def group(record: Stored) -> str:
+    def group(record: StoredRecord) -> str:
         return angles.get(_angle(record), _angle(record))
 
     pairs = _matched(left, right, lambda record: (group(record), record.label), lambda b: (_angle(b), b.label))
@@ -62,29 +70,29 @@ def _paired(kind: str, left: list[Stored], right: list[Stored], angles: Mapping[
     return sorted(pairs, key=lambda pair: left.index(pair[0]))
 
 
-def _matched(left: list[Stored], right: list[Stored], of_left: Trait, of_right: Trait) -> list[Pair]:
+def _matched(left: list[StoredRecord], right: list[StoredRecord], of_left: Trait, of_right: Trait) -> list[Pair]:
     """Pairs that have a trait in common, in order among those that share it. None is no trait."""
-    waiting: dict[object, list[Stored]] = {}
+    waiting: dict[object, list[StoredRecord]] = {}
     for record in right:
         waiting.setdefault(of_right(record), []).append(record)
     waiting[None] = []
     return [(record, found.pop(0)) for record in left if (found := waiting.get(of_left(record)))]
 
 
-def _unpaired(records: list[Stored], paired: list[Stored]) -> list[Stored]:
+def _unpaired(records: list[StoredRecord], paired: list[StoredRecord]) -> list[StoredRecord]:
     return [record for record in records if not any(record is each for each in paired)]
 
 
-def _motivation(record: Stored) -> str | None:
+def _motivation(record: StoredRecord) -> str | None:
     return record.fields.get("motivation")
 
 
-def _angle(record: Stored) -> str:
+def _angle(record: StoredRecord) -> str:
     """The angle of a copy variant; "" for other kinds, which are one group."""
     return str(record.fields.get("angle", ""))
 
 
-def _fields(one: Stored, other: Stored) -> Iterator[Row]:
+def _fields(one: StoredRecord, other: StoredRecord) -> Iterator[Row]:
     """The fields in which the two differ, in the order of the class; a degraded record has but one, its raw text."""
     ours = {"raw": one.raw} if one.degraded else one.fields
     theirs = {"raw": other.raw} if other.degraded else other.fields
@@ -109,5 +117,5 @@ def _bare(value: Any) -> Any:
     return [_bare(each) for each in value] if isinstance(value, list) else value
 
 
-def _row(record: Stored, field: str, a: str, b: str) -> Row:
+def _row(record: StoredRecord, field: str, a: str, b: str) -> Row:
     return {"kind": record.kind, "label": record.label, "field": field, "a": a, "b": b}

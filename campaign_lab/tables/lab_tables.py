@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from campaign_lab.errors import NotFoundError
 from campaign_lab.sessions.context import Context
-from campaign_lab.sessions.history.path_loader import Place
+from campaign_lab.sessions.history.path_loader import HandlePosition
 from campaign_lab.sessions.session import Session
 from campaign_lab.sessions.upkeep import access
 from campaign_lab.store import queries
-from campaign_lab.store.queries import THESE
+from campaign_lab.store.queries import IN_LIST
 from campaign_lab.store.rows import SessionRow
 from campaign_lab.tables import (
     COPY_COLUMNS,
@@ -108,16 +108,16 @@ def tree(context: Context, session: Session) -> pd.DataFrame:
     return frame(rows, TREE_COLUMNS)
 
 
-def _places(context: Context, sessions: Sessions) -> list[Place]:
+def _places(context: Context, sessions: Sessions) -> list[HandlePosition]:
     """Where the handles stand. Raises ValueError for one of another lab file."""
     several = [sessions] if isinstance(sessions, Session) else list(sessions)
     for session in several:
         if session._context.engine.path != context.engine.path:
             raise ValueError(f"session: {session.full_name!r} is of another lab file, {session._context.engine.path}")
-    return [Place(session._row, session._standing.now) for session in several]
+    return [HandlePosition(session._row, session._standing.now) for session in several]
 
 
-def _read(context: Context, places: Sequence[Place], work: Callable[[Con], T]) -> T:
+def _read(context: Context, places: Sequence[HandlePosition], work: Callable[[Con], T]) -> T:
     """What the work gives, in one transaction. Raises NotFoundError unless the user may read all of the places."""
 
     def within(con: Con) -> tuple[str | None, list[T]]:
@@ -131,7 +131,7 @@ def _read(context: Context, places: Sequence[Place], work: Callable[[Con], T]) -
 
 
 def _each(
-    context: Context, sessions: Sessions, work: Callable[[Con, Place], list[dict[str, Any]]]
+    context: Context, sessions: Sessions, work: Callable[[Con, HandlePosition], list[dict[str, Any]]]
 ) -> list[dict[str, Any]]:
     """The rows of each session, with its name as it is now."""
     places = _places(context, sessions)
@@ -144,8 +144,8 @@ def _each(
     )
 
 
-def _fresh(con: Con, places: Sequence[Place]) -> list[Place]:
+def _fresh(con: Con, places: Sequence[HandlePosition]) -> list[HandlePosition]:
     """The places with their sessions as they are stored now: another handle may have renamed one."""
-    found = queries.select(con, SessionRow, f"WHERE id {THESE}", [[place.session.id for place in places]])
+    found = queries.select(con, SessionRow, f"WHERE id {IN_LIST}", [[place.session.id for place in places]])
     rows = {row.id: row for row in found}
     return [replace(place, session=rows[place.session.id]) for place in places]

@@ -7,10 +7,10 @@ from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urldefrag, urlsplit
 
-from campaign_lab.sessions.history.path_loader import Place, all_steps, line_to
+from campaign_lab.sessions.history.path_loader import HandlePosition, all_steps, line_to
 from campaign_lab.sessions.upkeep.access import root_owner
 from campaign_lab.store import queries, transfer
-from campaign_lab.store.queries import THESE
+from campaign_lab.store.queries import IN_LIST
 from campaign_lab.store.rows import PageRow
 from campaign_lab.tables.tool_calls import FETCH, pages_asked
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 Row = dict[str, Any]
 
 
-def page_rows(con: Con, user: str, place: Place) -> list[Row]:
+def page_rows(con: Con, user: str, place: HandlePosition) -> list[Row]:
     """One row an address that the line asked for, as last met: the brand's own site first, then the others, each by address.
 
     Agents read in parallel, so the order of reading means nothing. What a turn asked for is not known any more when its
@@ -46,7 +46,7 @@ def _newest(met: Sequence[PageRow], asked: Collection[str]) -> Collection[PageRo
 
 def _asked(con: Con, turns: Collection[str]) -> set[str]:
     """The addresses that the agents of the turns asked for, as the page reader keeps them."""
-    sql = f"SELECT entry FROM entries WHERE session_id {THESE} AND entry LIKE ?"
+    sql = f"SELECT entry FROM entries WHERE session_id {IN_LIST} AND entry LIKE ?"
     entries = con.execute(sql, [list(turns), f"%{FETCH}%"]).fetchall()
     return {_address(url) for (entry,) in entries for _, url in pages_asked(json.loads(entry))}
 

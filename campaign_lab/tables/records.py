@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 from campaign_lab.errors import NotFoundError
 from campaign_lab.records import Record
 from campaign_lab.sessions.history.path_loader import (
-    Name,
+    HandlePosition,
+    PathStep,
     Phases,
-    Place,
-    Step,
-    Stored,
+    SessionLabel,
+    StoredRecord,
     all_steps,
     latest,
     line_to,
@@ -39,19 +39,21 @@ def record_class(phases: Phases, kind: str) -> type[Record]:
     return classes[kind]
 
 
-def places_of_all(con: Con, user: str) -> list[Place]:
+def places_of_all(con: Con, user: str) -> list[HandlePosition]:
     """All sessions that the user may see, each at its tip, the oldest first."""
-    return [Place(row, row.tip_turn) for row in sorted(visible(con, user), key=lambda row: (row.made_at, row.id))]
+    return [
+        HandlePosition(row, row.tip_turn) for row in sorted(visible(con, user), key=lambda row: (row.made_at, row.id))
+    ]
 
 
-def record_rows(con: Con, user: str, phases: Phases, places: Sequence[Place], *, kind: str) -> list[Row]:
+def record_rows(con: Con, user: str, phases: Phases, places: Sequence[HandlePosition], *, kind: str) -> list[Row]:
     """One row a record up to where the places stand, degraded ones included; ``fields`` holds its own fields.
 
     A turn that several sessions carry is listed once, under the session that made it. When the user may not see that
     one, it is the first of the places that carry it.
     """
     steps, names = all_steps(con), names_of(con, user)
-    bearers: dict[Step, str] = {}
+    bearers: dict[PathStep, str] = {}
     for place in places:
         for step in latest(line_to(steps, place.turn)):
             bearers.setdefault(step, step.session if step.session in names else place.session.id)
@@ -62,7 +64,7 @@ def record_rows(con: Con, user: str, phases: Phases, places: Sequence[Place], *,
     return [row for step in bearers for row in rows.get(step.id, ())]
 
 
-def _row(record: Stored, step: Step, session: Name) -> Row:
+def _row(record: StoredRecord, step: PathStep, session: SessionLabel) -> Row:
     return {
         "session": session.name,
         "campaign": session.campaign,

@@ -15,7 +15,7 @@ from campaign_lab.sessions.upkeep.expiry import expires_at
 from campaign_lab.store.rows import SessionRow
 
 if TYPE_CHECKING:
-    from campaign_lab.sessions.history.lineage import Node
+    from campaign_lab.sessions.history.lineage import TreeNode
     from campaign_lab.store.connection import Con
 
 Row = dict[str, Any]
@@ -96,7 +96,7 @@ def tree_rows(con: Con, user: str, session: SessionRow, now: datetime) -> list[R
     return [_tree_row(node, seen, now) for node in tree(con, session) if node.id in seen]
 
 
-def _tree_row(node: Node, seen: Mapping[str, SessionRow], now: datetime) -> Row:
+def _tree_row(node: TreeNode, seen: Mapping[str, SessionRow], now: datetime) -> Row:
     row, known = seen[node.id], node.parent_id in seen
     warm_until = node.line[-1].warm_until if node.line else None
     return {
@@ -123,7 +123,7 @@ def _tree_row(node: Node, seen: Mapping[str, SessionRow], now: datetime) -> Row:
     }
 
 
-def _checkpoint_rows(node: Node, known: bool) -> list[Row]:
+def _checkpoint_rows(node: TreeNode, known: bool) -> list[Row]:
     """The session's turns after its start; when its parent is not in the tree (``known``), all from the root on, which is 0."""
     rows = [_root_row(node)] if not known else []
     for number, fact in enumerate(node.line, 1):
@@ -144,7 +144,7 @@ def _checkpoint_rows(node: Node, known: bool) -> list[Row]:
     return rows
 
 
-def _root_row(node: Node) -> Row:
+def _root_row(node: TreeNode) -> Row:
     return {
         "number": 0, "phase": "root", "steer": "", "take": 1, **_told(NOTHING), "made_by": node.owner,
         "made_at": node.made_at, "notebook": node.notebook or "", "cell": node.cell_id or "",

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from campaign_lab.sessions.history.path_loader import Place, Step, all_steps, line_to
+from campaign_lab.sessions.history.path_loader import HandlePosition, PathStep, all_steps, line_to
 from campaign_lab.sessions.spending.receipts import MAIN_AGENT
-from campaign_lab.store.queries import THESE
+from campaign_lab.store.queries import IN_LIST
 from campaign_lab.tables.tool_calls import pages_asked
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ class _Thread:
     pages: int
 
 
-def timeline_rows(con: Con, place: Place) -> list[Row]:
+def timeline_rows(con: Con, place: HandlePosition) -> list[Row]:
     """One row an agent of each turn from the root on, the main agent first, the others in the order in which they began.
 
     The second turn of a phase is called "copy 2", the second agent of a name in a turn likewise. A turn whose
@@ -64,9 +64,9 @@ def _numbered(name: str, seen: Counter[str]) -> str:
     return name if seen[name] == 1 else f"{name} {seen[name]}"
 
 
-def _requests(con: Con, line: list[Step]) -> Counter[tuple[str, str]]:
+def _requests(con: Con, line: list[PathStep]) -> Counter[tuple[str, str]]:
     """Requests by turn and conversation, as they were booked."""
-    sql = f"SELECT attempt_id, subpath FROM requests WHERE complete AND attempt_id {THESE}"
+    sql = f"SELECT attempt_id, subpath FROM requests WHERE complete AND attempt_id {IN_LIST}"
     return Counter(con.execute(sql, [[step.id for step in line]]).fetchall())
 
 

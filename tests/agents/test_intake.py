@@ -12,21 +12,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from campaign_lab.agents.phases import builtin_phases
-from campaign_lab.agents.tools.record_intake import MENDS, Intake, Kept
+from campaign_lab.agents.tools.record_intake import MENDS, RecordIntake, SavedRecord
 from campaign_lab.records import Angle, BrandProfile, CopyVariant
 
 RESEARCH, STRATEGY, COPY = (builtin_phases()[name] for name in ("research", "strategy", "copy"))
 ANGLES = ("Proof first", "Calm voice", "Plain words")
-MakeIntake = Callable[..., Intake]
+MakeIntake = Callable[..., RecordIntake]
 
 
 @pytest.fixture
-def intake(texts: dict[str, str]) -> Intake:
+def intake(texts: dict[str, str]) -> RecordIntake:
     """The intake of a copy turn."""
-    return Intake(COPY, lambda: texts, brand=("Termwick",), angles=ANGLES)
+    return RecordIntake(COPY, lambda: texts, brand=("Termwick",), angles=ANGLES)
 
 
-def test_a_good_record_is_kept_with_its_evidence_marked(intake: Intake, variant: dict[str, Any]) -> None:
+def test_a_good_record_is_kept_with_its_evidence_marked(intake: RecordIntake, variant: dict[str, Any]) -> None:
     """At the first try, with an id, and with the quote that stands marked as supported."""
     assert intake.hand_in("copy_variant", [variant])["problems"] == []
     (kept,) = intake.results()
@@ -36,7 +36,7 @@ def test_a_good_record_is_kept_with_its_evidence_marked(intake: Intake, variant:
     assert CopyVariant.model_validate_json(kept.body) == kept.record
 
 
-def test_a_models_own_mark_of_support_is_not_believed(intake: Intake, variant: dict[str, Any]) -> None:
+def test_a_models_own_mark_of_support_is_not_believed(intake: RecordIntake, variant: dict[str, Any]) -> None:
     """A quote that stands nowhere is unsupported, whatever the model says of it."""
     quote = {"quote": "Rated best by everyone", "url": "https://termwick.example/", "supported": True}
     for _ in range(MENDS + 1):
@@ -59,7 +59,7 @@ def test_a_models_own_mark_of_support_is_not_believed(intake: Intake, variant: d
     ],
 )
 def test_what_cannot_be_validated_is_mended_twice_and_then_kept_degraded(
-    intake: Intake, variant: dict[str, Any], fault: dict[str, Any], named: str
+    intake: RecordIntake, variant: dict[str, Any], fault: dict[str, Any], named: str
 ) -> None:
     """Two answers name the field; the third try is kept as raw text, marked."""
     for _ in range(MENDS):
@@ -75,7 +75,7 @@ def test_what_cannot_be_validated_is_mended_twice_and_then_kept_degraded(
 
 
 def test_what_is_valid_but_faulty_is_mended_twice_and_then_kept_with_its_problems(
-    intake: Intake, variant: dict[str, Any]
+    intake: RecordIntake, variant: dict[str, Any]
 ) -> None:
     """The answer names record, label, field and value; what stays wrong stays visible."""
     faulty = variant | {"description": "A description that is longer than it may be"}
@@ -91,21 +91,21 @@ def test_what_is_valid_but_faulty_is_mended_twice_and_then_kept_with_its_problem
     assert kept["A good one"].problems == ()
 
 
-def test_a_mended_record_is_kept_without_problems(intake: Intake, variant: dict[str, Any]) -> None:
+def test_a_mended_record_is_kept_without_problems(intake: RecordIntake, variant: dict[str, Any]) -> None:
     """What was wrong at first leaves no trace."""
     intake.hand_in("copy_variant", [variant | {"language": "English please"}])
     assert intake.hand_in("copy_variant", [variant])["problems"] == []
     assert [kept.problems for kept in intake.results()] == [()]
 
 
-def test_agents_in_parallel_have_tries_of_their_own(intake: Intake, variant: dict[str, Any]) -> None:
+def test_agents_in_parallel_have_tries_of_their_own(intake: RecordIntake, variant: dict[str, Any]) -> None:
     """One angle's mends do not use up another's."""
     bad = variant | {"language": "English please"}
     for angle, _ in itertools.product(ANGLES, range(MENDS)):
         assert intake.hand_in("copy_variant", [bad | {"angle": angle}])["problems"]
 
 
-def test_a_record_that_is_never_handed_in_again_is_not_lost(intake: Intake, variant: dict[str, Any]) -> None:
+def test_a_record_that_is_never_handed_in_again_is_not_lost(intake: RecordIntake, variant: dict[str, Any]) -> None:
     """The model stops after being told: the record is kept with its problems; one that it mends replaces only itself."""
     too_long = variant | {"description": "A description that is longer than it may be"}
     other = too_long | {"headline": "Another headline"}
@@ -116,7 +116,7 @@ def test_a_record_that_is_never_handed_in_again_is_not_lost(intake: Intake, vari
     assert kept == {variant["headline"]: False, "Another headline": True}
 
 
-def test_a_kind_of_another_phase_is_refused_with_the_ones_it_takes(intake: Intake, brand: dict[str, Any]) -> None:
+def test_a_kind_of_another_phase_is_refused_with_the_ones_it_takes(intake: RecordIntake, brand: dict[str, Any]) -> None:
     """Nothing is kept, and the model is told what to hand in."""
     answer = intake.hand_in("brand_profile", [brand])
     assert answer["saved"] == []
@@ -127,14 +127,14 @@ def test_a_kind_of_another_phase_is_refused_with_the_ones_it_takes(intake: Intak
 
 
 def test_an_angle_that_the_campaign_does_not_have_is_named_with_those_it_has(
-    intake: Intake, variant: dict[str, Any]
+    intake: RecordIntake, variant: dict[str, Any]
 ) -> None:
     """A text for an angle that nobody asked for is sent back."""
     (problem,) = intake.hand_in("copy_variant", [variant | {"angle": "Fear"}])["problems"]
     assert problem["problem"] == f"angle: 'Fear' is not an angle of this campaign; it has {', '.join(ANGLES)}"
 
 
-def test_a_record_as_json_text_is_read(intake: Intake, variant: dict[str, Any]) -> None:
+def test_a_record_as_json_text_is_read(intake: RecordIntake, variant: dict[str, Any]) -> None:
     """Models sometimes send the text of an object for the object."""
     assert intake.hand_in("copy_variant", [json.dumps(variant)])["problems"] == []
     assert [kept.label for kept in intake.results()] == [variant["headline"]]
@@ -150,7 +150,7 @@ JSON = st.recursive(
 @given(JSON)
 def test_anything_that_json_can_hold_is_taken(raw: Any) -> None:
     """Never an error: after the last mend it is kept as it came."""
-    intake = Intake(COPY, dict, angles=ANGLES)
+    intake = RecordIntake(COPY, dict, angles=ANGLES)
     for _ in range(MENDS + 1):
         intake.hand_in("copy_variant", [raw])
     (kept,) = intake.results()
@@ -159,7 +159,7 @@ def test_anything_that_json_can_hold_is_taken(raw: Any) -> None:
     kept.body.encode()
 
 
-def test_half_an_emoji_can_be_stored(intake: Intake, variant: dict[str, Any]) -> None:
+def test_half_an_emoji_can_be_stored(intake: RecordIntake, variant: dict[str, Any]) -> None:
     """Text that was cut in the middle of a character does not break the lab file."""
     for _ in range(MENDS + 1):
         intake.hand_in("copy_variant", [variant | {"headline": "Look \ud83d", "angle": "Proof first\ud83d"}])
@@ -171,7 +171,7 @@ def test_half_an_emoji_can_be_stored(intake: Intake, variant: dict[str, Any]) ->
 
 def test_the_brands_name_needs_no_quote(texts: dict[str, str], brand: dict[str, Any], claim: dict[str, Any]) -> None:
     """Its own pages rarely say it in every sentence; any other name and every number need one."""
-    intake = Intake(RESEARCH, lambda: texts)
+    intake = RecordIntake(RESEARCH, lambda: texts)
     named = claim | {"text": "With Termwick the form takes seven minutes"}
     assert intake.hand_in("brand_profile", [brand | {"promise": named}])["problems"] == []
     other = claim | {"text": "With Brackendeer the form takes 9 minutes"}
@@ -191,7 +191,7 @@ def test_results_do_not_depend_on_which_agent_was_first(order: Sequence[int]) ->
         for kind in ("early", "late")
     ]  # fmt: skip
     order = sorted(order, key=lambda place: place % 2)  # one agent hands in its own in order
-    intake = Intake(COPY, dict, angles=ANGLES)
+    intake = RecordIntake(COPY, dict, angles=ANGLES)
     for place in order:
         assert intake.hand_in("copy_variant", [parts[place]])["problems"] == []
     assert [(kept.record_id, kept.label) for kept in intake.results()] == [
@@ -218,14 +218,14 @@ def test_research_comes_in_the_order_of_its_kinds(
     expected = ["brand_profile", "customer_insight", "competitor_profile"]
     records: dict[str, Any] = dict(zip(expected, (brand, insight, rival), strict=True))
     for order in itertools.permutations(records):
-        intake = Intake(RESEARCH, lambda: texts)
+        intake = RecordIntake(RESEARCH, lambda: texts)
         for kind in order:
             assert intake.hand_in(kind, [records[kind]])["problems"] == []
         assert [kept.kind for kept in intake.results()] == expected
         assert [kept.record_id for kept in intake.results()] == ["termwick", "customer_insight", "termwick-2"]
 
 
-def keep_by_force(intake: Intake, labels: Sequence[str]) -> tuple[Kept, ...]:
+def keep_by_force(intake: RecordIntake, labels: Sequence[str]) -> tuple[SavedRecord, ...]:
     """Hands in records that are nothing but a name until they are kept."""
     for label in labels:
         for _ in range(MENDS + 1):
@@ -236,18 +236,18 @@ def keep_by_force(intake: Intake, labels: Sequence[str]) -> tuple[Kept, ...]:
 @given(st.lists(st.text("aA -2!", max_size=5) | st.text(max_size=5), max_size=6, unique=True))
 def test_ids_are_unique(labels: list[str]) -> None:
     """Also where names differ in punctuation only, or look like an id with a number."""
-    ids = [kept.record_id for kept in keep_by_force(Intake(STRATEGY, dict), labels)]
+    ids = [kept.record_id for kept in keep_by_force(RecordIntake(STRATEGY, dict), labels)]
     assert len(set(ids)) == len(ids)
     assert all(ids)
 
 
 def test_ids_with_numbers_do_not_collide() -> None:
     """The second record called “a” gets the number that no other has taken."""
-    kept = keep_by_force(Intake(STRATEGY, dict), ["a a", "a-a", "a a 2"])
+    kept = keep_by_force(RecordIntake(STRATEGY, dict), ["a a", "a-a", "a a 2"])
     assert [each.record_id for each in kept] == ["a-a", "a-a-2", "a-a-2-2"]
 
 
-def test_a_record_handed_in_again_replaces_the_earlier_one(intake: Intake, variant: dict[str, Any]) -> None:
+def test_a_record_handed_in_again_replaces_the_earlier_one(intake: RecordIntake, variant: dict[str, Any]) -> None:
     """Same kind and label: the last word holds, in the first one's place."""
     intake.hand_in("copy_variant", [variant, variant | {"headline": "Another one"}])
     intake.hand_in("copy_variant", [variant | {"description": "See the rates"}])
@@ -256,9 +256,9 @@ def test_a_record_handed_in_again_replaces_the_earlier_one(intake: Intake, varia
     assert json.loads(kept[0].body)["description"] == "See the rates"
 
 
-def test_what_is_missing_is_kept_once_and_in_order(intake: Intake) -> None:
+def test_what_is_missing_is_kept_once_and_in_order(intake: RecordIntake) -> None:
     """Also when no record came with it; of copy-creators, which work at once, in an order of its own."""
-    strategy = Intake(STRATEGY, dict)
+    strategy = RecordIntake(STRATEGY, dict)
     strategy.hand_in("angle", [], ["no third claim", "no price"])
     strategy.hand_in("angle", [], ["no price", "no rating"])
     assert strategy.missing == ["no third claim", "no price", "no rating"]
@@ -272,7 +272,7 @@ def test_evidence_is_checked_against_the_pages_stored_by_then(
 ) -> None:
     """A page that was read after the first try counts at the second."""
     stored: dict[str, str] = {}
-    intake = Intake(RESEARCH, lambda: stored)
+    intake = RecordIntake(RESEARCH, lambda: stored)
     (problem, *_) = intake.hand_in("brand_profile", [brand])["problems"]
     assert "names a page that was not read" in problem["problem"]
     stored |= texts
@@ -281,7 +281,7 @@ def test_evidence_is_checked_against_the_pages_stored_by_then(
 
 def test_an_angles_own_name_exempts_nothing(texts: dict[str, str], variant: dict[str, Any]) -> None:
     """Only a company's own name needs no quote: an angle cannot name itself after its false promise."""
-    intake = Intake(STRATEGY, lambda: texts, brand=("Termwick",))
+    intake = RecordIntake(STRATEGY, lambda: texts, brand=("Termwick",))
     angle = Angle.model_construct(name="50% off, backed by Deloitte")
     assert intake._names(angle) == ("Termwick",)
     assert intake._names(BrandProfile.model_construct(name="Brackendeer")) == ("Termwick", "Brackendeer")

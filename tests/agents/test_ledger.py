@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from campaign_lab.agents.ledger import UNLISTED, Ledger
-from campaign_lab.agents.prices import Usage
+from campaign_lab.agents.prices import TokenUsage
 from campaign_lab.money import NOTHING, Sum
 
 SONNET = "claude-sonnet-4-5-20250929"
@@ -38,7 +38,7 @@ def test_a_request_with_several_entries_is_booked_once() -> None:
     ledger = Ledger()
     new = ledger.read("", [user(), assistant("m1"), assistant("m1"), assistant("m1")])
     assert [request.message_id for request in new] == ["m1"]
-    assert [request.usage for request in ledger.requests()] == [Usage(100, 10)]
+    assert [request.usage for request in ledger.requests()] == [TokenUsage(100, 10)]
 
 
 @given(st.lists(st.tuples(st.sampled_from(["", SUB, "subagents/agent-b2"]), st.integers(0, 4)), max_size=30))
@@ -116,7 +116,7 @@ def test_what_the_cli_counted_and_wrote_down_nowhere_is_a_row() -> None:
     assert ledger.unlisted(SONNET) == []
     ledger.reported = {SONNET: total(inputTokens=3_000, outputTokens=10, cacheCreationInputTokens=500)}
     (rest,) = ledger.unlisted(SONNET)
-    assert rest.usage == Usage(2_000, 0, 0, 500, 0)
+    assert rest.usage == TokenUsage(2_000, 0, 0, 500, 0)
     assert rest.cost_usd == pytest.approx((2_000 * 3 + 500 * 3.75) / 1e6)
     assert (rest.agent, rest.complete) == (UNLISTED, True)
 
@@ -163,7 +163,7 @@ def test_cut_conversations_are_those_that_still_wait() -> None:
         "copy-creator",
         False,
         None,
-        Usage(),
+        TokenUsage(),
     )
     assert ledger.cut(SONNET, stopped=False) == []
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from campaign_lab.agents.endpoints import remote_endpoint
-from campaign_lab.agents.prices import VARIABLE, Price, Usage, own_prices, price_usd
+from campaign_lab.agents.prices import VARIABLE, Price, TokenUsage, own_prices, price_usd
 
 SONNET, LOCAL = "claude-sonnet-4-5-20250929", "llama3.2:3b"
 TABLE = """
@@ -23,7 +23,7 @@ cache_write_1h = 8.0
 source = "contract of March"
 checked_on = 2026-11-20
 """
-ONE_EACH = Usage(1_000_000, 1_000_000, 1_000_000, 1_000_000, 1_000_000)
+ONE_EACH = TokenUsage(1_000_000, 1_000_000, 1_000_000, 1_000_000, 1_000_000)
 FREE = dict.fromkeys(("input", "output", "cache_read", "cache_write_5m", "cache_write_1h"), 0.0)
 
 
@@ -53,7 +53,7 @@ def test_a_table_can_be_named_by_its_path(table: Path, monkeypatch: pytest.Monke
     """Without the variable it is read and handed on; it knows where its prices are from, and of what day."""
     monkeypatch.delenv(VARIABLE)
     prices = own_prices(table)
-    assert price_usd(SONNET, Usage(output_tokens=500_000), prices) == pytest.approx(1.0)
+    assert price_usd(SONNET, TokenUsage(output_tokens=500_000), prices) == pytest.approx(1.0)
     assert (prices[SONNET].source, prices[SONNET].checked_on) == ("contract of March", date(2026, 11, 20))
     assert own_prices() == {}
 
@@ -66,9 +66,9 @@ def test_a_model_of_ones_own_machine_can_be_free(table: Path) -> None:
 
 def test_a_changed_table_counts_from_then_on(table: Path) -> None:
     """Nobody has to start again."""
-    before = price_usd(SONNET, Usage(input_tokens=1_000_000))
+    before = price_usd(SONNET, TokenUsage(input_tokens=1_000_000))
     table.write_text(TABLE.replace("input = 1\n", "input = 7.5\n"), encoding="utf-8")
-    assert (before, price_usd(SONNET, Usage(input_tokens=1_000_000))) == (1.0, 7.5)
+    assert (before, price_usd(SONNET, TokenUsage(input_tokens=1_000_000))) == (1.0, 7.5)
 
 
 @pytest.mark.parametrize(

@@ -6,12 +6,12 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from campaign_lab.agents.prices import UNKNOWN, Usage, price_usd
+from campaign_lab.agents.prices import UNKNOWN, TokenUsage, price_usd
 
 SONNET = "claude-sonnet-4-5-20250929"
 TOKENS = 100_000
 COUNTS = st.integers(0, 40_000)
-USAGES = st.builds(Usage, COUNTS, COUNTS, COUNTS, COUNTS, COUNTS)
+USAGES = st.builds(TokenUsage, COUNTS, COUNTS, COUNTS, COUNTS, COUNTS)
 
 
 @pytest.mark.parametrize(
@@ -26,11 +26,11 @@ USAGES = st.builds(Usage, COUNTS, COUNTS, COUNTS, COUNTS, COUNTS)
 )
 def test_sonnet_4_5_costs_what_the_vendor_lists(kind: str, per_million: float) -> None:
     """US dollars a million tokens: 3 in, 15 out, 0.30 read, 3.75 written for 5 minutes, 6 for an hour."""
-    assert price_usd(SONNET, Usage(**{kind: TOKENS})) == pytest.approx(per_million * TOKENS / 1e6)
+    assert price_usd(SONNET, TokenUsage(**{kind: TOKENS})) == pytest.approx(per_million * TOKENS / 1e6)
 
 
 @given(USAGES)
-def test_a_request_costs_the_sum_of_its_parts(usage: Usage) -> None:
+def test_a_request_costs_the_sum_of_its_parts(usage: TokenUsage) -> None:
     """No token is charged twice, and none is forgotten."""
     listed = (3.00, 15.00, 0.30, 3.75, 6.00)
     expected = sum(price * tokens for price, tokens in zip(listed, vars(usage).values(), strict=True)) / 1e6
@@ -40,7 +40,7 @@ def test_a_request_costs_the_sum_of_its_parts(usage: Usage) -> None:
 @pytest.mark.parametrize("model", ["llama3.2:3b", "claude-of-the-future-9", "gpt-4o", "", "../../etc/passwd"])
 def test_an_unknown_model_has_no_price(model: str) -> None:
     """None, never 0: a local model is not shown as free, and an unknown one not as cheap."""
-    assert price_usd(model, Usage(1_000, 1_000)) is None
+    assert price_usd(model, TokenUsage(1_000, 1_000)) is None
 
 
 @given(*[COUNTS] * 5)
@@ -54,16 +54,16 @@ def test_usage_is_read_as_the_api_reports_it(fresh: int, out: int, read: int, mi
         "cache_creation_input_tokens": minutes + hour,
     }
     split = {"cache_creation": {"ephemeral_5m_input_tokens": minutes, "ephemeral_1h_input_tokens": hour}}
-    assert Usage.from_api(api | split) == Usage(fresh, out, read, minutes, hour)
-    assert Usage.from_api(api) == Usage(fresh, out, read, minutes + hour, 0)
-    assert Usage.from_api(api).total_tokens == fresh + out + read + minutes + hour
+    assert TokenUsage.from_api(api | split) == TokenUsage(fresh, out, read, minutes, hour)
+    assert TokenUsage.from_api(api) == TokenUsage(fresh, out, read, minutes + hour, 0)
+    assert TokenUsage.from_api(api).total_tokens == fresh + out + read + minutes + hour
 
 
 def test_what_an_endpoint_leaves_out_counts_as_none_used() -> None:
     """Other servers of the API send null or nothing for the cache."""
-    assert Usage.from_api(
+    assert TokenUsage.from_api(
         {"input_tokens": 5, "cache_creation": None, "cache_read_input_tokens": None, "output_tokens": 0}
-    ) == Usage(5)
+    ) == TokenUsage(5)
 
 
 HOSTILE = st.one_of(
@@ -77,7 +77,7 @@ FIELDS = ("input_tokens", "output_tokens", "cache_read_input_tokens", "cache_cre
 @given(st.one_of(HOSTILE, st.dictionaries(st.sampled_from(FIELDS), st.one_of(HOSTILE, COUNTS))))
 def test_whatever_an_endpoint_says_is_a_count_or_unknown(said: object) -> None:
     """Every count is a whole number of sane size, or None; and a price is never made of a count that is not known."""
-    usage = Usage.from_api(said)
+    usage = TokenUsage.from_api(said)
     for count in vars(usage).values():
         assert count is None or (type(count) is int and 0 <= count <= 100_000_000)
     cost = price_usd(SONNET, usage)
@@ -88,12 +88,12 @@ def test_whatever_an_endpoint_says_is_a_count_or_unknown(said: object) -> None:
 @pytest.mark.parametrize("said", [None, {}, "a lot", {"input_tokens": 0, "output_tokens": 0}, {"output_tokens": None}])
 def test_usage_that_was_not_said_is_unknown_and_not_nothing(said: object) -> None:
     """No endpoint reads a prompt of no tokens: the CLI writes zeros where nothing was said."""
-    assert Usage.from_api(said) == UNKNOWN
-    assert price_usd(SONNET, Usage.from_api(said)) is None
+    assert TokenUsage.from_api(said) == UNKNOWN
+    assert price_usd(SONNET, TokenUsage.from_api(said)) is None
 
 
 @pytest.mark.parametrize("bad", [1e30, -5, "12", True, 10**12, float("nan")])
 def test_one_count_that_is_none_leaves_the_others(bad: object) -> None:
     """What was said well is kept; the price is not known."""
-    usage = Usage.from_api({"input_tokens": 7, "output_tokens": bad})
+    usage = TokenUsage.from_api({"input_tokens": 7, "output_tokens": bad})
     assert (usage.input_tokens, usage.output_tokens, price_usd(SONNET, usage)) == (7, None, None)

@@ -20,7 +20,7 @@ from dask_cluster import SECRET, Batch, Cluster, Desk, until
 from kernels import environment
 
 from campaign_lab.batch.cluster.client import ClusterError
-from campaign_lab.batch.cluster.worker_task import Sealed
+from campaign_lab.batch.cluster.worker_task import SecretPayload
 from campaign_lab.batch.events import MEMORY, CellStarted, RunStarted, Waiting
 from campaign_lab.batch.execute.machine import NOTEBOOK_BYTES
 from campaign_lab.batch.execute.work import Payload
@@ -153,7 +153,7 @@ def test_the_address_of_the_store_is_nowhere_on_the_cluster(pair: Cluster, desk:
     assert "notebook-a-" in events
     assert SECRET not in events
     assert "Registered to" in pair.logs()
-    assert SECRET not in pair.logs() + repr(Sealed(payload))
+    assert SECRET not in pair.logs() + repr(SecretPayload(payload))
 
 
 def test_no_more_notebooks_at_once_than_were_asked_for(pair: Cluster, desk: Desk) -> None:

@@ -15,7 +15,7 @@ from batches import CHEAP, brief_of, cells_of
 from kernels import write_notebook
 
 from campaign_lab.batch.execute.notebook import NotebookFailed
-from campaign_lab.batch.execute.work import Outcome, Payload, _may_pass, do, read_journal
+from campaign_lab.batch.execute.work import Outcome, Payload, _may_pass, read_journal, run_payload
 from campaign_lab.batch.plan.briefs import as_toml
 from campaign_lab.errors import StoreError
 from campaign_lab.store.postgres.errors import explained
@@ -34,7 +34,7 @@ def payload(tmp_path: Path) -> Payload:
 
 
 def _do(payload: Payload) -> Outcome:
-    return do(payload, on_cell=lambda *_: None, cancelled=lambda: False)
+    return run_payload(payload, on_cell=lambda *_: None, cancelled=lambda: False)
 
 
 def test_it_runs_where_its_folder_is_not(payload: Payload, tmp_path: Path) -> None:

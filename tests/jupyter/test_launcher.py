@@ -24,7 +24,7 @@ import pytest
 from jupyter_client import BlockingKernelClient
 from kernels import environment
 
-from campaign_lab.jupyter.launcher import Place, _environment, _tell
+from campaign_lab.jupyter.launcher import LabFolder, _environment, _tell
 
 OWN_TOKEN = "a-token-of-my-own-5c1e"
 START_S = 60
@@ -259,7 +259,7 @@ def test_a_lab_on_a_server_is_passed_on_as_it_is(project: Path, home: Path, opti
 
 def test_a_url_that_is_no_lab_is_not_shown(capsys: pytest.CaptureFixture[str]) -> None:
     """Nor does it become a folder: the notebooks refuse it in plain words."""
-    place = Place(Path(), Path(), Path(), None, browser=False, token="")
+    place = LabFolder(Path(), Path(), Path(), None, browser=False, token="")
     told = _environment(place, "mysql://ana:s3cret@db.example/lab", None)
     assert told["CAMPAIGN_LAB_STORE"] == "mysql://ana:s3cret@db.example/lab"
     _tell("http://127.0.0.1:8888/lab", "", told)

@@ -20,7 +20,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from campaign_lab.errors import PageError
-from campaign_lab.pages import Limits, Page
+from campaign_lab.pages import FetchLimits, Page
 from campaign_lab.pages.fetching.network import Network, is_public
 
 Get = Callable[..., Page]
@@ -237,7 +237,7 @@ def test_html_with_a_useless_content_type_is_read(site: Any, get: Get) -> None:
 def test_a_body_without_end_is_stopped_at_the_limit(site: Any, get: Get) -> None:
     """Reading stops once the limit is passed; the rest is never asked for."""
     with pytest.raises(PageError, match=r"larger than 0\.05 MB"):
-        get(site.url + "/endless", limits=Limits(bytes=50_000))
+        get(site.url + "/endless", limits=FetchLimits(bytes=50_000))
 
 
 @pytest.mark.parametrize("encoding", ["gzip", "deflate", "raw deflate"])
@@ -289,13 +289,13 @@ def test_a_broken_or_unknown_compression_is_refused(site: Any, get: Get) -> None
 def test_a_site_that_stalls_is_given_up(site: Any, get: Get) -> None:
     """The time limit covers the body too."""
     with pytest.raises(PageError, match=r"longer than 0\.3 s"):
-        get(site.url + "/stall", limits=Limits(seconds=0.3))
+        get(site.url + "/stall", limits=FetchLimits(seconds=0.3))
 
 
 def test_a_style_sheet_that_stalls_does_not_cost_the_page(site: Any, get: Get) -> None:
     """Style sheets have a limit of their own; the page is kept without them."""
     url = site.put("/", f"<link rel=stylesheet href=/stall>{PAGE}")
-    assert get(url, limits=Limits(style_seconds=0.2)).title == "Shop"
+    assert get(url, limits=FetchLimits(style_seconds=0.2)).title == "Shop"
 
 
 def test_nobody_listening_is_a_reason(get: Get) -> None:

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from campaign_lab.errors import PageError
-from campaign_lab.pages import Limits, Page
+from campaign_lab.pages import FetchLimits, Page
 from campaign_lab.pages.fetching.saved_site import read_page
 
 Get = Callable[..., Page]
@@ -131,7 +131,7 @@ def test_a_folder_that_is_gone_or_a_file_that_is_huge_is_refused(tmp_path: Path,
         get(ORIGIN + "/", sources=[(ORIGIN, str(tmp_path / "gone"))])
     (tmp_path / "index.html").write_text("<p>" + "a" * 5_000)
     with pytest.raises(PageError, match="larger than"):
-        get(ORIGIN + "/", sources=[(ORIGIN, str(tmp_path))], limits=Limits(bytes=1_000))
+        get(ORIGIN + "/", sources=[(ORIGIN, str(tmp_path))], limits=FetchLimits(bytes=1_000))
     (tmp_path / "photo.html").write_bytes(b"\x89PNG\r\n\x1a\n")
     with pytest.raises(PageError, match="not HTML"):
         get(ORIGIN + "/photo", sources=[(ORIGIN, str(tmp_path))])

@@ -14,8 +14,8 @@ from panel_tools import inside, labels_of
 from campaign_lab import Lab
 from campaign_lab.errors import NotFoundError
 from campaign_lab.panels import CompareBoard
-from campaign_lab.panels.choosing.variant_card import Judgement, Look
-from campaign_lab.panels.choosing.variant_groups import FIELDS, NOTHING_OWN, groups, twin_html
+from campaign_lab.panels.choosing.variant_card import CardStyle, VariantCard
+from campaign_lab.panels.choosing.variant_groups import FIELDS, NOTHING_OWN, groups, static_html
 from campaign_lab.rehearsal.endpoint import RehearsalEndpoint
 from campaign_lab.rehearsal.server.app import RehearsalServer
 
@@ -325,12 +325,12 @@ def test_an_error_while_angles_are_put_in_does_not_deafen_the_board(written: Lab
 def test_a_rating_can_be_changed_and_taken_back() -> None:
     """The list offers one to five and "not rated", whatever is stored; showing what is stored saves nothing."""
     said: list[Any] = []
-    card = Judgement(
+    card = VariantCard(
         row("a", "A", "pain", "H"),
         "",
         place=0,
         user="ana",
-        look=Look(),
+        look=CardStyle(),
         save=lambda _card, name, value: said.append((name, value)),
     )
     assert [value for _, value in card.rating.options] == [0, 1, 2, 3, 4, 5]
@@ -369,11 +369,11 @@ def test_hostile_texts_are_shown_as_text() -> None:
     """In the table that is saved, and in the tooltip of a control."""
     evil = "<script>alert(1)</script>\x1b[31m$x$"
     each = row(evil, evil, evil, evil) | {"note": evil, "rated_by": evil}
-    shown = twin_html([[each]], [evil])
+    shown = static_html([[each]], [evil])
     assert "<script>" not in shown
     assert "\x1b" not in shown
     assert "&lt;script&gt;" in shown
-    assert "\x1b" not in Judgement(each, "", place=0, user="ana", look=Look(), save=lambda *_: None).note.tooltip
+    assert "\x1b" not in VariantCard(each, "", place=0, user="ana", look=CardStyle(), save=lambda *_: None).note.tooltip
 
 
 def test_what_is_saved_is_the_copy_and_what_was_thought_of_it(written: LabOf) -> None:

@@ -18,7 +18,7 @@ from web_site import web_site
 from campaign_lab import Brief
 from campaign_lab.errors import NotFoundError, TurnFailed
 from campaign_lab.panels import RunPanel
-from campaign_lab.panels.base import Problem
+from campaign_lab.panels.base import ErrorBox
 from campaign_lab.panels.running.live_board import TICK_S
 from campaign_lab.rehearsal.server.app import Fault, RehearsalServer
 from campaign_lab.store import queries
@@ -311,7 +311,7 @@ def test_a_drawing_never_says_running_over_cancelling(lab_of: MakeLab, slow: Reh
 
 def test_a_problem_is_shown_without_what_a_reader_cannot_see() -> None:
     """Texts of pages and endpoints come in errors; a bug does not pass for plain words."""
-    problem = Problem()
+    problem = ErrorBox()
     problem.show(ValueError("a \u202e\x1b[31m<b>b"))
     assert "⚠ a &lt;b&gt;b</b>" in problem.value
     assert not {"\u202e", "\x1b"} & set(problem.value)

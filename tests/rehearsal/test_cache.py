@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from campaign_lab.rehearsal.server.api_request import Block
+from campaign_lab.rehearsal.server.api_request import ContentBlock
 from campaign_lab.rehearsal.server.cache_accounting import CachedPrefix, Counted, count, tokens_in
 
 SONNET = "claude-sonnet-4-5-20250929"
@@ -21,13 +21,13 @@ def whole(counted: Counted) -> int:
     )
 
 
-def point(text: str, cache_s: int = 300) -> Block:
-    return Block(text, cache_s)
+def point(text: str, cache_s: int = 300) -> ContentBlock:
+    return ContentBlock(text, cache_s)
 
 
 BLOCKS = st.lists(
     st.builds(
-        Block,
+        ContentBlock,
         st.builds(lambda word, times: word * times, st.sampled_from(["a", "bb", "é", "日"]), st.integers(0, 3_000)),
         st.sampled_from([None, None, 300, 3600]),
     ),
@@ -37,7 +37,7 @@ BLOCKS = st.lists(
 
 @given(prompt=BLOCKS, keep=st.integers(0, 12), more=BLOCKS, model=st.sampled_from([SONNET, HAIKU]))
 def test_reads_writes_and_input_are_the_whole_prompt(
-    prompt: list[Block], keep: int, more: list[Block], model: str
+    prompt: list[ContentBlock], keep: int, more: list[ContentBlock], model: str
 ) -> None:
     """No token is charged twice and none is free, with and without a cache."""
     first = count(prompt, (), model)
@@ -49,7 +49,7 @@ def test_reads_writes_and_input_are_the_whole_prompt(
 
 
 @given(prompt=BLOCKS)
-def test_the_same_prompt_again_reads_all_that_it_wrote(prompt: list[Block]) -> None:
+def test_the_same_prompt_again_reads_all_that_it_wrote(prompt: list[ContentBlock]) -> None:
     """And writes nothing."""
     first = count(prompt, (), SONNET)
     again = count(prompt, first.written, SONNET)
@@ -59,7 +59,7 @@ def test_the_same_prompt_again_reads_all_that_it_wrote(prompt: list[Block]) -> N
 
 
 @given(prompt=BLOCKS)
-def test_another_model_shares_nothing(prompt: list[Block]) -> None:
+def test_another_model_shares_nothing(prompt: list[ContentBlock]) -> None:
     """A cache belongs to one model."""
     written = count(prompt, (), SONNET).written
     assert count(prompt, written, "claude-opus-4-5-20251101").cache_read_tokens == 0
@@ -88,21 +88,21 @@ def test_only_the_last_four_breakpoints_count() -> None:
 def test_twenty_blocks_are_looked_at_from_a_breakpoint_backwards(further: int, found: bool) -> None:
     """The breakpoint's own block is the first of the twenty."""
     written = count([point(LONG)], (), SONNET).written
-    longer = [Block(LONG), *(Block(f"block {n}") for n in range(further - 1)), point("end")]
+    longer = [ContentBlock(LONG), *(ContentBlock(f"block {n}") for n in range(further - 1)), point("end")]
     assert (count(longer, written, SONNET).cache_read_tokens == 1_024) is found
 
 
 def test_an_earlier_breakpoint_brings_the_rest_within_reach() -> None:
     """Each breakpoint looks back for itself."""
     written = count([point(LONG)], (), SONNET).written
-    longer = [Block(LONG), *(Block(f"block {n}") for n in range(30)), point("end")]
+    longer = [ContentBlock(LONG), *(ContentBlock(f"block {n}") for n in range(30)), point("end")]
     longer[10] = point("in between")
     assert count(longer, written, SONNET).cache_read_tokens == 1_024
 
 
 def test_the_longest_known_prefix_is_read() -> None:
     """Not the first that is found."""
-    blocks = [point(LONG), Block("b"), point("c"), Block("d"), point("e")]
+    blocks = [point(LONG), ContentBlock("b"), point("c"), ContentBlock("d"), point("e")]
     written = count(blocks[:3], (), SONNET).written
     counted = count(blocks, written, SONNET)
     assert counted.cache_read_tokens == tokens_in(len(LONG) + 2)
@@ -118,12 +118,12 @@ def test_one_letter_changed_in_front_loses_the_cache() -> None:
 def test_where_blocks_begin_matters() -> None:
     """The same text cut into other blocks is another prefix."""
     written = count([point(LONG + LONG)], (), SONNET).written
-    assert count([Block(LONG), point(LONG)], written, SONNET).cache_read_tokens == 0
+    assert count([ContentBlock(LONG), point(LONG)], written, SONNET).cache_read_tokens == 0
 
 
 def test_writes_are_split_by_the_life_of_their_breakpoint() -> None:
     """The stretch up to an hour's breakpoint is an hour's, the rest up to a five minutes' one is five minutes'."""
-    counted = count([point(LONG, 3600), point(LONG + LONG, 300), Block("x" * 40)], (), SONNET)
+    counted = count([point(LONG, 3600), point(LONG + LONG, 300), ContentBlock("x" * 40)], (), SONNET)
     assert (counted.cache_write_1h_tokens, counted.cache_write_5m_tokens, counted.input_tokens) == (1_024, 2_048, 10)
     assert [(each.tokens, each.life_s) for each in counted.written] == [(1_024, 3600), (3_072, 300)]
 
@@ -131,7 +131,7 @@ def test_writes_are_split_by_the_life_of_their_breakpoint() -> None:
 def test_without_a_breakpoint_all_is_input() -> None:
     """Also when the cache holds it: a cache is read at breakpoints."""
     written = count([point(LONG)], (), SONNET).written
-    assert count([Block(LONG)], written, SONNET) == Counted(1_024, 0, 0, 0, ())
+    assert count([ContentBlock(LONG)], written, SONNET) == Counted(1_024, 0, 0, 0, ())
     assert count([], written, SONNET) == Counted(0, 0, 0, 0, ())
 
 

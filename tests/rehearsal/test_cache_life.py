@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from campaign_lab.rehearsal.endpoint import RehearsalEndpoint
 from campaign_lab.rehearsal.server import cache_accounting
-from campaign_lab.rehearsal.server.api_request import Block
+from campaign_lab.rehearsal.server.api_request import ContentBlock
 from campaign_lab.rehearsal.server.app import RehearsalServer
 from campaign_lab.rehearsal.server.cache_accounting import CachedPrefix
 from campaign_lab.store.rows import CacheRow
@@ -121,9 +121,9 @@ def test_time_within_a_turn_changes_nothing(line: Line) -> None:
 @given(st.lists(st.tuples(st.text("ab", min_size=1, max_size=3), st.sampled_from([None, 300, 3600])), max_size=30))
 def test_what_was_read_is_among_what_lives_on(parts: list[tuple[str, int | None]]) -> None:
     """Whatever the prompt, the prefix that was read is reported again, and nothing is charged twice."""
-    blocks = [Block(text * 2_000, life) for text, life in parts]
+    blocks = [ContentBlock(text * 2_000, life) for text, life in parts]
     first = cache_accounting.count(blocks, (), SONNET)
-    more = [*(Block(block.text) for block in blocks), Block("the next question", 300)]
+    more = [*(ContentBlock(block.text) for block in blocks), ContentBlock("the next question", 300)]
     second = cache_accounting.count(more, first.written, SONNET)
     if second.cache_read_tokens:
         known = {each.prefix: each for each in first.written}
@@ -138,7 +138,7 @@ def test_what_was_read_is_among_what_lives_on(parts: list[tuple[str, int | None]
 
 def test_of_two_entries_for_one_prefix_the_longer_life_counts() -> None:
     """Which of the rows came first decides nothing."""
-    blocks = [Block("a" * 8_000, 300)]
+    blocks = [ContentBlock("a" * 8_000, 300)]
     (written,) = cache_accounting.count(blocks, (), SONNET).written
     longer = CachedPrefix(written.prefix, written.tokens, 3600)
     for seen in ([written, longer], [longer, written]):

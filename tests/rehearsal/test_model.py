@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from odd_sites import page
 
-from campaign_lab.rehearsal.model import FETCH_PAGE, SAVE_RECORDS, Say, Use, reply
+from campaign_lab.rehearsal.model import FETCH_PAGE, SAVE_RECORDS, TextReply, ToolCall, reply
 from campaign_lab.rehearsal.server.api_request import Ask, Call
 
 HOME = "https://brand.example/"
@@ -25,10 +25,10 @@ def ask(agent: str, results: dict[str, dict[str, Any] | str]) -> Ask:
     return Ask("s", "a", agent, "m", False, (prompt,), tuple(calls), ())
 
 
-def only_call(step: list[Say | Use]) -> Use:
+def only_call(step: list[TextReply | ToolCall]) -> ToolCall:
     """The tool call of a step that is one."""
     assert len(step) == 1
-    assert isinstance(step[0], Use)
+    assert isinstance(step[0], ToolCall)
     return step[0]
 
 

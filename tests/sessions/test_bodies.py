@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 from copy_rows import claim, quote
 
-from campaign_lab.sessions.history.path_loader import Stored
+from campaign_lab.sessions.history.path_loader import StoredRecord
 from campaign_lab.tables.claim_counts import counts, parts_in, text_of
 
 
 def counted(fields: dict[str, Any]) -> tuple[int, int]:
-    found = counts(Stored("t", "note", 0, "id", "Label", fields, "", (), None, False))
+    found = counts(StoredRecord("t", "note", 0, "id", "Label", fields, "", (), None, False))
     return found["claims"], found["quotes"]
 
 

@@ -22,7 +22,7 @@ from stores import Stores, opened
 
 from campaign_lab.sessions.run.claims import (
     LEASE,
-    Found,
+    LookupResult,
     alive,
     beat,
     dead_attempts,
@@ -130,7 +130,7 @@ def go(process: Claimer) -> dict[str, object]:
     return found
 
 
-def claim(file: Store, row: AttemptRow, session: SessionRow = SESSION) -> Found:
+def claim(file: Store, row: AttemptRow, session: SessionRow = SESSION) -> LookupResult:
     return file.call(lambda con: look_or_claim(con, session, row))
 
 
@@ -141,7 +141,7 @@ def attempts(file: Store) -> dict[str, str]:
 
 def test_what_nobody_made_is_claimed_and_written_down(file: Store) -> None:
     """The attempt stands in the file before anything is sent."""
-    assert claim(file, attempt()) == Found()
+    assert claim(file, attempt()) == LookupResult()
     assert attempts(file) == {"a1": "running"}
     (held,) = file.call(lambda con: queries.select(con, ClaimRow))
     assert (held.attempt_id, held.pid, held.user_name) == ("a1", os.getpid(), "ana")
@@ -169,7 +169,7 @@ def test_a_finished_turn_is_found_and_not_claimed(file: Store) -> None:
 
 def test_looking_claims_nothing(file: Store) -> None:
     """Who refuses to pay only looks."""
-    assert file.call(lambda con: look(con, SESSION, None, "k")) == Found()
+    assert file.call(lambda con: look(con, SESSION, None, "k")) == LookupResult()
     assert file.call(lambda con: queries.select(con, ClaimRow)) == []
 
 
@@ -187,7 +187,7 @@ def test_a_claim_is_given_back_when_the_attempt_ends(file: Store) -> None:
     row = attempt()
     claim(file, row)
     file.call(lambda con: queries.end_attempt(con, replace(row, state="failed", cause="api", ended_at=NOW)))
-    assert claim(file, attempt("a2")) == Found()
+    assert claim(file, attempt("a2")) == LookupResult()
     assert attempts(file) == {"a1": "failed", "a2": "running"}
 
 
@@ -213,7 +213,7 @@ def test_the_claim_of_a_killed_process_is_void(file: Store, start: Start, reaped
         os.waitid(os.P_PID, other.pid, os.WEXITED | os.WNOWAIT)
         assert psutil.Process(other.pid).status() == psutil.STATUS_ZOMBIE
     assert [row.id for row in file.call(dead_attempts)] == ["a1"]
-    assert claim(file, attempt("a2")) == Found()
+    assert claim(file, attempt("a2")) == LookupResult()
     assert [row.attempt_id for row in file.call(lambda con: queries.select(con, ClaimRow))] == ["a2"]
 
 
@@ -232,7 +232,7 @@ def test_of_many_threads_that_race_one_wins(file: Store) -> None:
     """As with cells and callbacks of one kernel."""
     barrier = threading.Barrier(8)
 
-    def race(n: int) -> Found:
+    def race(n: int) -> LookupResult:
         barrier.wait()
         return claim(file, attempt(f"a{n}"))
 
@@ -250,7 +250,7 @@ def test_a_claim_that_this_process_left_behind_is_void(file: Store) -> None:
         assert claim(file, attempt()).busy is not None
         assert file.call(dead_attempts) == []
     assert [row.id for row in file.call(dead_attempts)] == ["left"]
-    assert claim(file, attempt()) == Found()
+    assert claim(file, attempt()) == LookupResult()
     assert [row.attempt_id for row in file.call(lambda con: queries.select(con, ClaimRow))] == ["a1"]
 
 
@@ -321,7 +321,7 @@ def test_a_claim_of_rubbish_is_passed_over(file: Store) -> None:
     claim(file, attempt())
     file.call(lambda con: con.execute("UPDATE claims SET process_start = 'rubbish'") and None)
     assert [row.id for row in file.call(dead_attempts)] == ["a1"]
-    assert claim(file, attempt("a2")) == Found()
+    assert claim(file, attempt("a2")) == LookupResult()
     assert [row.attempt_id for row in file.call(lambda con: queries.select(con, ClaimRow))] == ["a2"]
 
 
@@ -346,7 +346,7 @@ def test_a_claim_of_another_machine_holds_us_up_until_its_lease_is_over(file: St
     assert file.call(dead_attempts) == []
     elsewhere(file, column=column, seconds_ago=180)
     assert [row.id for row in file.call(dead_attempts)] == ["a1"]
-    assert claim(file, attempt("a3")) == Found()
+    assert claim(file, attempt("a3")) == LookupResult()
     assert [row.attempt_id for row in file.call(lambda con: queries.select(con, ClaimRow))] == ["a3"]
 
 

@@ -17,10 +17,10 @@ from stores import by_hand
 
 from campaign_lab import Lab
 from campaign_lab.agents.phases import Phase, builtin_phases
-from campaign_lab.agents.tools.record_intake import MENDS, Intake
+from campaign_lab.agents.tools.record_intake import MENDS, RecordIntake
 from campaign_lab.errors import NotFoundError
 from campaign_lab.records import CopyVariant
-from campaign_lab.sessions.history.path_loader import Place
+from campaign_lab.sessions.history.path_loader import HandlePosition
 from campaign_lab.store import queries
 from campaign_lab.store.rows import AuditRow, SessionRow
 from campaign_lab.tables.copy_variants import copy_rows
@@ -141,7 +141,7 @@ def test_only_what_stands_counts_as_supported(make_lab: MakeLab) -> None:
 def test_a_claim_that_says_more_than_its_quotes_is_not_supported(make_lab: MakeLab) -> None:
     """The turn's checks said so three times and the model did not mend it: the quote stands, the claim does not."""
     page = "We tested forty jackets for one hundred days in the rain."
-    intake = Intake(COPY, lambda: {HOME: page})
+    intake = RecordIntake(COPY, lambda: {HOME: page})
     given = json.loads(variant("Tested", claims=[claim("All 900 jackets last.", quote(page, None))]).body)
     for _ in range(MENDS + 1):
         intake.hand_in("copy_variant", [given])
@@ -318,14 +318,15 @@ def test_more_forks_take_no_more_statements(make_lab: MakeLab) -> None:
     """A dozen forks are read in as many statements as two, and each has its own rows."""
     lab = make_lab()
 
-    def make(con: queries.Con) -> list[Place]:
+    def make(con: queries.Con) -> list[HandlePosition]:
         base = turn(con, add(con, session()), "t0", angle("Calm"), phase="strategy")
         children = [add(con, fork(base, f"f{n}")) for n in range(12)]
         return [
-            Place(row, row.tip_turn) for row in (turn(con, row, f"t-{row.id}", variant(row.id)) for row in children)
+            HandlePosition(row, row.tip_turn)
+            for row in (turn(con, row, f"t-{row.id}", variant(row.id)) for row in children)
         ]
 
-    def count(con: queries.Con, places: list[Place]) -> int:
+    def count(con: queries.Con, places: list[HandlePosition]) -> int:
         counting = Counting(con)
         rows = copy_rows(counting, "ana", lab._context.phases, places)  # type: ignore[arg-type]
         assert [row["headline"] for row in rows] == [place.session.id for place in places]
@@ -340,7 +341,7 @@ def test_more_sessions_take_no_more_statements(make_lab: MakeLab) -> None:
     """A dozen forks are listed, and their coverage told, in as many statements as one session."""
     lab = make_lab()
 
-    def count(con: queries.Con, places: list[Place]) -> tuple[int, int]:
+    def count(con: queries.Con, places: list[HandlePosition]) -> tuple[int, int]:
         listing, covering = Counting(con), Counting(con)
         assert [row["turns"] for row in session_rows(listing, "ana", NOW)] == [2] * (len(places) - 1) + [1]  # type: ignore[arg-type]
         assert len(coverage_rows(covering, lab._context.phases, places)) == 5 * len(places)  # type: ignore[arg-type]
@@ -348,10 +349,10 @@ def test_more_sessions_take_no_more_statements(make_lab: MakeLab) -> None:
 
     def grown(con: queries.Con) -> tuple[tuple[int, int], tuple[int, int]]:
         base = turn(con, add(con, session()), "t0", angle("Calm", anchor="Rest"), phase="strategy")
-        few = count(con, [Place(base, "t0")])
+        few = count(con, [HandlePosition(base, "t0")])
         later = NOW + timedelta(seconds=1)
         forks = [turn(con, add(con, fork(base, f"f{n}", made_at=later)), f"t-{n}") for n in range(12)]
-        return few, count(con, [Place(row, row.tip_turn) for row in (base, *forks)])
+        return few, count(con, [HandlePosition(row, row.tip_turn) for row in (base, *forks)])
 
     few, many = write(lab, grown)
     assert few == many

@@ -18,7 +18,7 @@ from stores import Databases, opened
 
 from campaign_lab.sessions.run.claims import machine, under_way
 from campaign_lab.sessions.upkeep import doctor
-from campaign_lab.sessions.upkeep.doctor import Finding, examine
+from campaign_lab.sessions.upkeep.doctor import HealthFinding, examine
 from campaign_lab.sessions.upkeep.sweep import sweep
 from campaign_lab.store import queries
 from campaign_lab.store.connection import Con, Store
@@ -29,7 +29,7 @@ def claim(attempt: str, pid: int, started: float) -> ClaimRow:
     return ClaimRow(f"k-{attempt}", attempt, "ana", machine(), pid, process_start=str(started), claimed_at=NOW)
 
 
-def unwell(findings: list[Finding]) -> list[Finding]:
+def unwell(findings: list[HealthFinding]) -> list[HealthFinding]:
     """What is not well, but for the tests' server, which is told not to wait for its disk."""
     return [finding for finding in findings if finding.level != "ok" and "fsync" not in finding.text]
 

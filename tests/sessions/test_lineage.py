@@ -11,7 +11,7 @@ from lab_rows import ANALYST, NOW, add, fork, grow, result, said, session, share
 
 from campaign_lab.errors import NotFoundError
 from campaign_lab.money import Sum
-from campaign_lab.sessions.history.lineage import Message, Node, conversation, lineage, tree
+from campaign_lab.sessions.history.lineage import ConversationMessage, TreeNode, conversation, lineage, tree
 from campaign_lab.store import queries
 from campaign_lab.store.connection import Con, Store
 from campaign_lab.store.rows import AttemptRow, SessionRow
@@ -90,7 +90,7 @@ FIRST = "attempt_id = ? AND message_id LIKE '%_1'"
 """The first request of an attempt that was made by hand."""
 
 
-def costs_of(nodes: list[Node]) -> dict[str, float | None]:
+def costs_of(nodes: list[TreeNode]) -> dict[str, float | None]:
     return {node.session: node.cost.known for node in nodes}
 
 
@@ -161,10 +161,10 @@ def test_what_an_agent_said_is_told_in_order(lab_file: Store) -> None:
     rows = lab_file.call(forest)
     told = lab_file.call(lambda con: conversation(con, rows["Emotional"].tip_turn, ANALYST))
     assert told[:4] == [
-        Message("t1", "research", ANALYST, "user", "Read the site for t1"),
-        Message("t1", "research", ANALYST, "call", 'fetch_page {"url": "https://a.example/"}'),
-        Message("t1", "research", ANALYST, "result", "The page"),
-        Message("t1", "research", ANALYST, "assistant", "Report of t1"),
+        ConversationMessage("t1", "research", ANALYST, "user", "Read the site for t1"),
+        ConversationMessage("t1", "research", ANALYST, "call", 'fetch_page {"url": "https://a.example/"}'),
+        ConversationMessage("t1", "research", ANALYST, "result", "The page"),
+        ConversationMessage("t1", "research", ANALYST, "assistant", "Report of t1"),
     ]
     assert {message.turn for message in told} == {"t1", "t3"}
     main = lab_file.call(lambda con: conversation(con, "t1"))

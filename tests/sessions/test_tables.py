@@ -38,7 +38,7 @@ import json, sys, threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import datetime
-from campaign_lab.store import tables
+from campaign_lab.store import queries
 from campaign_lab.store.location import open_store
 from campaign_lab.store.rows import SessionRow
 
@@ -51,8 +51,8 @@ def race(n):
     mine = replace(row, id=f"{me}-{n}")
     barrier.wait()
     if what == "session":
-        return file.call(lambda con: tables.get_or_create_session(con, mine, lambda _: False)).id
-    return file.call(lambda con: tables.get_or_create_fork(con, mine, lambda _row: False)).id
+        return file.call(lambda con: queries.get_or_create_session(con, mine, lambda _: False)).id
+    return file.call(lambda con: queries.get_or_create_fork(con, mine, lambda _row: False)).id
 
 print("ready", flush=True)
 sys.stdin.readline()

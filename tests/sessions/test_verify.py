@@ -10,7 +10,7 @@ from lab_rows import NOW, add, fork, grow, session, try_in_vain
 from stores import opened, stores_of
 
 from campaign_lab.sessions.upkeep.sweep import sweep
-from campaign_lab.sessions.upkeep.verify import Problem, verify
+from campaign_lab.sessions.upkeep.verify import IntegrityProblem, verify
 from campaign_lab.store import queries
 from campaign_lab.store.connection import Con, Store
 from campaign_lab.store.rows import SessionRow
@@ -125,7 +125,7 @@ def test_damage_is_told_with_the_turn_that_has_it(whole: Store, store_kind: str,
     if kind == "a turn stored twice" and store_kind == "server":
         pytest.skip("a unique index of the server refuses it")
     sql, words, phase = DAMAGE[kind]
-    found: list[Problem] = []
+    found: list[IntegrityProblem] = []
 
     def damage(con: Con) -> None:
         turns = dict(con.execute("SELECT phase, id FROM turns").fetchall())

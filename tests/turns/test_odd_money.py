@@ -17,7 +17,7 @@ from campaign_lab.errors import TurnFailed
 from campaign_lab.money import Sum
 from campaign_lab.rehearsal import model
 from campaign_lab.rehearsal.endpoint import RehearsalEndpoint
-from campaign_lab.rehearsal.model import Use
+from campaign_lab.rehearsal.model import ToolCall
 from campaign_lab.rehearsal.server.app import Fault
 from campaign_lab.store import queries
 from campaign_lab.store.rows import AttemptRow, RequestRow, TurnRow
@@ -148,7 +148,7 @@ def test_half_an_emoji_loses_no_paid_turn_and_no_key_is_kept(odd_lab: OddLab, te
     def reply(ask: Any, readers: Any) -> Any:
         step = model.reply(ask, readers)
         for block in step:
-            if isinstance(block, Use) and block.name.endswith("save_records"):
+            if isinstance(block, ToolCall) and block.name.endswith("save_records"):
                 block.input["missing"] = [odd("nothing said")]
                 block.input["records"][0]["name"] = odd("Termwick")
         return step
@@ -182,7 +182,7 @@ def calls_with(**more: Any) -> Callable[[Any, Any], Any]:
     def reply(ask: Any, readers: Any) -> Any:
         step = model.reply(ask, readers)
         for block in step:
-            if isinstance(block, Use) and block.name == "Agent":
+            if isinstance(block, ToolCall) and block.name == "Agent":
                 block.input.update(more)
         return step
 

@@ -10,7 +10,7 @@ import pytest
 from campaign_lab import Brief, Lab
 from campaign_lab.errors import TurnFailed
 from campaign_lab.rehearsal import model
-from campaign_lab.rehearsal.model import Say, Step, Use
+from campaign_lab.rehearsal.model import Step, TextReply, ToolCall
 from campaign_lab.rehearsal.server.api_request import Ask
 
 AskModel = Callable[[Callable[[Ask, Mapping[str, Any]], Step]], Lab]
@@ -18,7 +18,7 @@ AskModel = Callable[[Callable[[Ask, Mapping[str, Any]], Step]], Lab]
 
 def test_prose_for_a_turn_fails_it_and_says_which_agents_did_not_start(lab_with: AskModel, termwick: Brief) -> None:
     """The main agent chats and ends: the turn fails, and the next one begins from the same checkpoint."""
-    lab = lab_with(lambda _ask, _readers: [Say("Certainly! Here is a lovely campaign.")])
+    lab = lab_with(lambda _ask, _readers: [TextReply("Certainly! Here is a lovely campaign.")])
     session = lab.session(termwick)
     with pytest.raises(TurnFailed, match="did not start brand-intelligence-analyst") as failed:
         lab.run_sync(session.run("research"))
@@ -28,7 +28,7 @@ def test_prose_for_a_turn_fails_it_and_says_which_agents_did_not_start(lab_with:
 
 def test_agents_that_report_without_handing_in_fail_the_turn(lab_with: AskModel, termwick: Brief) -> None:
     """All agents answer "done" and hand in nothing: no record is made up for them."""
-    lab = lab_with(lambda ask, readers: [Say("Done.")] if ask.agent else model.reply(ask, readers))
+    lab = lab_with(lambda ask, readers: [TextReply("Done.")] if ask.agent else model.reply(ask, readers))
     with pytest.raises(TurnFailed, match="no brand_profile and no customer_insight") as failed:
         lab.run_sync(lab.session(termwick).run("research"))
     assert failed.value.cause == "records"
@@ -44,8 +44,8 @@ def test_a_placeholder_record_is_sent_back_twice_and_kept_as_degraded(lab_with: 
         answers.extend(call.result or "" for call in ask.calls[-1:])
         if len(ask.calls) < 3:
             kind = {"kind": "brand_profile", "records": [{"name": "test"}]}
-            return [Use(f"toolu_{len(ask.calls)}{ask.digest()[:18]}", "mcp__lab__save_records", kind)]
-        return [Say("Saved.")]
+            return [ToolCall(f"toolu_{len(ask.calls)}{ask.digest()[:18]}", "mcp__lab__save_records", kind)]
+        return [TextReply("Saved.")]
 
     lab = lab_with(reply)
     session = lab.session(termwick)
@@ -64,7 +64,7 @@ def test_an_invented_quote_is_kept_but_marked_unsupported(lab_with: AskModel, te
     def reply(ask: Ask, readers: Mapping[str, Any]) -> Step:
         step = model.reply(ask, readers)
         for block in step:
-            if isinstance(block, Use) and block.input.get("kind") == "brand_profile":
+            if isinstance(block, ToolCall) and block.input.get("kind") == "brand_profile":
                 quote = {"quote": "We are the cheapest in all of Canada", "url": "https://termwick.example/"}
                 block.input["records"][0]["promise"] = {"text": "The cheapest in Canada", "evidence": [quote]}
         return step

@@ -18,7 +18,7 @@ from campaign_lab import Brief, Lab
 from campaign_lab.agents.events import AgentStarted, Event, PageRead, TurnStarted
 from campaign_lab.errors import PhaseOrderError, TurnFailed
 from campaign_lab.rehearsal import model
-from campaign_lab.rehearsal.model import Say, Step, Use
+from campaign_lab.rehearsal.model import Step, TextReply, ToolCall
 from campaign_lab.rehearsal.server.api_request import Ask
 from campaign_lab.sessions.session import Session
 from campaign_lab.store.rows import AttemptRow, ClaimRow, PageRow, RequestRow, TurnRow
@@ -128,7 +128,7 @@ def test_a_profile_with_a_quote_that_stands_is_believed(lab_with: AskModel, stor
     def reply(ask: Ask, readers: Mapping[str, Any]) -> Step:
         step = model.reply(ask, readers)
         for block in step:
-            if isinstance(block, Use) and block.input.get("kind") == "brand_profile":
+            if isinstance(block, ToolCall) and block.input.get("kind") == "brand_profile":
                 block.input["records"] = [profile]
         return step
 
@@ -143,10 +143,10 @@ def test_one_unreadable_rival_excuses_no_missing_profile(lab_with: AskModel, ter
 
     def reply(ask: Ask, readers: Mapping[str, Any]) -> Step:
         if ask.agent == BRAND and ask.calls:
-            return [Say("I have read it all.")]
+            return [TextReply("I have read it all.")]
         step = model.reply(ask, readers)
         for block in step:
-            if isinstance(block, Use) and block.input.get("kind") == "competitor_profile":
+            if isinstance(block, ToolCall) and block.input.get("kind") == "competitor_profile":
                 block.input["missing"] = ["rival.example could not be read"]
         return step
 
@@ -166,7 +166,7 @@ def test_one_copy_creator_for_five_angles_is_not_enough(lab_with: AskModel, term
 
     def reply(ask: Ask, readers: Mapping[str, Any]) -> Step:
         step = model.reply(ask, readers)
-        starts = [block for block in step if isinstance(block, Use) and block.name == "Agent"]
+        starts = [block for block in step if isinstance(block, ToolCall) and block.name == "Agent"]
         if ask.prompt.startswith("# Phase: copy") and len(starts) > 1 and not first.is_set():
             return [block for block in step if block not in starts[1:]]
         return step
@@ -192,7 +192,7 @@ def test_an_angle_whose_writer_found_nothing_to_write_is_said(lab_with: AskModel
         step = model.reply(ask, readers)
         if ask.agent == "copy-creator" and "angle " + names[0] in ask.prompts[0]:
             for block in step:
-                if isinstance(block, Use):
+                if isinstance(block, ToolCall):
                     block.input.update(records=[], missing=["nothing that could be quoted"])
         return step
 
@@ -230,7 +230,7 @@ def test_a_model_may_say_that_there_is_no_rival_or_leave_its_agent_out(lab_with:
         if way == "leaves the agent out":
             return [block for block in step if getattr(block, "input", {}).get("subagent_type") != RIVALS]
         for block in step:
-            if isinstance(block, Use) and block.input.get("kind") == "competitor_profile":
+            if isinstance(block, ToolCall) and block.input.get("kind") == "competitor_profile":
                 block.input["missing"] = ["No rivals were given, and the site names none."]
         return step
 
@@ -240,7 +240,7 @@ def test_a_model_may_say_that_there_is_no_rival_or_leave_its_agent_out(lab_with:
 
 def test_rivals_that_are_named_are_still_wanted(lab_with: AskModel, termwick: Brief):
     """Nothing handed in and nothing said, although the brief names two: the turn fails."""
-    lab = lab_with(lambda ask, readers: [Say("Done.")] if ask.agent == RIVALS else model.reply(ask, readers))
+    lab = lab_with(lambda ask, readers: [TextReply("Done.")] if ask.agent == RIVALS else model.reply(ask, readers))
     assert "no competitor_profile was handed in" in failed(lab, lab.session(termwick)).reason
 
 

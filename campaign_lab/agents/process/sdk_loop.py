@@ -23,7 +23,7 @@ STOP_S = 10.0
 """How long a cancelled job may take to stop its process, in seconds."""
 
 
-class Job(Generic[T]):
+class LoopTask(Generic[T]):
     """Work under way. ``ended`` is set when its clean-up is over, which is later than a cancelled future says."""
 
     def __init__(self) -> None:
@@ -52,7 +52,7 @@ async def in_daemon_thread(work: Callable[[], T]) -> T:
     return await asyncio.wrap_future(done)
 
 
-_under_way: set[Job[Any]] = set()
+_under_way: set[LoopTask[Any]] = set()
 
 
 def stop_all(timeout_s: float = STOP_S) -> None:
@@ -109,13 +109,13 @@ class AgentLoop:
         self._lock = threading.Lock()
         self._loop: asyncio.AbstractEventLoop | None = None
 
-    def submit(self, work: Coroutine[Any, Any, T]) -> Job[T]:
+    def submit(self, work: Coroutine[Any, Any, T]) -> LoopTask[T]:
         """Starts the coroutine; the job may be waited for or cancelled from any thread."""
-        job: Job[T] = Job()
+        job: LoopTask[T] = LoopTask()
         self._start(job, work)
         return job
 
-    def _start(self, job: Job[T], work: Coroutine[Any, Any, T]) -> None:
+    def _start(self, job: LoopTask[T], work: Coroutine[Any, Any, T]) -> None:
         """Not run_coroutine_threadsafe: cancelled before its first step, a coroutine never says that it has ended."""
         loop = self._running()
         _under_way.add(job)
@@ -141,7 +141,7 @@ class AgentLoop:
 
     def run_sync(self, work: Coroutine[Any, Any, T]) -> T:
         """Runs the coroutine for a script. Ctrl-C cancels it, and waits until its process is gone."""
-        job: Job[T] = Job()
+        job: LoopTask[T] = LoopTask()
         try:
             self._start(job, work)
             while not job.ended.wait(HEARTBEAT_S):
@@ -169,7 +169,7 @@ def _run_on(loop: asyncio.AbstractEventLoop) -> NoReturn:
             loop.run_forever()
 
 
-def _settle(job: Job[T], task: asyncio.Task[T]) -> None:
+def _settle(job: LoopTask[T], task: asyncio.Task[T]) -> None:
     """Hands the outcome of a task to its job."""
     try:
         if not job.future.set_running_or_notify_cancel():

@@ -21,7 +21,7 @@ MENDS = 2
 
 
 @dataclass(frozen=True)
-class Kept:
+class SavedRecord:
     """A record as a turn keeps it. ``record`` is None when it is degraded: then only ``body``, its raw text, is there."""
 
     kind: str
@@ -38,7 +38,7 @@ class Kept:
         return self.record is None
 
 
-class Intake:
+class RecordIntake:
     """Collects the records of one turn. ``texts`` gives the stored pages' text by url at the time of the call.
 
     ``brand`` are names that claims may use without a quote; ``angles`` the names that a copy variant may belong to.
@@ -57,8 +57,8 @@ class Intake:
         self._brand = tuple(brand)
         self._angles = tuple(angles)
         self._tries: Counter[tuple[str, str]] = Counter()
-        self._kept: dict[tuple[str, str], Kept] = {}
-        self._to_mend: dict[tuple[str, str], list[Kept]] = {}
+        self._kept: dict[tuple[str, str], SavedRecord] = {}
+        self._to_mend: dict[tuple[str, str], list[SavedRecord]] = {}
         self._missing: dict[str, int] = {}
 
     def hand_in(self, kind: str, records: Sequence[Any], missing: Sequence[str] = ()) -> dict[str, Any]:
@@ -86,7 +86,7 @@ class Intake:
                 saved.append(kept.label)
         return _answer(saved, problems)
 
-    def results(self) -> tuple[Kept, ...]:
+    def results(self) -> tuple[SavedRecord, ...]:
         """What was kept, in an order that does not depend on which agent was first: kind, angle, then as handed in.
 
         A record with problems that was never handed in again is kept too, with its problems: nothing is lost.
@@ -94,7 +94,7 @@ class Intake:
         kinds = [record.kind for record in self._phase.makes]
         order = {name: place for place, name in enumerate(self._angles)}
 
-        def place(kept: Kept) -> tuple[int, int]:
+        def place(kept: SavedRecord) -> tuple[int, int]:
             return kinds.index(kept.kind), order.get(kept.angle, len(order))
 
         left = {_name(kept): kept for waiting in self._to_mend.values() for kept in waiting}
@@ -113,7 +113,7 @@ class Intake:
         """
         return sorted(self._missing, key=lambda line: (self._missing[line], line if self._angles else ""))
 
-    def _examine(self, kind: str, raw: Any) -> Kept:
+    def _examine(self, kind: str, raw: Any) -> SavedRecord:
         model = self._phase.record_type(kind)
         assert model is not None
         try:
@@ -122,7 +122,7 @@ class Intake:
             lines = tuple(
                 f"{'.'.join(map(str, item['loc'])) or 'record'}: {item['msg']}" for item in error.errors()[:12]
             )
-            return Kept(kind, "", _label_of(raw), None, _json(raw), lines, angle=_text(raw, "angle"))
+            return SavedRecord(kind, "", _label_of(raw), None, _json(raw), lines, angle=_text(raw, "angle"))
         texts = self.texts()
         record = with_support(record, checks.support(record, texts))
         found = checks.problems(record, texts, self._names(record))
@@ -132,7 +132,9 @@ class Intake:
                 f"angle: {record.angle!r} is not an angle of this campaign; it has {', '.join(self._angles)}"
             )
         body = record.model_dump_json()
-        return Kept(kind, "", record.label(), record, body, tuple(dict.fromkeys(problems)), angle=_text(raw, "angle"))
+        return SavedRecord(
+            kind, "", record.label(), record, body, tuple(dict.fromkeys(problems)), angle=_text(raw, "angle")
+        )
 
     def _names(self, record: Record) -> tuple[str, ...]:
         """Names that need no quote: the brand's, and that of the company which the record is about."""
@@ -141,11 +143,11 @@ class Intake:
         return self._brand
 
 
-def _numbered(kept: Sequence[Kept]) -> tuple[Kept, ...]:
+def _numbered(kept: Sequence[SavedRecord]) -> tuple[SavedRecord, ...]:
     """The records with their ids: the slug of the label; a copy variant is its angle's slug and a number."""
     counts: Counter[str] = Counter()
     taken: set[str] = set()
-    result: list[Kept] = []
+    result: list[SavedRecord] = []
     for each in kept:
         if each.angle:
             counts[each.angle] += 1
@@ -175,12 +177,12 @@ def _unwrapped(raw: Any) -> Any:
     return raw
 
 
-def _name(kept: Kept) -> tuple[str, str]:
+def _name(kept: SavedRecord) -> tuple[str, str]:
     """A record handed in again under this name replaces the earlier one."""
     return kept.kind, f"{kept.angle} {kept.label}".strip()
 
 
-def _group(kept: Kept) -> tuple[str, str]:
+def _group(kept: SavedRecord) -> tuple[str, str]:
     """What a try is counted for: one angle's texts, or one named record. Agents in parallel have a count each."""
     return kept.kind, kept.angle or kept.label
 

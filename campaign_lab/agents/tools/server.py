@@ -9,7 +9,7 @@ from typing import Any
 from claude_agent_sdk import McpSdkServerConfig, ToolAnnotations, create_sdk_mcp_server, tool
 
 from campaign_lab.agents.tools.page_reader import PageReader
-from campaign_lab.agents.tools.record_intake import Intake
+from campaign_lab.agents.tools.record_intake import RecordIntake
 
 SERVER = "lab"
 
@@ -35,7 +35,7 @@ SAVE_SCHEMA = {
 }
 
 
-def tool_server(reader: PageReader, intake: Intake, clean: Callable[[Any], Any]) -> McpSdkServerConfig:
+def tool_server(reader: PageReader, intake: RecordIntake, clean: Callable[[Any], Any]) -> McpSdkServerConfig:
     """The in-process MCP server for one turn. Names, texts and schemas are the same for every turn.
 
     ``clean`` takes out of what a model hands in what must not be kept.

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
-from campaign_lab.batch.cluster.worker_task import Sealed, cancel_name, run_on_worker
+from campaign_lab.batch.cluster.worker_task import SecretPayload, cancel_name, run_on_worker
 from campaign_lab.errors import LabError
 from campaign_lab.show.text import plain
 
@@ -39,7 +39,7 @@ class ClusterError(LabError):
         return f"The scheduler at {self.scheduler} {self.reason}. {self.advice}"
 
 
-class Link:
+class ClusterClient:
     """One connection. ``on_message`` hears what the tasks tell; ``on_end`` gets a task's key and its Outcome, or the error.
 
     Both are called in other threads. Raises ClusterError when nobody answers within ``connect_s`` seconds, or when the
@@ -74,7 +74,7 @@ class Link:
     def submit(self, payload: Payload, key: str) -> Future[Any]:
         """Sends a run. It is wanted for as long as the future is kept, and this process and the link live."""
         # the client's id is the topic: the scheduler forgets what was said there some time after the client has gone
-        future = self._client.submit(run_on_worker, Sealed(payload), self._client.id, key=key, pure=False)
+        future = self._client.submit(run_on_worker, SecretPayload(payload), self._client.id, key=key, pure=False)
         future.add_done_callback(lambda done: self._later(self._fetch, key, done))
         return future  # type: ignore[no-any-return]  # distributed's client has no types there
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from campaign_lab.batch.cluster.client import ClusterError, Link, quiet
+from campaign_lab.batch.cluster.client import ClusterClient, ClusterError, quiet
 from campaign_lab.batch.events import MEMORY, CellStarted, OnBatchEvent, RunStarted, Waiting
 from campaign_lab.batch.execute.local import pause_s
 from campaign_lab.batch.execute.work import Cancellation, Outcome, Payload
@@ -59,13 +59,13 @@ class DaskRunner:
 
         Raises ClusterError when the scheduler is not there at the start, or when the cluster cannot run our notebooks.
         """
-        start = _Start(self, retries=retries, on_event=on_event, cancelled=cancelled, settle=settle)
+        start = _ClusterStart(self, retries=retries, on_event=on_event, cancelled=cancelled, settle=settle)
         with quiet():
             start.run(payloads)
 
 
 @dataclass
-class _Job:
+class _ClusterTask:
     """A run that is not settled. ``key`` names its task, and is new each time it is sent; empty while it is not."""
 
     payload: Payload
@@ -84,7 +84,7 @@ class _Job:
     """When it is dropped, once it was cancelled, as told by ``time.monotonic``."""
 
 
-class _Start:
+class _ClusterStart:
     """One start of a batch. All its state is in the caller's thread; the link's threads only put messages into ``_inbox``."""
 
     def __init__(
@@ -101,15 +101,15 @@ class _Start:
         self._on_event = on_event
         self._cancelled = cancelled
         self._settle = settle
-        self._jobs: dict[str, _Job] = {}
-        self._by_key: dict[str, _Job] = {}
+        self._jobs: dict[str, _ClusterTask] = {}
+        self._by_key: dict[str, _ClusterTask] = {}
         self._inbox: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
         self._said = ""
         self._next_count = 0.0
 
     def run(self, payloads: Sequence[Payload]) -> None:
         """Does all runs, and ends when each is settled. The first Ctrl-C cancels them, a second one does not wait for them."""
-        self._jobs = {payload.run: _Job(payload) for payload in payloads}
+        self._jobs = {payload.run: _ClusterTask(payload) for payload in payloads}
         self._link = self._connect()
         interrupt: KeyboardInterrupt | None = None
         try:
@@ -126,8 +126,8 @@ class _Start:
         if interrupt is not None:
             raise interrupt
 
-    def _connect(self) -> Link:
-        return Link(
+    def _connect(self) -> ClusterClient:
+        return ClusterClient(
             self._runner.scheduler,
             connect_s=self._runner.connect_s,
             on_message=lambda message: self._inbox.put(lambda: self._heard(message)),
@@ -151,7 +151,7 @@ class _Start:
         most = self._runner.most
         return most is None or sum(job.future is not None for job in self._jobs.values()) < most
 
-    def _send(self, job: _Job) -> None:
+    def _send(self, job: _ClusterTask) -> None:
         job.key = f"notebook-{job.payload.run}-{uuid.uuid4().hex[:12]}"
         job.starts = 0
         self._by_key[job.key] = job
@@ -184,7 +184,7 @@ class _Start:
             case _:
                 self._began(job, str(message["host"]))
 
-    def _began(self, job: _Job, host: str) -> None:
+    def _began(self, job: _ClusterTask, host: str) -> None:
         self._said = ""
         job.starts += 1
         if job.starts > 1 and job.stop_by is None and not self._may_try_again(job):
@@ -222,17 +222,17 @@ class _Start:
             case _:
                 self._fail(job, f"the cluster could not run it: {type(result).__name__}: {result}")
 
-    def _may_try_again(self, job: _Job) -> bool:
+    def _may_try_again(self, job: _ClusterTask) -> bool:
         """Uses up one retry, when there is one and nobody cancelled the run."""
         if job.used >= self._retries or job.stop_by is not None:
             return False
         job.used += 1
         return True
 
-    def _is_cancelled(self, job: _Job) -> bool:
+    def _is_cancelled(self, job: _ClusterTask) -> bool:
         return self._cancelled.cancelled_run(job.payload.run)
 
-    def _cancel(self, job: _Job) -> None:
+    def _cancel(self, job: _ClusterTask) -> None:
         """A run that began is asked to hand in what it has, for a bounded time; one that did not is taken back at once."""
         if job.stop_by is None and job.starts:
             job.stop_by = time.monotonic() + END_S
@@ -240,18 +240,18 @@ class _Start:
         elif not job.starts or time.monotonic() > (job.stop_by or 0.0):
             self._done(job, job.failed or _cancelled(job))
 
-    def _fail(self, job: _Job, error: str) -> None:
+    def _fail(self, job: _ClusterTask, error: str) -> None:
         self._done(
             job,
             Outcome(job.payload.run, "failed", b"", error=one_line(error), error_type="ClusterError", retriable=True),
         )
 
-    def _done(self, job: _Job, outcome: Outcome) -> None:
+    def _done(self, job: _ClusterTask, outcome: Outcome) -> None:
         del self._jobs[job.payload.run]
         self._drop(job)
         self._settle(outcome)
 
-    def _drop(self, job: _Job) -> None:
+    def _drop(self, job: _ClusterTask) -> None:
         """Forgets the task. Where it still runs it stops, as nobody wants its result any more."""
         if job.stop_by is not None:
             self._link.forget(job.key)
@@ -315,6 +315,6 @@ class _Start:
             self._on_event(Waiting(reason))
 
 
-def _cancelled(job: _Job) -> Outcome:
+def _cancelled(job: _ClusterTask) -> Outcome:
     """The outcome of a run that hands nothing in."""
     return Outcome(job.payload.run, "cancelled", b"")

@@ -14,7 +14,7 @@ import psutil
 
 from campaign_lab.batch.execute import machine
 from campaign_lab.batch.execute.notebook import clause
-from campaign_lab.batch.execute.work import Outcome, Payload, do
+from campaign_lab.batch.execute.work import Outcome, Payload, run_payload
 from campaign_lab.store.location import SETTING, is_server
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ KERNEL = "ipykernel_launcher"
 """What stands in the command of each Python kernel."""
 
 
-class Sealed:
+class SecretPayload:
     """A payload that does not show itself: a cluster logs what a task was given, and a store's address holds a password."""
 
     def __init__(self, payload: Payload) -> None:
@@ -36,7 +36,7 @@ class Sealed:
         return f"Sealed({self.payload.run!r})"
 
 
-def run_on_worker(sealed: Sealed, topic: str) -> Outcome:
+def run_on_worker(sealed: SecretPayload, topic: str) -> Outcome:
     """Runs the notebook on this worker, in the thread of the task, and returns how it went; it never raises.
 
     Tells ``topic`` when it waits for memory, when it begins, and each cell: dicts with the task's key and nothing private.
@@ -58,13 +58,13 @@ def run_on_worker(sealed: Sealed, topic: str) -> Outcome:
                 f"the lab {store} is a file of {payload.home}, and this is {host}; give a server's url as {SETTING} or --lab"
             ),
         )  # fmt: skip
-    stop = Stop(worker, key)
+    stop = StopSignal(worker, key)
     try:
         with _room.taken(_limit(worker), stop, on_wait=partial(tell, what="memory", host=host)) as got:
             if not got:
                 return Outcome(payload.run, "cancelled", b"", host=host)
             tell(what="start", host=host)
-            return do(
+            return run_payload(
                 payload,
                 on_cell=lambda index, cells, cell: tell(what="cell", index=index, cells=cells, cell=cell),
                 cancelled=stop,
@@ -76,7 +76,7 @@ def run_on_worker(sealed: Sealed, topic: str) -> Outcome:
         )
 
 
-class Stop:
+class StopSignal:
     """Is a task to end now? When it was cancelled, when its client is gone or wants it no more, when its worker closes."""
 
     def __init__(self, worker: Worker, key: str) -> None:
@@ -119,7 +119,7 @@ def cancel_name(key: str) -> str:
     return f"cancel-{key}"
 
 
-class Room:
+class KernelSlots:
     """The kernels of this worker process. One more is let in when there is memory for it, or when waiting would be in vain."""
 
     def __init__(self) -> None:
@@ -153,7 +153,7 @@ class Room:
             return True
 
 
-_room = Room()
+_room = KernelSlots()
 
 
 def _limit(worker: Worker) -> int:

@@ -9,11 +9,11 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from campaign_lab.agents.events import heard_safely
+from campaign_lab.agents.events import safe_listener
 from campaign_lab.batch.events import BatchEvent, OnBatchEvent, RunEnded, RunStarted
 from campaign_lab.batch.execute.work import USED_UP, Outcome
 from campaign_lab.batch.folder import RowFiles
-from campaign_lab.batch.plan.planner import Job
+from campaign_lab.batch.plan.planner import PlannedRun
 from campaign_lab.batch.rows import Row, RunState
 from campaign_lab.errors import LabError
 from campaign_lab.money import NOTHING, Sum
@@ -28,7 +28,7 @@ log = logging.getLogger("campaign_lab")
 
 
 @dataclass(frozen=True)
-class Ledger:
+class BatchLedger:
     """What the store says of a batch: by run its cost, and the turns that were made for it."""
 
     costs: Mapping[str, RunCost]
@@ -39,14 +39,14 @@ class Booking:
     """Keeps the rows of a batch. Called from the threads of its runs."""
 
     def __init__(
-        self, context: Context, files: RowFiles, batch: str, *, jobs: Mapping[str, Job], on_event: OnBatchEvent
+        self, context: Context, files: RowFiles, batch: str, *, jobs: Mapping[str, PlannedRun], on_event: OnBatchEvent
     ) -> None:
         self.rows = files.rows()
         self._context = context
         self._files = files
         self._batch = batch
         self._jobs = jobs
-        self._on_event = heard_safely(on_event)
+        self._on_event = safe_listener(on_event)
         self._lock = threading.Lock()
         self._begun: set[str] = set()
 
@@ -111,7 +111,7 @@ class Booking:
         rest = [row for run, row in self.rows.items() if run not in self._jobs and row.state == "finished"]
         return planned + rest
 
-    def _row_of(self, job: Job) -> Row:
+    def _row_of(self, job: PlannedRun) -> Row:
         """The row of a job as it stands; of one that never began, what is known of it."""
         brief = job.source.brief
         campaign = brief.campaign if brief else ""
@@ -143,7 +143,7 @@ class Booking:
         except LabError as error:
             log.warning("what was cut off could not be booked yet: %s", error)
 
-    def _ledger(self) -> Ledger | None:
+    def _ledger(self) -> BatchLedger | None:
         """What the store says of this batch; None when it does not answer: the rows then keep what they had."""
         try:
             return self._context.engine.call(partial(_read, batch=self._batch))
@@ -152,14 +152,14 @@ class Booking:
             return None
 
 
-def _read(con: Con, batch: str) -> Ledger:
+def _read(con: Con, batch: str) -> BatchLedger:
     made: dict[str, set[str]] = {}
     for attempt, run in con.execute("SELECT id, run FROM attempts WHERE batch = ?", [batch]).fetchall():
         made.setdefault(str(run), set()).add(str(attempt))
-    return Ledger(batch_costs(con, batch), {run: frozenset(ids) for run, ids in made.items()})
+    return BatchLedger(batch_costs(con, batch), {run: frozenset(ids) for run, ids in made.items()})
 
 
-def _costs(ledger: Ledger | None, run: str) -> dict[str, Any]:
+def _costs(ledger: BatchLedger | None, run: str) -> dict[str, Any]:
     if ledger is None:
         return {}
     cost = ledger.costs.get(run) or RunCost()
@@ -174,7 +174,7 @@ def _state(outcome: Outcome) -> RunState:
     return "over budget" if outcome.state == "failed" and stopped else outcome.state
 
 
-def with_journal(row: Row, journal: tuple[dict[str, Any], ...], ledger: Ledger | None) -> Row:
+def with_journal(row: Row, journal: tuple[dict[str, Any], ...], ledger: BatchLedger | None) -> Row:
     """The row with what the run's sessions wrote down. A turn counts once, and is no replay if this run has paid for it."""
     turns = {str(line["turn"]): line for line in journal if line.get("turn")}
     own = ledger.made.get(row.run, frozenset()) if ledger else frozenset()

@@ -11,7 +11,7 @@ from typing import Protocol
 
 from campaign_lab.batch.events import MEMORY, CellStarted, OnBatchEvent, RunStarted, Waiting
 from campaign_lab.batch.execute import machine
-from campaign_lab.batch.execute.work import Cancellation, Outcome, Payload, do
+from campaign_lab.batch.execute.work import Cancellation, Outcome, Payload, run_payload
 
 LOOK_S = 0.2
 """How often a thread that waits looks up, in seconds."""
@@ -59,7 +59,7 @@ class LocalRunner:
         settle: Callable[[Outcome], None],
     ) -> None:
         """As ``Runner.run``."""
-        start = _Start(payloads, retries=retries, on_event=on_event, cancelled=cancelled, settle=settle)
+        start = _LocalStart(payloads, retries=retries, on_event=on_event, cancelled=cancelled, settle=settle)
         try:
             start.begin(min(self.workers, len(payloads)))
             start.wait()
@@ -71,7 +71,7 @@ class LocalRunner:
             raise start.problems[0]
 
 
-class _Start:
+class _LocalStart:
     """One start of a batch, shared by its threads."""
 
     def __init__(
@@ -152,7 +152,7 @@ class _Start:
             return Outcome(run, "cancelled", b"")
         try:
             self._on_event(RunStarted(run, payload.name, attempt, socket.gethostname()))
-            return do(
+            return run_payload(
                 payload, cancelled=gone,
                 on_cell=lambda index, cells, cell: self._on_event(CellStarted(run, payload.name, cell, index, cells)),
             )  # fmt: skip

@@ -10,12 +10,12 @@ from contextlib import suppress
 from typing import TypeVar
 
 from campaign_lab.agents.process.sdk_loop import HEARTBEAT_S
-from campaign_lab.batch.events import BatchEnded, BatchStarted, OnBatchEvent, unheard
+from campaign_lab.batch.events import BatchEnded, BatchStarted, OnBatchEvent, ignore_batch_event
 from campaign_lab.batch.execute.booking import Booking
 from campaign_lab.batch.execute.local import LocalRunner, Runner
 from campaign_lab.batch.execute.work import Cancellation, Payload
 from campaign_lab.batch.folder import HOME, RowFiles
-from campaign_lab.batch.plan.planner import BatchOptions, BatchPlan, Job, planned
+from campaign_lab.batch.plan.planner import BatchOptions, BatchPlan, PlannedRun, planned
 from campaign_lab.batch.rows import Row
 from campaign_lab.errors import LabError
 from campaign_lab.sessions.budgets import SESSION_USD, TURN_USD
@@ -26,7 +26,11 @@ T = TypeVar("T")
 
 
 def run_batch(
-    context: Context, plan: BatchPlan, *, on_event: OnBatchEvent = unheard, cancelled: Cancellation | None = None
+    context: Context,
+    plan: BatchPlan,
+    *,
+    on_event: OnBatchEvent = ignore_batch_event,
+    cancelled: Cancellation | None = None,
 ) -> list[Row]:
     """Does what the plan says and returns the rows: of its runs in their order, then of other finished runs in the folder.
 
@@ -77,7 +81,7 @@ def _payloads(context: Context, files: RowFiles, plan: BatchPlan, *, batch: str)
         ) from None
 
 
-def _payload(context: Context, files: RowFiles, plan: BatchPlan, job: Job, *, batch: str) -> Payload:
+def _payload(context: Context, files: RowFiles, plan: BatchPlan, job: PlannedRun, *, batch: str) -> Payload:
     """The work of one run, with a copy of its brief beside the rows: the notebook can be run again by hand."""
     brief = files.save(f"{HOME}/briefs/{job.run}.toml", job.source.toml.encode())
     folder = plan.template.folder or files.folder

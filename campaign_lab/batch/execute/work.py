@@ -108,13 +108,13 @@ class Cancellation:
         return self.is_set() or run in self._runs
 
 
-def do(payload: Payload, *, on_cell: OnCell, cancelled: Callable[[], bool]) -> Outcome:
+def run_payload(payload: Payload, *, on_cell: OnCell, cancelled: Callable[[], bool]) -> Outcome:
     """Runs the notebook and says how it went. Never raises for what goes wrong in the run; blocks, so call it in a thread.
 
     Cancelled, or over its time, the kernel is interrupted, and ended when it does not listen.
     """
     began = time.monotonic()
-    limits = _Limits(payload.timeout_s, cancelled)
+    limits = _StopReason(payload.timeout_s, cancelled)
     try:
         with scratch(NOTEBOOK) as place:
             failed = _run(payload, place, limits, on_cell=on_cell)
@@ -136,7 +136,7 @@ def do(payload: Payload, *, on_cell: OnCell, cancelled: Callable[[], bool]) -> O
     )  # fmt: skip
 
 
-class _Limits:
+class _StopReason:
     """Asked whether the run is to stop, it remembers why: cancelled, or late."""
 
     def __init__(self, timeout_s: float | None, cancelled: Callable[[], bool]) -> None:
@@ -151,7 +151,7 @@ class _Limits:
         return self.was_cancelled or self.was_late
 
 
-def _run(payload: Payload, place: Path, limits: _Limits, *, on_cell: OnCell) -> NotebookFailed | None:
+def _run(payload: Payload, place: Path, limits: _StopReason, *, on_cell: OnCell) -> NotebookFailed | None:
     """Runs the template in the place. What stopped it, None when nothing did."""
     (place / TEMPLATE).write_bytes(payload.template)
     folder = Path(payload.folder) if payload.folder and payload.at_home and Path(payload.folder).is_dir() else place

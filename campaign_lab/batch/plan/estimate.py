@@ -15,10 +15,10 @@ from campaign_lab.money import Sum
 from campaign_lab.sessions.budgets import mean_cost, typical_usd
 from campaign_lab.sessions.context import Context
 from campaign_lab.sessions.spending.batch_budget import RunCost
-from campaign_lab.show.text import counted
+from campaign_lab.show.text import pluralize
 
 if TYPE_CHECKING:
-    from campaign_lab.batch.plan.planner import Job
+    from campaign_lab.batch.plan.planner import PlannedRun
     from campaign_lab.store.connection import Con
 
 CONVERSATION_TOKENS = 8_000
@@ -29,7 +29,11 @@ Known = frozenset[tuple[str, str]]
 
 
 def estimated(
-    context: Context, template: Template, jobs: Sequence[Job], rows: Mapping[str, Row], costs: Mapping[str, RunCost]
+    context: Context,
+    template: Template,
+    jobs: Sequence[PlannedRun],
+    rows: Mapping[str, Row],
+    costs: Mapping[str, RunCost],
 ) -> tuple[list[float | None], str]:
     """For each job what it will cost, None when a price is unknown, and in words what that stands on.
 
@@ -56,7 +60,7 @@ Asked = tuple[str, str, str, str]
 """What decides whether two jobs ask for the same turn: brief, model, phase, and the parameters that were read before it."""
 
 
-def _asked(job: Job, template: Template, model: str) -> dict[str, Asked]:
+def _asked(job: PlannedRun, template: Template, model: str) -> dict[str, Asked]:
     """By phase, what the job asks for; without those of which nobody can tell."""
     brief = job.source.brief
     if brief is None:
@@ -69,12 +73,12 @@ def _asked(job: Job, template: Template, model: str) -> dict[str, Asked]:
     }
 
 
-def _in_force(job: Job, names: Collection[str]) -> dict[str, Any]:
+def _in_force(job: PlannedRun, names: Collection[str]) -> dict[str, Any]:
     """The job's parameters of these names; the model's is told apart as who answers."""
     return {name: value for name, value in job.parameters.items() if name in names and name != "model"}
 
 
-def _replays(job: Job, template: Template, phase: str, known: Known) -> bool:
+def _replays(job: PlannedRun, template: Template, phase: str, known: Known) -> bool:
     """Is the turn that the job asks for stored? Not known where a parameter has a say in it."""
     brief, names = job.source.brief, template.reads[phase]
     if brief is None or job.status == "changed" or names is None or _in_force(job, names):
@@ -87,14 +91,14 @@ def _model(context: Context, template: Template, parameters: Mapping[str, Any]) 
     return str(parameters.get("model") or template.model or context.model)
 
 
-class Whole(NamedTuple):
+class RunEstimate(NamedTuple):
     """What a whole run costs: by phase, and (``mean``) by the runs of this batch that are finished, which count before that."""
 
     phases: Mapping[str, float | None]
     mean: float | None = None
 
 
-def _whole(context: Context, template: Template, rows: Mapping[str, Row], model: str) -> tuple[Whole, str]:
+def _whole(context: Context, template: Template, rows: Mapping[str, Row], model: str) -> tuple[RunEstimate, str]:
     """What a run with the model costs, and in words what that stands on."""
     sums = [
         row.paid + row.replayed
@@ -104,15 +108,15 @@ def _whole(context: Context, template: Template, rows: Mapping[str, Row], model:
     past = [each.whole for each in sums if each.whole is not None]
     recorded = {phase: context.engine.call(partial(mean_cost, phase=phase, model=model)) for phase in template.phases}
     if past:
-        words = f"the mean of {counted(len(past), 'finished run')} of this batch"
-        return Whole(recorded, math.fsum(past) / len(past)), words
+        words = f"the mean of {pluralize(len(past), 'finished run')} of this batch"
+        return RunEstimate(recorded, math.fsum(past) / len(past)), words
     typical = [phase for phase, usd in recorded.items() if usd is None]
     usd = {phase: _typical(context, phase, model) if usd is None else usd for phase, usd in recorded.items()}
     if not usd:
-        return Whole(usd), "the template names no phase"
+        return RunEstimate(usd), "the template names no phase"
     others = [phase for phase in usd if phase not in typical]
     parts = [f"recorded turns for {', '.join(others)}"] if others else []
-    return Whole(usd), "; ".join([*parts, *([f"typical sizes for {', '.join(typical)}"] if typical else [])])
+    return RunEstimate(usd), "; ".join([*parts, *([f"typical sizes for {', '.join(typical)}"] if typical else [])])
 
 
 def _typical(context: Context, phase: str, model: str) -> float | None:
@@ -121,7 +125,7 @@ def _typical(context: Context, phase: str, model: str) -> float | None:
 
 
 def _missing(
-    job: Job, template: Template, whole: Whole, carried: Collection[str], cost: RunCost | None
+    job: PlannedRun, template: Template, whole: RunEstimate, carried: Collection[str], cost: RunCost | None
 ) -> float | None:
     """What the phases cost that are not carried; no more than what is left of a run once what it has paid counts off."""
     if template.phases and set(template.phases) <= set(carried):

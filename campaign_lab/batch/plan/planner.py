@@ -27,7 +27,7 @@ from campaign_lab.sessions.context import Context
 from campaign_lab.sessions.spending.batch_budget import RunCost, batch_costs
 from campaign_lab.show import framed, usd
 from campaign_lab.show.tables import table
-from campaign_lab.show.text import counted, text
+from campaign_lab.show.text import escape_html, pluralize
 
 JobStatus = Literal["new", "kept", "again", "changed", "refused"]
 """``kept``: finished, and nothing it stands on has changed. ``again``: it did not finish. ``changed``: its inputs have changed,
@@ -60,7 +60,7 @@ class BatchOptions:
 
 
 @dataclass(frozen=True)
-class Job:
+class PlannedRun:
     """One run of the plan. ``reason`` says why it runs again, or what is wrong with its brief; one line."""
 
     run: str
@@ -88,7 +88,7 @@ class BatchPlan:
 
     options: BatchOptions
     template: Template
-    jobs: tuple[Job, ...]
+    jobs: tuple[PlannedRun, ...]
     estimate_usd: float | None
     basis: str
     spent: Sum
@@ -96,24 +96,24 @@ class BatchPlan:
     limit_usd: float | None = None
 
     @property
-    def todo(self) -> tuple[Job, ...]:
+    def todo(self) -> tuple[PlannedRun, ...]:
         """The jobs that will be run."""
         return tuple(job for job in self.jobs if job.todo)
 
     @property
-    def kept(self) -> tuple[Job, ...]:
+    def kept(self) -> tuple[PlannedRun, ...]:
         """The jobs whose results stand."""
         return tuple(job for job in self.jobs if job.status == "kept")
 
     @property
-    def refused(self) -> tuple[Job, ...]:
+    def refused(self) -> tuple[PlannedRun, ...]:
         """The jobs whose brief cannot be used."""
         return tuple(job for job in self.jobs if job.status == "refused")
 
     def __repr__(self) -> str:
         states = Counter(job.status for job in self.jobs)
         counts = ", ".join(f"{number} {status}" for status, number in states.items())
-        return f"BatchPlan({counted(len(self.jobs), 'run')}{': ' if counts else ''}{counts}; about {usd(self.estimate_usd)})"
+        return f"BatchPlan({pluralize(len(self.jobs), 'run')}{': ' if counts else ''}{counts}; about {usd(self.estimate_usd)})"
 
     def _repr_html_(self) -> str:
         rows = [
@@ -121,9 +121,9 @@ class BatchPlan:
             for job in self.jobs[:MOST_SHOWN]
         ]
         more = f"<p>{len(rows)} of {len(self.jobs)} runs are shown.</p>" if len(self.jobs) > len(rows) else ""
-        about = f"{counted(len(self.todo), 'run')} to do, about {usd(self.estimate_usd)} ({self.basis})"
+        about = f"{pluralize(len(self.todo), 'run')} to do, about {usd(self.estimate_usd)} ({self.basis})"
         sums = f"{about if self.todo else 'Nothing is left to run'}; {self.spent} spent so far."
-        return framed(f"{table(('Run', 'Plan', 'Why', 'About US$'), rows, right=(3,))}{more}<p>{text(sums)}</p>")
+        return framed(f"{table(('Run', 'Plan', 'Why', 'About US$'), rows, right=(3,))}{more}<p>{escape_html(sums)}</p>")
 
 
 def plan_batch(context: Context, source: Briefs, options: BatchOptions) -> BatchPlan:
@@ -145,7 +145,7 @@ def plan_batch(context: Context, source: Briefs, options: BatchOptions) -> Batch
     return planned(context, template, jobs, options)
 
 
-def planned(context: Context, template: Template, jobs: Sequence[Job], options: BatchOptions) -> BatchPlan:
+def planned(context: Context, template: Template, jobs: Sequence[PlannedRun], options: BatchOptions) -> BatchPlan:
     """The plan for these jobs as the folder stands now. Raises BudgetExceeded, ValueError for files of others in the folder."""
     files = RowFiles(options.out)
     rows, batch = files.rows(), files.batch_id()
@@ -180,7 +180,9 @@ def _check(options: BatchOptions) -> None:
         raise ValueError(f"parameters: they cannot be written into a notebook ({error}); give plain values") from None
 
 
-def _jobs(context: Context, template: Template, sources: Sequence[BriefSource], options: BatchOptions) -> Iterator[Job]:
+def _jobs(
+    context: Context, template: Template, sources: Sequence[BriefSource], options: BatchOptions
+) -> Iterator[PlannedRun]:
     """A job for each brief and each combination of the matrix. A brief that cannot be used has one job."""
     briefs = distinct([source.name for source in sources], [source.identity for source in sources])
     parts = [
@@ -193,14 +195,14 @@ def _jobs(context: Context, template: Template, sources: Sequence[BriefSource], 
             run = capped("--".join([brief, *(f"{slug(name)}-{part}" for name, _, part in combination)]))
             parameters = {**options.parameters, **varied}
             inputs = inputs_of(context, template, source.brief, parameters) if source.brief else {}
-            yield Job(run, run_name(source.name, varied), source, parameters, inputs)
+            yield PlannedRun(run, run_name(source.name, varied), source, parameters, inputs)
 
 
 def _slugs(values: Sequence[Any]) -> list[str]:
     return distinct([str(each) for each in values], [json.dumps(each) for each in values])
 
 
-def _judged(job: Job, row: Row | None, folder: Path) -> Job:
+def _judged(job: PlannedRun, row: Row | None, folder: Path) -> PlannedRun:
     """The job with what is to be done for it, and why."""
     if job.source.brief is None:
         return replace(job, status="refused", reason=job.source.problem)

@@ -6,11 +6,11 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from campaign_lab.batch.report.summary import Fields, Made, best_by_angle
+from campaign_lab.batch.report.summary import Fields, RunResult, best_by_angle
 from campaign_lab.batch.rows import SIGNS, Row
 from campaign_lab.show import ad_html
 from campaign_lab.show.frame import bullets
-from campaign_lab.show.text import apart, counted, plain, text, words
+from campaign_lab.show.text import bidi_isolate, escape_html, plain, pluralize, words
 
 Anchors = Mapping[int, str]
 """By identity of what a run made, the name of its place on the page."""
@@ -24,9 +24,9 @@ TEXT, NAME, LINE = 500, 120, 240
 """Characters of a text, a name and a line that are shown; the notebook has the whole."""
 
 
-def campaigns_html(made: Sequence[Made], anchors: Anchors) -> str:
+def campaigns_html(made: Sequence[RunResult], anchors: Anchors) -> str:
     """Each campaign with its runs; folded where there are many."""
-    groups: dict[tuple[str, str], list[Made]] = {}
+    groups: dict[tuple[str, str], list[RunResult]] = {}
     for each in made:
         groups.setdefault((each.row.brief, each.row.campaign), []).append(each)
     shown = sum(len(best_by_angle(each.variants)) for each in made)
@@ -39,21 +39,21 @@ def why_html(row: Row) -> str:
     """How a run ended, where, and why, in one line."""
     where = f" in the cell {shortened(row.cell, NAME)}" if row.cell else ""
     reason = f". {shortened(row.error, TEXT)}" if row.error else ""
-    return apart(f"{row.state}{where}{reason}")
+    return bidi_isolate(f"{row.state}{where}{reason}")
 
 
 def state_html(row: Row) -> str:
     """The state in a word, with a sign and a colour."""
     kind = "good" if row.state in GOOD else "bad" if row.state in BAD else "quiet"
-    return f'<span class="state {kind}">{SIGNS.get(row.state, "?")} {text(row.state)}</span>'
+    return f'<span class="state {kind}">{SIGNS.get(row.state, "?")} {escape_html(row.state)}</span>'
 
 
 def parameters_html(row: Row) -> str:
     """What sets the run apart from others of its brief."""
-    return "<br>".join(f"{text(name)}: {apart(_value(value))}" for name, value in row.parameters.items())
+    return "<br>".join(f"{escape_html(name)}: {bidi_isolate(_value(value))}" for name, value in row.parameters.items())
 
 
-def claims_that_stand(made: Sequence[Made]) -> str:
+def claims_that_stand(made: Sequence[RunResult]) -> str:
     """Such as "18 of 20"; nothing where there is no copy."""
     variants = [row for each in made for row in each.variants]
     claims, good = (sum(int(row[name]) for row in variants) for name in ("claims", "claims_supported"))
@@ -66,60 +66,63 @@ def shortened(value: object, most: int) -> str:
     return seen if len(seen) <= most else f"{seen[: most - 1]}…"
 
 
-def _campaign(group: Sequence[Made], anchors: Anchors, draw: Callable[[Made], str], is_open: str) -> str:
+def _campaign(group: Sequence[RunResult], anchors: Anchors, draw: Callable[[RunResult], str], is_open: str) -> str:
     row = group[0].row
     known = next((each for each in group if each.brand), group[0])
     texts = sum(len(each.variants) for each in group)
     about = [
         shortened(known.brand, NAME),
         known.address,
-        counted(texts, "text"),
+        pluralize(texts, "text"),
         f"{claims_that_stand(group)} claims stand" if texts else "",
     ]
-    line = " · ".join(apart(part) for part in dict.fromkeys(about) if part)
+    line = " · ".join(bidi_isolate(part) for part in dict.fromkeys(about) if part)
     body = "".join(_run(each, anchors[id(each)], draw, len(group) > 1) for each in group)
     return (
-        f'<details class="brand"{is_open}><summary><b>{apart(shortened(row.campaign or row.brief, NAME))}</b> '
+        f'<details class="brand"{is_open}><summary><b>{bidi_isolate(shortened(row.campaign or row.brief, NAME))}</b> '
         f'<span class="quiet">{line}</span> {"" if all(each.row.state in GOOD for each in group) else _states(group)}'
         f"</summary>{body}</details>"
     )
 
 
-def _run(each: Made, anchor: str, draw: Callable[[Made], str], several: bool) -> str:
+def _run(each: RunResult, anchor: str, draw: Callable[[RunResult], str], several: bool) -> str:
     row = each.row
-    title = f"{parameters_html(row) or apart(shortened(row.run, NAME))} {state_html(row)}" if several else ""
+    title = f"{parameters_html(row) or bidi_isolate(shortened(row.run, NAME))} {state_html(row)}" if several else ""
     if each.variants:
         body = draw(each)
     elif each.angles:
         body = "<p>Its angles, without copy yet:</p>" + bullets([_angle(*angle) for angle in each.angles.items()])
     else:
-        body = f"<p>{apart(f'It has found: {each.kinds}.') if each.kinds else 'Nothing was found yet.'}</p>"
+        body = f"<p>{bidi_isolate(f'It has found: {each.kinds}.') if each.kinds else 'Nothing was found yet.'}</p>"
     stopped = f"<p>{why_html(row)}</p>" if row.state in BAD else ""
     return f'<div class="anchor" id="{anchor}">{f"<h3>{title}</h3>" if title else ""}{stopped}{body}</div>'
 
 
 def _angle(name: str, idea: str) -> str:
-    return f"<b>{apart(shortened(name, NAME))}</b> {apart(shortened(idea, LINE))}"
+    return f"<b>{bidi_isolate(shortened(name, NAME))}</b> {bidi_isolate(shortened(idea, LINE))}"
 
 
-def _ads(each: Made) -> str:
+def _ads(each: RunResult) -> str:
     """The best text of each angle as an advertisement."""
     ads = []
     for name, best in best_by_angle(each.variants).items():
         row = {**best, **{field: shortened(best[field], TEXT) for field in ("headline", "primary_text", "description")}}
         ads.append(
-            f"<div><div><h4>{apart(shortened(name, NAME))} <small>{text(words(best['motivation']).lower())}</small></h4>"
-            f"<small>{apart(shortened(each.angles.get(name, ''), LINE))}</small></div>"
+            f"<div><div><h4>{bidi_isolate(shortened(name, NAME))} "
+            f"<small>{escape_html(words(best['motivation']).lower())}</small></h4>"
+            f"<small>{bidi_isolate(shortened(each.angles.get(name, ''), LINE))}</small></div>"
             f"{ad_html(row, brand=shortened(each.brand, NAME), address=each.address)}{_judged(best)}</div>"
         )
     return f'<div class="ads">{"".join(ads)}</div>'
 
 
-def _texts(each: Made) -> str:
+def _texts(each: RunResult) -> str:
     """The best text of each angle as a line of a table."""
     lines = "".join(
-        f"<tr><td><b>{apart(shortened(name, NAME))}</b><br><small>{text(words(best['motivation']).lower())}</small></td>"
-        f"<td><b>{apart(shortened(best['headline'], NAME))}</b><br>{apart(shortened(best['primary_text'], LINE))}</td>"
+        f"<tr><td><b>{bidi_isolate(shortened(name, NAME))}</b>"
+        f"<br><small>{escape_html(words(best['motivation']).lower())}</small></td>"
+        f"<td><b>{bidi_isolate(shortened(best['headline'], NAME))}</b>"
+        f"<br>{bidi_isolate(shortened(best['primary_text'], LINE))}</td>"
         f'<td class="n">{best["claims_supported"]} of {best["claims"]}{_judged(best)}</td></tr>'
         for name, best in best_by_angle(each.variants).items()
     )
@@ -136,7 +139,7 @@ def _judged(row: Fields) -> str:
     return f"<p><b>{shown}</b></p>" if shown else ""
 
 
-def _states(group: Sequence[Made]) -> str:
+def _states(group: Sequence[RunResult]) -> str:
     return " ".join(dict.fromkeys(state_html(each.row) for each in group))
 
 

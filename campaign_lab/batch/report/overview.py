@@ -17,11 +17,11 @@ from campaign_lab.batch.report.campaigns import (
     state_html,
     why_html,
 )
-from campaign_lab.batch.report.summary import Made
+from campaign_lab.batch.report.summary import RunResult
 from campaign_lab.batch.rows import SIGNS, Row
 from campaign_lab.money import NOTHING, Sum
 from campaign_lab.show.frame import bullets, warning
-from campaign_lab.show.text import apart, counted, text
+from campaign_lab.show.text import bidi_isolate, escape_html, pluralize
 
 SHEET = (
     ".facts{display:flex;flex-wrap:wrap;gap:8px 12px;margin:14px 0}"
@@ -51,18 +51,18 @@ RIGHT = ' class="n"'
 NONE = "\N{EN DASH}"
 
 
-def overview(title: str, made: Sequence[Made]) -> str:
+def overview(title: str, made: Sequence[RunResult]) -> str:
     """The body of the page. ``title`` is plain text."""
     if not made:
-        return f"<h1>{text(title)}</h1><p>No run is in this batch yet.</p>"
+        return f"<h1>{escape_html(title)}</h1><p>No run is in this batch yet.</p>"
     anchors = {id(each): f"run-{number}" for number, each in enumerate(made, 1)}
     return (
-        f"<h1>{text(title)}</h1>{_when(made)}{_facts(made)}{_attention(made, anchors)}"
+        f"<h1>{escape_html(title)}</h1>{_when(made)}{_facts(made)}{_attention(made, anchors)}"
         f"<h2>Runs</h2>{_table(made, anchors)}<h2>Campaigns</h2>{campaigns_html(made, anchors)}"
     )
 
 
-def _when(made: Sequence[Made]) -> str:
+def _when(made: Sequence[RunResult]) -> str:
     rows = [each.row for each in made]
     began = min((row.started_at for row in rows if row.started_at), default=None)
     ended = max((row.ended_at for row in rows if row.ended_at), default=None)
@@ -71,59 +71,60 @@ def _when(made: Sequence[Made]) -> str:
     tags = ""
     if any(each.rehearsal for each in made):
         tags = ' <span class="tag">rehearsal</span> at list price; rehearsal costs nothing'
-    return f'<p class="quiet">{text(" ".join(said))}{tags}</p>'
+    return f'<p class="quiet">{escape_html(" ".join(said))}{tags}</p>'
 
 
-def _facts(made: Sequence[Made]) -> str:
+def _facts(made: Sequence[RunResult]) -> str:
     """The figures of the whole batch."""
     states = [each.row.state for each in made]
     count = ", ".join(f"{states.count(state)} {state}" for state in SIGNS if state in states)
     texts = sum(len(each.variants) for each in made)
     brands = {(each.row.brief, each.row.campaign) for each in made}
     tiles = [
-        (count, counted(len(made), "run")),
+        (count, pluralize(len(made), "run")),
         (str(_sum(each.row.paid for each in made)), "paid"),
         (str(_sum(each.row.replayed for each in made)), "replayed, not paid again"),
-        (f"{texts:,}", f"texts for {counted(len(brands), 'campaign')}"),
+        (f"{texts:,}", f"texts for {pluralize(len(brands), 'campaign')}"),
         (claims_that_stand(made) or "none", "claims stand on their pages"),
     ]
     if (cut := _sum(each.row.cut for each in made)) != NOTHING:
         tiles.append((str(cut), "paid for attempts that were cut"))
-    return f'<div class="facts">{"".join(f"<div><b>{text(big)}</b>{text(small)}</div>" for big, small in tiles)}</div>'
+    shown = "".join(f"<div><b>{escape_html(big)}</b>{escape_html(small)}</div>" for big, small in tiles)
+    return f'<div class="facts">{shown}</div>'
 
 
-def _attention(made: Sequence[Made], anchors: Anchors) -> str:
+def _attention(made: Sequence[RunResult], anchors: Anchors) -> str:
     """The runs that need somebody, with what stopped them."""
     stopped = [each for each in made if each.row.state in BAD]
     items = [
-        f'<a href="#{anchors[id(each)]}">{apart(shortened(each.row.name, NAME))}</a>: {why_html(each.row)}'
+        f'<a href="#{anchors[id(each)]}">{bidi_isolate(shortened(each.row.name, NAME))}</a>: {why_html(each.row)}'
         for each in stopped
     ]
     return f"<p>{warning('Needs a look')}</p>{bullets(items)}" if items else ""
 
 
-def _table(made: Sequence[Made], anchors: Anchors) -> str:
+def _table(made: Sequence[RunResult], anchors: Anchors) -> str:
     """One line a run, and below it what stopped it or why it ran again."""
     several = any(each.row.parameters for each in made)
     names = ["Campaign", *(["Parameters"] if several else []), "State", *NUMBERS, "Notebook"]
     head = "".join(f'<th scope="col"{RIGHT if name in NUMBERS else ""}>{name}</th>' for name in names)
     lines = "".join(_line(each, anchors[id(each)], several, len(names)) for each in made)
-    sums = f"<td>{counted(len(made), 'run')}</td>{'<td></td>' if several else ''}<td></td>{_figures(made)}<td></td>"
+    sums = f"<td>{pluralize(len(made), 'run')}</td>{'<td></td>' if several else ''}<td></td>{_figures(made)}<td></td>"
     return (
         f'<div class="wide cl-stay"><table class="cl-t runs"><thead><tr>{head}</tr></thead><tbody>{lines}</tbody>'
         f"<tfoot><tr>{sums}</tr></tfoot></table></div>"
     )
 
 
-def _line(each: Made, anchor: str, several: bool, width: int) -> str:
+def _line(each: RunResult, anchor: str, several: bool, width: int) -> str:
     row = each.row
     below = [why_html(row)] if row.state in BAD else []
-    below += [f"ran again: {apart(shortened(row.changed, LINE))}"] if row.changed else []
+    below += [f"ran again: {bidi_isolate(shortened(row.changed, LINE))}"] if row.changed else []
     below += [f"{row.attempts} tries"] if row.attempts > 1 else []
-    name = f'<a href="#{anchor}">{apart(shortened(row.campaign or row.brief, NAME))}</a>'
+    name = f'<a href="#{anchor}">{bidi_isolate(shortened(row.campaign or row.brief, NAME))}</a>'
     own = f'<td class="name">{parameters_html(row)}</td>' if several else ""
     cells = (
-        f"<td>{name}<br><small>{apart(shortened(row.brief, NAME))}</small></td>{own}<td>{state_html(row)}{_tag(each)}</td>"
+        f"<td>{name}<br><small>{bidi_isolate(shortened(row.brief, NAME))}</small></td>{own}<td>{state_html(row)}{_tag(each)}</td>"
         f'{_figures([each])}<td class="name">{_notebook(row)}</td>'
     )
     if not below:
@@ -132,7 +133,7 @@ def _line(each: Made, anchor: str, several: bool, width: int) -> str:
     return f'<tr class="told">{cells}</tr>{told}'
 
 
-def _figures(made: Sequence[Made]) -> str:
+def _figures(made: Sequence[RunResult]) -> str:
     """The cells of numbers, of one run or of several together."""
     cut, replayed = _sum(each.row.cut for each in made), _sum(each.row.replayed for each in made)
     minutes = [each.row.duration_s / 60 for each in made if each.row.duration_s is not None]
@@ -144,17 +145,17 @@ def _figures(made: Sequence[Made]) -> str:
         f"{sum(len(each.variants) for each in made):,}",
         claims_that_stand(made),
     )
-    return "".join(f'<td class="n">{text(cell)}</td>' for cell in cells)
+    return "".join(f'<td class="n">{escape_html(cell)}</td>' for cell in cells)
 
 
-def _tag(each: Made) -> str:
+def _tag(each: RunResult) -> str:
     return ' <span class="tag">rehearsal</span>' if each.rehearsal else ""
 
 
 def _notebook(row: Row) -> str:
     if not row.notebook:
         return ""
-    return f'<a href="{quote(row.notebook, safe="")}">{apart(shortened(row.notebook, NAME))}</a>'
+    return f'<a href="{quote(row.notebook, safe="")}">{bidi_isolate(shortened(row.notebook, NAME))}</a>'
 
 
 def _sum(sums: Iterable[Sum]) -> Sum:

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 from campaign_lab.batch.rows import UNPRICED, Row
 from campaign_lab.records import Angle, BrandProfile
 from campaign_lab.sessions.context import Context
-from campaign_lab.sessions.history.path_loader import Phases, Place, all_steps, latest, line_to, stored
+from campaign_lab.sessions.history.path_loader import HandlePosition, Phases, all_steps, latest, line_to, stored
 from campaign_lab.sessions.upkeep import access
-from campaign_lab.show.text import counted, host
+from campaign_lab.show.text import host, pluralize
 from campaign_lab.tables import COPY_COLUMNS, Column, frame
 from campaign_lab.tables.copy_variants import copy_rows
 from campaign_lab.tables.records import record_rows
@@ -35,7 +35,7 @@ UNRATED = 3
 
 
 @dataclass(frozen=True)
-class Made:
+class RunResult:
     """What one run made, as far as it came."""
 
     row: Row
@@ -50,17 +50,17 @@ class Made:
     rehearsal: bool = False
 
 
-def made_by(context: Context, rows: Sequence[Row]) -> list[Made]:
+def made_by(context: Context, rows: Sequence[Row]) -> list[RunResult]:
     """What each run made, in the order of the rows. Sessions that are gone, or not the user's to read, are passed over."""
     visible = context.engine.call(lambda con: {row.id: row for row in access.visible(con, context.user)})
     made = []
     for row in rows:
-        places = [Place(visible[session], turn) for session, turn in row.tips.items() if session in visible]
+        places = [HandlePosition(visible[session], turn) for session, turn in row.tips.items() if session in visible]
         made.append(_made(context, row, places))
     return made
 
 
-def summary(made: Sequence[Made]) -> pd.DataFrame:
+def summary(made: Sequence[RunResult]) -> pd.DataFrame:
     """One row a copy variant of all runs.
 
     ``run``, ``brief`` and ``state``; each parameter as ``param_NAME``, typed where its values are of one type, else JSON; what
@@ -93,10 +93,10 @@ def _rank(row: Fields) -> tuple[Any, ...]:
     return PICKS.get(row["pick"], 1), -(row["rating"] or UNRATED), weak
 
 
-def _made(context: Context, row: Row, places: Sequence[Place]) -> Made:
+def _made(context: Context, row: Row, places: Sequence[HandlePosition]) -> RunResult:
     """What was made, as plain rows: a frame for each of sixty runs takes ten times as long."""
     if not places:
-        return Made(row)
+        return RunResult(row)
 
     def read(con: Con) -> tuple[list[dict[str, Any]], list[dict[str, Any]], list[dict[str, Any]], str]:
         known = (con, context.user, context.phases, places)
@@ -107,7 +107,7 @@ def _made(context: Context, row: Row, places: Sequence[Place]) -> Made:
     variants, angles, brands, kinds = context.engine.call(read)
     last = places[-1]
     address = host(last.session.url)
-    return Made(
+    return RunResult(
         row,
         tuple({column.name: column.value(each) for column in COPY_COLUMNS} for each in variants),
         {each["label"]: each["fields"].get("core_angle", "") for each in angles},
@@ -118,11 +118,11 @@ def _made(context: Context, row: Row, places: Sequence[Place]) -> Made:
     )
 
 
-def _kinds(con: Con, phases: Phases, places: Sequence[Place]) -> str:
+def _kinds(con: Con, phases: Phases, places: Sequence[HandlePosition]) -> str:
     steps = all_steps(con)
     turns = dict.fromkeys(step for place in places for step in latest(line_to(steps, place.turn)))
     counts = Counter(record.kind.replace("_", " ") for record in stored(con, list(turns), phases))
-    return ", ".join(counted(count, kind) for kind, count in counts.items())
+    return ", ".join(pluralize(count, kind) for kind, count in counts.items())
 
 
 def _of_run(name: str, dtype: str, column: str = "") -> Column:

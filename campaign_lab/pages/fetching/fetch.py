@@ -12,13 +12,13 @@ from urllib.parse import urlsplit
 
 from campaign_lab.brief import origin_of
 from campaign_lab.errors import PageError
-from campaign_lab.pages.fetching.limits import Answer, Limits, not_html
+from campaign_lab.pages.fetching.limits import FetchedResponse, FetchLimits, not_html
 from campaign_lab.pages.page import Page
 
 if TYPE_CHECKING:  # httpx and the parsers are imported when a page is read, not with the package
     from campaign_lab.pages.fetching.network import Network
 
-_USUAL = Limits()
+_USUAL = FetchLimits()
 
 
 async def fetch(
@@ -26,7 +26,7 @@ async def fetch(
     *,
     sources: Sequence[tuple[str, str]] = (),
     allow_private: bool = False,
-    limits: Limits = _USUAL,
+    limits: FetchLimits = _USUAL,
 ) -> tuple[Page, bytes]:
     """Reads one page: what was found on it, and its bytes.
 
@@ -43,7 +43,9 @@ async def fetch(
     )
 
 
-async def read(url: str, *, sources: Sequence[tuple[str, str]], network: Network, limits: Limits) -> tuple[Page, bytes]:
+async def read(
+    url: str, *, sources: Sequence[tuple[str, str]], network: Network, limits: FetchLimits
+) -> tuple[Page, bytes]:
     """``fetch`` with the rules of the network given."""
     try:
         async with asyncio.timeout(limits.seconds):
@@ -53,7 +55,9 @@ async def read(url: str, *, sources: Sequence[tuple[str, str]], network: Network
         raise PageError(url, reason) from None
 
 
-async def _read(url: str, sources: Sequence[tuple[str, str]], network: Network, limits: Limits) -> tuple[Page, bytes]:
+async def _read(
+    url: str, sources: Sequence[tuple[str, str]], network: Network, limits: FetchLimits
+) -> tuple[Page, bytes]:
     from campaign_lab.pages.reading import page_facts
 
     source = _source_of(url, sources)
@@ -91,7 +95,7 @@ def _source_of(url: str, sources: Sequence[tuple[str, str]]) -> Path | None:
     return next((Path(path) for known, path in sources if known.lower().rstrip("/") == origin), None)
 
 
-async def _page(url: str, source: Path | None, network: Network, limits: Limits) -> Answer:
+async def _page(url: str, source: Path | None, network: Network, limits: FetchLimits) -> FetchedResponse:
     from campaign_lab.pages.fetching import saved_site
     from campaign_lab.pages.fetching.network import get
 
@@ -100,7 +104,7 @@ async def _page(url: str, source: Path | None, network: Network, limits: Limits)
     return await get(url, network, max_bytes=limits.bytes, max_redirects=limits.redirects)
 
 
-async def _sheets(urls: Sequence[str], source: Path | None, network: Network, limits: Limits) -> list[str]:
+async def _sheets(urls: Sequence[str], source: Path | None, network: Network, limits: FetchLimits) -> list[str]:
     """The style sheets that could be read. Colours are a nicety: a sheet that fails or takes long is left out."""
     tasks = [asyncio.ensure_future(_sheet(url, source, network, limits)) for url in urls]
     if not tasks:
@@ -115,7 +119,7 @@ async def _sheets(urls: Sequence[str], source: Path | None, network: Network, li
     return [sheet for sheet in done if sheet]
 
 
-async def _sheet(url: str, source: Path | None, network: Network, limits: Limits) -> str:
+async def _sheet(url: str, source: Path | None, network: Network, limits: FetchLimits) -> str:
     from campaign_lab.pages.fetching import saved_site
     from campaign_lab.pages.fetching.network import get
 

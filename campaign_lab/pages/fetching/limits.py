@@ -20,7 +20,7 @@ _MARKS = (b"<!doctype html", b"<html", b"<head", b"<body", b"<title", b"<meta", 
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class FetchLimits:
     """How much of a site is read at most."""
 
     seconds: float = 20.0
@@ -36,7 +36,7 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class FetchedResponse:
     """What a site, or a saved page, answered."""
 
     url: str
@@ -45,7 +45,7 @@ class Answer:
     content_type: str = ""
 
 
-def not_html(answer: Answer) -> str:
+def not_html(answer: FetchedResponse) -> str:
     """Why the answer is no HTML page; empty when it is one."""
     kind = answer.content_type.partition(";")[0].strip().lower()
     start = answer.body[:1_024].removeprefix(b"\xef\xbb\xbf").lstrip()

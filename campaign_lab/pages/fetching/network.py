@@ -16,7 +16,7 @@ from urllib.parse import urljoin, urlsplit
 import httpx
 
 from campaign_lab.errors import PageError
-from campaign_lab.pages.fetching.limits import Answer
+from campaign_lab.pages.fetching.limits import FetchedResponse
 from campaign_lab.pages.fetching.network_settings import Proxy, SettingError, certificates, proxy_for
 
 IPAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
@@ -155,7 +155,9 @@ class _Pinned(httpx.AsyncBaseTransport):
             await transport.aclose()
 
 
-async def get(url: str, network: Network, *, max_bytes: int, max_redirects: int, accept: str = "text/html") -> Answer:
+async def get(
+    url: str, network: Network, *, max_bytes: int, max_redirects: int, accept: str = "text/html"
+) -> FetchedResponse:
     """Reads an address. Raises PageError with a reason for the reader for whatever is refused or fails."""
     try:
         # A transport, not a client: it keeps no cookies, follows no redirects, and its environment is what we pass on.
@@ -167,7 +169,7 @@ async def get(url: str, network: Network, *, max_bytes: int, max_redirects: int,
         raise PageError(url, _failure(error)) from None
 
 
-async def _follow(transport: _Pinned, url: str, accept: str, *, max_bytes: int, max_redirects: int) -> Answer:
+async def _follow(transport: _Pinned, url: str, accept: str, *, max_bytes: int, max_redirects: int) -> FetchedResponse:
     headers = {"User-Agent": USER_AGENT, "Accept": f"{accept},*/*;q=0.1", "Accept-Encoding": "gzip, deflate"}
     target = _checked(url)
     for _ in range(max_redirects + 1):
@@ -175,7 +177,9 @@ async def _follow(transport: _Pinned, url: str, accept: str, *, max_bytes: int, 
         try:
             if response.status_code not in _REDIRECTS:
                 _accept_status(response)
-                return Answer(str(target), await _body(response, max_bytes), response.headers.get("content-type", ""))
+                return FetchedResponse(
+                    str(target), await _body(response, max_bytes), response.headers.get("content-type", "")
+                )
             if "location" not in response.headers:
                 raise _Refused(f"it answered {response.status_code} (a redirect) without saying where to")
             target = _checked(urljoin(str(target), response.headers["location"]))

@@ -7,14 +7,14 @@ from pathlib import Path, PurePosixPath
 from urllib.parse import quote, unquote, urlsplit
 
 from campaign_lab.errors import PageError
-from campaign_lab.pages.fetching.limits import Answer
+from campaign_lab.pages.fetching.limits import FetchedResponse
 
 _PAGES = (".html", ".htm", ".xhtml")
 _HOME = ("index.html", "index.htm", "index.xhtml")
 _LISTED = 12  # names that an error lists
 
 
-def read_page(url: str, source: Path, max_bytes: int) -> Answer:
+def read_page(url: str, source: Path, max_bytes: int) -> FetchedResponse:
     """The saved page that stands for an address. Raises PageError with the names that there are."""
     wanted = _wanted(url)
     if source.is_file():
@@ -32,7 +32,7 @@ def read_page(url: str, source: Path, max_bytes: int) -> Answer:
     return _answer(url, _inside(url, source, found), public, max_bytes, folder=found.name in _HOME)
 
 
-def read_style(url: str, source: Path, max_bytes: int) -> Answer:
+def read_style(url: str, source: Path, max_bytes: int) -> FetchedResponse:
     """A style sheet beside saved pages; of a single file, only from the folder that a browser saves with it."""
     wanted = _wanted(url)
     root = source if source.is_dir() else source.parent
@@ -41,7 +41,7 @@ def read_style(url: str, source: Path, max_bytes: int) -> Answer:
     file = _inside(url, root, wanted)
     if file.suffix.lower() != ".css" or not file.is_file():
         raise PageError(url, "the saved site has no such style sheet")
-    return Answer(url, _bytes(url, file, max_bytes), "text/css")
+    return FetchedResponse(url, _bytes(url, file, max_bytes), "text/css")
 
 
 def _wanted(url: str) -> PurePosixPath:
@@ -78,10 +78,10 @@ def _inside(url: str, root: Path, name: PurePosixPath) -> Path:
     return file
 
 
-def _answer(url: str, file: Path, name: PurePosixPath, max_bytes: int, *, folder: bool = False) -> Answer:
+def _answer(url: str, file: Path, name: PurePosixPath, max_bytes: int, *, folder: bool = False) -> FetchedResponse:
     parts = urlsplit(url)
     path = "" if str(name) == "." else quote(str(name)) + ("/" if folder else "")
-    return Answer(f"{parts.scheme}://{parts.netloc}/".lower() + path, _bytes(url, file, max_bytes))
+    return FetchedResponse(f"{parts.scheme}://{parts.netloc}/".lower() + path, _bytes(url, file, max_bytes))
 
 
 def _bytes(url: str, file: Path, max_bytes: int) -> bytes:

@@ -12,7 +12,7 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from campaign_lab.pages.reading.blocks import Block
+from campaign_lab.pages.reading.blocks import TextBlock
 from campaign_lab.pages.reading.json_ld import types
 
 _TYPES = {"Article", "BlogPosting", "NewsArticle", "TechArticle", "Report"}
@@ -23,8 +23,8 @@ _COVERED = 0.6
 
 
 def within_article(
-    own: list[Block], markup: str, meta: dict[str, str], objects: Sequence[dict[str, Any]]
-) -> list[Block]:
+    own: list[TextBlock], markup: str, meta: dict[str, str], objects: Sequence[dict[str, Any]]
+) -> list[TextBlock]:
     """The blocks from the first to the last one of the article, if the page is one; all of them otherwise."""
     if len(markup) > _LONGEST or not _is_article(own, meta, objects):
         return own
@@ -40,7 +40,7 @@ def within_article(
     )
 
 
-def _is_article(own: Sequence[Block], meta: dict[str, str], objects: Sequence[dict[str, Any]]) -> bool:
+def _is_article(own: Sequence[TextBlock], meta: dict[str, str], objects: Sequence[dict[str, Any]]) -> bool:
     """Does the page say that it is an article, or is most of its text long paragraphs?"""
     prose = [
         block
@@ -64,7 +64,7 @@ def _article(markup: str) -> str:
         return ""
 
 
-def _letters(blocks: Sequence[Block]) -> int:
+def _letters(blocks: Sequence[TextBlock]) -> int:
     return sum(len(block.text) for block in blocks)
 
 

@@ -7,7 +7,7 @@ from bisect import bisect_left
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from campaign_lab.pages.reading.document_tree import HEADINGS, INLINE, Node, Tree, clean
+from campaign_lab.pages.reading.document_tree import HEADINGS, INLINE, HtmlNode, HtmlTree, clean
 
 CELL = " | "
 """What stands between the cells of a table row."""
@@ -40,7 +40,7 @@ _BLOCK_CLASSES = frozenset((
 
 
 @dataclass(frozen=True, slots=True)
-class Block:
+class TextBlock:
     """One line of visible text."""
 
     text: str
@@ -58,14 +58,14 @@ class Block:
     """Is it a button, or a link that looks like one?"""
 
 
-def is_button(node: Node) -> bool:
+def is_button(node: HtmlNode) -> bool:
     """Is it a button, or a link that is styled as one?"""
     if node.tag == "button" or node.attrs.get("role", "").lower() == "button":
         return True
     return node.tag == "a" and any(_BUTTON_CLASS.search(name) for name in node.classes())
 
 
-def blocks(tree: Tree) -> list[Block]:
+def blocks(tree: HtmlTree) -> list[TextBlock]:
     """The visible blocks of a page, in document order."""
     return list(_Walk(tree).run())
 
@@ -73,7 +73,7 @@ def blocks(tree: Tree) -> list[Block]:
 class _Walk:
     """One pass over the flat tree that collects inline text and cuts it at block boundaries."""
 
-    def __init__(self, tree: Tree) -> None:
+    def __init__(self, tree: HtmlTree) -> None:
         self.tree = tree
         self.titles = list(tree.find(lambda node: node.tag in ("h1", "h2")))
         self.parts: list[str] = []
@@ -83,7 +83,7 @@ class _Walk:
         self.leaf_tag = ""
         self.breaks = 0
 
-    def run(self) -> Iterator[Block]:
+    def run(self) -> Iterator[TextBlock]:
         """The blocks. Elements that end are closed before the next node is looked at."""
         nodes, stack, position = self.tree.nodes, list[int](), 0
         while position < len(nodes):
@@ -111,7 +111,7 @@ class _Walk:
             self.pressed += size if position < self.button_end else 0
         self.parts.append(text)
 
-    def _enter(self, position: int, node: Node) -> Iterator[Block]:
+    def _enter(self, position: int, node: HtmlNode) -> Iterator[TextBlock]:
         if node.tag == "br":
             self.breaks += 1
             if self.breaks > 1 and position >= self.leaf_end:
@@ -123,7 +123,7 @@ class _Walk:
             yield from self._flush()
         self._note(position, node)
 
-    def _note(self, position: int, node: Node) -> None:
+    def _note(self, position: int, node: HtmlNode) -> None:
         """Remembers how far the properties of an element reach."""
         if position >= self.leaf_end and self._is_leaf(position, node):
             self.leaf_end, self.leaf_tag = node.end, node.tag
@@ -135,7 +135,7 @@ class _Walk:
         if position >= self.chrome_end and self._is_chrome(position, node):
             self.chrome_end = node.end
 
-    def _leave(self, position: int) -> Iterator[Block]:
+    def _leave(self, position: int) -> Iterator[TextBlock]:
         node = self.tree.nodes[position]
         if node.end == self.leaf_end and node.tag == self.leaf_tag:
             yield from self._flush(node.tag)
@@ -146,12 +146,12 @@ class _Walk:
         elif not self._inline(node) and node.tag != "br":
             yield from self._flush()
 
-    def _flush(self, tag: str = "") -> Iterator[Block]:
+    def _flush(self, tag: str = "") -> Iterator[TextBlock]:
         text = clean("".join(self.parts)).strip("| ") if tag == "tr" else clean("".join(self.parts))
         if text and self.letters:
             share, pressed = self.linked / self.letters, self.pressed / self.letters
             chrome, button = self.start < self.chrome_end, pressed > 0.9 or (pressed > 0 and share > 0.9)
-            yield Block(text, tag or self._container(), self.start, chrome, share, self.links, button)
+            yield TextBlock(text, tag or self._container(), self.start, chrome, share, self.links, button)
         self.parts.clear()
         self.start, self.letters, self.linked, self.pressed, self.links, self.breaks = -1, 0, 0, 0, 0, 0
 
@@ -160,7 +160,7 @@ class _Walk:
         found = self.tree.inside(self.start, lambda node: not self._inline(node))
         return self.tree.nodes[found].tag if found >= 0 else ""
 
-    def _inline(self, node: Node) -> bool:
+    def _inline(self, node: HtmlNode) -> bool:
         if node.tag not in INLINE:
             return False
         if node.tag in ("-text", "br", "img") or not node.attrs:
@@ -172,7 +172,7 @@ class _Walk:
             and not _BLOCK_CLASSES.intersection(node.classes())
         )
 
-    def _joint(self, position: int, node: Node) -> str:
+    def _joint(self, position: int, node: HtmlNode) -> str:
         """What stands before an element inside a heading, a button or a table row."""
         if node.tag in ("td", "th") and self.leaf_tag == "tr":
             return CELL if self.letters else ""
@@ -200,19 +200,19 @@ class _Walk:
             return len(before.strip()) > 1 or len(following[0].text.strip()) > 1
         return re.search(r"[\d%+★]$", ending) is not None and re.match(r"[^\W\d_]{3}|[%★]\s*\d", after) is not None
 
-    def _is_leaf(self, position: int, node: Node) -> bool:
+    def _is_leaf(self, position: int, node: HtmlNode) -> bool:
         """Is everything in the element one line?"""
         if node.tag == "tr":
             return self._is_row(position, node)
         return node.tag in _LEAVES and self.tree.length(position) <= _HEADING_LIMIT
 
-    def _is_row(self, position: int, node: Node) -> bool:
+    def _is_row(self, position: int, node: HtmlNode) -> bool:
         inner = self.tree.nodes[position + 1 : min(node.end, position + _ROW_NODES)]
         if node.end - position > _ROW_NODES or self.tree.length(position) > _ROW_LIMIT:
             return False
         return sum(n.tag in ("td", "th") for n in inner) > 1 and not any(n.tag in _NOT_IN_ROWS for n in inner)
 
-    def _is_chrome(self, position: int, node: Node) -> bool:
+    def _is_chrome(self, position: int, node: HtmlNode) -> bool:
         role = node.attrs.get("role", "").lower()
         if node.tag == "footer":
             return self.tree.inside(position, lambda n: n.tag in ("blockquote", "figure")) < 0

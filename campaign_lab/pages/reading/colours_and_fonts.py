@@ -11,7 +11,7 @@ from urllib.parse import parse_qs, urlsplit
 import tinycss2
 from tinycss2 import color4
 
-from campaign_lab.pages.reading.document_tree import Tree, clean
+from campaign_lab.pages.reading.document_tree import HtmlTree, clean
 
 MAX_COLOURS = 8
 MAX_FONTS = 5
@@ -38,9 +38,9 @@ _XYZ_TO_LINEAR = (  # CSS Color 4, section 18: XYZ (D65) to linear-light sRGB
 )
 
 
-def colours_and_fonts(tree: Tree, sheets: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+def colours_and_fonts(tree: HtmlTree, sheets: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Colours as ``#rrggbb``, near-white, near-black and greys last; font families without generic ones."""
-    usage = _Usage(tree)
+    usage = _StyleUse(tree)
     budget = _MAX_LETTERS
     rules: list[tuple[str, list[Any]]] = []
     for sheet in (*_own_sheets(tree), *sheets):
@@ -56,14 +56,14 @@ def colours_and_fonts(tree: Tree, sheets: Sequence[str]) -> tuple[tuple[str, ...
     return tuple(colour for colour, _ in neutral_last[:MAX_COLOURS]), tuple(fonts)
 
 
-def _own_sheets(tree: Tree) -> Iterator[str]:
+def _own_sheets(tree: HtmlTree) -> Iterator[str]:
     return (tree.raw(i) for i in tree.find(lambda node: node.tag == "style", unseen=True))
 
 
-class _Usage:
+class _StyleUse:
     """Counts what the rules that apply to the page paint with. Rules for elements it does not have count nothing."""
 
-    def __init__(self, tree: Tree) -> None:
+    def __init__(self, tree: HtmlTree) -> None:
         self.tree = tree
         self.present = {f".{name}" for node in tree.nodes for name in node.attrs.get("class", "").split()}
         self.present |= {f"#{node.attrs['id']}" for node in tree.nodes if "id" in node.attrs}

@@ -54,7 +54,7 @@ def clean(text: str) -> str:
 
 
 @dataclass(slots=True)
-class Node:
+class HtmlNode:
     """An element, or a text (tag ``-text``). ``nodes[i + 1 : node.end]`` is what it contains."""
 
     tag: str
@@ -70,14 +70,14 @@ class Node:
 
 
 @dataclass(frozen=True, slots=True)
-class Tree:
+class HtmlTree:
     """A page's nodes in document order."""
 
-    nodes: list[Node]
+    nodes: list[HtmlNode]
     letters: list[int]
     """Letters of visible text before node ``i``: the text of an element is a difference of two."""
 
-    def find(self, test: Callable[[Node], bool], *, unseen: bool = False) -> Iterator[int]:
+    def find(self, test: Callable[[HtmlNode], bool], *, unseen: bool = False) -> Iterator[int]:
         """Positions of the nodes that pass the test, those that a reader cannot see only on request."""
         return (i for i, node in enumerate(self.nodes) if (unseen or not node.unseen) and test(node))
 
@@ -99,18 +99,18 @@ class Tree:
         )
         return clean("".join(parts))
 
-    def inside(self, position: int, test: Callable[[Node], bool]) -> int:
+    def inside(self, position: int, test: Callable[[HtmlNode], bool]) -> int:
         """The nearest ancestor, or the node itself, that passes the test; -1 when none does."""
         while position >= 0 and not test(self.nodes[position]):
             position = self.nodes[position].parent
         return position
 
 
-def parse(html: str) -> Tree:
+def parse(html: str) -> HtmlTree:
     """The tree of a page whose markup was tamed."""
     text = _SURROGATES.sub("\N{REPLACEMENT CHARACTER}", html)
     root = LexborHTMLParser(text, options=LexborDocumentOptions.WO_EVENTS).root  # events: 50 s for 100,000 options
-    nodes: list[Node] = []
+    nodes: list[HtmlNode] = []
     current, parent = root, -1
     while current is not None:
         tag = current.tag or ""
@@ -121,7 +121,7 @@ def parse(html: str) -> Tree:
             if is_text or tag.startswith("-")
             else {key.lower(): value or "" for key, value in current.attributes.items()}
         )
-        node = Node(tag, parent, (current.text_content or "") if is_text else "", attrs)
+        node = HtmlNode(tag, parent, (current.text_content or "") if is_text else "", attrs)
         node.unseen = (parent >= 0 and nodes[parent].unseen) or tag in ("-comment", "-doctype") or _unseen(node)
         nodes.append(node)
         below = current.first_child
@@ -135,10 +135,10 @@ def parse(html: str) -> Tree:
             current, parent = current.parent, nodes[parent].parent
             after = current.next if current is not None and parent >= 0 else None
         current = after
-    return Tree(nodes, _letters(nodes))
+    return HtmlTree(nodes, _letters(nodes))
 
 
-def _letters(nodes: list[Node]) -> list[int]:
+def _letters(nodes: list[HtmlNode]) -> list[int]:
     total, before = 0, [0]
     for node in nodes:
         total += 0 if node.unseen else len(node.text.strip())
@@ -146,7 +146,7 @@ def _letters(nodes: list[Node]) -> list[int]:
     return before
 
 
-def _unseen(node: Node) -> bool:
+def _unseen(node: HtmlNode) -> bool:
     """Is the element left out by a browser, or put where no reader sees it?"""
     attrs = node.attrs
     if node.tag in _UNSEEN_TAGS or (node.tag == "dialog" and "open" not in attrs):

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from campaign_lab.pages.reading.document_tree import Tree, clean
+from campaign_lab.pages.reading.document_tree import HtmlTree, clean
 
 MAX_OBJECTS = 20
 MAX_LETTERS = 4_000
@@ -16,7 +16,7 @@ _DEEPEST = 40  # objects inside each other
 _NAMED = ("Organization", "WebSite", "LocalBusiness", "Corporation", "OnlineStore", "Store", "FinancialService")
 
 
-def structured_data(tree: Tree) -> tuple[list[dict[str, Any]], int]:
+def structured_data(tree: HtmlTree) -> tuple[list[dict[str, Any]], int]:
     """The JSON-LD objects of a page, ``@graph`` flattened, and the number of scripts that are not valid JSON."""
     objects: list[dict[str, Any]] = []
     broken = 0

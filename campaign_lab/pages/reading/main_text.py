@@ -6,8 +6,8 @@ import re
 from bisect import bisect_left
 from collections.abc import Sequence
 
-from campaign_lab.pages.reading.blocks import CELL, Block
-from campaign_lab.pages.reading.document_tree import HEADINGS, Tree
+from campaign_lab.pages.reading.blocks import CELL, TextBlock
+from campaign_lab.pages.reading.document_tree import HEADINGS, HtmlTree
 
 MAX_LETTERS = 24_000
 _LINK_ONLY = 0.9
@@ -43,12 +43,12 @@ _ONLY_NUMBER = re.compile(
 _CARD_LINES, _CARD_LETTERS = 4, 60
 
 
-def main_blocks(tree: Tree, blocks: Sequence[Block]) -> list[Block]:
+def main_blocks(tree: HtmlTree, blocks: Sequence[TextBlock]) -> list[TextBlock]:
     """The blocks that are the page's own text, in document order, each long line once."""
     own = [block for block in blocks if not block.chrome]
     own = _within_main(tree, own)
     menu = _menu_lines(own)
-    kept: list[Block] = []
+    kept: list[TextBlock] = []
     seen: set[str] = set()
     for index, block in enumerate(own):
         if index in menu or not _is_text(block) or block.text in seen:
@@ -75,7 +75,7 @@ def cut(lines: Sequence[str]) -> tuple[str, bool]:
     return "\n".join(kept), False
 
 
-def with_company(tree: Tree, blocks: Sequence[Block], own: Sequence[Block]) -> list[str]:
+def with_company(tree: HtmlTree, blocks: Sequence[TextBlock], own: Sequence[TextBlock]) -> list[str]:
     """The lines of the page's own text. One that is only a number is joined with what its card says about it.
 
     ``40+`` over ``lenders`` and ``Trail Runner`` over ``$18.00`` say something only together.
@@ -90,7 +90,7 @@ def with_company(tree: Tree, blocks: Sequence[Block], own: Sequence[Block]) -> l
     return lines
 
 
-def _card(tree: Tree, blocks: Sequence[Block], starts: list[int], block: Block) -> str:
+def _card(tree: HtmlTree, blocks: Sequence[TextBlock], starts: list[int], block: TextBlock) -> str:
     """The number with its label, or with the name before it, from the smallest element that holds more than it."""
     around = tree.nodes[block.position].parent
     while around >= 0:
@@ -106,14 +106,14 @@ def _card(tree: Tree, blocks: Sequence[Block], starts: list[int], block: Block) 
     return block.text
 
 
-def _is_name(block: Block) -> bool:
+def _is_name(block: TextBlock) -> bool:
     """Is the line short, no sentence and no number itself?"""
     text = block.text
     short = len(text) <= _CARD_LETTERS and not block.button and not text.endswith((".", "!", "?", ":"))
     return short and not _ONLY_NUMBER.fullmatch(text) and CELL not in text
 
 
-def _within_main(tree: Tree, own: list[Block]) -> list[Block]:
+def _within_main(tree: HtmlTree, own: list[TextBlock]) -> list[TextBlock]:
     """Only what stands in <main>, when there is one and it holds most of the text."""
     mains = list(tree.find(lambda node: node.tag == "main" or node.attrs.get("role", "").lower() == "main"))
     if not mains:
@@ -124,7 +124,7 @@ def _within_main(tree: Tree, own: list[Block]) -> list[Block]:
     return inside if letters * 5 > 3 * sum(len(block.text) for block in own) else own
 
 
-def _menu_lines(own: Sequence[Block]) -> set[int]:
+def _menu_lines(own: Sequence[TextBlock]) -> set[int]:
     """Positions in runs of short lines that are nothing but links."""
     menu: set[int] = set()
     run: list[int] = []
@@ -144,17 +144,17 @@ def _menu_lines(own: Sequence[Block]) -> set[int]:
     return menu
 
 
-def is_call(block: Block) -> bool:
+def is_call(block: TextBlock) -> bool:
     """Is the line one short link that asks the reader to do something, although it is not styled as a button?"""
     alone = block.links == 1 and block.linked >= _LINK_ONLY and block.tag not in HEADINGS and not block.chrome
     return alone and len(block.text.split()) <= _CALL_WORDS and _CALL.fullmatch(block.text) is not None
 
 
-def _has_price(block: Block) -> bool:
+def _has_price(block: TextBlock) -> bool:
     return re.search(r"[$€£%]", block.text) is not None
 
 
-def _is_text(block: Block) -> bool:
+def _is_text(block: TextBlock) -> bool:
     """Is the block something to read, not a control, a label or a notice?"""
     text = block.text
     if block.button or is_call(block) or block.tag in _LABELS or not any(letter.isalnum() for letter in text):

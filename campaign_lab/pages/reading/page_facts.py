@@ -12,9 +12,9 @@ from campaign_lab.pages.fetching.charset import decode
 from campaign_lab.pages.page import Link
 from campaign_lab.pages.reading import json_ld
 from campaign_lab.pages.reading.article import within_article
-from campaign_lab.pages.reading.blocks import Block, blocks, is_button
+from campaign_lab.pages.reading.blocks import TextBlock, blocks, is_button
 from campaign_lab.pages.reading.colours_and_fonts import colours_and_fonts
-from campaign_lab.pages.reading.document_tree import Node, Tree, clean, parse
+from campaign_lab.pages.reading.document_tree import HtmlNode, HtmlTree, clean, parse
 from campaign_lab.pages.reading.main_text import MAX_LETTERS, cut, is_call, main_blocks, with_company
 from campaign_lab.pages.reading.markup_limits import tame
 from campaign_lab.pages.reading.numbers import numbers
@@ -39,7 +39,7 @@ _CONTROLS = re.compile(
 class Document:
     """A parsed page and what was remarkable about its bytes."""
 
-    tree: Tree
+    tree: HtmlTree
     markup: str
     notes: tuple[str, ...]
 
@@ -105,18 +105,18 @@ def same_site(one: str, other: str) -> bool:
     return hosts[0] == hosts[1]
 
 
-def _title(tree: Tree) -> str:
+def _title(tree: HtmlTree) -> str:
     found = tree.find(lambda node: node.tag == "title", unseen=True)
     titles = (clean(tree.raw(i).partition("<")[0]) for i in found)  # a title that was never closed swallows tags
     return next((title[:_TITLE_LIMIT] for title in titles if title), "")
 
 
-def _headings(visible: Sequence[Block]) -> tuple[str, ...]:
+def _headings(visible: Sequence[TextBlock]) -> tuple[str, ...]:
     found = (block.text for block in visible if block.tag in ("h1", "h2", "h3"))
     return tuple(text for text in found if len(text) <= _HEADING_LIMIT)[:MAX_HEADINGS]
 
 
-def _meta(tree: Tree) -> dict[str, str]:
+def _meta(tree: HtmlTree) -> dict[str, str]:
     """Content by name or property, the first of each."""
     found: dict[str, str] = {}
     for position in tree.find(lambda node: node.tag == "meta", unseen=True):
@@ -128,7 +128,7 @@ def _meta(tree: Tree) -> dict[str, str]:
     return found
 
 
-def _language(tree: Tree, meta: dict[str, str]) -> str:
+def _language(tree: HtmlTree, meta: dict[str, str]) -> str:
     given = next(
         (tree.nodes[i].attrs.get("lang", "") for i in tree.find(lambda node: node.tag == "html", unseen=True)), ""
     )
@@ -136,7 +136,7 @@ def _language(tree: Tree, meta: dict[str, str]) -> str:
     return language if re.fullmatch(r"[A-Za-z]{2,3}(?:-[A-Za-z0-9]{2,8})*", language) else ""
 
 
-def _base(tree: Tree, url: str) -> str:
+def _base(tree: HtmlTree, url: str) -> str:
     found = tree.find(lambda node: node.tag == "base" and bool(node.attrs.get("href")), unseen=True)
     return next((_absolute(url, tree.nodes[i].attrs["href"]) for i in found), "") or url
 
@@ -152,7 +152,7 @@ def _absolute(base: str, href: str) -> str:
     return address if valid and len(address) <= _URL_LIMIT else ""
 
 
-def _links(tree: Tree, base: str, url: str) -> list[Link]:
+def _links(tree: HtmlTree, base: str, url: str) -> list[Link]:
     """Every address that the page links to, once, the same site first."""
     found: dict[str, str] = {}
     for position in tree.find(lambda node: node.tag in ("a", "area") and bool(node.attrs.get("href"))):
@@ -164,7 +164,7 @@ def _links(tree: Tree, base: str, url: str) -> list[Link]:
     return sorted(links, key=lambda link: not same_site(link.url, url))
 
 
-def _label(tree: Tree, position: int) -> str:
+def _label(tree: HtmlTree, position: int) -> str:
     """What a reader sees of a link or button; of one without text, its label or its picture's."""
     node = tree.nodes[position]
     spoken = clean(node.attrs.get("aria-label") or node.attrs.get("title", ""))
@@ -172,7 +172,7 @@ def _label(tree: Tree, position: int) -> str:
     return tree.inner(position) or spoken or next((clean(alt) for alt in pictures if clean(alt)), "")
 
 
-def _calls(tree: Tree, visible: Sequence[Block]) -> tuple[str, ...]:
+def _calls(tree: HtmlTree, visible: Sequence[TextBlock]) -> tuple[str, ...]:
     """Texts of buttons and button-like links, without the page's own controls."""
     pressed = {block.position: block for block in visible if block.button}
     found: dict[str, None] = {}
@@ -189,11 +189,11 @@ def _calls(tree: Tree, visible: Sequence[Block]) -> tuple[str, ...]:
     return tuple(found)[:MAX_CALLS]
 
 
-def _is_control(node: Node) -> bool:
+def _is_control(node: HtmlNode) -> bool:
     return is_button(node) or (node.tag == "input" and node.attrs.get("type", "").lower() in ("submit", "button"))
 
 
-def _announcements(visible: Sequence[Block], own: Sequence[Block]) -> Iterator[str]:
+def _announcements(visible: Sequence[TextBlock], own: Sequence[TextBlock]) -> Iterator[str]:
     """Sentences outside the main text that may state an offer, such as a bar above the header."""
     known = {block.text for block in own}
     return (
@@ -203,7 +203,7 @@ def _announcements(visible: Sequence[Block], own: Sequence[Block]) -> Iterator[s
     )
 
 
-def _alternatives(tree: Tree) -> Iterator[str]:
+def _alternatives(tree: HtmlTree) -> Iterator[str]:
     """What stands for pictures when they are not shown."""
     return dict.fromkeys(
         alt
@@ -212,7 +212,7 @@ def _alternatives(tree: Tree) -> Iterator[str]:
     ).__iter__()
 
 
-def _notes(tree: Tree, meta: dict[str, str], *, main: str, was_cut: bool, links: int, broken: int) -> Iterator[str]:
+def _notes(tree: HtmlTree, meta: dict[str, str], *, main: str, was_cut: bool, links: int, broken: int) -> Iterator[str]:
     if not main:
         scripts = any(True for _ in tree.find(lambda node: node.tag == "script", unseen=True))
         yield "no text was found: " + (

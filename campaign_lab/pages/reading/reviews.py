@@ -8,8 +8,8 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from campaign_lab.pages.page import Rating, Testimonial
-from campaign_lab.pages.reading.blocks import Block
-from campaign_lab.pages.reading.document_tree import HEADINGS, Node, Tree, clean
+from campaign_lab.pages.reading.blocks import TextBlock
+from campaign_lab.pages.reading.document_tree import HEADINGS, HtmlNode, HtmlTree, clean
 from campaign_lab.pages.reading.json_ld import of_type, string
 
 MAX_TESTIMONIALS = 30
@@ -41,7 +41,7 @@ _COUNT = re.compile(
 )
 
 
-def testimonials(tree: Tree, blocks: Sequence[Block]) -> tuple[Testimonial, ...]:
+def testimonials(tree: HtmlTree, blocks: Sequence[TextBlock]) -> tuple[Testimonial, ...]:
     """Quotes of customers, in document order, at most MAX_TESTIMONIALS. Each stands in the visible text."""
     found: dict[str, str] = {}
     for _, quote, author in sorted(_Finder(tree, blocks).run()):
@@ -53,7 +53,7 @@ def testimonials(tree: Tree, blocks: Sequence[Block]) -> tuple[Testimonial, ...]
 class _Finder:
     """Looks at marked-up quotes from the inside out, then at lines in quotation marks. Each line is used once."""
 
-    def __init__(self, tree: Tree, blocks: Sequence[Block]) -> None:
+    def __init__(self, tree: HtmlTree, blocks: Sequence[TextBlock]) -> None:
         self.tree, self.blocks = tree, blocks
         self.starts = [block.position for block in blocks]
         self.authors = [i for i in tree.find(_is_author) if tree.length(i)]
@@ -129,7 +129,7 @@ class _Finder:
         return name if short and named and block.tag not in HEADINGS[:3] else ""
 
 
-def ratings(tree: Tree, objects: list[dict[str, Any]], lines: Sequence[str]) -> tuple[Rating, ...]:
+def ratings(tree: HtmlTree, objects: list[dict[str, Any]], lines: Sequence[str]) -> tuple[Rating, ...]:
     """Average ratings: as written in a line (``4.8/5``, ``4.9 out of 5``), from JSON-LD and from microdata."""
     found: dict[tuple[str, str], Rating] = {}
     for rating in (*_from_lines(lines), *_from_objects(objects), *_from_microdata(tree)):
@@ -148,7 +148,7 @@ def _from_objects(objects: list[dict[str, Any]]) -> Iterator[Rating]:
         yield Rating(value=value[:40], best=best[:40], count=count[:40])
 
 
-def _from_microdata(tree: Tree) -> Iterator[Rating]:
+def _from_microdata(tree: HtmlTree) -> Iterator[Rating]:
     for position in tree.find(lambda node: node.attrs.get("itemtype", "").rstrip("/").endswith("/AggregateRating")):
         stated: dict[str, str] = {}
         for i in range(position + 1, tree.nodes[position].end):
@@ -175,7 +175,7 @@ def _first(positions: Sequence[int], start: int, end: int) -> int:
     return positions[place] if place < len(positions) and positions[place] < end else -1
 
 
-def _is_unit(node: Node) -> bool:
+def _is_unit(node: HtmlNode) -> bool:
     if node.tag == "blockquote" or node.attrs.get("itemtype", "").rstrip("/").endswith("schema.org/Review"):
         return True
     return node.tag not in ("form", "a", "button", "input", "body", "html") and any(
@@ -183,13 +183,13 @@ def _is_unit(node: Node) -> bool:
     )
 
 
-def _is_words(node: Node) -> bool:
+def _is_words(node: HtmlNode) -> bool:
     if node.tag in ("blockquote", "q") or node.attrs.get("itemprop") in ("reviewBody", "description"):
         return True
     return any(_WORDS.search(name) for name in node.classes())
 
 
-def _is_author(node: Node) -> bool:
+def _is_author(node: HtmlNode) -> bool:
     if node.tag in ("cite", "figcaption", "footer") or node.attrs.get("itemprop") == "author":
         return True
     return any(_AUTHOR.search(name) for name in node.classes())

@@ -25,7 +25,7 @@ from campaign_lab.panels.choosing.brief_fields import (
     said,
 )
 from campaign_lab.panels.choosing.brief_toml import fields_of, site_from, site_in, toml
-from campaign_lab.show import framed, text
+from campaign_lab.show import escape_html, framed
 from campaign_lab.show.text import one_line
 
 
@@ -68,7 +68,7 @@ class BriefForm(Panel):
         """Fills the form from a TOML or YAML file. Raises BriefError, and then leaves the form as it is."""
         self._fill(Brief.load(path), Path(path).parent)
         self.file.value = str(path)
-        self.said.value = framed(f"Loaded from {text(Path(path).name)}.")
+        self.said.value = framed(f"Loaded from {escape_html(Path(path).name)}.")
 
     def save(self, path: str | os.PathLike[str], *, overwrite: bool = False) -> None:
         """Writes the brief to a TOML file, folders relative to it; comments in a file that is replaced stay.
@@ -87,7 +87,7 @@ class BriefForm(Panel):
             raise ValueError(f"file: {str(path)!r} cannot be written: {error}") from error
         self._fill(brief, file.parent)
         self.file.value = str(path)
-        self.said.value = framed(f"Saved to {text(file.name)}.")
+        self.said.value = framed(f"Saved to {escape_html(file.name)}.")
 
     def twin(self) -> str:
         """The fields of the brief as a table, or what still needs a look."""
@@ -96,8 +96,8 @@ class BriefForm(Panel):
         except BriefError:
             shown = self._typed()
         rows = "".join(
-            f'<tr><th scope="row" style="text-align:left">{text(label(name))}</th>'
-            f'<td style="text-align:left;white-space:normal"><bdi>{text(said(value))}</bdi></td></tr>'
+            f'<tr><th scope="row" style="text-align:left">{escape_html(label(name))}</th>'
+            f'<td style="text-align:left;white-space:normal"><bdi>{escape_html(said(value))}</bdi></td></tr>'
             for name, value in shown.items()
             if value not in (None, "", [], False)
         )
@@ -136,7 +136,7 @@ class BriefForm(Panel):
             self.save(self.file.value.strip(), overwrite=asked)
         except FileExistsError:
             self._ask_before_overwriting(True)
-            name = text(Path(self.file.value).name)
+            name = escape_html(Path(self.file.value).name)
             self.said.value = framed(f"{name} exists already. Click Overwrite to replace it.")
 
     def _ask_before_overwriting(self, asks: bool) -> None:
@@ -175,8 +175,8 @@ class BriefForm(Panel):
                 name, _colon, message = each.partition(": ")
                 problems.setdefault(name, []).append(self._as_typed(message))
         for name, note in self.notes.items():
-            problem = text("; ".join(problems.get(name, ())))
-            said = f"⚠ {problem}" if problem else text(notice) if name == "market" else ""
+            problem = escape_html("; ".join(problems.get(name, ())))
+            said = f"⚠ {problem}" if problem else escape_html(notice) if name == "market" else ""
             note.value = framed(f'<span role="status">{said}</span>') if said else ""
             note.layout.display = None if said else "none"
         count = len(problems)

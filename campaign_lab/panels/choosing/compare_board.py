@@ -11,10 +11,17 @@ import ipywidgets as widgets
 
 from campaign_lab.agents.phases import ORDER
 from campaign_lab.panels.base import Panel
-from campaign_lab.panels.choosing.variant_card import LINES, Judgement, Look
-from campaign_lab.panels.choosing.variant_groups import Group, Row, cost_of, differences_html, groups, twin_html
-from campaign_lab.show import ad_html, framed, text
-from campaign_lab.show.text import apart, counted, one_line
+from campaign_lab.panels.choosing.variant_card import LINES, CardStyle, VariantCard
+from campaign_lab.panels.choosing.variant_groups import (
+    Row,
+    VariantGroup,
+    cost_of,
+    differences_html,
+    groups,
+    static_html,
+)
+from campaign_lab.show import ad_html, escape_html, framed
+from campaign_lab.show.text import bidi_isolate, one_line, pluralize
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -40,11 +47,11 @@ class CompareBoard(Panel):
         if not several:
             raise ValueError("sessions: none is not allowed; give the sessions to compare")
         self.sessions = list({session.id: session for session in several}.values())
-        self.cards: list[Judgement] = []
+        self.cards: list[VariantCard] = []
         self._lab, self._titles = lab, _titles(self.sessions)
         self._senders: dict[tuple[str, str], tuple[str, str]] = {}
-        self._groups: list[Group] = []
-        self._drawing, self._look = False, Look()
+        self._groups: list[VariantGroup] = []
+        self._drawing, self._look = False, CardStyle()
         self._read()
         self._make_controls()
         self._lay_out()
@@ -118,13 +125,13 @@ class CompareBoard(Panel):
     def twin(self) -> str:
         """All forks and angles in one table: texts, own cost, and judgements in words."""
         with_copy = [place for place, rows in enumerate(self._rows) if rows]
-        table = twin_html([self._rows[place] for place in with_copy], [self._titles[place] for place in with_copy])
+        table = static_html([self._rows[place] for place in with_copy], [self._titles[place] for place in with_copy])
         return framed(table + "".join(f"<p>{line}</p>" for line in self._without_copy(range(len(self.sessions)))))
 
     def line(self) -> str:
         """How many sessions and variants it compares."""
         variants = sum(map(len, self._rows))
-        return f"CompareBoard({counted(len(self.sessions), 'session')}, {counted(variants, 'variant')})"
+        return f"CompareBoard({pluralize(len(self.sessions), 'session')}, {pluralize(variants, 'variant')})"
 
     # -- inside: data
 
@@ -140,7 +147,7 @@ class CompareBoard(Panel):
         """The chosen forks that have copy, by their place among the sessions."""
         return [place for place in self.forks.value if self._rows[place]]
 
-    def _save(self, card: Judgement, name: str, value: Any) -> None:
+    def _save(self, card: VariantCard, name: str, value: Any) -> None:
         """Stores what was changed on a card; the card shows what is stored, also when that cannot be, or not be read anew."""
         self.problem.clear()
         row, said = card.row, ""
@@ -213,22 +220,22 @@ class CompareBoard(Panel):
         self.next_button.on_click(self.guarded(lambda: self.step(1)))
         self.refresh_button.on_click(self.guarded(self.refresh))
 
-    def _column(self, place: int, group: Group, number: int) -> list[widgets.Widget]:
+    def _column(self, place: int, group: VariantGroup, number: int) -> list[widgets.Widget]:
         """A fork's name and its variants in the chosen angle, a card each; cards of one row are equally high."""
         rows, user = group.columns[number], self._lab.user
         brand, address = self._sender(self.sessions[place])
         ads = [ad_html(row, brand=brand, address=address) for row in rows]
         cards = [
-            Judgement(row, ad, place=place, user=user, look=self._look, save=self._save)
+            VariantCard(row, ad, place=place, user=user, look=self._look, save=self._save)
             for row, ad in zip(rows, ads, strict=True)
         ]
         self.cards += cards
-        head = f"<b>{apart(self._titles[place])}</b><br><small>own cost {cost_of(self._rows[place])}</small>"
+        head = f"<b>{bidi_isolate(self._titles[place])}</b><br><small>own cost {cost_of(self._rows[place])}</small>"
         none = "" if rows else f"<p>{group.lack(rows)}</p>"
         title = widgets.HTML(framed(head + none), style=self._look.html, layout=self._look.inside)
         return [title, *cards]
 
-    def _notes(self, found: Sequence[Group]) -> list[str]:
+    def _notes(self, found: Sequence[VariantGroup]) -> list[str]:
         """What there is not to be seen, and why; HTML."""
         notes = self._without_copy(self.forks.value)
         if self.only_differences.value and len(self._shown()) < 2:
@@ -244,11 +251,11 @@ class CompareBoard(Panel):
                 reached = {point.phase for point in self.sessions[place].checkpoints()}
                 runs = " and then ".join(f'<code>run("{phase}")</code>' for phase in ORDER if phase not in reached)
                 todo = f"await its {runs}" if runs else "its copy is not valid: run it again with take=2"
-                notes.append(f"{apart(self._titles[place])} has no copy yet: {todo}.")
+                notes.append(f"{bidi_isolate(self._titles[place])} has no copy yet: {todo}.")
         return notes
 
     def _say(self, message: str) -> None:
-        self.status.value = framed(f'<div role="status" aria-live="polite">{text(message)}</div>')
+        self.status.value = framed(f'<div role="status" aria-live="polite">{escape_html(message)}</div>')
 
 
 def _titles(sessions: Sequence[Session]) -> list[str]:

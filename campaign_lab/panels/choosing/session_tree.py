@@ -13,8 +13,8 @@ from campaign_lab.panels.base import Panel
 from campaign_lab.panels.choosing.tree_text import Choice, checkpoint_html, details, options, plain, session_html
 from campaign_lab.panels.code_line import handle_for, open_line, run_line
 from campaign_lab.sessions.position import current_cell, running_for
-from campaign_lab.show import framed, text, tree_html
-from campaign_lab.show.text import counted, words
+from campaign_lab.show import escape_html, framed, tree_html
+from campaign_lab.show.text import pluralize, words
 from campaign_lab.tables.session_rows import tree_rows
 
 if TYPE_CHECKING:
@@ -91,7 +91,7 @@ class SessionTree(Panel):
         forks = sum(bool(row["parent"]) for row in self.rows)
         points = sum(len(row["checkpoints"]) for row in self.rows)
         counts = ((len(self.rows), "session"), (forks, "fork"), (points, "checkpoint"))
-        said = ", ".join(counted(*each) for each in counts)
+        said = ", ".join(pluralize(*each) for each in counts)
         self.summary.value = framed(f"<b>Fork tree</b>: {said}")
         self._show_chosen()
 
@@ -120,7 +120,7 @@ class SessionTree(Panel):
         if session.stands_at_its_start:
             line = run_line(handle, found_as, _first_phase(row), steer=self._steers.get(session.id, ""))
         self.code.value = line
-        self.detail.value = framed(details([("Session", text(name)), *_holdings(session)]))
+        self.detail.value = framed(details([("Session", escape_html(name)), *_holdings(session)]))
         self._say(f"“{name}”: copy the code into a cell to open it.")
 
     def rename(self) -> None:
@@ -159,7 +159,7 @@ class SessionTree(Panel):
 
     def line(self) -> str:
         """How many sessions it shows."""
-        return f"SessionTree({counted(len(self.rows), 'session')})"
+        return f"SessionTree({pluralize(len(self.rows), 'session')})"
 
     # -- inside
 
@@ -240,7 +240,7 @@ class SessionTree(Panel):
         self.status.value = self.code.value = ""
 
     def _say(self, message: str) -> None:
-        self.status.value = framed(f'<div role="status" aria-live="polite">{text(plain(message))}</div>')
+        self.status.value = framed(f'<div role="status" aria-live="polite">{escape_html(plain(message))}</div>')
 
     def _session(self, row: Row) -> Session:
         return self._lab.open(row["id"])
@@ -260,8 +260,10 @@ def _holdings(session: Session) -> list[tuple[str, str]]:
     """The records of a session by kind, by name."""
     held: dict[str, list[str]] = {}
     for each in session.kept():
-        held.setdefault(words(each.kind), []).append(text(words(each.kind) if each.label == each.kind else each.label))
-    named = [(text(kind), f"{len(labels)}: {'; '.join(labels)}") for kind, labels in held.items()]
+        held.setdefault(words(each.kind), []).append(
+            escape_html(words(each.kind) if each.label == each.kind else each.label)
+        )
+    named = [(escape_html(kind), f"{len(labels)}: {'; '.join(labels)}") for kind, labels in held.items()]
     return named or [("Holds", "nothing yet")]
 
 

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from campaign_lab.money import Sum
-from campaign_lab.show import text
+from campaign_lab.show import escape_html
 from campaign_lab.show.text import plain as seen
 
 Row = Mapping[str, Any]
@@ -87,16 +87,16 @@ def left(row: Row, now: datetime) -> str:
 
 def session_html(row: Row, now: datetime, steer: str) -> str:
     """All that is known of a session. ``steer`` waits for its first run."""
-    wait = [("Steer that waits for its first run", text(steer))] if steer else []
+    wait = [("Steer that waits for its first run", escape_html(steer))] if steer else []
     carried = f", and carries turns that once cost {_carried(row)}" if row["checkpoint"] else ""
     return details(
         [
-            ("Session", text(row["session"])),
-            ("Purpose", text(row["purpose"]) or "none: it is not a fork"),
+            ("Session", escape_html(row["session"])),
+            ("Purpose", escape_html(row["purpose"]) or "none: it is not a fork"),
             *([("Forked from", _from(row))] if row["parent"] else []),
             *wait,
-            ("Turns", text(row["phases"]) or "none yet"),
-            ("Cost", f"{text(_cost(row))} of its own{text(carried)}"),
+            ("Turns", escape_html(row["phases"]) or "none yet"),
+            ("Cost", f"{escape_html(_cost(row))} of its own{escape_html(carried)}"),
             ("Prompt", CACHE[row["cache"]]),
             ("Life", left(row, now) or "without end"),
             ("Made by", _made_by(row, "a run of" if row["automatic"] else "")),
@@ -107,14 +107,14 @@ def session_html(row: Row, now: datetime, steer: str) -> str:
 def checkpoint_html(row: Row, point: Row) -> str:
     """All that is known of a checkpoint of a session."""
     if point["number"] == 0:
-        return details([("Checkpoint", "0, the root: nothing was said yet"), ("Session", text(row["session"]))])
+        return details([("Checkpoint", "0, the root: nothing was said yet"), ("Session", escape_html(row["session"]))])
     return details(
         [
-            ("Checkpoint", f"{point['number']}, the end of {text(point['phase'])}"),
-            ("Session", text(row["session"])),
-            ("Steer", text(point["steer"]) or "none"),
+            ("Checkpoint", f"{point['number']}, the end of {escape_html(point['phase'])}"),
+            ("Session", escape_html(row["session"])),
+            ("Steer", escape_html(point["steer"]) or "none"),
             ("Take", str(point["take"])),
-            ("Cost of the turn", text(_cost(point))),
+            ("Cost of the turn", escape_html(_cost(point))),
             ("Made by", _made_by(point)),
         ]
     )
@@ -150,12 +150,12 @@ def _carried(row: Row) -> str:
 
 
 def _from(row: Row) -> str:
-    return f"{text(row['parent'])}, checkpoint {row['checkpoint']} ({text(row['phase'])})"
+    return f"{escape_html(row['parent'])}, checkpoint {row['checkpoint']} ({escape_html(row['phase'])})"
 
 
 def _made_by(row: Row, how: str = "") -> str:
-    who = f"{how} {text(row['made_by'])}".strip()
+    who = f"{how} {escape_html(row['made_by'])}".strip()
     at = f"{row['made_at']:%Y-%m-%d %H:%M} UTC"
-    cell = f"cell {text(row['cell'])}" if row["cell"] else ""
-    where = " of ".join(part for part in (cell, text(row["notebook"])) if part) or "no notebook cell"
+    cell = f"cell {escape_html(row['cell'])}" if row["cell"] else ""
+    where = " of ".join(part for part in (cell, escape_html(row["notebook"])) if part) or "no notebook cell"
     return f"{who}, {at}, in {where}"

@@ -8,11 +8,11 @@ from typing import Any
 import ipywidgets as widgets
 
 from campaign_lab.panels.choosing.variant_groups import judged
-from campaign_lab.show import framed, text
+from campaign_lab.show import escape_html, framed
 from campaign_lab.show.text import plain
 
 Row = Mapping[str, Any]
-Save = Callable[["Judgement", str, Any], None]
+Save = Callable[["VariantCard", str, Any], None]
 """Is told the card, what was changed (pick, rating or note), and its new value."""
 
 PICKS = (("Pick", "pick"), ("Reject", "reject"), ("Undecided", ""))
@@ -24,7 +24,7 @@ LINES = "line-height:1.4"
 """Widgets set texts as far apart as the fields beside them are high."""
 
 
-class Look:
+class CardStyle:
     """Layouts and styles that all cards of a board share; each card's own would be ten more models in the page."""
 
     def __init__(self) -> None:
@@ -38,14 +38,14 @@ class Look:
         self.text = widgets.Text.style.klass(description_width=LABEL_WIDTH)
 
 
-class Judgement(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
+class VariantCard(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
     """The card of one variant. ``save`` hears what the user changes; ``show`` puts in what is stored, unheard.
 
     ``place`` is that of its fork among those that are compared. The controls hold what ``user`` has said, and stand empty
     below the judgement of somebody else: so a change of one of them takes over nothing, and any of it can be confirmed.
     """
 
-    def __init__(self, row: Row, ad: str, *, place: int, user: str, look: Look, save: Save) -> None:
+    def __init__(self, row: Row, ad: str, *, place: int, user: str, look: CardStyle, save: Save) -> None:
         super().__init__(layout=look.card)
         self.row, self.place, self._user = row, place, user
         self._save, self._listening = save, False
@@ -78,7 +78,7 @@ class Judgement(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
         finally:
             self._listening = True
         by = f"{row['rated_by']}: " if row["rated_by"] else ""
-        self.said.value = framed(f"<small>{text(by + judged(row))}</small>")
+        self.said.value = framed(f"<small>{escape_html(by + judged(row))}</small>")
 
     def changed(self, name: str, value: Any) -> Row:
         """The row as it is stored once the user has changed this: what somebody else said is no part of it."""

@@ -8,9 +8,9 @@ from itertools import zip_longest
 from typing import Any
 
 from campaign_lab.money import Sum, usd
-from campaign_lab.show import text
+from campaign_lab.show import escape_html
 from campaign_lab.show.tables import table
-from campaign_lab.show.text import apart, plain, words
+from campaign_lab.show.text import bidi_isolate, plain, words
 
 Row = Mapping[str, Any]
 """One row of ``lab.compare``, with None for what is missing."""
@@ -25,7 +25,7 @@ CELL = ' style="text-align:left;vertical-align:top"'
 
 
 @dataclass(frozen=True)
-class Group:
+class VariantGroup:
     """What belongs side by side: one column of variants a fork, empty where a fork has none."""
 
     title: str
@@ -33,11 +33,11 @@ class Group:
     shared: bool = False
     """Are variants left out that all forks have?"""
 
-    def differing(self) -> Group:
+    def differing(self) -> VariantGroup:
         """The group without the variants that all forks have."""
         common = set.intersection(*({_texts(row) for row in column} for column in self.columns))
         left = (tuple(row for row in column if _texts(row) not in common) for column in self.columns)
-        return Group(self.title, tuple(left), bool(common))
+        return VariantGroup(self.title, tuple(left), bool(common))
 
     def differences(self) -> list[list[str]]:
         """What differs, a row a field: the variant's number, the field, and its text in each fork."""
@@ -60,7 +60,7 @@ class Group:
                 yield [str(number), words(field), *said]
 
 
-def groups(columns: Sequence[Column]) -> list[Group]:
+def groups(columns: Sequence[Column]) -> list[VariantGroup]:
     """The variants by angle: by its name where all forks have the same names, else by the motivation behind the names.
 
     Each fork may have written angles of its own; names alone would then put each of them beside nothing.
@@ -74,13 +74,13 @@ def groups(columns: Sequence[Column]) -> list[Group]:
     return [_group(columns, motivation, name) for motivation, name in found]
 
 
-def _group(columns: Sequence[Column], motivation: str, name: str | None) -> Group:
+def _group(columns: Sequence[Column], motivation: str, name: str | None) -> VariantGroup:
     fitting = [
         tuple(row for row in column if row["motivation"] == motivation and name in (None, row["angle"]))
         for column in columns
     ]
     title = " · ".join(part for part in (name, words(motivation)) if part)
-    return Group(plain(title) or "Without an angle", tuple(fitting))
+    return VariantGroup(plain(title) or "Without an angle", tuple(fitting))
 
 
 def _texts(row: Row) -> tuple[str, ...]:
@@ -91,7 +91,7 @@ def _said(row: Row, field: str) -> str:
     return words(row[field]) if field == "call_to_action" else plain(row[field])
 
 
-def differences_html(group: Group, titles: Sequence[str]) -> str:
+def differences_html(group: VariantGroup, titles: Sequence[str]) -> str:
     """What differs between the forks in this angle, as a table."""
     rows = group.differences()
     if not rows:
@@ -99,16 +99,16 @@ def differences_html(group: Group, titles: Sequence[str]) -> str:
     return f'<div style="overflow-x:auto">{table(("Variant", "Field", *titles), rows)}</div>'
 
 
-def twin_html(columns: Sequence[Column], titles: Sequence[str]) -> str:
+def static_html(columns: Sequence[Column], titles: Sequence[str]) -> str:
     """All angles as one table, a column a fork: texts, and what was thought of them, in words."""
     if not any(columns):
         return ""
     heads = "".join(
-        f'<th scope="col"{CELL}>{apart(title)}<br><small>own cost {cost_of(column)}</small></th>'
+        f'<th scope="col"{CELL}>{bidi_isolate(title)}<br><small>own cost {cost_of(column)}</small></th>'
         for title, column in zip(titles, columns, strict=True)
     )
     body = "".join(
-        f'<tr><th scope="row"{CELL}>{apart(group.title)}</th>'
+        f'<tr><th scope="row"{CELL}>{bidi_isolate(group.title)}</th>'
         + "".join(f"<td{CELL}>{''.join(map(_variant, column)) or 'none'}</td>" for column in group.columns)
         + "</tr>"
         for group in groups(columns)
@@ -129,6 +129,12 @@ def judged(row: Row) -> str:
 
 
 def _variant(row: Row) -> str:
-    parts = [f"<b>{apart(row['headline'])}</b>", apart(row["primary_text"]), apart(row["description"])]
-    lines = "<br>".join([*parts, f"[{text(words(row['call_to_action']))}]", f"<small>{apart(judged(row))}</small>"])
+    parts = [
+        f"<b>{bidi_isolate(row['headline'])}</b>",
+        bidi_isolate(row["primary_text"]),
+        bidi_isolate(row["description"]),
+    ]
+    lines = "<br>".join(
+        [*parts, f"[{escape_html(words(row['call_to_action']))}]", f"<small>{bidi_isolate(judged(row))}</small>"]
+    )
     return f"<p>{lines}</p>"

@@ -14,7 +14,7 @@ from campaign_lab.batch.board import BatchBoard, RunLine, clock_words, row_words
 from campaign_lab.batch.events import BatchEvent, RunStarted
 from campaign_lab.batch.rows import SIGNS, Row
 from campaign_lab.panels.running.live_board import CELL, NUMBER
-from campaign_lab.show.text import apart, text
+from campaign_lab.show.text import bidi_isolate, escape_html
 
 BAR = "width:22em;max-width:100%;vertical-align:middle"
 
@@ -41,8 +41,8 @@ class LiveBatch:
         board = self.board
         percent = f'<progress max="100" value="{100 * board.share:.0f}" aria-label="Batch" style="{BAR}"></progress>'
         took = clock_words(self._clock() - self._began)
-        note = "".join(f"<p>{text(each)}</p>" for each in (*board.notices, board.note) if each)
-        return f"<p>{percent} {text(board.words())} · {took}</p>{note}"
+        note = "".join(f"<p>{escape_html(each)}</p>" for each in (*board.notices, board.note) if each)
+        return f"<p>{percent} {escape_html(board.words())} · {took}</p>{note}"
 
     def html(self) -> str:
         """The bar and the notebooks that run."""
@@ -59,8 +59,8 @@ class LiveBatch:
 
     def _line(self, line: RunLine) -> str:
         return (
-            f'<tr><th scope="row" style="{CELL}">{apart(line.name)}</th><td style="{CELL}">{bar(line)}</td>'
-            f'<td style="{CELL}">{apart(line.words())}</td><td style="{NUMBER}">{self.elapsed(line.run)}</td></tr>'
+            f'<tr><th scope="row" style="{CELL}">{bidi_isolate(line.name)}</th><td style="{CELL}">{bar(line)}</td>'
+            f'<td style="{CELL}">{bidi_isolate(line.words())}</td><td style="{NUMBER}">{self.elapsed(line.run)}</td></tr>'
         )
 
     def elapsed(self, run: str) -> str:
@@ -71,14 +71,14 @@ class LiveBatch:
 
 def bar(line: RunLine) -> str:
     """How far a notebook is, by its cells."""
-    return f'<progress max="100" value="{100 * line.share:.0f}" aria-label="{text(line.name)}"></progress>'
+    return f'<progress max="100" value="{100 * line.share:.0f}" aria-label="{escape_html(line.name)}"></progress>'
 
 
 def ended_html(rows: Iterable[Row], folder: str = "") -> str:
     """How each run ended, in words. ``folder``, relative to the notebook that shows it, makes links to the executed ones."""
     lines = "".join(
         f'<tr><th scope="row" style="{CELL}">{_linked(row, folder)}</th>'
-        f'<td style="{CELL}">{SIGNS.get(row.state, "")} {apart(row_words(row))}</td></tr>'
+        f'<td style="{CELL}">{SIGNS.get(row.state, "")} {bidi_isolate(row_words(row))}</td></tr>'
         for row in rows
     )
     if not lines:
@@ -89,5 +89,5 @@ def ended_html(rows: Iterable[Row], folder: str = "") -> str:
 
 def _linked(row: Row, folder: str) -> str:
     if not row.notebook or not folder:
-        return apart(row.name)
-    return f'<a href="{text(quote(f"{folder}/{row.notebook}"))}">{apart(row.name)}</a>'
+        return bidi_isolate(row.name)
+    return f'<a href="{escape_html(quote(f"{folder}/{row.notebook}"))}">{bidi_isolate(row.name)}</a>'

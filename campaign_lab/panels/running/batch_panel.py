@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import ipywidgets as widgets
 
-from campaign_lab.agents.process.sdk_loop import HEARTBEAT_S, STOP_S, Job
+from campaign_lab.agents.process.sdk_loop import HEARTBEAT_S, STOP_S, LoopTask
 from campaign_lab.batch.events import BatchEvent
 from campaign_lab.batch.execute.work import Cancellation
 from campaign_lab.panels.base import Panel
@@ -18,8 +18,8 @@ from campaign_lab.panels.running.batch_lines import LiveBatch, ended_html
 from campaign_lab.panels.running.live_board import CELL, Drawing
 from campaign_lab.panels.running.notebook_line import NotebookLine
 from campaign_lab.sessions.not_awaited import awaited
-from campaign_lab.show import framed, text
-from campaign_lab.show.text import counted
+from campaign_lab.show import escape_html, framed
+from campaign_lab.show.text import pluralize
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -56,7 +56,7 @@ class BatchPanel(Panel):
         self._options = {"out": out, **options}
         self._plan = lab.plan_batch(*self._given, **self._options)
         self._lock = threading.RLock()  # callbacks have no fixed thread, and observers of our traits call back
-        self._job: Job[pd.DataFrame] | None = None
+        self._job: LoopTask[pd.DataFrame] | None = None
         self._running = False
         self._stop = Cancellation()
         self._live = LiveBatch()
@@ -81,7 +81,7 @@ class BatchPanel(Panel):
 
     # -- from any thread
 
-    def start(self) -> Job[pd.DataFrame]:
+    def start(self) -> LoopTask[pd.DataFrame]:
         """Starts the batch, unless it is under way: then that one is given."""
         with self._lock:
             if self._job is None or not self._running:
@@ -181,13 +181,14 @@ class BatchPanel(Panel):
             self.results.outputs = shown
 
     def _say(self, words: str) -> None:
-        self.status.value = framed(f'<span role="status">{text(words)}</span>')
+        self.status.value = framed(f'<span role="status">{escape_html(words)}</span>')
 
     def twin(self) -> str:
         """The notebooks of the batch: a function of the briefs, the template and the options."""
         head = "".join(f'<th scope="col" style="{CELL}">{name}</th>' for name in ("Notebook", "Campaign"))
         rows = "".join(
-            f'<tr><th scope="row" style="{CELL}">{text(job.name)}</th><td style="{CELL}">{text(_campaign(job))}</td></tr>'
+            f'<tr><th scope="row" style="{CELL}">{escape_html(job.name)}</th>'
+            f'<td style="{CELL}">{escape_html(_campaign(job))}</td></tr>'
             for job in self._plan.jobs
         )
         return framed(
@@ -196,7 +197,7 @@ class BatchPanel(Panel):
 
     def line(self) -> str:
         """Such as BatchPanel(3 notebooks)."""
-        return f"BatchPanel({counted(len(self._plan.jobs), 'notebook')})"
+        return f"BatchPanel({pluralize(len(self._plan.jobs), 'notebook')})"
 
 
 def _campaign(job: Any) -> str:

@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterable, Mapping
 from types import TracebackType
 from typing import Literal, Self
 
-from campaign_lab.agents.events import AgentLine, Board, Event, TurnStarted, heard_safely
-from campaign_lab.show import text
+from campaign_lab.agents.events import AgentLine, Board, Event, TurnStarted, safe_listener
+from campaign_lab.show import escape_html
 
 DRAW_S = 0.1
 """The shortest time between two drawings, in seconds: each is a message to the browser."""
@@ -57,7 +57,7 @@ class LiveBoard:
         """The lines as a table, with the note that goes for all of them below."""
         board = self.board
         notes = (*board.notices, *([board.note] if board.note and not board.ended else []))
-        note = "".join(f"<p>{text(each)}</p>" for each in notes)
+        note = "".join(f"<p>{escape_html(each)}</p>" for each in notes)
         if not board.phase:
             return note or "<p>starting …</p>"
         head = "".join(f'<th scope="col" style="{style}">{name}</th>' for name, style in HEAD)
@@ -75,9 +75,9 @@ def phase_bar(states: Iterable[tuple[str, PhaseState]], share: tuple[int, int] =
     """The phases in a row, each with its state in words; a bar shows how many agents of the one under way have ended."""
     steps = []
     for name, state in states:
-        bar = f' <progress max="{share[1]}" value="{share[0]}" aria-label="{text(name)}"></progress>'
+        bar = f' <progress max="{share[1]}" value="{share[0]}" aria-label="{escape_html(name)}"></progress>'
         current = ' aria-current="step"' if state == "running" else ""
-        said = f"{MARKS[state]} <b>{text(name)}</b> {state}"
+        said = f"{MARKS[state]} <b>{escape_html(name)}</b> {state}"
         steps.append(f'<span role="listitem"{current} style="{STEP}">{said}{bar if current else ""}</span>')
     return f'<div role="list" aria-label="Phases">{"".join(steps)}</div>'
 
@@ -88,7 +88,7 @@ def _row(line: AgentLine, elapsed_s: float | None) -> str:
     took = "-" if elapsed_s is None else f"{elapsed_s:.0f} s"
     numbers = (pages, f"{line.tokens:,}", took, str(line.cost))
     return (
-        f'<tr><th scope="row" style="{CELL}">{text(line.name)}</th><td style="{CELL}">{text(line.words())}</td>'
+        f'<tr><th scope="row" style="{CELL}">{escape_html(line.name)}</th><td style="{CELL}">{escape_html(line.words())}</td>'
         + "".join(f'<td style="{NUMBER}">{number}</td>' for number in numbers)
         + "</tr>"
     )
@@ -99,7 +99,7 @@ class Drawing:
 
     def __init__(self, draw: Callable[[], None]) -> None:
         self.changed = False
-        self._draw = heard_safely(draw)
+        self._draw = safe_listener(draw)
 
     def __enter__(self) -> Self:
         self._loop = asyncio.get_running_loop()

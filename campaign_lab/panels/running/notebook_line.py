@@ -9,7 +9,7 @@ import ipywidgets as widgets
 from campaign_lab.batch.board import RunLine
 from campaign_lab.panels.running.batch_lines import LiveBatch, bar
 from campaign_lab.show import framed
-from campaign_lab.show.text import apart, plain
+from campaign_lab.show.text import bidi_isolate, plain
 
 
 class NotebookLine(widgets.HBox):  # type: ignore[misc]  # ipywidgets has no types
@@ -32,7 +32,7 @@ class NotebookLine(widgets.HBox):  # type: ignore[misc]  # ipywidgets has no typ
             gone.close()
             self.layout.display = "flex" if line else "none"
         if line:
-            said = f"<b>{apart(line.name)}</b> {apart(line.words())} · {live.elapsed(line.run)}"
+            said = f"<b>{bidi_isolate(line.name)}</b> {bidi_isolate(line.words())} · {live.elapsed(line.run)}"
             self.words.value = framed(f"{bar(line)} {said}")
 
     def _button_of(self, line: RunLine | None) -> widgets.Button:

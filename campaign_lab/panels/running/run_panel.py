@@ -12,14 +12,14 @@ import ipywidgets as widgets
 
 from campaign_lab.agents.events import MAIN, Event, Queued
 from campaign_lab.agents.phases import Phase
-from campaign_lab.agents.process.sdk_loop import HEARTBEAT_S, STOP_S, Job
+from campaign_lab.agents.process.sdk_loop import HEARTBEAT_S, STOP_S, LoopTask
 from campaign_lab.errors import TurnFailed
 from campaign_lab.panels.base import Panel
 from campaign_lab.panels.running.live_board import CELL, Drawing, LiveBoard, PhaseState, phase_bar
 from campaign_lab.sessions.history.turns import Turn
 from campaign_lab.sessions.not_awaited import awaited
 from campaign_lab.sessions.position import CellRef, current_cell, running_for
-from campaign_lab.show import framed, price_words, text
+from campaign_lab.show import escape_html, framed, price_words
 from campaign_lab.show.text import and_take
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ class RunPanel(Panel):
         self._panel = f"panel {','.join(phases) if self._cell.cell_id else uuid.uuid4()}"
         self._states: list[PhaseState] = []
         self._lock = threading.RLock()  # callbacks have no fixed thread, and observers of our traits call back
-        self._job: Job[Turn] | None = None
+        self._job: LoopTask[Turn] | None = None
         self._asking = self._afresh = False
         self._running = False  # not job.ended: that comes after Run can be clicked again
         self.turns: tuple[Turn, ...] = ()
@@ -76,7 +76,7 @@ class RunPanel(Panel):
 
     # -- from any thread
 
-    def start(self) -> Job[Turn]:
+    def start(self) -> LoopTask[Turn]:
         """Starts the run, unless it is under way: then that one is given."""
         return self._start(afresh=False)
 
@@ -94,7 +94,7 @@ class RunPanel(Panel):
             self._ask(True)
             self._say(f"{', '.join(names)} anew, {price}?")
 
-    def _start(self, *, afresh: bool) -> Job[Turn]:
+    def _start(self, *, afresh: bool) -> LoopTask[Turn]:
         with self._lock:
             if self._job is None or not self._running:
                 self._reset()
@@ -228,11 +228,11 @@ class RunPanel(Panel):
     def _result(self, turn: Turn) -> str:
         """A turn that can be folded away; it is so where a cell that awaits the run shows it too."""
         unfolded = "" if self._in_cell else " open"
-        title = f"Results of {text(turn.phase)}{and_take(turn.take)}"
+        title = f"Results of {escape_html(turn.phase)}{and_take(turn.take)}"
         return f"<details{unfolded}><summary>{title}</summary>{turn._repr_html_()}</details>"
 
     def _say(self, words: str) -> None:
-        self.status.value = framed(f'<span role="status">{text(words)}</span>')
+        self.status.value = framed(f'<span role="status">{escape_html(words)}</span>')
 
     def _draw_phases(self) -> None:
         names = [phase.name for phase in self._phases]
@@ -242,7 +242,8 @@ class RunPanel(Panel):
         """The phases with the agents that work in them."""
         head = "".join(f'<th scope="col" style="{CELL}">{name}</th>' for name in ("Phase", "Agents"))
         rows = "".join(
-            f'<tr><th scope="row" style="{CELL}">{text(phase.name)}</th><td style="{CELL}">{text(_agents(phase))}</td></tr>'
+            f'<tr><th scope="row" style="{CELL}">{escape_html(phase.name)}</th>'
+            f'<td style="{CELL}">{escape_html(_agents(phase))}</td></tr>'
             for phase in self._phases
         )
         return framed(f"<table><caption>Run panel</caption><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>")

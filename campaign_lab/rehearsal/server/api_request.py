@@ -21,7 +21,7 @@ ENVIRONMENT_CHARACTERS = 1_600
 
 
 @dataclass(frozen=True)
-class Block:
+class ContentBlock:
     """One block of the prompt in order: its text, and the cache life in seconds where a breakpoint stands on it."""
 
     text: str
@@ -56,7 +56,7 @@ class Ask:
     prompts: tuple[str, ...]
     """What the user (or, for a subagent, the main agent) wrote, oldest first."""
     calls: tuple[Call, ...]
-    blocks: tuple[Block, ...]
+    blocks: tuple[ContentBlock, ...]
 
     @property
     def prompt(self) -> str:
@@ -124,28 +124,28 @@ def json_in(text: str) -> Any:
         return None
 
 
-def _agent_name(system: list[Block]) -> str:
+def _agent_name(system: list[ContentBlock]) -> str:
     """Our agent prompts begin with the agent's name as a heading."""
     heading = next((re.match(r"# (\S+)", block.text) for block in system if block.text.startswith("# ")), None)
     return heading.group(1) if heading else "agent"
 
 
-def _system_blocks(system: Any) -> list[Block]:
+def _system_blocks(system: Any) -> list[ContentBlock]:
     blocks = [{"type": "text", "text": system}] if isinstance(system, str) else system or []
-    return [Block(_plain(str(block.get("text", ""))), _cache_s(block)) for block in blocks]
+    return [ContentBlock(_plain(str(block.get("text", ""))), _cache_s(block)) for block in blocks]
 
 
-def _tool_blocks(tools: list[Any]) -> list[Block]:
-    return [Block(json.dumps(tool, sort_keys=True, ensure_ascii=False), _cache_s(tool)) for tool in tools]
+def _tool_blocks(tools: list[Any]) -> list[ContentBlock]:
+    return [ContentBlock(json.dumps(tool, sort_keys=True, ensure_ascii=False), _cache_s(tool)) for tool in tools]
 
 
-def _message_blocks(messages: list[tuple[str, list[Any]]]) -> Iterator[Block]:
-    yield Block(" " * ENVIRONMENT_CHARACTERS)
+def _message_blocks(messages: list[tuple[str, list[Any]]]) -> Iterator[ContentBlock]:
+    yield ContentBlock(" " * ENVIRONMENT_CHARACTERS)
     for role, content in messages:
         for block in content:
             text = "" if role == "system" else _block_text(block)  # newer models get the CLI's reminders in this role
             if text or block.get("cache_control"):
-                yield Block(f"{role}: {text}", _cache_s(block))
+                yield ContentBlock(f"{role}: {text}", _cache_s(block))
 
 
 def _block_text(block: Mapping[str, Any]) -> str:

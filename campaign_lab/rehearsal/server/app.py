@@ -200,7 +200,7 @@ class RehearsalServer:
         counted = count(ask.blocks, self._seen.get(ask.session_id, set()) | own, ask.model)
         own.update(counted.written)
         step = self._reply(ask, self.readers)
-        uses = any(isinstance(block, model.Use) for block in step)
+        uses = any(isinstance(block, model.ToolCall) for block in step)
         number = hashlib.sha256(f"{ask.session_id}/{ask.digest()}/{times}".encode()).hexdigest()
         return Message(
             id=f"msg_{number[:24]}",
@@ -214,8 +214,8 @@ class RehearsalServer:
         )
 
 
-def _block(block: model.Say | model.Use) -> TextBlock | ToolUseBlock:
-    if isinstance(block, model.Use):
+def _block(block: model.TextReply | model.ToolCall) -> TextBlock | ToolUseBlock:
+    if isinstance(block, model.ToolCall):
         return ToolUseBlock(type="tool_use", id=block.id, name=block.name, input=block.input)
     return TextBlock(type="text", text=block.text, citations=None)
 
@@ -223,7 +223,7 @@ def _block(block: model.Say | model.Use) -> TextBlock | ToolUseBlock:
 def _usage(counted: Counted, step: model.Step) -> Usage:
     said = sum(
         len(json.dumps(block.input, ensure_ascii=False)) + len(block.name)
-        if isinstance(block, model.Use)
+        if isinstance(block, model.ToolCall)
         else len(block.text)
         for block in step
     )

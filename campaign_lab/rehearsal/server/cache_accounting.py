@@ -15,7 +15,7 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from campaign_lab.rehearsal.server.api_request import Block
+from campaign_lab.rehearsal.server.api_request import ContentBlock
 
 CHARACTERS_A_TOKEN = 4
 LOOK_BACK_BLOCKS = 20
@@ -53,7 +53,7 @@ def tokens_in(characters: int) -> int:
     return math.ceil(characters / CHARACTERS_A_TOKEN)
 
 
-def count(blocks: Sequence[Block], seen: Iterable[CachedPrefix], model: str) -> Counted:
+def count(blocks: Sequence[ContentBlock], seen: Iterable[CachedPrefix], model: str) -> Counted:
     """Charges a prompt against the prefixes that it can see."""
     hashes, sizes = _prefixes(blocks, model)
     minimum = next((least for family, least in MINIMUM_TOKENS.items() if model.startswith(family)), 1_024)
@@ -81,7 +81,7 @@ def _readable(points: Sequence[int]) -> set[int]:
     return {i for point in points for i in range(max(0, point - LOOK_BACK_BLOCKS + 1), point + 1)}
 
 
-def _prefixes(blocks: Sequence[Block], model: str) -> tuple[list[str], list[int]]:
+def _prefixes(blocks: Sequence[ContentBlock], model: str) -> tuple[list[str], list[int]]:
     """For each block the hash and the size in tokens of all that is up to and including it."""
     running = hashlib.sha256(model.encode())
     characters, hashes, sizes = 0, [], []

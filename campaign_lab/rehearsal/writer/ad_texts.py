@@ -13,7 +13,7 @@ from campaign_lab.rehearsal.writer.typography import SPEECH, is_speech
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class AdText:
     """A piece of text, and the claims that it makes."""
 
     text: str
@@ -60,7 +60,7 @@ def lowered(text: str, words: Mapping[str, Any]) -> str:
     return text[0].lower() + text[1:] if known and re.match(known, text) else text
 
 
-def quotable(claims: Sequence[Mapping[str, Any]], limit: int, language: str) -> list[Line]:
+def quotable(claims: Sequence[Mapping[str, Any]], limit: int, language: str) -> list[AdText]:
     """Each claim as one sentence that fits, or a whole clause of it that does. Claims that do not fit are left out.
 
     ``language`` is the one that most of the claims are in; a text too short to tell is taken to be in it.
@@ -70,7 +70,7 @@ def quotable(claims: Sequence[Mapping[str, Any]], limit: int, language: str) -> 
         own = language_of(claim["text"], language)
         piece = next((p for p in _pieces(claim["text"], own) if graphemes(p) <= limit and _clean(p, own)), "")
         if piece:
-            found.append(Line(piece, (at,)))
+            found.append(AdText(piece, (at,)))
     return found
 
 
@@ -103,17 +103,17 @@ def _spoken_pieces(text: str, language: str) -> Iterator[str]:
                 yield f"{before}{' '.join(said[start:end])}{after}"
 
 
-def headlines(claims: Sequence[Mapping[str, Any]], language: str) -> list[Line]:
+def headlines(claims: Sequence[Mapping[str, Any]], language: str) -> list[AdText]:
     """Short claims as they stand, without the full stop."""
     found = []
     for at, claim in enumerate(claims):
         text = whole(claim["text"])
         if graphemes(bare(text)) <= limit_of("headline") and _clean(text, language_of(text, language)):
-            found.append(Line(bare(text), (at,)))
+            found.append(AdText(bare(text), (at,)))
     return found
 
 
-def figures(claims: Sequence[Mapping[str, Any]], language: str) -> list[Line]:
+def figures(claims: Sequence[Mapping[str, Any]], language: str) -> list[AdText]:
     """Figures with what they count, as headlines: "2,310 renewals", "30 days before the term ends"."""
     found = []
     for at, claim in enumerate(claims):
@@ -126,7 +126,7 @@ def figures(claims: Sequence[Mapping[str, Any]], language: str) -> list[Line]:
             piece = match["figure"].rstrip(" ,")
             fits = 14 <= len(piece) <= limit_of("headline") and len(piece.split()) >= 3
             if fits and not known["loose_end"].search(piece) and _clean(piece, own):
-                found.append(Line(piece[0].upper() + piece[1:], (at,)))
+                found.append(AdText(piece[0].upper() + piece[1:], (at,)))
                 break
     return found
 

@@ -47,7 +47,7 @@ class Steer:
 
 
 @dataclass(slots=True)
-class Plan:
+class AnglePlan:
     """One angle to be: its motivation and its claims, the anchor first."""
 
     motivation: str
@@ -83,7 +83,7 @@ def usable_claims(research: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[t
     return list(found.values())
 
 
-def plans(claims: Sequence[tuple[dict[str, Any], str]], *, steer: Steer, count: int) -> list[Plan]:
+def plans(claims: Sequence[tuple[dict[str, Any], str]], *, steer: Steer, count: int) -> list[AnglePlan]:
     """At most ``count`` angles of different motivations, each with an anchor of its own and up to three more claims."""
     common = language_of("\n".join(claim["text"] for claim, _ in claims))
     values = {
@@ -98,7 +98,7 @@ def plans(claims: Sequence[tuple[dict[str, Any], str]], *, steer: Steer, count: 
             _anchor(chosen, values, claims, motivations=[motivation], alike=alike)
         while len(chosen) < count and _anchor(chosen, values, claims, motivations=list(MOTIVATIONS), alike=alike):
             pass
-    made = [(Plan(motivation, [claims[at][0]]), motivation) for motivation, at in list(chosen.items())[:count]]
+    made = [(AnglePlan(motivation, [claims[at][0]]), motivation) for motivation, at in list(chosen.items())[:count]]
     _fill([plan for plan, _ in made], values, claims)
     return [plan for plan, _ in made]
 
@@ -132,7 +132,7 @@ def _anchor(
     return bool(pairs)
 
 
-def _fill(made: Sequence[Plan], values: Values, claims: Sequence[tuple[dict[str, Any], str]]) -> None:
+def _fill(made: Sequence[AnglePlan], values: Values, claims: Sequence[tuple[dict[str, Any], str]]) -> None:
     """Gives each plan more claims in turn, of the length it lacks: short for headlines, middling for texts."""
     used = {id(plan.claims[0]) for plan in made}
     for _ in range(PROOFS - 1):
@@ -153,7 +153,7 @@ def _like(text: str, others: Sequence[str], threshold: float) -> bool:
     return any(likeness(text, other) >= threshold for other in others)
 
 
-def _lack(plan: Plan, claim: Mapping[str, Any]) -> float:
+def _lack(plan: AnglePlan, claim: Mapping[str, Any]) -> float:
     short = sum(len(own["text"]) <= SHORT for own in plan.claims)
     body = sum(SHORT < len(own["text"]) <= BODY for own in plan.claims)
     length = len(claim["text"])

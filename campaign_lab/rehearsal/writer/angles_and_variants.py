@@ -14,10 +14,10 @@ from campaign_lab.records import MOTIVATIONS
 from campaign_lab.rehearsal.analyst.profiles import LABEL
 from campaign_lab.rehearsal.analyst.sentences import cues, language_of, site_table
 from campaign_lab.rehearsal.writer.ad_texts import calmed, fill, lowered, whole
-from campaign_lab.rehearsal.writer.angle_plans import Plan, Steer, plans, read_steer, usable_claims
+from campaign_lab.rehearsal.writer.angle_plans import AnglePlan, Steer, plans, read_steer, usable_claims
 from campaign_lab.rehearsal.writer.phrasebook import phrases
 from campaign_lab.rehearsal.writer.typography import in_marks, is_speech, out_of_marks, typeset
-from campaign_lab.rehearsal.writer.variant_writer import Desk, foreign
+from campaign_lab.rehearsal.writer.variant_writer import VariantWriter, foreign
 
 Record = dict[str, Any]
 
@@ -63,7 +63,7 @@ def variants(
     words = phrases(language)
     tag = language if language[:2].lower() == words["language"] else words["language"]
     slots = {"brand": brand, "topic": _topic_in(angle["name"], words)}
-    desk = Desk(angle, slots, words, evidence, voice)
+    desk = VariantWriter(angle, slots, words, evidence, voice)
     made = [draft for draft in (desk.write(place, count) for place in range(count)) if draft]
     records = [
         {**draft, "angle": angle["name"], "call_to_action": angle["call_to_action"], "language": tag} for draft in made
@@ -73,7 +73,7 @@ def variants(
     return records, missing
 
 
-def _angle(plan: Plan, place: int, shared: Mapping[str, Any]) -> Record:
+def _angle(plan: AnglePlan, place: int, shared: Mapping[str, Any]) -> Record:
     """One angle out of its plan: fields from phrases around its claims."""
     words, steer, task = shared["words"], shared["steer"], shared["task"]
     own, profile = words[plan.motivation], shared["profile"]
@@ -117,7 +117,7 @@ def _sells(text: str, spoken: str) -> bool:
     return bool(cues(language_of(text, spoken)).tables["fields"]["offers"].search(text))
 
 
-def _mechanism(plan: Plan, quote: str, shared: Mapping[str, Any]) -> str:
+def _mechanism(plan: AnglePlan, quote: str, shared: Mapping[str, Any]) -> str:
     """Why the angle works, and a second claim that bears it out."""
     words = shared["words"]
     how, quoted = words[plan.motivation]["mechanism"], out_of_marks(quote)
@@ -135,7 +135,7 @@ def _hypothesis(segment: str, stop: str, reason: str, words: Mapping[str, Any]) 
     return str(words["angle"]["hypothesis"].format(whom=whom, segment=segment, stop=stop, reason=reason))
 
 
-def _short_quote(plan: Plan, words: Mapping[str, Any]) -> str:
+def _short_quote(plan: AnglePlan, words: Mapping[str, Any]) -> str:
     """The shortest claim of the plan that is no mere figure, in quotation marks."""
     text = typeset(min((str(claim["text"]) for claim in plan.claims[:2]), key=len), words["language"])
     if is_speech(text):
@@ -170,7 +170,7 @@ def _tier(text: str, spoken: str) -> int:
     return next((int(tier) for tier, cue in known.items() if cue.search(text)), 6)
 
 
-def _risks(plan: Plan, task: Mapping[str, Any], said: Mapping[str, str]) -> list[str]:
+def _risks(plan: AnglePlan, task: Mapping[str, Any], said: Mapping[str, str]) -> list[str]:
     """Policy matters that a person must look at."""
     flags = [said["category"].format(name=name) for name in task.get("special_ad_categories") or ()]
     rated = any(rule.id == "quoted_rate" for claim in plan.claims for rule, _ in breaches(claim["text"]))

@@ -10,7 +10,7 @@ from typing import Any
 from campaign_lab.checks import breaches, graphemes, likeness, limit_of, sentences_in
 from campaign_lab.checks.sameness import THRESHOLD
 from campaign_lab.rehearsal.analyst.sentences import cues, language_of
-from campaign_lab.rehearsal.writer.ad_texts import Line, figures, fill, headlines, lowered, quotable
+from campaign_lab.rehearsal.writer.ad_texts import AdText, figures, fill, headlines, lowered, quotable
 from campaign_lab.rehearsal.writer.typography import in_marks, is_speech, typeset
 
 Record = dict[str, Any]
@@ -20,7 +20,7 @@ _TONES = ("warm", "direct", "personal")
 """Traits of a voice that a closing phrase can share."""
 
 
-class Desk:
+class VariantWriter:
     """Where the texts of one angle are written, one after the other, none like one before."""
 
     def __init__(
@@ -64,7 +64,7 @@ class Desk:
         self.made.append({**texts, "claims": claims})
         return self.made[-1]
 
-    def _first(self, name: str, candidates: Iterable[Line]) -> Line | None:
+    def _first(self, name: str, candidates: Iterable[AdText]) -> AdText | None:
         """The first candidate that fits, is clean and repeats no sentence; rather one unlike the texts before."""
         lines = [line for line in candidates if self._fits(name, line)]
         if name == "description":
@@ -76,15 +76,15 @@ class Desk:
                     return line
         return None
 
-    def _fits(self, name: str, line: Line) -> bool:
+    def _fits(self, name: str, line: AdText) -> bool:
         fits = line.text and graphemes(line.text) <= limit_of(name) and not self.said & _keys(line.text)
         return bool(fits) and all(rule.id == "quoted_rate" for rule, _ in breaches(line.text, self.words["language"]))
 
-    def _note(self, line: Line) -> None:
+    def _note(self, line: AdText) -> None:
         self.used |= set(line.claims)
         self.said |= _keys(line.text)
 
-    def _primaries(self, place: int) -> Iterator[Line]:
+    def _primaries(self, place: int) -> Iterator[AdText]:
         """A fresh claim with a phrase before or after it; then a claim again in another frame; then phrases alone."""
         hooks, closers = list(self._phrases("hooks", place)), list(self._phrases("closers", place))
         fresh = [body for body in self.bodies if not set(body.claims) & self.used]
@@ -96,37 +96,39 @@ class Desk:
             for body in self.bodies:
                 text = frame.text.replace("{claim}", self._framed(body))
                 yield from (
-                    Line(f"{text} {closer.text}", body.claims) for closer in closers if not is_speech(body.text)
+                    AdText(f"{text} {closer.text}", body.claims) for closer in closers if not is_speech(body.text)
                 )
-                yield Line(text, body.claims)
+                yield AdText(text, body.claims)
         for hook in hooks:
-            yield from (Line(f"{hook.text} {closer.text}") for closer in closers)
+            yield from (AdText(f"{hook.text} {closer.text}") for closer in closers)
 
-    def _around(self, body: Line, hooks: list[Line], closers: list[Line], place: int) -> Iterator[Line]:
+    def _around(self, body: AdText, hooks: list[AdText], closers: list[AdText], place: int) -> Iterator[AdText]:
         if body.claims[0] in self.foreign and not is_speech(body.text):
             for frame in _rotated(self.words["foreign"], self.seed + place):
                 text = frame.format(claim=self._framed(body))
-                yield from (Line(f"{text} {closer.text}", body.claims) for closer in closers)
-                yield Line(text, body.claims)
+                yield from (AdText(f"{text} {closer.text}", body.claims) for closer in closers)
+                yield AdText(text, body.claims)
             return
-        after = [Line(f"{body.text} {closer.text}", body.claims) for closer in closers]
-        before = [Line(f"{hook.text} {body.text}", body.claims) for hook in hooks]
+        after = [AdText(f"{body.text} {closer.text}", body.claims) for closer in closers]
+        before = [AdText(f"{hook.text} {body.text}", body.claims) for hook in hooks]
         if len(body.text) < 60 and not is_speech(body.text):
-            yield from (Line(f"{hook.text} {line.text}", body.claims) for hook, line in zip(hooks, after, strict=False))
+            yield from (
+                AdText(f"{hook.text} {line.text}", body.claims) for hook, line in zip(hooks, after, strict=False)
+            )
         if is_speech(body.text):
             yield from before
         else:
             yield from before + after if (place + self.seed) % 2 else after + before
         yield body
 
-    def _framed(self, body: Line) -> str:
+    def _framed(self, body: AdText) -> str:
         """The text as it stands behind a colon."""
         if is_speech(body.text):
             return body.text
         foreign = body.claims[0] in self.foreign
         return in_marks(body.text, self.words["language"]) if foreign else lowered(body.text, self.words)
 
-    def _headlines(self, place: int, primary: Line, spare: int) -> Iterator[Line]:
+    def _headlines(self, place: int, primary: AdText, spare: int) -> Iterator[AdText]:
         """A short claim that no text needs; then a figure; then a phrase."""
         free = [head for head in self.heads if not set(head.claims) & self.used]
         left = [body for body in self.bodies if not set(body.claims) & self.used]
@@ -137,17 +139,17 @@ class Desk:
         yield from (line for line in own if not set(line.claims) & self.used)
         yield from self._phrases("headlines", place)
 
-    def _quoted(self, head: Line) -> Line:
+    def _quoted(self, head: AdText) -> AdText:
         foreign = head.claims[0] in self.foreign and not is_speech(head.text)
-        return Line(in_marks(head.text, self.words["language"]), head.claims) if foreign else head
+        return AdText(in_marks(head.text, self.words["language"]), head.claims) if foreign else head
 
-    def _phrases(self, name: str, place: int, extra: Mapping[str, str] | None = None) -> Iterator[Line]:
+    def _phrases(self, name: str, place: int, extra: Mapping[str, str] | None = None) -> Iterator[AdText]:
         """The phrases of the motivation, in an order of this brand's own, those in the brand's tone first."""
         filled = [fill(template, {**self.slots, **(extra or {})}) for template in self.set[name]]
         ordered = _rotated([text for text in filled if text], self.seed + place)
         if name == "closers":
             ordered.sort(key=lambda text: not any(cue.search(text) for cue in self.traits))
-        yield from (Line(text) for text in ordered)
+        yield from (AdText(text) for text in ordered)
 
 
 def foreign(texts: Sequence[str], language: str) -> set[int]:

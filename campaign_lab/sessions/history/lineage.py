@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from campaign_lab.errors import NotFoundError
 from campaign_lab.money import NOTHING, Sum
 from campaign_lab.sessions.history.path_loader import line_to
-from campaign_lab.sessions.history.turn_summaries import Fact, cost_of, turn_facts
+from campaign_lab.sessions.history.turn_summaries import TurnSummary, cost_of, turn_summaries
 from campaign_lab.sessions.spending.costs import session_costs
 from campaign_lab.sessions.upkeep.access import readable
 from campaign_lab.store import queries
@@ -28,7 +28,7 @@ ROOT = "root"
 
 
 @dataclass(frozen=True)
-class Step:
+class LineageStep:
     """A turn on a line. ``number`` counts from 1 (the root is 0); ``session`` and ``parent_session`` are names.
 
     Of a session that the user may not read nothing is told: ``session`` and ``purpose`` are empty, ``parent_session`` is None.
@@ -47,7 +47,7 @@ class Step:
 
 
 @dataclass(frozen=True)
-class Node:
+class TreeNode:
     """A session in a fork tree. ``id`` and ``parent_id`` are session ids; ``session`` and ``parent`` are names for people.
 
     ``number`` and ``phase`` name the checkpoint that it starts from; ``phases`` is what it has reached, from the root on.
@@ -71,11 +71,11 @@ class Node:
     carried: Sum
     automatic: bool
     swept: bool
-    line: tuple[Fact, ...]
+    line: tuple[TurnSummary, ...]
 
 
 @dataclass(frozen=True)
-class Message:
+class ConversationMessage:
     """What was said in a turn. ``agent`` is "" for the main agent.
 
     ``role``: ``user`` is what the agent was told, ``assistant`` what it said, ``call`` a tool it used, ``result`` the answer.
@@ -88,17 +88,17 @@ class Message:
     text: str
 
 
-def lineage(con: Con, turn_id: str | None, user: str) -> list[Step]:
+def lineage(con: Con, turn_id: str | None, user: str) -> list[LineageStep]:
     """The turns from the root to this one, as the user may know them; none for the root (None). Raises NotFoundError."""
     line, seen = _line(con, turn_id), readable(con, user)
     sessions = {row.id: row for row in queries.select(con, SessionRow) if row.id in seen}
     return [_step(number, turn, sessions) for number, turn in enumerate(line, 1)]
 
 
-def _step(number: int, turn: TurnRow, sessions: Mapping[str, SessionRow]) -> Step:
+def _step(number: int, turn: TurnRow, sessions: Mapping[str, SessionRow]) -> LineageStep:
     session = sessions.get(turn.session_id)
     parent = sessions.get(_parent(session) or "") if session else None
-    return Step(
+    return LineageStep(
         number=number,
         phase=turn.phase,
         turn=turn.id,
@@ -112,19 +112,19 @@ def _step(number: int, turn: TurnRow, sessions: Mapping[str, SessionRow]) -> Ste
     )
 
 
-def tree(con: Con, session: SessionRow) -> list[Node]:
+def tree(con: Con, session: SessionRow) -> list[TreeNode]:
     """The family tree of a session: its root session and all forks of it, everybody's, each after its parent.
 
     Siblings stand in the order in which they were made. A session that goes on from an expired one is its child.
     """
     sessions = {row.id: row for row in queries.select(con, SessionRow, "ORDER BY made_at, id")}
-    facts, costs = turn_facts(con), session_costs(con)
+    facts, costs = turn_summaries(con), session_costs(con)
     nodes = []
     for row in _descended(sessions, _root(sessions, session)):
         carried, line = line_to(facts, row.start_turn), tuple(line_to(facts, row.tip_turn))
         parent = sessions.get(_parent(row) or "")
         nodes.append(
-            Node(
+            TreeNode(
                 id=row.id,
                 session=row.name,
                 owner=row.owner,
@@ -173,23 +173,27 @@ def _descended(sessions: Mapping[str, SessionRow], root: SessionRow) -> Iterator
             waiting += reversed(children.get(row.id, []))
 
 
-def conversation(con: Con, turn_id: str | None, agent: str = "") -> list[Message]:
+def conversation(con: Con, turn_id: str | None, agent: str = "") -> list[ConversationMessage]:
     """What was said by and to the main agent, or the agent of that name, from the root to the end of the turn.
 
     Of a turn whose transcript was swept only the message and the answer are left. Raises NotFoundError for a turn or an agent
     that is not there.
     """
     line = _line(con, turn_id)
-    said: list[Message] = []
+    said: list[ConversationMessage] = []
     names: set[str] = set()
     for turn in line:
         threads = _threads(con, turn.id)
         names |= {name for name, _ in threads}
         mine = [entries for name, entries in threads if name == agent]
-        said += [Message(turn.id, turn.phase, agent, role, text) for entries in mine for role, text in _said(entries)]
+        said += [
+            ConversationMessage(turn.id, turn.phase, agent, role, text)
+            for entries in mine
+            for role, text in _said(entries)
+        ]
         if not threads and not agent:
             kept = (("user", turn.message), ("assistant", turn.answer))
-            said += [Message(turn.id, turn.phase, agent, role, text) for role, text in kept]
+            said += [ConversationMessage(turn.id, turn.phase, agent, role, text) for role, text in kept]
     if agent and agent not in names:
         raise NotFoundError("agent in this conversation", agent, tuple(sorted(names - {""})))
     return said

@@ -14,7 +14,7 @@ from pydantic_core import from_json
 
 from campaign_lab.agents.phases import Phase
 from campaign_lab.sessions.upkeep.access import readable
-from campaign_lab.store.queries import THESE
+from campaign_lab.store.queries import IN_LIST
 from campaign_lab.store.rows import SessionRow
 
 if TYPE_CHECKING:
@@ -22,14 +22,14 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Place:
+class HandlePosition:
     """A handle on a session, and the turn at which it stands; None for the root."""
 
     session: SessionRow
     turn: str | None
 
 
-class Step(NamedTuple):
+class PathStep(NamedTuple):
     """A finished turn. ``session`` is the id of the session that made it."""
 
     id: str
@@ -38,7 +38,7 @@ class Step(NamedTuple):
     phase: str
 
 
-class Stored(NamedTuple):
+class StoredRecord(NamedTuple):
     """A record as it is stored. ``fields`` is its JSON, empty for a degraded one; ``raw`` its text.
 
     A record of a class that is not known here, or that has another revision now, is read as a degraded one.
@@ -56,7 +56,7 @@ class Stored(NamedTuple):
     degraded: bool
 
 
-class Name(NamedTuple):
+class SessionLabel(NamedTuple):
     """What is shown of a session."""
 
     name: str
@@ -75,15 +75,15 @@ class HasParent(Protocol):
 
 
 T = TypeVar("T", bound=HasParent)
-Line = Sequence[Step]
-Steps = Mapping[str, Step]
+Line = Sequence[PathStep]
+Steps = Mapping[str, PathStep]
 Phases = Mapping[str, Phase]
 
 
-def all_steps(con: Con) -> dict[str, Step]:
+def all_steps(con: Con) -> dict[str, PathStep]:
     """All finished turns of the lab, by id."""
     found = con.execute("SELECT id, parent_turn, session_id, phase FROM turns").fetchall()
-    return {row[0]: Step(*row) for row in found}
+    return {row[0]: PathStep(*row) for row in found}
 
 
 def line_to(turns: Mapping[str, T], turn: str | None) -> list[T]:
@@ -95,12 +95,14 @@ def line_to(turns: Mapping[str, T], turn: str | None) -> list[T]:
     return list(reversed(line.values()))
 
 
-def latest(line: Line) -> list[Step]:
+def latest(line: Line) -> list[PathStep]:
     """The turns whose records count: a later turn of a phase replaces the earlier one."""
     return list({step.phase: step for step in line}.values())
 
 
-def stored(con: Con, turns: Collection[Step], phases: Phases, *, kinds: Collection[str] = ()) -> Iterator[Stored]:
+def stored(
+    con: Con, turns: Collection[PathStep], phases: Phases, *, kinds: Collection[str] = ()
+) -> Iterator[StoredRecord]:
     """What the turns handed in, turn by turn and in order; of some kinds only, if any are named.
 
     One at a time, so that who needs little of each never holds thousands of them.
@@ -109,34 +111,34 @@ def stored(con: Con, turns: Collection[Step], phases: Phases, *, kinds: Collecti
     phase_of = {step.id: step.phase for step in turns}
     sql = (
         "SELECT turn_id, kind, n, record_id, label, body, problems, near_duplicate, degraded, revision FROM records "
-        f"WHERE turn_id {THESE}{f' AND kind {THESE}' if kinds else ''} ORDER BY turn_id, n"
+        f"WHERE turn_id {IN_LIST}{f' AND kind {IN_LIST}' if kinds else ''} ORDER BY turn_id, n"
     )
     for row in con.execute(sql, [list(phase_of), *([list(kinds)] if kinds else ())]).fetchall():
         turn, kind, n, record_id, label, body, problems, near, degraded, revision = row
         lost = degraded or revisions.get((phase_of[turn], kind)) != revision
         fields = {} if lost else from_json(body)
         wrong = () if problems == "[]" else tuple(json.loads(problems))
-        yield Stored(turn, kind, n, record_id, label, fields, body, wrong, near, lost)
+        yield StoredRecord(turn, kind, n, record_id, label, fields, body, wrong, near, lost)
 
 
 def records_of(
-    con: Con, turns: Collection[Step], phases: Phases, *, kinds: Collection[str] = ()
-) -> dict[str, list[Stored]]:
+    con: Con, turns: Collection[PathStep], phases: Phases, *, kinds: Collection[str] = ()
+) -> dict[str, list[StoredRecord]]:
     """What the turns handed in, by turn and in order."""
-    found: dict[str, list[Stored]] = {}
+    found: dict[str, list[StoredRecord]] = {}
     for record in stored(con, turns, phases, kinds=kinds):
         found.setdefault(record.turn, []).append(record)
     return found
 
 
-def names_of(con: Con, user: str) -> dict[str, Name]:
+def names_of(con: Con, user: str) -> dict[str, SessionLabel]:
     """The sessions that the user may see, by id, swept ones included."""
     seen = readable(con, user)
     found = con.execute("SELECT id, name, campaign, purpose, endpoint, parent_session FROM sessions").fetchall()
-    return {row[0]: Name(*row[1:]) for row in found if row[0] in seen}
+    return {row[0]: SessionLabel(*row[1:]) for row in found if row[0] in seen}
 
 
-def kept_at(con: Con, place: Place, phases: Phases, *, kinds: Collection[str] = ()) -> Iterator[Stored]:
+def kept_at(con: Con, place: HandlePosition, phases: Phases, *, kinds: Collection[str] = ()) -> Iterator[StoredRecord]:
     """The records up to where one handle stands, degraded ones included."""
     turns = latest(line_to(all_steps(con), place.turn))
     found = records_of(con, turns, phases, kinds=kinds)

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 from campaign_lab.errors import NotFoundError
 from campaign_lab.records import CopyVariant
 from campaign_lab.sessions.context import Context
-from campaign_lab.sessions.history.path_loader import Place, Stored, kept_at
+from campaign_lab.sessions.history.path_loader import HandlePosition, StoredRecord, kept_at
 from campaign_lab.sessions.upkeep.access import readable
 from campaign_lab.show.text import one_line
 from campaign_lab.store import queries
-from campaign_lab.store.queries import THESE
+from campaign_lab.store.queries import IN_LIST
 from campaign_lab.store.rows import JudgementRow
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ class Judgement:
         return one_line(f"{self.headline!r}: {said}")
 
 
-def rate(context: Context, place: Place, variant: str, change: Change) -> Judgement:
+def rate(context: Context, place: HandlePosition, variant: str, change: Change) -> Judgement:
     """Keeps what the user says of a copy variant up to where the handle stands, named by its id or headline.
 
     Raises NotFoundError, with the ids that there are, when none or more than one is called so.
@@ -104,9 +104,9 @@ def judgements_of(con: Con, turns: Collection[str], user: str) -> dict[Key, Judg
 
 def known_to(con: Con, turns: Collection[str], user: str) -> list[JudgementRow]:
     """The stored judgements of the turns, oldest first: the user's own, and all of turns of sessions that the user may read."""
-    rows = queries.select(con, JudgementRow, f"WHERE turn_id {THESE} ORDER BY rated_at, user_name", [list(turns)])
+    rows = queries.select(con, JudgementRow, f"WHERE turn_id {IN_LIST} ORDER BY rated_at, user_name", [list(turns)])
     sessions = readable(con, user)
-    made_in = con.execute(f"SELECT id, session_id FROM turns WHERE id {THESE}", [list(turns)]).fetchall()
+    made_in = con.execute(f"SELECT id, session_id FROM turns WHERE id {IN_LIST}", [list(turns)]).fetchall()
     seen = {turn for turn, session in made_in if session in sessions}
     return [row for row in rows if row.user_name == user or row.turn_id in seen]
 
@@ -146,7 +146,7 @@ def _same(row: JudgementRow) -> list[str | int]:
     return [row.turn_id, row.kind, row.n, row.user_name]
 
 
-def _so_far(con: Con, record: Stored, user: str, now: datetime) -> JudgementRow:
+def _so_far(con: Con, record: StoredRecord, user: str, now: datetime) -> JudgementRow:
     """What the user has said of it so far."""
     fresh = JudgementRow(record.turn, record.kind, record.n, user, pick="", rating=None, note="", rated_at=now)
     here = queries.select(con, JudgementRow, _SAME, _same(fresh))
@@ -169,7 +169,7 @@ def _can_be_said(row: JudgementRow) -> bool:
     return whole and row.pick in WORDS and (row.rating is None or row.rating in RATINGS) and len(row.note) <= MOST_NOTE
 
 
-def _named(records: list[Stored], name: str) -> Stored:
+def _named(records: list[StoredRecord], name: str) -> StoredRecord:
     valid = [record for record in records if not record.degraded]
     found = [record for record in valid if record.id == name] or [record for record in valid if record.label == name]
     if len(found) != 1:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Fact:
+class TurnSummary:
     """A finished turn. ``cost`` is its own; ``warm_until`` is when the cached prompt of its end expires, None where
     nothing was cached.
     """
@@ -34,18 +34,18 @@ class Fact:
     warm_until: datetime | None
 
 
-Facts = Mapping[str, Fact]
+Facts = Mapping[str, TurnSummary]
 
 
-def turn_facts(con: Con) -> dict[str, Fact]:
+def turn_summaries(con: Con) -> dict[str, TurnSummary]:
     """All finished turns of the lab, by id."""
     costs = turn_costs(con)
     warm = prompt_cache.warm_until(con)
     sql = "SELECT id, parent_turn, phase, steer, take, user_name, finished_at, notebook, cell_id FROM turns"
     rows = con.execute(sql).fetchall()
-    return {row[0]: Fact(*(*row, costs.get(row[0], NOTHING), warm.get(row[0]))) for row in rows}
+    return {row[0]: TurnSummary(*(*row, costs.get(row[0], NOTHING), warm.get(row[0]))) for row in rows}
 
 
-def cost_of(line: Sequence[Fact]) -> Sum:
+def cost_of(line: Sequence[TurnSummary]) -> Sum:
     """What the turns of a line cost."""
     return sum((fact.cost for fact in line), NOTHING)

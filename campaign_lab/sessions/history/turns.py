@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Kept:
+class LoadedRecord:
     """A record with its id and what was wrong with it and stayed so. ``record`` is None when only its raw text was kept."""
 
     id: str
@@ -61,7 +61,7 @@ class Turn:
     key: str
     take: int
     session: str
-    kept: tuple[Kept, ...]
+    kept: tuple[LoadedRecord, ...]
     missing: tuple[str, ...]
     answer: str
     receipt: Receipt
@@ -121,7 +121,7 @@ def _requests(con: Con, turn_id: str) -> list[RequestRow]:
 def _requests_before(con: Con, row: TurnRow) -> list[RequestRow]:
     """Those of all turns before it, root first. One query: a line may have hundreds of turns."""
     line = queries.ancestry(con, row.parent_turn)
-    rest = f"WHERE attempt_id {queries.THESE} ORDER BY n"
+    rest = f"WHERE attempt_id {queries.IN_LIST} ORDER BY n"
     found = queries.select(con, RequestRow, rest, [line]) if line else []
     place = {turn: n for n, turn in enumerate(line)}
     return sorted(found, key=lambda request: -place[request.attempt_id])
@@ -136,7 +136,7 @@ def _cache(con: Con, row: TurnRow, requests: Sequence[RequestRow]) -> CacheVerdi
     return verdict(requests, theirs, started_at=row.started_at, before_ended_at=before[0].finished_at)
 
 
-def kept_of(rows: Sequence[RecordRow], phase: Phase | None) -> tuple[Kept, ...]:
+def kept_of(rows: Sequence[RecordRow], phase: Phase | None) -> tuple[LoadedRecord, ...]:
     """Rows as records of the phase's classes."""
     kept = []
     for row in rows:
@@ -149,5 +149,5 @@ def kept_of(rows: Sequence[RecordRow], phase: Phase | None) -> tuple[Kept, ...]:
             )
             model = None
         record = None if model is None else model.model_validate_json(row.body)
-        kept.append(Kept(row.record_id, row.kind, row.label, record, row.body, problems))
+        kept.append(LoadedRecord(row.record_id, row.kind, row.label, record, row.body, problems))
     return tuple(kept)

@@ -34,7 +34,7 @@ from campaign_lab.store.rows import AttemptRow, CacheRow, RecordRow, SessionRow,
 
 if TYPE_CHECKING:
     from campaign_lab.agents.attempt import Attempt
-    from campaign_lab.agents.tools.record_intake import Intake, Kept
+    from campaign_lab.agents.tools.record_intake import RecordIntake, SavedRecord
     from campaign_lab.store.connection import Con
 
 ANCHOR = "anchor"
@@ -47,7 +47,7 @@ PACKAGES = ("campaign_lab", "claude-agent-sdk", "duckdb")
 
 
 @dataclass(frozen=True)
-class Order:
+class TurnSpec:
     """A turn to be made: where it stands, what is sent, and the names that its records may use.
 
     ``wanted`` are those of the ``angles`` that it is to write for.
@@ -86,7 +86,7 @@ class Order:
         return turn_key(self.parent_key, self.message, self.phase.fingerprint(), self.take or 1)
 
 
-async def find_or_make(context: Context, order: Order, on_event: events.OnEvent) -> tuple[TurnRow, SessionRow, bool]:
+async def find_or_make(context: Context, order: TurnSpec, on_event: events.OnEvent) -> tuple[TurnRow, SessionRow, bool]:
     """The turn, the session that it stands in, and whether it was found. Waits while another run makes the same turn.
 
     Raises TurnFailed; then the claim is given back and what was paid is booked. Raises BudgetExceeded for the batch's
@@ -113,7 +113,9 @@ async def find_or_make(context: Context, order: Order, on_event: events.OnEvent)
         dead = await book_dead_attempts(context)  # whoever was making this turn may have died meanwhile
 
 
-def _look_or_claim(con: Con, context: Context, order: Order, attempt_id: str) -> tuple[claims.Found, Order, AttemptRow]:
+def _look_or_claim(
+    con: Con, context: Context, order: TurnSpec, attempt_id: str
+) -> tuple[claims.LookupResult, TurnSpec, AttemptRow]:
     """What is there; when the turn is ours to make, the order with its take and with the budget that its batch has left.
 
     One transaction: a batch that cannot pay takes the claim back, and nobody claims the same take in between.
@@ -131,14 +133,14 @@ def _look_or_claim(con: Con, context: Context, order: Order, attempt_id: str) ->
     return found, hold_batch(con, context, order, attempt_id=attempt.id) if ours else order, attempt
 
 
-def _session_of(con: Con, context: Context, order: Order, turn: TurnRow) -> SessionRow:
+def _session_of(con: Con, context: Context, order: TurnSpec, turn: TurnRow) -> SessionRow:
     """The session that a found turn stands in. Reading alone moves nobody's session."""
     may_run = permits(con, context.user, order.session, "run")
     return queries.session_for(con, order.session, turn, take_over=may_run)
 
 
 async def _make(
-    context: Context, order: Order, row: AttemptRow, *, on_event: events.OnEvent
+    context: Context, order: TurnSpec, row: AttemptRow, *, on_event: events.OnEvent
 ) -> tuple[TurnRow, SessionRow]:
     """Runs one attempt and writes down how it ended. The import of the SDK takes seconds, so it happens beside the loop."""
     give_up = partial(_give_up, context, row, on_event=on_event)
@@ -203,22 +205,22 @@ def _book_failed(con: Con, failed: AttemptRow, requests: Sequence[Request]) -> N
 
 
 def _prepare(
-    context: Context, order: Order, attempt_id: str, *, on_event: events.OnEvent
-) -> tuple[Callable[[], Any], Attempt, Intake]:
+    context: Context, order: TurnSpec, attempt_id: str, *, on_event: events.OnEvent
+) -> tuple[Callable[[], Any], Attempt, RecordIntake]:
     """Starts the endpoint, imports the SDK, and ties the parts of an attempt together."""
     context.endpoint.start()  # first, so that a missing key is said at once
     from campaign_lab.agents.attempt import Attempt, run_attempt
-    from campaign_lab.agents.sdk_options import Plan
+    from campaign_lab.agents.sdk_options import AttemptSpec
     from campaign_lab.agents.tools.page_reader import PageReader
-    from campaign_lab.agents.tools.record_intake import Intake
+    from campaign_lab.agents.tools.record_intake import RecordIntake
 
     ancestors = [turn.id for turn in order.line]
     marks = ", ".join("?" for _ in ancestors) or "''"
     cached = context.engine.call(lambda con: queries.select(con, CacheRow, f"WHERE attempt_id IN ({marks})", ancestors))
     context.endpoint.begin(attempt_id, cached)
     reader = PageReader(context.engine, order.brief, owner=order.pages_owner, fresh=order.fresh_pages)
-    intake = Intake(order.phase, reader.texts, brand=order.brand, angles=order.angles)
-    plan = Plan(
+    intake = RecordIntake(order.phase, reader.texts, brand=order.brand, angles=order.angles)
+    plan = AttemptSpec(
         attempt_id=attempt_id, ancestors=ancestors, phase=order.phase, message=order.message, model=order.session.model,
         endpoint_env=context.endpoint.env(), budget_usd=order.budget_usd, angles=order.wanted,
         unasked={} if order.brief.competitors else {CompetitorProfile.kind: NO_RIVAL},
@@ -232,11 +234,11 @@ class _Answer:
     """What an attempt came to: the last message, the records that were handed in, and the requests to book."""
 
     text: str
-    intake: Intake
+    intake: RecordIntake
     requests: Sequence[Request]
 
 
-async def _finish(context: Context, order: Order, row: AttemptRow, answer: _Answer) -> tuple[TurnRow, SessionRow]:
+async def _finish(context: Context, order: TurnSpec, row: AttemptRow, answer: _Answer) -> tuple[TurnRow, SessionRow]:
     """Writes the finished turn with all that belongs to it, in one transaction."""
     now, missing = context.now(), await asyncio.to_thread(_missing, order, answer.intake)
     ended = _ended(row, "finished", None, None, answer.requests, now=now)
@@ -263,7 +265,7 @@ async def _finish(context: Context, order: Order, row: AttemptRow, answer: _Answ
     return await context.engine.run(write)
 
 
-def _missing(order: Order, intake: Intake) -> list[str]:
+def _missing(order: TurnSpec, intake: RecordIntake) -> list[str]:
     """What was looked for in vain, and whether the money on the site that was read is not the market's."""
     from campaign_lab.sessions.run.currency_check import contradiction
 
@@ -271,7 +273,7 @@ def _missing(order: Order, intake: Intake) -> list[str]:
     return [*intake.missing, *([doubt] if doubt else [])]
 
 
-def _record_rows(turn_id: str, results: Sequence[Kept]) -> list[RecordRow]:
+def _record_rows(turn_id: str, results: Sequence[SavedRecord]) -> list[RecordRow]:
     """What the turn hands in, each copy variant with the one that it is most alike to, if a reader would take the two for one."""
     alike = _near_duplicates([kept for kept in results if isinstance(kept.record, CopyVariant)])
     return [
@@ -284,7 +286,7 @@ def _record_rows(turn_id: str, results: Sequence[Kept]) -> list[RecordRow]:
     ]  # fmt: skip
 
 
-def _near_duplicates(variants: Sequence[Kept]) -> dict[str, str]:
+def _near_duplicates(variants: Sequence[SavedRecord]) -> dict[str, str]:
     """By id, the id of the most alike of the others. All that is read of an advertisement is compared at once.
 
     When they cannot be compared none is named: a paid turn is not lost for it.
@@ -306,7 +308,7 @@ def _near_duplicates(variants: Sequence[Kept]) -> dict[str, str]:
     return alike
 
 
-def _attempt_row(context: Context, order: Order, attempt_id: str) -> AttemptRow:
+def _attempt_row(context: Context, order: TurnSpec, attempt_id: str) -> AttemptRow:
     versions, tag = {name: importlib.metadata.version(name) for name in PACKAGES}, context.batch
     return AttemptRow(
         id=attempt_id, session_id=order.session.id, parent_turn=order.parent, key=order.key,

@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from campaign_lab.sessions.run.attempt import Order
+from campaign_lab.sessions.run.attempt import TurnSpec
 from campaign_lab.store import queries
 from campaign_lab.store.rows import SessionRow, TurnRow
 
@@ -22,7 +22,7 @@ FINGERPRINT = {
 }
 
 
-def why_not_replayed(con: Con, order: Order, siblings: Sequence[TurnRow]) -> tuple[str, ...]:
+def why_not_replayed(con: Con, order: TurnSpec, siblings: Sequence[TurnRow]) -> tuple[str, ...]:
     """What differs from the stored turn after the same checkpoint that is most like the one asked for."""
     if order.anew:
         return ("it was asked for anew, with fresh pages",)
@@ -48,7 +48,7 @@ def _elsewhere(con: Con, session: SessionRow) -> tuple[str, ...]:
     )[:1]
 
 
-def _differences(order: Order, turn: TurnRow) -> tuple[str, ...]:
+def _differences(order: TurnSpec, turn: TurnRow) -> tuple[str, ...]:
     stored, asked = json.loads(turn.fingerprint), json.loads(json.dumps(order.phase.fingerprint()))
     reasons = [
         *_message(order, turn),
@@ -59,7 +59,7 @@ def _differences(order: Order, turn: TurnRow) -> tuple[str, ...]:
     return tuple(reasons) or ("the turn before it is another one",)
 
 
-def _message(order: Order, turn: TurnRow) -> list[str]:
+def _message(order: TurnSpec, turn: TurnRow) -> list[str]:
     """What in the message is not as it was: the steer, fields of the brief by name, else the prompt itself."""
     if turn.message == order.message:
         return []

@@ -39,7 +39,7 @@ _under_way: Counter[str] = Counter()  # attempts of this process; each is counte
 
 
 @dataclass(frozen=True)
-class Found:
+class LookupResult:
     """What stands right after a checkpoint: the finished ``turn``, or who is running it (``busy``), or neither: it is ours."""
 
     turn: TurnRow | None = None
@@ -47,14 +47,14 @@ class Found:
     siblings: tuple[TurnRow, ...] = ()
 
 
-def look(con: Con, session: SessionRow, parent: str | None, key: str) -> Found:
+def look(con: Con, session: SessionRow, parent: str | None, key: str) -> LookupResult:
     """Looks for a finished turn with the key, in the session's own line and in the forks that runs made of it.
 
     One that read nothing is no answer (see ``unread.read_nothing``).
     """
     siblings = turns_behind(con, session, parent)
     turn = next((turn for turn in siblings if turn.key == key and not read_nothing(con, session, turn)), None)
-    return Found(turn=turn, siblings=siblings)
+    return LookupResult(turn=turn, siblings=siblings)
 
 
 def turns_behind(con: Con, session: SessionRow, parent: str | None) -> tuple[TurnRow, ...]:
@@ -64,7 +64,7 @@ def turns_behind(con: Con, session: SessionRow, parent: str | None) -> tuple[Tur
     return tuple({turn.id: turn for turn in (*own, *others)}.values())
 
 
-def look_or_claim(con: Con, session: SessionRow, attempt: AttemptRow) -> Found:
+def look_or_claim(con: Con, session: SessionRow, attempt: AttemptRow) -> LookupResult:
     """As ``look``; when nothing is there, claims the key for the attempt and writes the attempt down.
 
     A claim whose process has died is void: its attempt is marked as failed.
@@ -76,7 +76,7 @@ def look_or_claim(con: Con, session: SessionRow, attempt: AttemptRow) -> Found:
     now = store_time(con)
     for claim in queries.select(con, ClaimRow, "WHERE key = ?", [scope]):
         if alive(claim, now):
-            return Found(busy=claim, siblings=found.siblings)
+            return LookupResult(busy=claim, siblings=found.siblings)
         con.execute("DELETE FROM claims WHERE attempt_id = ?", [claim.attempt_id])
     pid = os.getpid()
     queries.insert(con, [attempt])  # first: a server takes a claim only for an attempt of one's own that is there

@@ -8,18 +8,18 @@ from typing import TYPE_CHECKING
 from campaign_lab.errors import EndpointError, ReplayMiss, SessionExpired, TranscriptGone
 from campaign_lab.sessions.budgets import check, estimate
 from campaign_lab.sessions.context import Context
-from campaign_lab.sessions.run.attempt import Order
+from campaign_lab.sessions.run.attempt import TurnSpec
 from campaign_lab.sessions.run.cache_miss import why_not_replayed
-from campaign_lab.sessions.run.claims import Found
+from campaign_lab.sessions.run.claims import LookupResult
 from campaign_lab.sessions.spending.costs import cost_where
 from campaign_lab.sessions.upkeep.expiry import expires_at
-from campaign_lab.store.queries import THESE
+from campaign_lab.store.queries import IN_LIST
 
 if TYPE_CHECKING:
     from campaign_lab.store.connection import Con
 
 
-def admit(con: Con, context: Context, order: Order, *, found: Found, on_miss: str) -> Order:
+def admit(con: Con, context: Context, order: TurnSpec, *, found: LookupResult, on_miss: str) -> TurnSpec:
     """The order with the budget that is left for it. Raises what ``Session.run`` raises."""
     expected = estimate(con, order).usd
     if on_miss == "refuse":
@@ -39,13 +39,13 @@ def admit(con: Con, context: Context, order: Order, *, found: Found, on_miss: st
     return replace(order, budget_usd=min(limits, default=None))
 
 
-def _again(con: Con, order: Order, expected: float | None) -> float | None:
+def _again(con: Con, order: TurnSpec, expected: float | None) -> float | None:
     """What it would cost to make the turns before this one again, and this one."""
-    before = cost_where(con, f"attempts.id {THESE}", [[turn.id for turn in order.line]])
+    before = cost_where(con, f"attempts.id {IN_LIST}", [[turn.id for turn in order.line]])
     return before.plus(expected).whole
 
 
-def _gone(con: Con, order: Order) -> bool:
+def _gone(con: Con, order: TurnSpec) -> bool:
     """Was the conversation of a turn before this one swept?"""
     if not order.line:
         return False

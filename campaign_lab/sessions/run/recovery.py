@@ -100,7 +100,7 @@ def _may_run(con: Con, user: str, attempt: AttemptRow) -> bool:
 def _stored_entries(con: Con, attempt: AttemptRow) -> tuple[set[str], list[tuple[str, Entry]]]:
     """The uuids of all entries that the attempt stands on or has stored, and its own entries with their subpath."""
     line = [attempt.id, *queries.ancestry(con, attempt.parent_turn)]
-    sql = f"SELECT uuid FROM entries WHERE session_id {queries.THESE} AND uuid IS NOT NULL"
+    sql = f"SELECT uuid FROM entries WHERE session_id {queries.IN_LIST} AND uuid IS NOT NULL"
     known = {uuid for (uuid,) in con.execute(sql, [line]).fetchall()}
     stored = [(subpath, _entry(entry)) for subpath, entry in queries.entries_of(con, attempt.id)]
     return known, [(subpath, entry) for subpath, entry in stored if entry is not None]
@@ -200,7 +200,7 @@ def _resumed_folders() -> Iterator[tuple[Path, str]]:
 
 
 def _states(con: Con, attempts: Sequence[str]) -> dict[str, str]:
-    found = con.execute(f"SELECT id, state FROM attempts WHERE id {queries.THESE}", [list(attempts)]).fetchall()
+    found = con.execute(f"SELECT id, state FROM attempts WHERE id {queries.IN_LIST}", [list(attempts)]).fetchall()
     return dict(found)
 
 

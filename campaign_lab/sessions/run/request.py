@@ -14,7 +14,7 @@ from campaign_lab.errors import NotFoundError, PhaseOrderError
 from campaign_lab.records import slug
 from campaign_lab.sessions.keys import root_key
 from campaign_lab.sessions.position import NOWHERE, CellRef
-from campaign_lab.sessions.run.attempt import ANCHOR, Order
+from campaign_lab.sessions.run.attempt import ANCHOR, TurnSpec
 from campaign_lab.sessions.run.takes import as_take, takes_of
 from campaign_lab.sessions.upkeep.access import named_session, root_owner
 from campaign_lab.show.text import one_line
@@ -32,7 +32,7 @@ LINE = 300
 
 
 @dataclass(frozen=True)
-class Wish:
+class RunRequest:
     """What the caller of ``run`` asked for. ``steer`` None takes a fork's purpose for its first turn.
 
     ``take`` None is the newest, or with ``fresh_pages`` one more.
@@ -51,7 +51,7 @@ class Wish:
             raise ValueError(f"take: {self.take!r} is not allowed; expected a whole number from 1")
 
 
-def order_for(con: Con, session: SessionRow, position: str | None, wish: Wish) -> Order:
+def order_for(con: Con, session: SessionRow, position: str | None, wish: RunRequest) -> TurnSpec:
     """The order for a wish at a position, or where the line already has its turn: before that one.
 
     Raises PhaseOrderError, NotFoundError, TypeError.
@@ -62,7 +62,7 @@ def order_for(con: Con, session: SessionRow, position: str | None, wish: Wish) -
     return order if takes_of(con, order) else _asked_before(con, session, line, wish) or order
 
 
-def _asked_before(con: Con, session: SessionRow, line: Sequence[TurnRow], wish: Wish) -> Order | None:
+def _asked_before(con: Con, session: SessionRow, line: Sequence[TurnRow], wish: RunRequest) -> TurnSpec | None:
     """The order that made a turn of the line, the newest with this message; None when there is none.
 
     A question is asked again only where nothing came after it: after other turns it is a new one, and so is an anchor always.
@@ -81,7 +81,7 @@ def _asked_before(con: Con, session: SessionRow, line: Sequence[TurnRow], wish: 
     return None
 
 
-def _order_at(con: Con, session: SessionRow, line: Sequence[TurnRow], wish: Wish) -> Order:
+def _order_at(con: Con, session: SessionRow, line: Sequence[TurnRow], wish: RunRequest) -> TurnSpec:
     """The order for a wish right behind a line."""
     phase, arguments = wish.phase, dict(wish.arguments)
     check_needs(phase, line)
@@ -93,7 +93,7 @@ def _order_at(con: Con, session: SessionRow, line: Sequence[TurnRow], wish: Wish
     brief = Brief.from_json(session.brief)
     message = phase.message(brief, steer=steer, arguments=arguments)
     parent = line[-1].key if line else root_key(session.endpoint, session.model)
-    return Order(
+    return TurnSpec(
         session=session, line=tuple(line), phase=phase, brief=brief, message=message, parent_key=parent, take=wish.take,
         steer=steer, fresh_pages=wish.fresh_pages,
         budget_usd=wish.budget_usd, brand=(*brands, urlsplit(brief.url).hostname or ""), angles=tuple(angles),
@@ -139,7 +139,7 @@ def check_needs(phase: Phase, line: Sequence[TurnRow]) -> None:
         raise PhaseOrderError(phase.name, ("a turn",))
 
 
-def _steer(named: SessionRow, line: Sequence[TurnRow], wish: Wish) -> str:
+def _steer(named: SessionRow, line: Sequence[TurnRow], wish: RunRequest) -> str:
     """The wish's own steer, else the purpose for the first turn of a fork that the user made.
 
     ``named`` is that fork, also where the handle has moved into a fork that a run made of it.

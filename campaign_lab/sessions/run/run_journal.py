@@ -21,7 +21,7 @@ ERROR_CHARACTERS = 2_000
 
 
 @dataclass
-class Line:
+class JournalEntry:
     """What a turn came to. Filled in while it runs; ``cost_usd`` is what is known of what it cost when it was made."""
 
     session: str
@@ -41,9 +41,9 @@ class Line:
 
 
 @contextmanager
-def journalled(tag: BatchTag | None, session: SessionRow, phase: str) -> Iterator[Line]:
+def journalled(tag: BatchTag | None, session: SessionRow, phase: str) -> Iterator[JournalEntry]:
     """A line to fill in; it is written at the end, also when the turn failed. Without a batch it is written nowhere."""
-    line = Line(session.id, session.name, session.campaign, None, phase)
+    line = JournalEntry(session.id, session.name, session.campaign, None, phase)
     try:
         yield line
     except BaseException as error:
@@ -56,7 +56,7 @@ def journalled(tag: BatchTag | None, session: SessionRow, phase: str) -> Iterato
             _append(tag.journal, line)
 
 
-def _append(path: str, line: Line) -> None:
+def _append(path: str, line: JournalEntry) -> None:
     """One write, so that lines of turns that end at once do not mix. A turn that was paid never fails for its journal."""
     text = (json.dumps(asdict(line)) + "\n").encode("ascii")
     try:

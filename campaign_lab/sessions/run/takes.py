@@ -10,11 +10,11 @@ from campaign_lab.sessions.run.unread_turns import read_nothing
 from campaign_lab.store.rows import TurnRow
 
 if TYPE_CHECKING:
-    from campaign_lab.sessions.run.attempt import Order
+    from campaign_lab.sessions.run.attempt import TurnSpec
     from campaign_lab.store.connection import Con
 
 
-def takes_of(con: Con, order: Order) -> list[TurnRow]:
+def takes_of(con: Con, order: TurnSpec) -> list[TurnRow]:
     """The finished turns that answer the order's message where it stands; the one that was asked for last at the end.
 
     One that read nothing is no answer.
@@ -23,12 +23,12 @@ def takes_of(con: Con, order: Order) -> list[TurnRow]:
     return sorted(answers, key=lambda turn: (turn.started_at, turn.take))
 
 
-def _same_message(con: Con, order: Order) -> list[TurnRow]:
+def _same_message(con: Con, order: TurnSpec) -> list[TurnRow]:
     behind = turns_behind(con, order.session, order.parent)
     return [turn for turn in behind if turn.phase == order.phase.name and turn.key == as_take(order, turn.take).key]
 
 
-def settled(con: Con, order: Order) -> Order:
+def settled(con: Con, order: TurnSpec) -> TurnSpec:
     """The order with the take that it is about: the one that was named, one more, or the newest of those that are stored."""
     if order.take is not None:
         return order
@@ -38,6 +38,6 @@ def settled(con: Con, order: Order) -> Order:
     return as_take(order, known[-1].take if known else 1)
 
 
-def as_take(order: Order, take: int) -> Order:
+def as_take(order: TurnSpec, take: int) -> TurnSpec:
     """The same order for a certain take."""
     return replace(order, take=take)

@@ -22,7 +22,7 @@ from campaign_lab.store import queries
 
 if TYPE_CHECKING:
     from campaign_lab.sessions.context import Context
-    from campaign_lab.sessions.run.attempt import Order
+    from campaign_lab.sessions.run.attempt import TurnSpec
     from campaign_lab.store.connection import Con
 
 
@@ -66,7 +66,7 @@ def spent_on(con: Con, batch: str) -> Sum:
     return cost_where(con, "attempts.batch = ?", [batch])
 
 
-def hold_batch(con: Con, context: Context, order: Order, *, attempt_id: str) -> Order:
+def hold_batch(con: Con, context: Context, order: TurnSpec, *, attempt_id: str) -> TurnSpec:
     """The order with no more budget than its batch has left, when what runs now costs what is expected of it.
 
     Called in the transaction that claimed the order for the attempt. Raises BudgetExceeded, which takes the claim back.
@@ -82,7 +82,7 @@ def hold_batch(con: Con, context: Context, order: Order, *, attempt_id: str) -> 
     return replace(order, budget_usd=left if order.budget_usd is None else min(order.budget_usd, left))
 
 
-def _under_way(con: Con, context: Context, order: Order, *, but: str, batch: str) -> float | None:
+def _under_way(con: Con, context: Context, order: TurnSpec, *, but: str, batch: str) -> float | None:
     """What is expected of the batch's other attempts that run now; None when the price of one is not known.
 
     Their messages are not stored yet: each counts as long as ours, because the runs of a batch send much the same.

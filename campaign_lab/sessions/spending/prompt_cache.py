@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Literal
 
-from campaign_lab.store.queries import THESE
+from campaign_lab.store.queries import IN_LIST
 from campaign_lab.store.rows import RequestRow
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ def states(con: Con, parents: Mapping[str, str | None]) -> dict[str, State]:
     wanted = list({turn for pair in parents.items() for turn in pair if turn is not None})
     sql = (
         f"SELECT attempt_id, cache_read_tokens, {WHOLE} "
-        f"FROM requests WHERE subpath = '' AND complete AND {WHOLE} IS NOT NULL AND attempt_id {THESE} ORDER BY n"
+        f"FROM requests WHERE subpath = '' AND complete AND {WHOLE} IS NOT NULL AND attempt_id {IN_LIST} ORDER BY n"
     )
     read: dict[str, int] = {}
     prompt: dict[str, int] = {}

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from campaign_lab.sessions.history import ratings
 from campaign_lab.sessions.upkeep import access
 from campaign_lab.store import queries, transfer
-from campaign_lab.store.queries import THESE
+from campaign_lab.store.queries import IN_LIST
 from campaign_lab.store.rows import (
     AttemptRow,
     CacheRow,
@@ -53,18 +53,18 @@ def collect(con: Con, session: SessionRow, user: str | None = None) -> Bundle:
     ids = [turn.id for turn in line]
     owner = access.root_owner(con, session)
     said = (
-        queries.select(con, JudgementRow, f"WHERE turn_id {THESE} ORDER BY turn_id, n, user_name", [ids])
+        queries.select(con, JudgementRow, f"WHERE turn_id {IN_LIST} ORDER BY turn_id, n, user_name", [ids])
         if user is None
         else ratings.known_to(con, ids, user)
     )
     return Bundle(
         sessions=(session, *_came_through(con, session, line)),
         turns=tuple(line),
-        attempts=tuple(queries.select(con, AttemptRow, f"WHERE id {THESE}", [ids])),
-        requests=tuple(queries.select(con, RequestRow, f"WHERE attempt_id {THESE}", [ids])),
-        records=tuple(queries.select(con, RecordRow, f"WHERE turn_id {THESE} ORDER BY turn_id, n", [ids])),
+        attempts=tuple(queries.select(con, AttemptRow, f"WHERE id {IN_LIST}", [ids])),
+        requests=tuple(queries.select(con, RequestRow, f"WHERE attempt_id {IN_LIST}", [ids])),
+        records=tuple(queries.select(con, RecordRow, f"WHERE turn_id {IN_LIST} ORDER BY turn_id, n", [ids])),
         judgements=tuple(said),
-        cache=tuple(queries.select(con, CacheRow, f"WHERE attempt_id {THESE}", [ids])),
+        cache=tuple(queries.select(con, CacheRow, f"WHERE attempt_id {IN_LIST}", [ids])),
         transcripts=tuple(transfer.transcripts_of(con, ids)),
         pages=tuple(
             queries.select(

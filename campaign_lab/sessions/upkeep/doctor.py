@@ -52,7 +52,7 @@ RESTORE = {
 
 
 @dataclass(frozen=True)
-class Finding:
+class HealthFinding:
     """What was looked at (``subject``), and what was found. ``warn``: works, but look at it; ``fail``: something is broken."""
 
     level: Level
@@ -67,7 +67,7 @@ class Finding:
         return asdict(self)
 
 
-def examine(engine: Store, *, low_disk_bytes: int = LOW_DISK_BYTES) -> list[Finding]:
+def examine(engine: Store, *, low_disk_bytes: int = LOW_DISK_BYTES) -> list[HealthFinding]:
     """Looks at the file and its disk, or at the database; at the versions, the claims and every living session.
 
     ``low_disk_bytes``: less free space than that, where the file lies, is warned of.
@@ -82,23 +82,27 @@ def examine(engine: Store, *, low_disk_bytes: int = LOW_DISK_BYTES) -> list[Find
     faults = []
     for session in sessions:  # one function each: others get at the file in between
         faults += engine.call(partial(_session, session=session))
-    whole = Finding("ok", "sessions", f"{len(sessions)} living, each with an unbroken line and a ledger that adds up")
+    whole = HealthFinding(
+        "ok", "sessions", f"{len(sessions)} living, each with an unbroken line and a ledger that adds up"
+    )
     return [*found, *(faults or [whole])]
 
 
-def _versions() -> Iterator[Finding]:
+def _versions() -> Iterator[HealthFinding]:
     for package, tested in TESTED.items():
         try:
             yield _version(package, importlib.metadata.version(package), tested)
         except importlib.metadata.PackageNotFoundError:
-            yield Finding("fail", package, "is not installed: install campaign_lab with all it needs")
+            yield HealthFinding("fail", package, "is not installed: install campaign_lab with all it needs")
     yield _version("claude CLI", bundled_cli() or "none", TESTED_CLI)
 
 
-def _version(subject: str, found: str, tested: str) -> Finding:
+def _version(subject: str, found: str, tested: str) -> HealthFinding:
     if found == tested:
-        return Finding("ok", subject, f"{found}, as tested")
-    return Finding("warn", subject, f"{found}; the tests ran with {tested}, so run the tests before you rely on it")
+        return HealthFinding("ok", subject, f"{found}, as tested")
+    return HealthFinding(
+        "warn", subject, f"{found}; the tests ran with {tested}, so run the tests before you rely on it"
+    )
 
 
 def bundled_cli() -> str | None:
@@ -112,65 +116,69 @@ def bundled_cli() -> str | None:
     return found[1] if found else None
 
 
-def _disk(path: str, low_bytes: int) -> Iterator[Finding]:
+def _disk(path: str, low_bytes: int) -> Iterator[HealthFinding]:
     size, free = os.path.getsize(path), shutil.disk_usage(os.path.dirname(path)).free
-    yield Finding("ok", "lab file", f"{path}, {size / 1e6:.1f} MB")
+    yield HealthFinding("ok", "lab file", f"{path}, {size / 1e6:.1f} MB")
     text = f"{free / 1e9:.1f} GB free where the lab file lies"
     if free < max(low_bytes, size):  # a compaction needs the size of the file once more
-        yield Finding("warn", "disk", f"{text}; free some space, a turn that cannot be stored fails")
+        yield HealthFinding("warn", "disk", f"{text}; free some space, a turn that cannot be stored fails")
     else:
-        yield Finding("ok", "disk", text)
+        yield HealthFinding("ok", "disk", text)
 
 
-def _beside(path: str) -> Iterator[Finding]:
+def _beside(path: str) -> Iterator[HealthFinding]:
     for leftover in compacting.leftovers(path):
-        yield Finding("warn", "leftovers", f"{leftover} is of a process that was killed; it may be removed")
+        yield HealthFinding("warn", "leftovers", f"{leftover} is of a process that was killed; it may be removed")
 
 
-def _schema(con: Con) -> Iterator[Finding]:
+def _schema(con: Con) -> Iterator[HealthFinding]:
     version, newest = _number(con, "SELECT max(version) FROM schema_version"), schema.MIGRATIONS[-1].version
-    yield Finding("ok" if version == newest else "fail", "schema", f"version {version}, this program's is {newest}")
+    yield HealthFinding(
+        "ok" if version == newest else "fail", "schema", f"version {version}, this program's is {newest}"
+    )
 
 
-def _file(con: Con) -> Iterator[Finding]:
+def _file(con: Con) -> Iterator[HealthFinding]:
     row = con.execute("SELECT tags['storage_version'] FROM duckdb_databases() WHERE NOT internal").fetchone()
     stored = str(row[0]) if row else "unknown"
     same = stored.rstrip("+") == opening.STORAGE
     text = f"{stored}, which DuckDB 1.5 and 2.0 read" if same else f"{stored}; an older DuckDB may not read the file"
-    yield Finding("ok" if same else "warn", "file format", text)
+    yield HealthFinding("ok" if same else "warn", "file format", text)
 
 
-def _server(con: Con, engine: Store) -> Iterator[Finding]:
+def _server(con: Con, engine: Store) -> Iterator[HealthFinding]:
     row = con.execute(
         "SELECT current_setting('server_version'), pg_database_size(current_database()), session_user,"
         " current_setting('fsync') || current_setting('full_page_writes')"
     ).fetchone()
     version, size, role, durable = row
-    yield Finding("ok", "database", f"{engine.path}, {size / 1e6:.1f} MB")
+    yield HealthFinding("ok", "database", f"{engine.path}, {size / 1e6:.1f} MB")
     old = int(version.split(".")[0]) < TESTED_SERVER
     text = f"PostgreSQL {version}"
-    yield Finding("warn" if old else "ok", "server", f"{text}; the tests run with {TESTED_SERVER}" if old else text)
+    yield HealthFinding(
+        "warn" if old else "ok", "server", f"{text}; the tests run with {TESTED_SERVER}" if old else text
+    )
     if durable != "onon":
-        yield Finding("warn", "server", "fsync or full_page_writes is off: a power cut may damage the database")
+        yield HealthFinding("warn", "server", "fsync or full_page_writes is off: a power cut may damage the database")
     yield _guarded(con, role, held=engine.role is not None)
 
 
-def _guarded(con: Con, role: str, *, held: bool) -> Finding:
+def _guarded(con: Con, role: str, *, held: bool) -> HealthFinding:
     """Does the server itself keep the sessions of one role from the others?"""
-    sql = f"SELECT relname FROM pg_class WHERE relname {queries.THESE} AND relkind = 'r' AND NOT relrowsecurity ORDER BY 1"
+    sql = f"SELECT relname FROM pg_class WHERE relname {queries.IN_LIST} AND relkind = 'r' AND NOT relrowsecurity ORDER BY 1"
     bare = [name for (name,) in con.execute(sql, [[*queries.TABLES.values(), "transcripts", "entries"]]).fetchall()]
     if bare:
-        return Finding("fail", "access", f"no row-level security on {', '.join(bare)}: every role can read them")
+        return HealthFinding("fail", "access", f"no row-level security on {', '.join(bare)}: every role can read them")
     if held:
-        return Finding(
+        return HealthFinding(
             "ok", "access", f"row-level security holds for the role {role}: it finds what is its own or shared"
         )
-    return Finding(
+    return HealthFinding(
         "ok", "access", f"row-level security is on; the role {role} is above it, and sees everybody's sessions"
     )
 
 
-def _claims(con: Con) -> Iterator[Finding]:
+def _claims(con: Con) -> Iterator[HealthFinding]:
     held, now = queries.select(con, ClaimRow), claims.store_time(con)
     stuck = [claim for claim in held if not claims.alive(claim, now)]
     claimed = {claim.attempt_id for claim in held}
@@ -178,32 +186,34 @@ def _claims(con: Con) -> Iterator[Finding]:
     advice = "the next run, or look at the costs, of whoever started it or may run on that session books what it cost"
     for claim in stuck:
         text = f"process {claim.pid} of {claim.user_name} on {claims.host_name(claim)} has died in the middle of a turn: {advice}"
-        yield Finding("warn", "claims", text)
+        yield HealthFinding("warn", "claims", text)
     for attempt in running:
         if attempt.id not in claimed:
             text = (
                 f"nobody runs the attempt of {attempt.user_name} at {attempt.phase} that is down as running: {advice}"
             )
-            yield Finding("warn", "claims", text)
+            yield HealthFinding("warn", "claims", text)
     if not stuck and all(attempt.id in claimed for attempt in running):
-        yield Finding("ok", "claims", f"{len(running)} attempts running, each by a living process")
+        yield HealthFinding("ok", "claims", f"{len(running)} attempts running, each by a living process")
 
 
-def _orphans(con: Con, *, held: bool, advice: str) -> Iterator[Finding]:
+def _orphans(con: Con, *, held: bool, advice: str) -> Iterator[HealthFinding]:
     """``held``: by row-level security, which hides what others own."""
     questions = ORPHANS | {JUDGEMENTS: ORPHANS[JUDGEMENTS] + VISIBLE} if held else ORPHANS
     counts = {what: _number(con, sql) for what, sql in questions.items()}
     for what, count in counts.items():
         if count:
-            yield Finding("fail", "tables", f"{count} {what}: {advice}")
+            yield HealthFinding("fail", "tables", f"{count} {what}: {advice}")
     if not any(counts.values()):
-        yield Finding("ok", "tables", "no row without the one that it belongs to")
+        yield HealthFinding("ok", "tables", "no row without the one that it belongs to")
 
 
-def _session(con: Con, session: SessionRow) -> list[Finding]:
+def _session(con: Con, session: SessionRow) -> list[HealthFinding]:
     """What is wrong with one session. A swept transcript is worth a warning."""
     subject = f"session {session.campaign}/{session.name}"
-    return [Finding("warn" if problem.info else "fail", subject, str(problem)) for problem in verify(con, session)]
+    return [
+        HealthFinding("warn" if problem.info else "fail", subject, str(problem)) for problem in verify(con, session)
+    ]
 
 
 def _number(con: Con, sql: str) -> int:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from campaign_lab.sessions.upkeep.expiry import expires_at
 from campaign_lab.store import queries
-from campaign_lab.store.queries import THESE
+from campaign_lab.store.queries import IN_LIST
 from campaign_lab.store.rows import AttemptRow, SessionRow
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ class SweepReport:
 
 
 @dataclass(frozen=True)
-class _Plan:
+class _SweepPlan:
     """``sessions`` have expired or were deleted, only swept sessions stand on ``turns``, ``failed`` attempts have no turn."""
 
     sessions: tuple[str, ...]
@@ -82,7 +82,7 @@ def sweep(con: Con, *, now: datetime, grace_s: float, keep_records: bool, dry_ru
     return report
 
 
-def _planned(con: Con, limit: datetime) -> _Plan:
+def _planned(con: Con, limit: datetime) -> _SweepPlan:
     sessions = queries.select(con, SessionRow)
     running = queries.select(con, AttemptRow, "WHERE state = 'running'")
     busy = {attempt.session_id for attempt in running}
@@ -96,7 +96,7 @@ def _planned(con: Con, limit: datetime) -> _Plan:
     free = tuple(turn for turn, _, session in turns if session in due | swept and turn not in kept)
     staying = {session for turn, _, session in turns if turn not in free} | {row.id for row in living}
     scopes = con.execute("SELECT DISTINCT owner, campaign FROM pages").fetchall()
-    return _Plan(
+    return _SweepPlan(
         sessions=tuple(row.id for row in sessions if row.id in due or (row.id in swept and row.brief != EMPTY)),
         turns=free,
         failed=_failed(con, limit),
@@ -142,18 +142,18 @@ def _failed(con: Con, limit: datetime) -> tuple[str, ...]:
     return tuple(attempt for (attempt,) in found.fetchall())
 
 
-def _counted(con: Con, plan: _Plan, *, keep_records: bool, dry_run: bool) -> SweepReport:
+def _counted(con: Con, plan: _SweepPlan, *, keep_records: bool, dry_run: bool) -> SweepReport:
     attempts = [*plan.turns, *plan.failed]
     entries, size = _one(
         con,
-        f"SELECT count(*), coalesce(sum(bit_length(entry)), 0) / 8 FROM entries WHERE session_id {THESE}",
+        f"SELECT count(*), coalesce(sum(bit_length(entry)), 0) / 8 FROM entries WHERE session_id {IN_LIST}",
         [attempts],
     )
     if keep_records:
         (losing,) = _one(
             con,
             "SELECT count(DISTINCT t.session_id) FROM turns AS t"
-            f" JOIN transcripts AS s ON s.session_id = t.id WHERE t.id {THESE}",
+            f" JOIN transcripts AS s ON s.session_id = t.id WHERE t.id {IN_LIST}",
             [list(plan.turns)],
         )
         return SweepReport(losing, 0, entries, 0, int(size), dry_run)
@@ -173,27 +173,27 @@ def _counted(con: Con, plan: _Plan, *, keep_records: bool, dry_run: bool) -> Swe
 
 def _take_transcripts(con: Con, attempts: Collection[str]) -> None:
     for table, column in (("entries", "session_id"), ("transcripts", "session_id"), ("rehearsal_cache", "attempt_id")):
-        con.execute(f"DELETE FROM {table} WHERE {column} {THESE}", [list(attempts)])
+        con.execute(f"DELETE FROM {table} WHERE {column} {IN_LIST}", [list(attempts)])
 
 
 def _take_turns(con: Con, turns: Collection[str]) -> None:
     # a turn may have moved to a fork of its own after its attempt began: what it cost stays with that fork
     con.execute(
         "UPDATE attempts SET session_id = t.session_id FROM turns AS t"
-        f" WHERE t.id = attempts.id AND t.session_id <> attempts.session_id AND t.id {THESE}",
+        f" WHERE t.id = attempts.id AND t.session_id <> attempts.session_id AND t.id {IN_LIST}",
         [list(turns)],
     )
     for table in ("records", "judgements"):
-        con.execute(f"DELETE FROM {table} WHERE turn_id {THESE}", [list(turns)])
-    con.execute(f"DELETE FROM turns WHERE id {THESE}", [list(turns)])
+        con.execute(f"DELETE FROM {table} WHERE turn_id {IN_LIST}", [list(turns)])
+    con.execute(f"DELETE FROM turns WHERE id {IN_LIST}", [list(turns)])
 
 
 def _take_sessions(con: Con, sessions: Collection[str], now: datetime) -> None:
     con.execute(
-        f"UPDATE sessions SET swept_at = coalesce(swept_at, ?), brief = ?, metadata = ? WHERE id {THESE}",
+        f"UPDATE sessions SET swept_at = coalesce(swept_at, ?), brief = ?, metadata = ? WHERE id {IN_LIST}",
         [now, EMPTY, EMPTY, list(sessions)],
     )
-    con.execute(f"DELETE FROM shares WHERE session_id {THESE}", [list(sessions)])
+    con.execute(f"DELETE FROM shares WHERE session_id {IN_LIST}", [list(sessions)])
     for column in ("start_turn", "tip_turn"):  # nothing points at a turn that is gone
         con.execute(
             f"UPDATE sessions SET {column} = NULL"

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from campaign_lab.agents.ledger import UNLISTED, Ledger
-from campaign_lab.agents.prices import Usage
+from campaign_lab.agents.prices import TokenUsage
 from campaign_lab.money import Sum
 from campaign_lab.sessions.history import ratings
 from campaign_lab.sessions.keys import root_key, turn_key
@@ -29,7 +29,7 @@ COST_SLACK_USD = 1e-9
 
 
 @dataclass(frozen=True)
-class Problem:
+class IntegrityProblem:
     """What is wrong with a turn, and what to do. ``info``: worth knowing, but no fault. ``turn_id`` may be an attempt's."""
 
     turn_id: str | None
@@ -42,7 +42,7 @@ class Problem:
         return f"{where}{self.what}. {self.advice}"
 
 
-def verify(con: Con, session: SessionRow) -> list[Problem]:
+def verify(con: Con, session: SessionRow) -> list[IntegrityProblem]:
     """What is wrong on the session's line, root first; empty when all is well.
 
     The chain reaches the root with one endpoint and model, keys are those of the messages, every call of a tool has its
@@ -55,97 +55,101 @@ def verify(con: Con, session: SessionRow) -> list[Problem]:
         problems += _of_turn(session, turn, parent)
         problems += _of_attempt(con, turn)
         problems += _of_records(con, turn)
-        problems += [Problem(turn.id, what, RESTORE) for what in ratings.faults(con, turn.id)]
+        problems += [IntegrityProblem(turn.id, what, RESTORE) for what in ratings.faults(con, turn.id)]
         problems += _of_transcripts(con, turn)
         parent = turn
     return [*problems, *_of_claims(con, session)]
 
 
-def _chain(con: Con, session: SessionRow) -> tuple[list[TurnRow], list[Problem]]:
+def _chain(con: Con, session: SessionRow) -> tuple[list[TurnRow], list[IntegrityProblem]]:
     """The turns from the root to the tip, as far as they are there. It never walks in a circle, unlike a query."""
     line: list[TurnRow] = []
-    problems: list[Problem] = []
+    problems: list[IntegrityProblem] = []
     wanted, after = session.tip_turn, session.tip_turn
     while wanted is not None:
         if any(turn.id == wanted for turn in line):
-            problems.append(Problem(after, "the turns before it go round in a circle", RESTORE))
+            problems.append(IntegrityProblem(after, "the turns before it go round in a circle", RESTORE))
             break
         found = queries.select(con, TurnRow, "WHERE id = ?", [wanted])
         if not found:
-            problems.append(Problem(after, f"the turn {wanted} before it is missing, or is the tip itself", RESTORE))
+            problems.append(
+                IntegrityProblem(after, f"the turn {wanted} before it is missing, or is the tip itself", RESTORE)
+            )
             break
         if len(found) > 1:
-            problems.append(Problem(wanted, f"it is stored {len(found)} times", RESTORE))
+            problems.append(IntegrityProblem(wanted, f"it is stored {len(found)} times", RESTORE))
         line.insert(0, found[0])
         wanted, after = found[0].parent_turn, wanted
     if session.start_turn is not None and all(turn.id != session.start_turn for turn in line):
         what = f"the checkpoint that the session {session.name!r} was forked from is not on its line"
-        problems.append(Problem(session.start_turn, what, RESTORE))
+        problems.append(IntegrityProblem(session.start_turn, what, RESTORE))
     return line, problems
 
 
-def _of_turn(session: SessionRow, turn: TurnRow, parent: TurnRow | None) -> Iterator[Problem]:
+def _of_turn(session: SessionRow, turn: TurnRow, parent: TurnRow | None) -> Iterator[IntegrityProblem]:
     if (turn.endpoint, turn.model) != (session.endpoint, session.model):
         what = f"{turn.endpoint}, {turn.model} answered, but the session is one of {session.endpoint}, {session.model}"
-        yield Problem(turn.id, what, RESTORE)
+        yield IntegrityProblem(turn.id, what, RESTORE)
     if parent is None and turn.parent_turn is not None:
         return  # its parent is missing, which was said
     before = root_key(turn.endpoint, turn.model) if parent is None else parent.key
     fingerprint = _json(turn.fingerprint)
     if fingerprint is None:
-        yield Problem(turn.id, "its fingerprint cannot be read", RESTORE)
+        yield IntegrityProblem(turn.id, "its fingerprint cannot be read", RESTORE)
     elif turn_key(before, turn.message, fingerprint, turn.take) != turn.key:
         what = "its key is not that of its message, fingerprint, take and parent: one of them was changed"
-        yield Problem(turn.id, what, RESTORE)
+        yield IntegrityProblem(turn.id, what, RESTORE)
     for name, text in (("brief", turn.brief), ("list of what is missing", turn.missing)):
         if _json(text) is None:
-            yield Problem(turn.id, f"its {name} cannot be read", RESTORE)
+            yield IntegrityProblem(turn.id, f"its {name} cannot be read", RESTORE)
 
 
-def _of_attempt(con: Con, turn: TurnRow) -> Iterator[Problem]:
+def _of_attempt(con: Con, turn: TurnRow) -> Iterator[IntegrityProblem]:
     attempts = queries.select(con, AttemptRow, "WHERE id = ?", [turn.id])
     if len(attempts) != 1 or attempts[0].state != "finished":
         states = ", ".join(attempt.state for attempt in attempts) or "none"
-        yield Problem(turn.id, f"it needs one finished attempt; there is {states}", RESTORE)
+        yield IntegrityProblem(turn.id, f"it needs one finished attempt; there is {states}", RESTORE)
         return
     requests = queries.select(con, RequestRow, "WHERE attempt_id = ?", [turn.id])
     booked = Sum.of(request.cost_usd for request in requests if request.complete).whole
     if not _equal(booked, attempts[0].cost_usd):
         what = f"its attempt is booked at {attempts[0].cost_usd} US dollars, its requests add up to {booked}"
-        yield Problem(turn.id, what, RESTORE)
+        yield IntegrityProblem(turn.id, what, RESTORE)
 
 
-def _of_records(con: Con, turn: TurnRow) -> Iterator[Problem]:
+def _of_records(con: Con, turn: TurnRow) -> Iterator[IntegrityProblem]:
     for record in queries.select(con, RecordRow, "WHERE turn_id = ? ORDER BY n", [turn.id]):
         if _json(record.problems) is None or _json(record.body) is None:
-            yield Problem(turn.id, f"its {record.kind} {record.label!r} cannot be read as JSON", RESTORE)
+            yield IntegrityProblem(turn.id, f"its {record.kind} {record.label!r} cannot be read as JSON", RESTORE)
 
 
-def _of_transcripts(con: Con, turn: TurnRow) -> Iterator[Problem]:
+def _of_transcripts(con: Con, turn: TurnRow) -> Iterator[IntegrityProblem]:
     threads: dict[str, list[Any]] = {}
     for subpath, entry in queries.entries_of(con, turn.id):
         threads.setdefault(subpath, []).append(_json(entry))
     sizes = dict(con.execute("SELECT subpath, n FROM transcripts WHERE session_id = ?", [turn.id]).fetchall())
     if not threads and not sizes:
         what = "its transcript was swept: it replays, but no new turn can stand on it"
-        yield Problem(turn.id, what, "Run its phase again with take=2 to go on from there.", info=True)
+        yield IntegrityProblem(turn.id, what, "Run its phase again with take=2 to go on from there.", info=True)
         return
     for subpath in sorted({*threads, *sizes}):
         where = f"the transcript of {subpath}" if subpath else "its transcript"
         found, expected = len(threads.get(subpath, ())), sizes.get(subpath, 0)
         if found != expected:
-            yield Problem(turn.id, f"{where} has {found} entries of {expected}", RESTORE)
+            yield IntegrityProblem(turn.id, f"{where} has {found} entries of {expected}", RESTORE)
         if any(not isinstance(entry, dict) for entry in threads.get(subpath, ())):
-            yield Problem(turn.id, f"{where} has entries that cannot be read", RESTORE)
+            yield IntegrityProblem(turn.id, f"{where} has entries that cannot be read", RESTORE)
             return
         for what in _unpaired(threads.get(subpath, ())):
-            yield Problem(turn.id, f"{where} has {what}", RESTORE)
+            yield IntegrityProblem(turn.id, f"{where} has {what}", RESTORE)
     if queries.leaf_of(con, turn.id) != turn.leaf_uuid:
-        yield Problem(turn.id, "its transcript does not end where the turn says that it ends", RESTORE)
+        yield IntegrityProblem(turn.id, "its transcript does not end where the turn says that it ends", RESTORE)
     yield from _of_ledger(con, turn, threads)
 
 
-def _of_ledger(con: Con, turn: TurnRow, threads: Mapping[str, Sequence[Mapping[str, Any]]]) -> Iterator[Problem]:
+def _of_ledger(
+    con: Con, turn: TurnRow, threads: Mapping[str, Sequence[Mapping[str, Any]]]
+) -> Iterator[IntegrityProblem]:
     ledger = Ledger()
     for subpath, entries in threads.items():
         ledger.read(subpath, entries)
@@ -155,20 +159,20 @@ def _of_ledger(con: Con, turn: TurnRow, threads: Mapping[str, Sequence[Mapping[s
     booked = Counter((row.subpath, row.message_id, row.model, _usage(row)) for row in listed)
     for subpath, message_id, *_ in sorted((told - booked) + (booked - told), key=lambda each: each[:2]):
         what = f"the request {message_id}{f' of {subpath}' if subpath else ''} is not booked as its transcript tells it"
-        yield Problem(turn.id, what, "Costs of this turn cannot be relied on. " + RESTORE)
+        yield IntegrityProblem(turn.id, what, "Costs of this turn cannot be relied on. " + RESTORE)
     cut, cut_rows = len(ledger.cut("", stopped=False)), sum(not row.complete for row in rows)
     if cut != cut_rows:
-        yield Problem(turn.id, f"{cut_rows} cut requests are booked, its transcript tells of {cut}", RESTORE)
+        yield IntegrityProblem(turn.id, f"{cut_rows} cut requests are booked, its transcript tells of {cut}", RESTORE)
 
 
-def _of_claims(con: Con, session: SessionRow) -> Iterator[Problem]:
+def _of_claims(con: Con, session: SessionRow) -> Iterator[IntegrityProblem]:
     """At most one claim a running attempt, and none for one that has ended."""
     claims = Counter(claim.attempt_id for claim in queries.select(con, ClaimRow))
     for attempt in queries.select(con, AttemptRow, "WHERE session_id = ? ORDER BY started_at, id", [session.id]):
         most = 1 if attempt.state == "running" else 0
         if claims[attempt.id] > most:
             what = f"the {attempt.state} attempt has {claims[attempt.id]} claims, and may have {most}"
-            yield Problem(attempt.id, what, "Run the phase again when no other process works in this lab.")
+            yield IntegrityProblem(attempt.id, what, "Run the phase again when no other process works in this lab.")
 
 
 def _unpaired(entries: Sequence[Mapping[str, Any]]) -> Iterator[str]:
@@ -184,8 +188,8 @@ def _unpaired(entries: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     yield from (f"a call of {name} without an answer ({call})" for call, name in open_calls.items())
 
 
-def _usage(row: RequestRow) -> Usage:
-    return Usage(
+def _usage(row: RequestRow) -> TokenUsage:
+    return TokenUsage(
         row.input_tokens,
         row.output_tokens,
         row.cache_read_tokens,

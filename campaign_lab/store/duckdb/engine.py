@@ -60,7 +60,7 @@ def open_file(path: str | os.PathLike[str], *, patience: float = PATIENCE) -> Du
 
 
 @dataclass(frozen=True, slots=True)
-class _Job:
+class _Work:
     work: Callable[[Con], Any] | None  # None: compact the file
     future: Future[Any]
     group: bool
@@ -92,7 +92,7 @@ class DuckFile:
     def _reset(self) -> None:
         self._con: duckdb.DuckDBPyConnection | None = None
         self._inside = False  # whether we hold the gate; True as long as there is a connection
-        self._jobs: deque[_Job] = deque()
+        self._jobs: deque[_Work] = deque()
         self._news = threading.Condition()
         self._turn = threading.Lock()  # held while the connection is opened, used or closed
         self._thread: threading.Thread | None = None
@@ -110,7 +110,7 @@ class DuckFile:
         with self._news:
             if self._closed is not None:
                 raise StoreError(*self._closed.args)
-            self._jobs.append(_Job(f, future, group, time.monotonic() + self._patience))
+            self._jobs.append(_Work(f, future, group, time.monotonic() + self._patience))
             if self._thread is None:
                 self._thread = threading.Thread(target=self._work, name="lab-file", daemon=True)
                 self._thread.start()
@@ -164,7 +164,7 @@ class DuckFile:
         self._let_go()
         self._gate.close()
 
-    def _next_batch(self) -> list[_Job] | None:
+    def _next_batch(self) -> list[_Work] | None:
         """The next job and those that may share its transaction; [] after a quiet moment; None at the end."""
         with self._news:
             if not self._jobs and self._closed is None:
@@ -177,13 +177,13 @@ class DuckFile:
             self._let_go()
         return []
 
-    def _take(self) -> list[_Job]:
+    def _take(self) -> list[_Work]:
         batch = [self._jobs.popleft()]
         while batch[0].group and self._jobs and self._jobs[0].group and len(batch) < GROUP:
             batch.append(self._jobs.popleft())
         return batch
 
-    def _settle(self, batch: list[_Job]) -> None:
+    def _settle(self, batch: list[_Work]) -> None:
         try:
             results = self._transact(batch)
         except BaseException as error:
@@ -197,7 +197,7 @@ class DuckFile:
             for job, result in zip(batch, results, strict=True):
                 job.future.set_result(result)
 
-    def _transact(self, batch: list[_Job]) -> list[Any]:
+    def _transact(self, batch: list[_Work]) -> list[Any]:
         deadline = batch[0].deadline
         with self._admitted(deadline):
             works = [job.work for job in batch if job.work is not None]

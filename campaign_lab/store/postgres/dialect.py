@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from campaign_lab.store.queries import THESE
+from campaign_lab.store.queries import IN_LIST
 
 if TYPE_CHECKING:
     import psycopg
@@ -43,7 +43,7 @@ def translated(query: str) -> str:
 
     One of many ids is asked for as ANY of a list: PostgreSQL looks each up in an index then, which it does not for a query.
     """
-    query = query.replace(THESE, "= ANY(?::VARCHAR[])")
+    query = query.replace(IN_LIST, "= ANY(?::VARCHAR[])")
     return _TOKEN.sub(lambda found: "%s" if found[0] == "?" else found[0].replace("%", "%%"), query)
 
 

@@ -74,7 +74,7 @@ def open_server(url: str, *, patience: float = PATIENCE) -> PostgresStore:
 
 
 @dataclass(frozen=True, slots=True)
-class _Job:
+class _ServerWork:
     work: Callable[[Con], Any]
     future: Future[Any]
     deadline: float
@@ -104,7 +104,7 @@ class PostgresStore:
         self._lock = threading.Lock()
         self._pool: ConnectionPool[psycopg.Connection[Any]] | None = None
         self._threads: ThreadPoolExecutor | None = None
-        self._queues: dict[str, deque[_Job]] = {}
+        self._queues: dict[str, deque[_ServerWork]] = {}
 
     # -- the caller's side
 
@@ -115,7 +115,7 @@ class PostgresStore:
                 raise StoreError(self.path, "was closed by this process", "Open it again.")
             if self._threads is None:
                 self._threads = ThreadPoolExecutor(CONNECTIONS, thread_name_prefix="lab-server")
-            job = _Job(f, Future(), time.monotonic() + self._patience)
+            job = _ServerWork(f, Future(), time.monotonic() + self._patience)
             if scope:
                 queue = self._queues.setdefault(scope, deque())
                 queue.append(job)
@@ -186,7 +186,7 @@ class PostgresStore:
 
     # -- in a thread of ours
 
-    def _work_off(self, scope: str, job: _Job | None) -> None:
+    def _work_off(self, scope: str, job: _ServerWork | None) -> None:
         """Runs the function, and then those of its scope that came meanwhile, in the order in which they came."""
         while job is not None:
             if job.future.set_running_or_notify_cancel():
@@ -198,7 +198,7 @@ class PostgresStore:
                     job.future.set_result(result)
             job = self._next_of(scope)
 
-    def _next_of(self, scope: str) -> _Job | None:
+    def _next_of(self, scope: str) -> _ServerWork | None:
         if not scope:
             return None
         with self._lock:
