@@ -3,25 +3,21 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
-from datetime import UTC, datetime, timedelta
+from collections.abc import Iterator
 from pathlib import Path
 
-import postgres
 import pytest
-from postgres import PostgresServer
-from stores import KINDS, Stores, stores_of
 
 from campaign_lab import Brief, Lab
 from campaign_lab.agents.events import Event
 from campaign_lab.rehearsal.endpoint import RehearsalEndpoint
 from campaign_lab.rehearsal.server import RehearsalServer
-
-ROOT = Path(__file__).resolve().parent.parent
-BRIEFS = ROOT / "data" / "briefs"
-SITES = ROOT / "data" / "sites"
-
-MakeLab = Callable[..., Lab]
+from support import postgres
+from support.clock import Clock
+from support.labs import MakeLab, research
+from support.paths import BRIEFS
+from support.postgres import PostgresServer
+from support.stores import KINDS, Stores, stores_of
 
 
 @pytest.fixture(autouse=True)
@@ -131,38 +127,10 @@ def heard() -> list[Event]:
     return []
 
 
-START = datetime(2026, 3, 7, 12, 0, tzinfo=UTC)
-
-
-class Clock:
-    """A clock that stands until it is moved."""
-
-    def __init__(self, now: datetime = START) -> None:
-        self.now = now
-
-    def __call__(self) -> datetime:
-        """The time as it stands."""
-        return self.now
-
-    def move(self, **by: float) -> None:
-        """Moves on, such as ``move(hours=8)``."""
-        self.now += timedelta(**by)
-
-
 @pytest.fixture
 def clock() -> Clock:
     """A clock that stands on a spring Saturday, the day before daylight saving begins in Canada."""
     return Clock()
-
-
-def research(place: str, server: RehearsalServer) -> None:
-    """Ana's research and strategy at START."""
-    clock = Clock()
-    lab = Lab(place, user="ana", endpoint=RehearsalEndpoint(server, now=clock), now=clock)
-    session = lab.session(Brief.load(BRIEFS / "termwick-renewals.toml"))
-    lab.run_sync(session.run("research"))
-    lab.run_sync(session.run("strategy"))
-    lab._context.engine.close()
 
 
 @pytest.fixture(scope="session")

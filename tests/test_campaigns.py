@@ -11,7 +11,6 @@ from pathlib import Path
 
 import pytest
 import regex
-from odd_sites import odd_site
 from rapidfuzz.fuzz import token_set_ratio
 
 from campaign_lab import Brief, Lab
@@ -20,9 +19,10 @@ from campaign_lab.pages import Page
 from campaign_lab.records import Angle, CopyVariant, Evidence, Record
 from campaign_lab.rehearsal.endpoint import REVISION
 from campaign_lab.store import tables
+from support.labs import MakeLab
+from support.paths import BRIEFS
+from support.web.odd_sites import odd_site
 
-MakeLab = Callable[..., Lab]
-BRIEFS = Path(__file__).resolve().parent.parent / "data" / "briefs"
 NEAR_DUPLICATE = 85
 ODD_SEEDS = (3, 8, 14)
 FINGERPRINTS = Path(__file__).parent / "fingerprints.toml"

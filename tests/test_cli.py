@@ -15,13 +15,13 @@ from typing import Any
 
 import psutil
 import pytest
-from processes import on_a_terminal
 
 from campaign_lab import Lab
 from campaign_lab.cli.tables import print_rows
+from support.paths import BRIEFS, ROOT
+from support.processes import on_a_terminal
 
-ROOT = Path(__file__).resolve().parent.parent
-BRIEF = ROOT / "data" / "briefs" / "termwick-renewals.toml"
+BRIEF = BRIEFS / "termwick-renewals.toml"
 
 
 def _command(*arguments: str | Path) -> list[str]:

@@ -14,8 +14,8 @@ import pytest
 from campaign_lab import Brief
 from campaign_lab.agents.phases import builtin_phases
 from campaign_lab.cli import main
+from support.paths import ROOT
 
-ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 ARCHITECTURE = (ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8")
 

@@ -14,14 +14,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from processes import on_a_terminal
 
 from campaign_lab import Brief, Lab
 from campaign_lab.agents.endpoints import remote_endpoint
 from campaign_lab.errors import TurnFailed
+from support.paths import BRIEFS, ROOT, SITES
+from support.processes import on_a_terminal
 
-ROOT = Path(__file__).resolve().parent.parent
-BRIEF = ROOT / "data" / "briefs" / "termwick-renewals.toml"
+BRIEF = BRIEFS / "termwick-renewals.toml"
 HOSTILE = "\x1b]0;owned\x07no \x1b[2J\x9b5mcredit\u202e left\u2066\r\nsecond line"
 STEERING = re.compile("\x1b\\]|\x1b\\[2J|[\x00-\x08\x0b\x0c\x0e-\x1a\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 """What rich itself never writes."""
@@ -80,7 +80,7 @@ def test_an_endpoints_error_steers_no_terminal(tmp_path: Path) -> None:
 def test_the_error_itself_holds_one_plain_line(tmp_path: Path) -> None:
     """In Python too, where an error is printed as it is, and in the names of sessions."""
     with _endpoint(400, REFUSAL) as (url, _), Lab(tmp_path / "lab.duckdb", endpoint=url) as lab:
-        session = lab.session(Brief(url=str(ROOT / "data" / "sites" / "termwick"), market="CA"), name=f"main {HOSTILE}")
+        session = lab.session(Brief(url=str(SITES / "termwick"), market="CA"), name=f"main {HOSTILE}")
         with pytest.raises(TurnFailed) as failed:
             lab.run_sync(session.run("research"))
         for said in (str(failed.value), repr(session)):

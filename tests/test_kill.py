@@ -16,7 +16,6 @@ from typing import Any
 
 import psutil
 import pytest
-from processes import at_work
 
 from campaign_lab import Brief
 from campaign_lab.agents.events import AgentEnded, AgentStarted, Event, PageRead, RecordsHandedIn
@@ -24,6 +23,7 @@ from campaign_lab.errors import TurnFailed
 from campaign_lab.store import tables
 from campaign_lab.store.engine import DuckFile, open_file
 from campaign_lab.store.rows import AttemptRow, ClaimRow, RecordRow, RequestRow, SessionRow, TurnRow
+from support.processes import at_work
 
 COMMAND = Path(sys.executable).with_name("campaign-lab")
 PHASES = ("research", "strategy", "copy")

@@ -14,8 +14,9 @@ from typing import IO, Any
 
 import pytest
 
-ROOT = Path(__file__).resolve().parent.parent
-BRIEF = ROOT / "data" / "briefs" / "termwick-renewals.toml"
+from support.paths import BRIEFS, ROOT
+
+BRIEF = BRIEFS / "termwick-renewals.toml"
 SITE = "<title>Crème &amp; Œuf 東京</title><h1>Fresh cream — every morning</h1><p>We bake “brioche” at 5 °C → 東京.</p>"
 
 

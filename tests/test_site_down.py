@@ -11,14 +11,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from batches import cells_of
-from kernels import environment
-from web_site import WebSite, web_site
 
 from campaign_lab.batch import NotebookFailed, run_notebook
 from campaign_lab.store import tables
 from campaign_lab.store.engine import open_file
 from campaign_lab.store.rows import AttemptRow, RequestRow, TurnRow
+from support.batches import cells_of
+from support.kernels import environment
+from support.web.web_site import WebSite, web_site
 
 TEMPLATE = Path(__file__).resolve().parent.parent / "notebooks" / "templates" / "campaign.ipynb"
 DOWN = "no connection could be made; the site is down, or the address is wrong"

@@ -14,7 +14,6 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from web_site import web_site
 
 from campaign_lab import Brief
 from campaign_lab.agents.reader import ENDED, PAGES_A_TURN, PageReader
@@ -22,6 +21,7 @@ from campaign_lab.errors import StoreError
 from campaign_lab.store import tables
 from campaign_lab.store.engine import IDLE, DuckFile
 from campaign_lab.store.rows import PageRow
+from support.web.web_site import web_site
 
 HOME = "https://termwick.example/"
 Read = Callable[..., list[Any]]

@@ -16,9 +16,10 @@ from typing import Any
 import nbformat
 import psutil
 import pytest
-from conftest import BRIEFS
-from kernels import environment, write_notebook
-from processes import on_a_terminal
+
+from support.kernels import environment, write_notebook
+from support.paths import BRIEFS
+from support.processes import on_a_terminal
 
 PARAMETERS = 'brief_path: str = ""\ntone: str = "calm"\nstrength: float = 1.0\nreally: bool = False'
 LOAD = "from pathlib import Path\nfrom campaign_lab import Brief\nbrief = Brief.load(brief_path)"

@@ -16,14 +16,13 @@ import pytest
 
 pytest.importorskip("distributed", reason="the extra campaign_lab[team] is not installed")
 
-from dask_cluster import SECRET, Batch, Cluster, Desk, until
-from kernels import environment
-
 from campaign_lab.batch.events import MEMORY, CellStarted, RunStarted, Waiting
 from campaign_lab.batch.link import ClusterError
 from campaign_lab.batch.machine import NOTEBOOK_BYTES
 from campaign_lab.batch.remote import Sealed
 from campaign_lab.batch.work import Payload
+from support.kernels import environment
+from support.workers.dask_cluster import SECRET, Batch, Cluster, Desk, until
 
 CLIENT = """
 import pickle, sys

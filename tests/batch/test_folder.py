@@ -9,11 +9,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from kernels import environment
 
 from campaign_lab.batch.folder import FolderInUse, RowFiles
 from campaign_lab.batch.rows import BATCH_COLUMNS, Row, batch_frame
 from campaign_lab.errors import LabError
+from support.kernels import environment
 
 ROW = Row(
     "one--angle-a", "Été", "Paniers d'été", {"angle": "a", "n": [1, 2]}, "failed", None, 0.1, 0.2, 3.5, 4, 2, "x.ipynb",

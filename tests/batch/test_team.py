@@ -15,13 +15,12 @@ from typing import Any
 import pandas as pd
 import psutil
 import pytest
-from conftest import BRIEFS
-from postgres import OWNER, PostgresServer, running
-from stores import Databases, opened
+
+from support.paths import BRIEFS
+from support.postgres import OWNER, PostgresServer, running
+from support.stores import Databases, opened
 
 pytest.importorskip("distributed", reason="the extra campaign_lab[team] is not installed")
-
-from dask_cluster import Cluster, until
 
 from campaign_lab import Lab
 from campaign_lab.batch import Cancellation
@@ -31,6 +30,7 @@ from campaign_lab.batch.rows import Row
 from campaign_lab.batch.run import run_batch
 from campaign_lab.batch.template import default_template
 from campaign_lab.store.connection import Store
+from support.workers.dask_cluster import Cluster, until
 
 pytestmark = pytest.mark.timeout(600)
 

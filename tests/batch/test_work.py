@@ -11,8 +11,6 @@ from pathlib import Path
 import nbformat
 import psycopg
 import pytest
-from batches import CHEAP, brief_of, cells_of
-from kernels import write_notebook
 
 from campaign_lab.batch.briefs import as_toml
 from campaign_lab.batch.notebook import NotebookFailed
@@ -20,6 +18,8 @@ from campaign_lab.batch.work import Outcome, Payload, _may_pass, do, read_journa
 from campaign_lab.errors import StoreError
 from campaign_lab.store.server import PostgresStore
 from campaign_lab.store.server_errors import explained
+from support.batches import CHEAP, brief_of, cells_of
+from support.kernels import write_notebook
 
 
 @pytest.fixture

@@ -13,7 +13,6 @@ from pathlib import Path
 import pandas as pd
 import plotly.graph_objects as go
 import pytest
-from conftest import Clock
 
 from campaign_lab import Lab
 from campaign_lab.compare import COVERAGE_COLUMNS, TIMELINE_COLUMNS, TREE_COLUMNS, frame
@@ -23,6 +22,7 @@ from campaign_lab.figures.style import AVOIDED, INK, ON_MARKS, PAID, PAPER
 from campaign_lab.rehearsal.endpoint import RehearsalEndpoint
 from campaign_lab.rehearsal.server import RehearsalServer
 from campaign_lab.show.profiles import STAGES
+from support.clock import Clock
 
 THEMES = ("#ffffff", "#111111")
 KINDS = ("tree", "costs", "coverage", "timeline")

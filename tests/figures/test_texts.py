@@ -12,12 +12,12 @@ from typing import Any
 import pandas as pd
 import plotly.graph_objects as go
 import pytest
-from browser.conftest import a_chromium
 from hypothesis import given
 from hypothesis import strategies as st
 
 from campaign_lab.figures import cost_waterfall, coverage_map, fork_tree, run_timeline
 from campaign_lab.figures.style import plain, wrapped
+from support.browser.chromium import a_chromium
 
 KINDS = ("tree", "costs", "coverage", "timeline")
 DRAW: dict[str, Callable[[pd.DataFrame], go.Figure]] = {

@@ -11,7 +11,6 @@ from pathlib import Path
 
 import nbformat
 import pytest
-from kernels import environment, kernel, write_notebook
 from nbclient import NotebookClient
 
 from campaign_lab import Brief, Lab
@@ -19,9 +18,10 @@ from campaign_lab.batch import run_notebook
 from campaign_lab.jupyter.stamps import stamped
 from campaign_lab.rehearsal.endpoint import RehearsalEndpoint
 from campaign_lab.rehearsal.server import RehearsalServer
+from support.kernels import environment, kernel, write_notebook
+from support.paths import BRIEFS, ROOT
 
-ROOT = Path(__file__).resolve().parents[2]
-BRIEF = ROOT / "data" / "briefs" / "termwick-renewals.toml"
+BRIEF = BRIEFS / "termwick-renewals.toml"
 QUESTION, EDITED = "What is promised?", "What is denied?"
 
 Runner = Callable[[Path, Path], None]

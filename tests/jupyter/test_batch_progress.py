@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import BRIEFS
-from kernels import Kernel, environment, kernel, write_notebook
+
+from support.kernels import Kernel, environment, kernel, write_notebook
+from support.paths import BRIEFS
 
 NOTHING = "<!-- progress is shown while the cell runs -->"
 CELLS = {

@@ -22,9 +22,9 @@ from urllib.parse import parse_qs, urlsplit
 import psutil
 import pytest
 from jupyter_client import BlockingKernelClient
-from kernels import environment
 
 from campaign_lab.jupyter.launcher import Place, _environment, _tell
+from support.kernels import environment
 
 OWN_TOKEN = "a-token-of-my-own-5c1e"
 START_S = 60

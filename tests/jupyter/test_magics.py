@@ -11,15 +11,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from IPython.core.inputtransformer2 import TransformerManager
-from kernels import Kernel, environment, kernel, shown
 
 from campaign_lab import Brief, Lab
 from campaign_lab.jupyter.magics import OPTION, AngleError, AngleLine, angle_cell, read_line
 from campaign_lab.rehearsal.endpoint import RehearsalEndpoint
 from campaign_lab.rehearsal.server import RehearsalServer
+from support.kernels import Kernel, environment, kernel, shown
+from support.paths import BRIEFS
 
-ROOT = Path(__file__).resolve().parents[2]
-BRIEF = ROOT / "data" / "briefs" / "termwick-renewals.toml"
+BRIEF = BRIEFS / "termwick-renewals.toml"
 HARD = "A \"quoted\" '''triple''' {brace} \\n back\\slash $x «é» 漢 😀 !ls ?help %magic >>> 1"
 
 

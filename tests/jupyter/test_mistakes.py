@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from conftest import BRIEFS
-from kernels import Kernel, environment, kernel, shown
+
+from support.kernels import Kernel, environment, kernel, shown
+from support.paths import BRIEFS
 
 START = f"""
 from campaign_lab import Brief, Lab

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from kernels import Kernel, environment, kernel, shown
+
+from support.kernels import Kernel, environment, kernel, shown
 
 PATIENCE_S = 120.0
 

@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from kernels import Kernel, environment, kernel, shown
+
+from support.kernels import Kernel, environment, kernel, shown
 
 NOTHING = "<!-- progress is shown while the cell runs -->"
 FIRST_CELL_S = 1.5

@@ -10,10 +10,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import BRIEFS, MakeLab
-from kernels import write_notebook
-from panel_tools import inside, labels_of
-from processes import at_work
 
 from campaign_lab import Lab
 from campaign_lab.batch.board import RunLine
@@ -21,6 +17,11 @@ from campaign_lab.errors import LabError
 from campaign_lab.panels import BatchPanel
 from campaign_lab.panels.batch_lines import LiveBatch
 from campaign_lab.panels.notebook_line import NotebookLine
+from support.kernels import write_notebook
+from support.labs import MakeLab
+from support.panel_tools import inside, labels_of
+from support.paths import BRIEFS
+from support.processes import at_work
 
 PATIENCE_S = 120.0
 CELLS = {

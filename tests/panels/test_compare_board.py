@@ -8,8 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import Clock
-from panel_tools import inside, labels_of
 
 from campaign_lab import Lab
 from campaign_lab.errors import NotFoundError
@@ -18,6 +16,8 @@ from campaign_lab.panels.judgement import Judgement, Look
 from campaign_lab.panels.variants import FIELDS, NOTHING_OWN, groups, twin_html
 from campaign_lab.rehearsal.endpoint import RehearsalEndpoint
 from campaign_lab.rehearsal.server import RehearsalServer
+from support.clock import Clock
+from support.panel_tools import inside, labels_of
 
 LabOf = Callable[..., Lab]
 NAMES = ("main", "Emotional angle", "Third")

@@ -6,13 +6,14 @@ import math
 import re
 
 import pytest
-from conftest import Clock, MakeLab
-from panel_tools import labels_of
 
 from campaign_lab import Lab
 from campaign_lab.panels import CostMeter
 from campaign_lab.sessions.budgets import Budgets
 from campaign_lab.sessions.session import Session
+from support.clock import Clock
+from support.labs import MakeLab
+from support.panel_tools import labels_of
 
 
 def amounts(meter: CostMeter) -> dict[str, str]:

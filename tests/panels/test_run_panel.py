@@ -10,10 +10,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from conftest import MakeLab
-from panel_tools import inside, labels_of
-from processes import at_work
-from web_site import web_site
 
 from campaign_lab import Brief
 from campaign_lab.errors import NotFoundError, TurnFailed
@@ -23,6 +19,10 @@ from campaign_lab.panels.live_board import TICK_S
 from campaign_lab.rehearsal.server import Fault, RehearsalServer
 from campaign_lab.store import tables
 from campaign_lab.store.rows import AttemptRow
+from support.labs import MakeLab
+from support.panel_tools import inside, labels_of
+from support.processes import at_work
+from support.web.web_site import web_site
 
 PATIENCE_S = 120.0
 SPECIALISTS = ("brand-intelligence-analyst", "customer-psychology-specialist", "competitive-intelligence-specialist")

@@ -8,11 +8,8 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from conftest import START, Clock
 from hypothesis import given
 from hypothesis import strategies as st
-from lab_rows import add, fork, grow, session
-from panel_tools import inside, labels_of
 
 from campaign_lab import Lab
 from campaign_lab.errors import NotFoundError
@@ -20,6 +17,9 @@ from campaign_lab.panels import SessionTree
 from campaign_lab.panels.code_line import handle_for, literal, open_line, run_line, variable
 from campaign_lab.panels.tree_lines import left
 from campaign_lab.sessions.standing import CellRef, running_for
+from support.clock import START, Clock
+from support.lab_rows import add, fork, grow, session
+from support.panel_tools import inside, labels_of
 
 LabOf = Callable[..., Lab]
 

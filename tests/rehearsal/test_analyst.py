@@ -11,13 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from odd_sites import DEMO, KINDS, SITES, OddSite, Read, odd_site, page, read
 
 from campaign_lab.checks import gives_orders, problems, support, unsupported_claims
 from campaign_lab.records import BrandProfile, CompetitorProfile, CustomerInsight, Record
 from campaign_lab.rehearsal import analyst
 from campaign_lab.rehearsal.sentences import passages
 from campaign_lab.rehearsal.topics import topic_of
+from support.web.odd_sites import DEMO, KINDS, SITES, OddSite, Read, odd_site, page, read
 
 
 def as_record(kind: type[Record], data: Mapping[str, Any] | None) -> Record:

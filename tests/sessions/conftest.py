@@ -6,14 +6,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from stores import Stores, opened, stores_of
 
 from campaign_lab import Brief, Lab
 from campaign_lab.rehearsal.endpoint import RehearsalEndpoint
 from campaign_lab.rehearsal.server import RehearsalServer
 from campaign_lab.store.connection import Store
-
-BRIEFS = Path(__file__).resolve().parents[2] / "data" / "briefs"
+from support.paths import BRIEFS
+from support.stores import Stores, opened, stores_of
 
 
 def make_campaign(place: str, server: RehearsalServer) -> None:

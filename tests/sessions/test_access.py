@@ -7,8 +7,6 @@ from collections.abc import Callable
 from urllib.parse import urlsplit
 
 import pytest
-from postgres import OWNER
-from stores import Stores
 
 from campaign_lab import Lab
 from campaign_lab.cli.main import main
@@ -16,6 +14,8 @@ from campaign_lab.errors import NotFoundError, StoreError
 from campaign_lab.sessions.session import Session
 from campaign_lab.store import tables
 from campaign_lab.store.rows import AuditRow
+from support.postgres import OWNER
+from support.stores import Stores
 
 LabOf = Callable[..., Lab]
 

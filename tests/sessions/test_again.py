@@ -10,13 +10,13 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from stores import Stores
 
 from campaign_lab import Brief, Lab
 from campaign_lab.errors import ReplayMiss, SessionExpired
 from campaign_lab.sessions.session import Session
 from campaign_lab.store import tables
 from campaign_lab.store.rows import AttemptRow, TurnRow
+from support.stores import Stores
 
 LabOf = Callable[..., Lab]
 

@@ -13,7 +13,6 @@ from typing import Any
 
 import psutil
 import pytest
-from stores import by_hand
 
 from campaign_lab import Lab
 from campaign_lab.errors import BudgetExceeded, EndpointError
@@ -28,6 +27,7 @@ from campaign_lab.sessions.ordering import Wish
 from campaign_lab.store import tables
 from campaign_lab.store.connection import Store
 from campaign_lab.store.rows import AttemptRow, ClaimRow, RequestRow
+from support.stores import by_hand
 
 LabOf = Callable[..., Lab]
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from copy_rows import claim, quote
 
 from campaign_lab.sessions.bodies import counts, parts_in, text_of
 from campaign_lab.sessions.lines import Stored
+from support.copy_rows import claim, quote
 
 
 def counted(fields: dict[str, Any]) -> tuple[int, int]:

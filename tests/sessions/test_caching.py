@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import timedelta
 
 import pytest
-from copy_rows import turn
-from lab_rows import NOW, add, session
-from stores import by_hand
 
-from campaign_lab import Lab
 from campaign_lab.sessions.caching import verdict, warm_until
 from campaign_lab.store import tables
 from campaign_lab.store.rows import RequestRow
+from support.copy_rows import turn
+from support.lab_rows import NOW, add, session
+from support.labs import MakeLab
+from support.stores import by_hand
 
-MakeLab = Callable[..., Lab]
 HOUR, MINUTES = timedelta(hours=1), timedelta(minutes=5)
 LONG, SHORT, BOTH, NEITHER = (100, 0), (0, 100), (100, 100), (0, 0)
 

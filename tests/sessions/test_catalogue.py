@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any, ClassVar
 
 import pytest
-from copy_rows import angle, claim, quote, turn, variant
-from lab_rows import NOW, add, fork, session, share
-from stores import by_hand
 
 from campaign_lab import Lab
 from campaign_lab.agents.phases import Phase
 from campaign_lab.errors import NotFoundError
 from campaign_lab.records import RECORD_TYPES, Claim, Record, Text
 from campaign_lab.store import tables
-
-MakeLab = Callable[..., Lab]
+from support.copy_rows import angle, claim, quote, turn, variant
+from support.lab_rows import NOW, add, fork, session, share
+from support.labs import MakeLab
+from support.stores import by_hand
 
 
 class Slogan(Record):

@@ -18,7 +18,6 @@ from datetime import UTC, datetime, timedelta
 
 import psutil
 import pytest
-from stores import Stores, opened
 
 from campaign_lab.sessions.claims import (
     LEASE,
@@ -36,6 +35,7 @@ from campaign_lab.sessions.claims import (
 from campaign_lab.store import tables
 from campaign_lab.store.connection import Store
 from campaign_lab.store.rows import AttemptRow, ClaimRow, SessionRow, TurnRow
+from support.stores import Stores, opened
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 SESSION = SessionRow(

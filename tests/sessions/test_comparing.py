@@ -11,9 +11,6 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from copy_rows import HOME, angle, claim, quote, turn, variant
-from lab_rows import NOW, add, fork, grow, session, share, try_in_vain
-from stores import by_hand
 
 from campaign_lab import Lab
 from campaign_lab.agents.intake import MENDS, Intake
@@ -26,8 +23,11 @@ from campaign_lab.sessions.lines import Place
 from campaign_lab.sessions.listing import session_rows
 from campaign_lab.store import tables
 from campaign_lab.store.rows import AuditRow, SessionRow
+from support.copy_rows import HOME, angle, claim, quote, turn, variant
+from support.lab_rows import NOW, add, fork, grow, session, share, try_in_vain
+from support.labs import MakeLab
+from support.stores import by_hand
 
-MakeLab = Callable[..., Lab]
 COPY = builtin_phases()["copy"]
 
 

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from postgres import OWNER
 
 from campaign_lab import Brief, Lab
 from campaign_lab.errors import BudgetExceeded, NotFoundError, ReplayMiss, TranscriptGone
@@ -15,6 +14,7 @@ from campaign_lab.rehearsal.server import RehearsalServer
 from campaign_lab.sessions.budgets import Budgets
 from campaign_lab.sessions.session import Session
 from campaign_lab.store import tables
+from support.postgres import OWNER
 
 LabOf = Callable[..., Lab]
 

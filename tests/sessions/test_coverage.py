@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import pandas as pd
 import pytest
-from conftest import BRIEFS
-from copy_rows import angle, claim, insight, quote, turn
-from lab_rows import add, session
-from stores import by_hand
 
 from campaign_lab import Brief, Lab
 from campaign_lab.sessions.coverage import STAGES
 from campaign_lab.store.rows import RecordRow
+from support.copy_rows import angle, claim, insight, quote, turn
+from support.lab_rows import add, session
+from support.labs import MakeLab
+from support.paths import BRIEFS
+from support.stores import by_hand
 
-MakeLab = Callable[..., Lab]
 PAIN, DESIRE = "The invoice was lying in the wrong inbox.", "Free repairs for ten years."
 
 

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 import pytest
-from copy_rows import angle, claim, turn, variant
-from lab_rows import add, fork, session
-from stores import by_hand
 
 from campaign_lab import Lab
 from campaign_lab.errors import NotFoundError
 from campaign_lab.store import tables
 from campaign_lab.store.rows import RecordRow
+from support.copy_rows import angle, claim, turn, variant
+from support.lab_rows import add, fork, session
+from support.labs import MakeLab
+from support.stores import by_hand
 
-MakeLab = Callable[..., Lab]
 Turns = list[tuple[str, list[RecordRow]]]
 
 

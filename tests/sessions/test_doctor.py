@@ -12,9 +12,6 @@ from pathlib import Path
 
 import psutil
 import pytest
-from lab_rows import NOW, add, dump, fork, grow, session, share, try_in_vain
-from postgres import PostgresServer
-from stores import Databases, opened
 
 from campaign_lab.sessions import doctor
 from campaign_lab.sessions.claims import machine, under_way
@@ -23,6 +20,9 @@ from campaign_lab.sessions.sweep import sweep
 from campaign_lab.store import tables
 from campaign_lab.store.connection import Con, Store
 from campaign_lab.store.rows import ClaimRow, JudgementRow
+from support.lab_rows import NOW, add, dump, fork, grow, session, share, try_in_vain
+from support.postgres import PostgresServer
+from support.stores import Databases, opened
 
 
 def claim(attempt: str, pid: int, started: float) -> ClaimRow:

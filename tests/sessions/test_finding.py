@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -10,8 +9,8 @@ import pytest
 from campaign_lab import Brief, Lab
 from campaign_lab.errors import AmbiguousName, NotFoundError
 from campaign_lab.sessions.session import Session
+from support.labs import MakeLab
 
-MakeLab = Callable[..., Lab]
 START = datetime(2026, 11, 1, 12, 0, tzinfo=UTC)
 
 

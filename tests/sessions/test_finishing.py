@@ -8,7 +8,6 @@ from dataclasses import replace
 from typing import Any, ClassVar
 
 import pytest
-from stores import by_hand
 
 from campaign_lab import Lab
 from campaign_lab.agents.events import Event, TurnEnded
@@ -19,6 +18,7 @@ from campaign_lab.sessions.claims import claim_scope
 from campaign_lab.sessions.running import _give_up
 from campaign_lab.store import tables
 from campaign_lab.store.rows import AttemptRow, ClaimRow, RequestRow, SessionRow, TurnRow
+from support.stores import by_hand
 
 LabOf = Callable[..., Lab]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -11,10 +11,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import Clock
-from copy_rows import angle, said, turn, variant
-from lab_rows import NOW, add, dump, fork, orphans, session, share
-from stores import Stores, by_hand, opened
 
 from campaign_lab import Lab
 from campaign_lab.errors import NotFoundError, StoreError
@@ -26,8 +22,12 @@ from campaign_lab.store import tables
 from campaign_lab.store.connection import Store
 from campaign_lab.store.engine import open_file
 from campaign_lab.store.rows import JudgementRow, SessionRow
+from support.clock import Clock
+from support.copy_rows import angle, said, turn, variant
+from support.lab_rows import NOW, add, dump, fork, orphans, session, share
+from support.labs import MakeLab
+from support.stores import Stores, by_hand, opened
 
-MakeLab = Callable[..., Lab]
 JUDGED = ["pick", "rating", "note", "rated_by"]
 NOTHING = ["", None, "", ""]
 

@@ -7,7 +7,6 @@ from datetime import timedelta
 from functools import partial
 
 import pytest
-from lab_rows import ANALYST, NOW, add, fork, grow, result, said, session, share, store, try_in_vain, use
 
 from campaign_lab.errors import NotFoundError
 from campaign_lab.money import Sum
@@ -15,6 +14,7 @@ from campaign_lab.sessions.lineage import Message, Node, conversation, lineage, 
 from campaign_lab.store import tables
 from campaign_lab.store.connection import Con, Store
 from campaign_lab.store.rows import AttemptRow, SessionRow
+from support.lab_rows import ANALYST, NOW, add, fork, grow, result, said, session, share, store, try_in_vain, use
 
 PSYCHOLOGIST = "customer-psychology-specialist"
 

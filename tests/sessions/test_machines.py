@@ -10,8 +10,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from postgres import OWNER, running
-from stores import Stores, opened
 
 from campaign_lab import Brief, Lab
 from campaign_lab.errors import StoreError, TurnFailed
@@ -22,6 +20,8 @@ from campaign_lab.sessions.recovery import _settle_dead, recover
 from campaign_lab.sessions.session import Session
 from campaign_lab.store import tables
 from campaign_lab.store.rows import AttemptRow, ClaimRow, SessionRow
+from support.postgres import OWNER, running
+from support.stores import Stores, opened
 
 LabOf = Callable[..., Lab]
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)

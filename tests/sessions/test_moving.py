@@ -13,7 +13,6 @@ from pathlib import Path
 
 import psutil
 import pytest
-from postgres import OWNER, PostgresServer
 
 from campaign_lab import Brief, Lab
 from campaign_lab.cli import main
@@ -26,6 +25,7 @@ from campaign_lab.store import tables
 from campaign_lab.store.place import open_store
 from campaign_lab.store.rows import ClaimRow
 from campaign_lab.store.transfer import ENTRY, HEAD
+from support.postgres import OWNER, PostgresServer
 
 DATABASE = "moved lab"
 

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import duckdb
 import pytest
-from conftest import MakeLab
-from copy_rows import angle, turn, variant
-from lab_rows import add, session
 
 from campaign_lab.sessions.portable import save
 from campaign_lab.store import schema
 from campaign_lab.store.engine import open_file
+from support.copy_rows import angle, turn, variant
+from support.lab_rows import add, session
+from support.labs import MakeLab
 
 pytestmark = pytest.mark.file_only("it is about files that an older version wrote")
 BEFORE = 2

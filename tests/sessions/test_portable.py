@@ -15,8 +15,6 @@ from typing import Any
 
 import duckdb
 import pytest
-from lab_rows import NOW, add, add_page, dump, fork, grow, ids, orphans, session, share, try_in_vain
-from stores import Stores, opened
 
 from campaign_lab.errors import StoreError
 from campaign_lab.rehearsal.server import RehearsalServer
@@ -29,9 +27,9 @@ from campaign_lab.store import tables
 from campaign_lab.store.connection import Con, Store
 from campaign_lab.store.engine import open_file
 from campaign_lab.store.rows import SessionRow
-
-ROOT = Path(__file__).resolve().parents[2]
-SITES = ROOT / "data" / "sites"
+from support.lab_rows import NOW, add, add_page, dump, fork, grow, ids, orphans, session, share, try_in_vain
+from support.paths import ROOT, SITES
+from support.stores import Stores, opened
 
 ELSEWHERE = """
 import json, sys

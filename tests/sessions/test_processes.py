@@ -4,25 +4,19 @@ from __future__ import annotations
 
 import multiprocessing
 import random
-import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from multiprocessing.connection import Connection
-from pathlib import Path
 from typing import Any
-
-from stores import Stores
 
 from campaign_lab import Lab
 from campaign_lab.store import tables
 from campaign_lab.store.connection import Store
 from campaign_lab.store.rows import AttemptRow, RequestRow, SessionRow, TurnRow
-
-sys.path.insert(0, str(Path(__file__).parent))  # the processes that a test starts find session_workers there
-
-import session_workers
+from support.stores import Stores
+from support.workers import session_workers
 
 PROCESSES = multiprocessing.get_context("forkserver")
 PROCESSES.set_forkserver_preload(session_workers.PRELOAD)

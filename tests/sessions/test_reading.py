@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
-from lab_rows import NOW, PAGE, add, fork, grow, said, session, share, store, use
-from stores import by_hand
 
 from campaign_lab import Lab
 from campaign_lab.sessions.sweep import sweep
 from campaign_lab.store import tables
 from campaign_lab.store.rows import PageRow
-
-MakeLab = Callable[..., Lab]
+from support.lab_rows import NOW, PAGE, add, fork, grow, said, session, share, store, use
+from support.labs import MakeLab
+from support.stores import by_hand
 
 
 def met(

@@ -5,19 +5,17 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Callable
 
 import pytest
-from processes import at_work
-from stores import Stores
 
 from campaign_lab import Brief, Lab
 from campaign_lab.agents.events import Event, TurnStarted
 from campaign_lab.errors import NotFoundError, PhaseOrderError
 from campaign_lab.rehearsal.server import RehearsalServer
 from campaign_lab.sessions.session import Session
-
-MakeLab = Callable[..., Lab]
+from support.labs import MakeLab
+from support.processes import at_work
+from support.stores import Stores
 
 
 @pytest.fixture

@@ -7,14 +7,14 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from lab_rows import MODEL, NOW, said, store, use
-from stores import by_hand
 
 from campaign_lab import Lab
 from campaign_lab.agents.events import AgentEnded, Event, RecordsHandedIn
 from campaign_lab.errors import TurnFailed
 from campaign_lab.store import tables
 from campaign_lab.store.rows import AttemptRow, RequestRow
+from support.lab_rows import MODEL, NOW, said, store, use
+from support.stores import by_hand
 
 LabOf = Callable[..., Lab]
 

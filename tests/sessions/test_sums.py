@@ -11,8 +11,6 @@ import pandas as pd
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from lab_rows import MODEL, NOW, add, fork, session
-from stores import Stores, by_hand
 
 from campaign_lab import Lab
 from campaign_lab.money import NOTHING, Sum
@@ -24,6 +22,8 @@ from campaign_lab.sessions.budgets import spent_by
 from campaign_lab.sessions.listing import COST_KEYS
 from campaign_lab.store import tables
 from campaign_lab.store.rows import AttemptRow, RequestRow, TurnRow
+from support.lab_rows import MODEL, NOW, add, fork, session
+from support.stores import Stores, by_hand
 
 COSTS = st.one_of(st.none(), st.sampled_from([0.0, 0.1, 0.2, 0.00005, 0.37065]), st.floats(0, 5))
 

@@ -14,14 +14,14 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from lab_rows import NOW, add, add_page, dump, fork, grow, ids, orphans, session, share, try_in_vain
-from stores import opened
 
 from campaign_lab.sessions.sweep import SweepReport, sweep
 from campaign_lab.sessions.turns import load_turn
 from campaign_lab.store import tables
 from campaign_lab.store.connection import Con, Store
 from campaign_lab.store.rows import SessionRow, TurnRow
+from support.lab_rows import NOW, add, add_page, dump, fork, grow, ids, orphans, session, share, try_in_vain
+from support.stores import opened
 
 DAY_S = 86_400.0
 LATER = NOW + timedelta(days=30)

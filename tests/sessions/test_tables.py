@@ -16,13 +16,13 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from stores import Stores, opened
 
 from campaign_lab.store import tables
 from campaign_lab.store.connection import Store
 from campaign_lab.store.dialect import INSTEAD, ZERO
 from campaign_lab.store.place import open_store
 from campaign_lab.store.rows import PageRow, SessionRow, TurnRow
+from support.stores import Stores, opened
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 SESSION = SessionRow(

@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
 import pytest
-from lab_rows import ANALYST, NOW, add, fork, grow, session, share
-from stores import by_hand
 
 from campaign_lab import Lab
 from campaign_lab.agents.phases import builtin_phases
 from campaign_lab.sessions.receipts import MAIN_AGENT
 from campaign_lab.sessions.sweep import sweep
 from campaign_lab.store import tables
-
-MakeLab = Callable[..., Lab]
+from support.lab_rows import ANALYST, NOW, add, fork, grow, session, share
+from support.labs import MakeLab
+from support.stores import by_hand
 
 
 def timed(con: tables.Con, turn: str, subpath: str, seconds: list[float]) -> None:

@@ -7,7 +7,6 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
-from conftest import MakeLab
 
 from campaign_lab import Brief, Lab
 from campaign_lab.errors import ReplayMiss
@@ -15,6 +14,7 @@ from campaign_lab.pages import Page
 from campaign_lab.store import tables
 from campaign_lab.store.connection import Con, Store
 from campaign_lab.store.rows import PageRow, RecordRow, TurnRow
+from support.labs import MakeLab
 
 Spoil = Callable[[Con], object]
 

@@ -6,14 +6,14 @@ from collections.abc import Iterator
 from datetime import timedelta
 
 import pytest
-from lab_rows import NOW, add, fork, grow, session, try_in_vain
-from stores import opened, stores_of
 
 from campaign_lab.sessions.sweep import sweep
 from campaign_lab.sessions.verify import Problem, verify
 from campaign_lab.store import tables
 from campaign_lab.store.connection import Con, Store
 from campaign_lab.store.rows import SessionRow
+from support.lab_rows import NOW, add, fork, grow, session, try_in_vain
+from support.stores import opened, stores_of
 
 RESEARCH = "(SELECT id FROM turns WHERE phase = 'research')"
 STRATEGY = "(SELECT id FROM turns WHERE phase = 'strategy')"

@@ -7,12 +7,12 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import pytest
-from conftest import MakeLab
 
 from campaign_lab.agents.events import Event, OnEvent, TurnEnded, TurnStarted
 from campaign_lab.errors import ReplayMiss
 from campaign_lab.rehearsal.server import Fault, RehearsalServer
 from campaign_lab.sessions.watching import Watch, show_runs_in
+from support.labs import MakeLab
 
 
 class FrontEnd:

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
-from stores import Stores
 
 from campaign_lab import Brief, Lab
 from campaign_lab.agents.phases import Agent, Phase, builtin_phases
@@ -17,6 +16,7 @@ from campaign_lab.errors import BudgetExceeded, EndpointError, NotFoundError, Ph
 from campaign_lab.records import Claim, Record, Text
 from campaign_lab.rehearsal.server import RehearsalServer
 from campaign_lab.sessions.budgets import Budgets
+from support.stores import Stores
 
 LabOf = Callable[..., Lab]
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import pytest
-from browser.conftest import a_chromium
 
 from campaign_lab.checks import graphemes, limit_of
 from campaign_lab.show import ad_html, framed, records_html
 from campaign_lab.show.ads import first_graphemes, sender
-from show.markup import Reader, assert_only_ours
-from show.stored import evidence, variant
+from support.browser.chromium import a_chromium
+from support.markup import Reader, assert_only_ours
+from support.stored import evidence, variant
 
 LIMIT = limit_of("primary_text")
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from conftest import MakeLab
-
 from campaign_lab import Brief
-from show.markup import assert_only_ours
+from support.labs import MakeLab
+from support.markup import assert_only_ours
 
 KB = 1000
 

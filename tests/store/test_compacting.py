@@ -15,11 +15,11 @@ from typing import Any
 
 import duckdb
 import pytest
-from store_writers import in_child
 
 from campaign_lab.errors import StoreError
 from campaign_lab.store import compacting
 from campaign_lab.store.engine import DuckFile, open_file
+from support.workers.store_writers import in_child
 
 FILL = (
     "INSERT INTO entries SELECT 'p', 's' || n % 50, '', n, NULL, 'user', repeat(md5(n::VARCHAR), 60), now()"

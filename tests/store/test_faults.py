@@ -15,11 +15,11 @@ from typing import Any
 
 import duckdb
 import pytest
-from store_writers import in_child
 
 from campaign_lab.errors import StoreError
 from campaign_lab.store.engine import DuckFile, open_file
 from campaign_lab.store.place import default_place, open_store
+from support.workers.store_writers import in_child
 
 
 def refusal(path: str | Path, patience: float = 30.0) -> StoreError:

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import duckdb
 import pytest
-import store_writers
-from store_writers import PROCESSES
 
 from campaign_lab.errors import StoreError
 from campaign_lab.store import schema
 from campaign_lab.store.engine import DuckFile, open_file
+from support.workers import store_writers
+from support.workers.store_writers import PROCESSES
 
 NEXT = schema.Migration(
     schema.MIGRATIONS[-1].version + 1,

@@ -19,7 +19,6 @@ import psycopg
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from postgres import ADMIN, HOST, OWNER, PostgresServer, running
 
 from campaign_lab.errors import StoreError
 from campaign_lab.store import server as store_server
@@ -28,6 +27,7 @@ from campaign_lab.store.dialect import translated
 from campaign_lab.store.schema import MIGRATIONS
 from campaign_lab.store.server import PostgresStore, open_server
 from campaign_lab.store.server_url import shown
+from support.postgres import ADMIN, HOST, OWNER, PostgresServer, running
 
 TESTS = Path(__file__).resolve().parent.parent
 DATABASE = "one_lab"

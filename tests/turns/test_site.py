@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from web_site import WebSite, web_site
 
 from campaign_lab import Brief, Lab
 from campaign_lab.agents.events import AgentStarted, Event, PageRead, TurnStarted
@@ -22,6 +21,7 @@ from campaign_lab.rehearsal.model import Say, Step, Use
 from campaign_lab.rehearsal.wire import Ask
 from campaign_lab.sessions.session import Session
 from campaign_lab.store.rows import AttemptRow, ClaimRow, PageRow, RequestRow, TurnRow
+from support.web.web_site import WebSite, web_site
 
 BRAND, PEOPLE, RIVALS = (
     "brand-intelligence-analyst",

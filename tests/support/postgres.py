@@ -24,7 +24,8 @@ import psutil
 import psycopg
 import pytest
 
-ROOT = Path(__file__).resolve().parent.parent
+from support.paths import ROOT
+
 NEEDED = "CAMPAIGN_LAB_NEED_POSTGRES"
 """Set it to 1 where a test without PostgreSQL has to fail."""
 MISSING = "PostgreSQL is not installed here: apt-get install postgresql (or put initdb and postgres in PATH)"

@@ -8,12 +8,11 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from odd_sites import read
-
 from campaign_lab.checks import near_duplicates, problems, repeated_sentences
 from campaign_lab.records import Angle, CopyVariant
 from campaign_lab.rehearsal import analyst, copywriter
 from campaign_lab.rehearsal.planning import usable_claims
+from support.web.odd_sites import read
 
 Campaign = dict[str, Any]
 
