@@ -23,6 +23,7 @@ from support.labs import MakeLab
 from support.paths import BRIEFS
 from support.web.odd_sites import odd_site
 
+pytestmark = pytest.mark.usefixtures("slow")
 NEAR_DUPLICATE = 85
 ODD_SEEDS = (3, 8, 14)
 FINGERPRINTS = Path(__file__).parent / "fingerprints.toml"

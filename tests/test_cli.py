@@ -21,7 +21,7 @@ from campaign_lab.cli.tables import print_rows
 from support.paths import BRIEFS, ROOT
 from support.processes import on_a_terminal
 
-pytestmark = pytest.mark.usefixtures("process")
+pytestmark = pytest.mark.usefixtures("process", "slow")
 BRIEF = BRIEFS / "termwick-renewals.toml"
 
 

@@ -15,7 +15,7 @@ from support.kernels import environment
 from support.paths import BRIEFS
 from support.processes import on_a_terminal
 
-pytestmark = pytest.mark.usefixtures("process")
+pytestmark = pytest.mark.usefixtures("process", "slow")
 BRIEF = BRIEFS / "termwick-renewals.toml"
 
 

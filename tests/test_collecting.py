@@ -11,6 +11,7 @@ import pytest
 
 from support.paths import ROOT
 
+pytestmark = pytest.mark.usefixtures("slow")
 TESTS = ROOT / "tests"
 SHARED = TESTS / "support"
 

@@ -30,7 +30,7 @@ def _help(*command: str) -> str:
     ).stdout
 
 
-@pytest.mark.usefixtures("process")
+@pytest.mark.usefixtures("process", "slow")
 def test_every_command_and_option_is_in_the_readme() -> None:
     """Each command of the program is named in the README with each of its options, and has help text."""
     commands = re.findall(r"^\s{4}(\w+)\s{2,}\S", _help(), re.MULTILINE)
@@ -106,6 +106,7 @@ def _commands(heading: str) -> list[list[str]]:
     return [shlex.split(line, comments=True)[1:] for line in lines if line.startswith("campaign-lab")]
 
 
+@pytest.mark.usefixtures("process", "slow")
 @pytest.mark.timeout(600)
 def test_the_readmes_commands_work_in_the_order_in_which_they_are_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

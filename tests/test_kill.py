@@ -25,6 +25,7 @@ from campaign_lab.store.engine import DuckFile, open_file
 from campaign_lab.store.rows import AttemptRow, ClaimRow, RecordRow, RequestRow, SessionRow, TurnRow
 from support.processes import at_work
 
+pytestmark = pytest.mark.usefixtures("slow")
 COMMAND = Path(sys.executable).with_name("campaign-lab")
 PHASES = ("research", "strategy", "copy")
 KILLS, SEED = 10, 20261122

@@ -15,6 +15,7 @@ import pytest
 
 from support.paths import ROOT
 
+pytestmark = pytest.mark.usefixtures("slow")
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("**/[!.]*.ipynb"))
 LOGIC = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.For, ast.While, ast.If, ast.Try, ast.With, ast.Lambda)
 MOST_BYTES = 300_000

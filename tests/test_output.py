@@ -16,7 +16,7 @@ import pytest
 
 from support.paths import BRIEFS, ROOT
 
-pytestmark = pytest.mark.usefixtures("process")
+pytestmark = pytest.mark.usefixtures("process", "slow")
 BRIEF = BRIEFS / "termwick-renewals.toml"
 SITE = "<title>Crème &amp; Œuf 東京</title><h1>Fresh cream — every morning</h1><p>We bake “brioche” at 5 °C → 東京.</p>"
 

@@ -21,6 +21,7 @@ from support.kernels import environment, write_notebook
 from support.paths import BRIEFS
 from support.processes import on_a_terminal
 
+pytestmark = pytest.mark.usefixtures("slow")
 PARAMETERS = 'brief_path: str = ""\ntone: str = "calm"\nstrength: float = 1.0\nreally: bool = False'
 LOAD = "from pathlib import Path\nfrom campaign_lab import Brief\nbrief = Brief.load(brief_path)"
 PAID = "if really:\n    from campaign_lab import Lab\n    await Lab().session(brief).run('research')"

@@ -24,7 +24,7 @@ from campaign_lab.batch.work import Payload
 from support.kernels import environment
 from support.workers.dask_cluster import SECRET, Batch, Cluster, Desk, until
 
-pytestmark = pytest.mark.usefixtures("process")
+pytestmark = pytest.mark.usefixtures("process", "slow")
 CLIENT = """
 import pickle, sys
 from campaign_lab.batch.cluster import DaskRunner

@@ -18,6 +18,8 @@ from support.batches import cells_of, said
 from support.kernels import write_notebook
 from support.processes import at_work
 
+pytestmark = pytest.mark.usefixtures("process", "slow")
+
 
 def test_a_run_is_watched_and_can_be_stopped(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     """Each cell is told before it runs; cancelled, the notebook stops in its cell, is kept, and leaves no kernel."""

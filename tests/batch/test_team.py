@@ -32,7 +32,7 @@ from campaign_lab.batch.template import default_template
 from campaign_lab.store.connection import Store
 from support.workers.dask_cluster import Cluster, until
 
-pytestmark = pytest.mark.timeout(600)
+pytestmark = [pytest.mark.timeout(600), pytest.mark.usefixtures("slow")]
 
 NAMES = ("aubrelune-ete", "cairnwold-autumn", "duewren-trial")
 PHASES = ("research", "strategy", "copy")

@@ -21,6 +21,8 @@ from campaign_lab.store.server_errors import explained
 from support.batches import CHEAP, brief_of, cells_of
 from support.kernels import write_notebook
 
+pytestmark = pytest.mark.usefixtures("process", "slow")
+
 
 @pytest.fixture
 def payload(tmp_path: Path) -> Payload:

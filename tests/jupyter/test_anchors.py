@@ -21,6 +21,7 @@ from campaign_lab.rehearsal.server import RehearsalServer
 from support.kernels import environment, kernel, write_notebook
 from support.paths import BRIEFS, ROOT
 
+pytestmark = pytest.mark.usefixtures("slow")
 BRIEF = BRIEFS / "termwick-renewals.toml"
 QUESTION, EDITED = "What is promised?", "What is denied?"
 

@@ -16,6 +16,7 @@ import pytest
 from support.kernels import Kernel, environment, kernel, write_notebook
 from support.paths import BRIEFS
 
+pytestmark = pytest.mark.usefixtures("slow")
 NOTHING = "<!-- progress is shown while the cell runs -->"
 CELLS = {
     "parameters": 'brief_path: str = ""\nround: int = 1',

@@ -19,6 +19,7 @@ from campaign_lab.rehearsal.server import RehearsalServer
 from support.kernels import Kernel, environment, kernel, shown
 from support.paths import BRIEFS
 
+pytestmark = pytest.mark.usefixtures("slow")
 BRIEF = BRIEFS / "termwick-renewals.toml"
 HARD = "A \"quoted\" '''triple''' {brace} \\n back\\slash $x «é» 漢 😀 !ls ?help %magic >>> 1"
 

@@ -10,6 +10,7 @@ import pytest
 from support.kernels import Kernel, environment, kernel, shown
 from support.paths import BRIEFS
 
+pytestmark = pytest.mark.usefixtures("slow")
 START = f"""
 from campaign_lab import Brief, Lab
 lab = Lab()

@@ -14,6 +14,7 @@ import pytest
 
 from support.kernels import Kernel, environment, kernel, shown
 
+pytestmark = pytest.mark.usefixtures("slow")
 PATIENCE_S = 120.0
 
 

@@ -63,6 +63,7 @@ def thinking() -> Iterator[RehearsalServer]:
     server.stop()
 
 
+@pytest.mark.usefixtures("process")
 def test_a_click_runs_the_phase_and_shows_each_agent_at_work(make_lab: MakeLab, termwick: Brief) -> None:
     """Three agents read and hand in; then the results stand below, and the session has moved on."""
     session = make_lab().session(termwick)
@@ -110,6 +111,7 @@ def test_run_again_replays(lab_of: MakeLab) -> None:
     assert len(panel._session.turns()) == 2
 
 
+@pytest.mark.usefixtures("process")
 def test_a_site_that_was_down_is_said_and_a_second_click_makes_it_whole(make_lab: MakeLab, tmp_path: Path) -> None:
     """The page's own reason stands in the panel; once the site is up, Run pays once, and a third click replays."""
     with web_site() as site:
@@ -172,6 +174,7 @@ def test_cancel_works_while_the_process_starts(lab_of: MakeLab, thinking: Rehear
     assert words(panel.status.value) == "cancelled"
 
 
+@pytest.mark.usefixtures("process")
 def test_an_error_is_said_in_words_with_the_traceback_folded(make_lab: MakeLab, termwick: Brief) -> None:
     """The endpoint's own text is shown as text. Run tries again."""
     faulty = [True]

@@ -18,6 +18,7 @@ from campaign_lab.store import tables
 from campaign_lab.store.rows import AttemptRow, TurnRow
 from support.stores import Stores
 
+pytestmark = pytest.mark.usefixtures("slow")
 LabOf = Callable[..., Lab]
 
 ANEW = """

@@ -86,6 +86,7 @@ def test_only_what_the_user_may_see_is_listed(make_lab: MakeLab) -> None:
     assert listed(lab) == [("given", "Calm")]
 
 
+@pytest.mark.usefixtures("slow")
 @pytest.mark.parametrize("made", RECORD_TYPES, ids=lambda made: made.kind)
 def test_fields_are_told_as_the_classes_have_them(made: type[Record], lab_of: MakeLab) -> None:
     """Plain texts letter by letter, in the order of the class; claims and quotes counted as the classes count them."""
@@ -130,6 +131,7 @@ def test_degraded_records_are_listed_without_fields(make_lab: MakeLab) -> None:
     assert table[["label", "degraded", "headline"]].values.tolist() == [["Whole", False, "Whole"], ["Half", True, ""]]
 
 
+@pytest.mark.usefixtures("slow")
 def test_kinds_of_ones_own_phases_have_tables(lab_of: MakeLab) -> None:
     """A real turn of a phase of one's own: its class gives the columns, figures stay figures."""
     lab = lab_of(phases=[SLOGANS])

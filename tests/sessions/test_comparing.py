@@ -110,6 +110,7 @@ def test_a_variant_of_a_phase_that_is_not_known_here_is_left_out(make_lab: MakeL
     assert compared(lab)["headline"].tolist() == ["Mine"]
 
 
+@pytest.mark.usefixtures("slow")
 def test_counts_are_those_of_the_records_themselves(lab_of: MakeLab) -> None:
     """A real campaign's copy: claims and quotes as the classes count them, and all of them stand."""
     lab = lab_of()
@@ -244,6 +245,7 @@ def test_a_first_turn_has_no_cache_and_an_unknown_one_is_not_guessed(make_lab: M
     assert compared(lab, "main", "child")["cache"].tolist() == ["first turn", ""]
 
 
+@pytest.mark.usefixtures("slow")
 def test_the_cache_is_what_the_receipt_says(lab_of: MakeLab) -> None:
     """The same verdict for a real turn, in the table and in its receipt."""
     lab = lab_of()

@@ -16,6 +16,7 @@ from campaign_lab.sessions.session import Session
 from campaign_lab.store import tables
 from support.postgres import OWNER
 
+pytestmark = pytest.mark.usefixtures("slow")
 LabOf = Callable[..., Lab]
 
 

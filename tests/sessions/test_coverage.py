@@ -99,7 +99,7 @@ def test_several_sessions_stand_below_each_other(lab_of: MakeLab) -> None:
     assert table["session"].tolist() == ["main"] * (len(table) // 2) + ["Again"] * (len(table) // 2)
 
 
-@pytest.mark.usefixtures("process")
+@pytest.mark.usefixtures("process", "slow")
 def test_most_angles_of_the_demo_campaigns_stand_at_a_need(make_lab: MakeLab) -> None:
     """Of the five angles of each site, each at its own stage, more than half in all."""
     lab = make_lab()

@@ -107,6 +107,7 @@ def test_a_record_that_could_not_be_read_differs_by_its_raw_text(make_lab: MakeL
     assert rows == [("copy_variant", "One", "raw", '"nonsense"', '"other"')]
 
 
+@pytest.mark.usefixtures("slow")
 def test_turned_round_it_says_the_same(lab_of: MakeLab) -> None:
     """Two real strategies: as many rows either way, with a and b exchanged for those that both have."""
     lab = lab_of()

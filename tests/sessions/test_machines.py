@@ -85,6 +85,7 @@ def state_of(lab: Lab, attempt: str) -> str:
     return str(row.state)
 
 
+@pytest.mark.usefixtures("slow")
 def test_a_running_turn_is_seen_to_live(lab_of: LabOf, silent: Model, clock: Any) -> None:
     """Its claim's sign of life moves on while it runs, and the claim is gone when it has ended."""
     lab = on(lab_of(), silent, clock)
@@ -120,6 +121,7 @@ def test_a_store_that_is_away_for_a_moment_ends_no_turn(lab_of: LabOf, caplog: p
     assert "could not be told that a turn is running" in caplog.text
 
 
+@pytest.mark.usefixtures("slow")
 def test_a_run_that_was_only_out_of_touch_keeps_what_it_paid_for(
     lab_of: LabOf, researched_stores: Stores, silent: Model, clock: Any
 ) -> None:
@@ -163,6 +165,7 @@ def test_an_attempt_that_has_finished_meanwhile_is_not_marked_as_failed(lab_of: 
     assert select(lab, AttemptRow, "WHERE id = 'late'") == [ended]
 
 
+@pytest.mark.usefixtures("slow")
 def test_only_who_may_run_on_a_session_settles_its_dead_attempts(lab_of: LabOf) -> None:
     """Another user's stay as they are until they may be run on; one's own are settled at once."""
     ana, ben = lab_of("ana"), lab_of("ben")
@@ -180,6 +183,7 @@ def test_only_who_may_run_on_a_session_settles_its_dead_attempts(lab_of: LabOf) 
     assert state_of(ben, "bens") == "failed"
 
 
+@pytest.mark.usefixtures("slow")
 def test_who_waits_for_a_machine_that_falls_silent_settles_it_and_goes_on(
     lab_of: LabOf, researched_stores: Stores, silent: Model, clock: Any
 ) -> None:
@@ -202,6 +206,7 @@ def test_who_waits_for_a_machine_that_falls_silent_settles_it_and_goes_on(
     assert job.ended.is_set()
 
 
+@pytest.mark.usefixtures("slow")
 def test_a_turn_that_ended_while_the_server_was_away_can_be_run_again(
     postgres: None, termwick: Brief, silent: Model
 ) -> None:

@@ -15,6 +15,7 @@ from campaign_lab.store.rows import RecordRow
 from support.copy_rows import variant
 from support.labs import MakeLab
 
+pytestmark = pytest.mark.usefixtures("slow")
 WRITTEN = {
     "Sleep well again": "Hold your rate for weeks and stop worrying about the letter from the bank.",
     "Sleep well again soon": "Hold your rate for weeks, and stop worrying about that letter from the bank.",

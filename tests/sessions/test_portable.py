@@ -80,6 +80,7 @@ def saved(campaign: Store, tmp_path: Path) -> Path:
     return tmp_path / "saved.duckdb"
 
 
+@pytest.mark.usefixtures("slow")
 def test_somebody_else_elsewhere_replays_it_and_goes_on(
     campaign: Store, saved: Path, tmp_path: Path, server: RehearsalServer
 ) -> None:

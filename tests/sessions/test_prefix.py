@@ -28,6 +28,7 @@ from campaign_lab.sessions.session import Session
 from support.paths import BRIEFS, ROOT
 from support.stores import Stores, stores_of
 
+pytestmark = pytest.mark.usefixtures("slow")
 BRIEF = BRIEFS / "termwick-renewals.toml"
 START = datetime(2026, 3, 7, 12, 0, tzinfo=UTC)
 """Where the ``clock`` of these tests begins."""

@@ -20,7 +20,7 @@ from campaign_lab.store.rows import AttemptRow, RequestRow, SessionRow, TurnRow
 from support.stores import Stores
 from support.workers import session_workers
 
-pytestmark = pytest.mark.both_stores
+pytestmark = [pytest.mark.both_stores, pytest.mark.usefixtures("slow")]
 PROCESSES = multiprocessing.get_context("forkserver")
 PROCESSES.set_forkserver_preload(session_workers.PRELOAD)
 KILLS = {"file": 50, "server": 16}

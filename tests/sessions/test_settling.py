@@ -16,6 +16,7 @@ from campaign_lab.store.rows import AttemptRow, RequestRow
 from support.lab_rows import MODEL, NOW, said, store, use
 from support.stores import by_hand
 
+pytestmark = pytest.mark.usefixtures("slow")
 LabOf = Callable[..., Lab]
 
 

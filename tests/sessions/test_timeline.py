@@ -106,6 +106,7 @@ def test_a_real_turn_shows_its_agents_in_parallel(lab_of: MakeLab) -> None:
     assert (table["pages"][1:] > 0).all()
 
 
+@pytest.mark.usefixtures("slow")
 @pytest.mark.parametrize("names", [1, 3])
 def test_agents_of_one_name_are_numbered(names: int, lab_of: MakeLab) -> None:
     """One copy-creator an angle."""

@@ -16,6 +16,7 @@ from campaign_lab.store.connection import Con, Store
 from campaign_lab.store.rows import PageRow, RecordRow, TurnRow
 from support.labs import MakeLab
 
+pytestmark = pytest.mark.usefixtures("slow")
 Spoil = Callable[[Con], object]
 
 

@@ -14,6 +14,8 @@ from campaign_lab.rehearsal.server import Fault, RehearsalServer
 from campaign_lab.sessions.watching import Watch, show_runs_in
 from support.labs import MakeLab
 
+pytestmark = pytest.mark.usefixtures("slow")
+
 
 class FrontEnd:
     """Keeps what it is asked to show: each display with its runs, and whether it was closed."""

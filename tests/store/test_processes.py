@@ -14,7 +14,7 @@ from campaign_lab.store.transcripts import Transcripts
 from support.workers import store_writers
 from support.workers.store_writers import PROCESSES, Entry, entry
 
-pytestmark = pytest.mark.usefixtures("process")
+pytestmark = pytest.mark.usefixtures("process", "slow")
 
 
 def load(file: DuckFile, session: str) -> list[Entry]:

@@ -13,6 +13,7 @@ from campaign_lab.rehearsal import model
 from campaign_lab.rehearsal.model import Say, Step, Use
 from campaign_lab.rehearsal.wire import Ask
 
+pytestmark = pytest.mark.usefixtures("slow")
 AskModel = Callable[[Callable[[Ask, Mapping[str, Any]], Step]], Lab]
 
 
