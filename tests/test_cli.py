@@ -21,6 +21,7 @@ from campaign_lab.cli.tables import print_rows
 from support.paths import BRIEFS, ROOT
 from support.processes import on_a_terminal
 
+pytestmark = pytest.mark.usefixtures("process")
 BRIEF = BRIEFS / "termwick-renewals.toml"
 
 
@@ -33,7 +34,7 @@ def _run(*arguments: str | Path, cwd: Path | None = None) -> subprocess.Complete
 
 
 @pytest.fixture(scope="module")
-def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
+def finished(process: None, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
     """A lab file in which the mortgage brief was run, and the JSON that the run printed."""
     lab = tmp_path_factory.mktemp("cli") / "lab.duckdb"
     done = _run("run", BRIEF, "--lab", lab, "--user", "ana", "--json")

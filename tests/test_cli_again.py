@@ -15,6 +15,7 @@ from support.kernels import environment
 from support.paths import BRIEFS
 from support.processes import on_a_terminal
 
+pytestmark = pytest.mark.usefixtures("process")
 BRIEF = BRIEFS / "termwick-renewals.toml"
 
 

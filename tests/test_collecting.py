@@ -24,6 +24,7 @@ def imported(text: str) -> Iterator[str]:
             yield from (alias.name for alias in node.names)
 
 
+@pytest.mark.usefixtures("process")
 @pytest.mark.parametrize("folders", [("store", "panels"), ("show", "figures")], ids=" ".join)
 def test_folders_collect_together(folders: tuple[str, str]) -> None:
     """No folder needs another one, or a module that happens to be loaded."""

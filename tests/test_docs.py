@@ -30,6 +30,7 @@ def _help(*command: str) -> str:
     ).stdout
 
 
+@pytest.mark.usefixtures("process")
 def test_every_command_and_option_is_in_the_readme() -> None:
     """Each command of the program is named in the README with each of its options, and has help text."""
     commands = re.findall(r"^\s{4}(\w+)\s{2,}\S", _help(), re.MULTILINE)

@@ -62,6 +62,7 @@ def _endpoint(status: int, body: object, **headers: str) -> Iterator[tuple[str, 
 REFUSAL = {"type": "error", "error": {"type": "invalid_request_error", "message": HOSTILE}}
 
 
+@pytest.mark.usefixtures("process")
 def test_an_endpoints_error_steers_no_terminal(tmp_path: Path) -> None:
     """On a real terminal and in a file: the words are there, in one line, and nothing of what they would do."""
     command = [sys.executable, "-m", "campaign_lab", "run", str(BRIEF), "--lab", str(tmp_path / "lab.duckdb")]
@@ -77,6 +78,7 @@ def test_an_endpoints_error_steers_no_terminal(tmp_path: Path) -> None:
     assert "second line" in piped.stderr.decode().splitlines()[-1]
 
 
+@pytest.mark.usefixtures("process")
 def test_the_error_itself_holds_one_plain_line(tmp_path: Path) -> None:
     """In Python too, where an error is printed as it is, and in the names of sessions."""
     with _endpoint(400, REFUSAL) as (url, _), Lab(tmp_path / "lab.duckdb", endpoint=url) as lab:
@@ -110,6 +112,7 @@ def test_a_count_takes_the_key_to_no_other_origin(monkeypatch: pytest.MonkeyPatc
     assert asked_there == []
 
 
+@pytest.mark.usefixtures("process")
 @pytest.mark.parametrize(
     ("status", "body", "cut"),
     [(200, "[]", 1), (200, "<html>no</html>", 1), (400, REFUSAL, 0)],

@@ -21,6 +21,7 @@ from campaign_lab.rehearsal.server import Fault, RehearsalServer
 from campaign_lab.rehearsal.wire import Ask
 from support.paths import BRIEFS, ROOT
 
+pytestmark = pytest.mark.usefixtures("process")
 BRIEF = BRIEFS / "cairnwold-autumn.toml"
 KEY = "sk-lab-RECOGNISE-this-9f41c7d2e8b35a60"
 TAIL = KEY[-20:]

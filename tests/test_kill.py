@@ -207,6 +207,7 @@ def _assert_dead_are_booked(file: DuckFile) -> None:
     assert not _rows(file, ClaimRow)
 
 
+@pytest.mark.usefixtures("process")
 def test_a_campaign_survives_ten_kills(tmp_path, brief, undisturbed):
     """Killed ten times on its way, one campaign ends with the records that it has undisturbed, and all is booked."""
     path, generator = tmp_path / "lab.duckdb", random.Random(SEED)
@@ -238,6 +239,7 @@ MOMENTS: dict[str, tuple[str, Callable[[Event], bool]]] = {
 }
 
 
+@pytest.mark.usefixtures("process")
 def test_a_campaign_survives_the_death_of_its_cli(make_lab, brief, undisturbed):
     """When only the CLI is killed, the turn fails with cause process, is booked, and the next try works."""
     lab = make_lab()

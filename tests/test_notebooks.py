@@ -58,7 +58,7 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def first_run(checkout: Path) -> Run:
+def first_run(process: None, checkout: Path) -> Run:
     """All notebooks in a fresh lab."""
     return _nbval(checkout)
 
@@ -128,6 +128,7 @@ def test_has_ten_to_twenty_five_cells_and_says_what_each_is_for(notebook: Path) 
     assert sum(cell["cell_type"] == "markdown" for cell in cells) >= len(cells) / 3
 
 
+@pytest.mark.usefixtures("process")
 @pytest.mark.timeout(600)
 def test_a_user_of_another_name_sees_the_same(checkout: Path, tmp_path: Path) -> None:
     """The table and the board of the comparison name nobody: strict nbval passes for another user in a lab of his own."""

@@ -13,6 +13,7 @@ import pytest
 from support.web.messages_api import messages_api
 from support.workers.orphans import GONE_S, Batch, Command, Ground, JupyterKernel, closing, compare_books, kill, names
 
+pytestmark = pytest.mark.usefixtures("process")
 THINKING = 4
 """Requests after which the main agent and three researchers have asked: the middle of a research turn."""
 

@@ -53,6 +53,7 @@ def command(*arguments: object) -> subprocess.CompletedProcess[str]:
     return subprocess.run(line, capture_output=True, text=True, check=False, timeout=250, env=environment())
 
 
+@pytest.mark.usefixtures("process")
 def test_on_the_command_line(site: WebSite, tmp_path: Path) -> None:
     """The same command twice: exit 1 with the reason, then the campaign; a third one replays, with the site down again."""
     lab = tmp_path / "lab.duckdb"
@@ -88,6 +89,7 @@ def test_in_a_notebook(site: WebSite, tmp_path: Path) -> None:
     assert stored(lab) == (PHASES, 1, 0)
 
 
+@pytest.mark.usefixtures("process")
 def test_in_a_batch(site: WebSite, tmp_path: Path) -> None:
     """The row of the site that is down has the reason and the other is done; the same command again runs that one only."""
     with web_site(site.folder.parent / "cairnwold") as other:

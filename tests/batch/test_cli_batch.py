@@ -84,7 +84,7 @@ class Folder:
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Folder:
+def folder(process: None, tmp_path: Path) -> Folder:
     """A folder of its own."""
     return Folder(tmp_path)
 

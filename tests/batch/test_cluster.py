@@ -24,6 +24,7 @@ from campaign_lab.batch.work import Payload
 from support.kernels import environment
 from support.workers.dask_cluster import SECRET, Batch, Cluster, Desk, until
 
+pytestmark = pytest.mark.usefixtures("process")
 CLIENT = """
 import pickle, sys
 from campaign_lab.batch.cluster import DaskRunner
@@ -44,7 +45,7 @@ def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
 
 
 @pytest.fixture
-def cluster(tmp_path: Path) -> Iterator[Cluster]:
+def cluster(process: None, tmp_path: Path) -> Iterator[Cluster]:
     """A cluster that a test starts, and may break."""
     (tmp_path / "cluster").mkdir()
     cluster = Cluster(tmp_path / "cluster")

@@ -74,6 +74,7 @@ def test_a_file_that_cannot_be_written_stays_as_it_was(tmp_path: Path) -> None:
     assert list((tmp_path / ".batch").iterdir()) == []
 
 
+@pytest.mark.usefixtures("process")
 def test_a_second_batch_is_refused_with_who_holds_the_folder(tmp_path: Path) -> None:
     """Of another process or of this one; killed, its process holds nothing any more."""
     command = [sys.executable, "-c", HOLD, str(tmp_path)]

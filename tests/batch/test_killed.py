@@ -22,6 +22,7 @@ from campaign_lab.sessions.batches import batch_costs
 from support.kernels import environment, write_notebook
 from support.paths import BRIEFS, ROOT
 
+pytestmark = pytest.mark.usefixtures("process")
 RESEARCH = {
     "parameters": 'brief_path: str = ""\nangle: str = ""',
     "setup": "from campaign_lab import Brief, Lab\nlab = Lab()\nbase = lab.session(Brief.load(brief_path), 'batch')",

@@ -32,6 +32,7 @@ from support.batches import brief_of, cells_of, cheap_template, names, run_cheap
 from support.labs import MakeLab
 from support.processes import at_work
 
+pytestmark = pytest.mark.usefixtures("process")
 STUCK = "while True:\n    time.sleep(0.05)"
 DEAF = "while True:\n    try:\n        time.sleep(0.05)\n    except KeyboardInterrupt:\n        print('no')"
 

@@ -174,7 +174,7 @@ class Team:
 
 
 @pytest.fixture(scope="module")
-def team(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Team]:
+def team(postgres: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Team]:
     """A PostgreSQL that may be stopped, and a cluster that each test leaves as it found it."""
     with running(fast=False) as server:
         team = Team(server, tmp_path_factory.mktemp("cluster"))
@@ -186,7 +186,7 @@ def team(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Team]:
 
 
 @pytest.fixture(scope="module")
-def clean(tmp_path_factory: pytest.TempPathFactory) -> Made:
+def clean(process: None, tmp_path_factory: pytest.TempPathFactory) -> Made:
     """The batch on this machine, in a lab file."""
     folder = tmp_path_factory.mktemp("clean")
     with Lab(folder / "lab.duckdb", user="ana") as lab:

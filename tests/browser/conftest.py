@@ -26,10 +26,10 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[Any]) -> 
 
 
 @pytest.fixture(scope="package")
-def chromium() -> Iterator[Any]:
+def chromium(browser: None) -> Iterator[Any]:
     """The browser of all tests in this folder."""
-    with a_chromium() as browser:
-        yield browser
+    with a_chromium() as started:
+        yield started
 
 
 @pytest.fixture(scope="package")

@@ -52,7 +52,7 @@ class Notebook:
 
 
 @pytest.fixture
-def notebook(tmp_path: Path) -> Iterator[Notebook]:
+def notebook(process: None, tmp_path: Path) -> Iterator[Notebook]:
     """The notebook, with two briefs and a template that takes no lab."""
     shutil.copytree(BRIEFS.parent / "sites", tmp_path / "sites")
     (tmp_path / "briefs").mkdir()

@@ -26,6 +26,7 @@ from jupyter_client import BlockingKernelClient
 from campaign_lab.jupyter.launcher import Place, _environment, _tell
 from support.kernels import environment
 
+pytestmark = pytest.mark.usefixtures("process")
 OWN_TOKEN = "a-token-of-my-own-5c1e"
 START_S = 60
 
@@ -113,7 +114,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def server(project: Path, home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+def server(process: None, project: Path, home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A JupyterLab on the project, with a token from the environment, a lab file and a user."""
     store = tmp_path_factory.mktemp("store") / "lab.duckdb"
     env = environment(HOME=home, JUPYTER_TOKEN=OWN_TOKEN)

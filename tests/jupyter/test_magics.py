@@ -78,7 +78,7 @@ def test_a_checkpoint_may_be_a_number() -> None:
 
 
 @pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory, server: RehearsalServer) -> Path:
+def store(process: None, tmp_path_factory: pytest.TempPathFactory, server: RehearsalServer) -> Path:
     """A lab in which ana has just researched, and one with a session that nothing was run on."""
     path = tmp_path_factory.mktemp("magics") / "lab.duckdb"
     lab = Lab(path, user="ana", endpoint=RehearsalEndpoint(server))

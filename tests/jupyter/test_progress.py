@@ -20,6 +20,7 @@ import pytest
 
 from support.kernels import Kernel, environment, kernel, shown
 
+pytestmark = pytest.mark.usefixtures("process")
 NOTHING = "<!-- progress is shown while the cell runs -->"
 FIRST_CELL_S = 1.5
 HOSTILE = '<img src=x onerror="alert(1)">'

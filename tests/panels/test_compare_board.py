@@ -41,7 +41,7 @@ def written_file(tmp_path_factory: pytest.TempPathFactory, researched_file: Path
 
 
 @pytest.fixture
-def written(tmp_path: Path, written_file: Path, server: RehearsalServer) -> Iterator[LabOf]:
+def written(process: None, tmp_path: Path, written_file: Path, server: RehearsalServer) -> Iterator[LabOf]:
     """Opens a copy of the written lab as a user."""
     path = tmp_path / "lab.duckdb"
     shutil.copy(written_file, path)

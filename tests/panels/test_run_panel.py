@@ -56,7 +56,7 @@ def attempts(panel: RunPanel) -> list[str]:
 
 
 @pytest.fixture
-def slow() -> Iterator[RehearsalServer]:
+def thinking() -> Iterator[RehearsalServer]:
     """A server that thinks before each answer, so that a click meets a run under way."""
     server = RehearsalServer(latency_s=1.5)
     yield server
@@ -133,11 +133,11 @@ def test_a_site_that_was_down_is_said_and_a_second_click_makes_it_whole(make_lab
         assert attempts(panel) == ["failed", *["finished"] * 3]
 
 
-def test_cancel_stops_and_keeps_what_is_finished(lab_of: MakeLab, slow: RehearsalServer) -> None:
+def test_cancel_stops_and_keeps_what_is_finished(lab_of: MakeLab, thinking: RehearsalServer) -> None:
     """No process is left, the phase before stays, and Run goes on from there."""
     session = lab_of().open("main", from_start=True)
     panel = RunPanel(session, "research", "strategy", "copy")
-    session._context.endpoint.server = slow
+    session._context.endpoint.server = thinking
     panel.run_button.click()
     until(lambda: "▶ copy running" in words(panel.phase_bar.value) and bool(at_work()))
     until(lambda: "copy-creator waiting" not in words(panel.agents.value))
@@ -159,10 +159,10 @@ def test_cancel_stops_and_keeps_what_is_finished(lab_of: MakeLab, slow: Rehearsa
     assert words(panel.status.value) == "done · research, strategy replayed: nothing was paid"
 
 
-def test_cancel_works_while_the_process_starts(lab_of: MakeLab, slow: RehearsalServer) -> None:
+def test_cancel_works_while_the_process_starts(lab_of: MakeLab, thinking: RehearsalServer) -> None:
     """At whatever moment: the CLI that is just starting does not listen yet."""
     session = lab_of().open("main")
-    session._context.endpoint.server = slow
+    session._context.endpoint.server = thinking
     panel = RunPanel(session, "copy")
     panel.run_button.click()
     until(lambda: bool(at_work()))
@@ -223,10 +223,10 @@ def test_awaited_it_raises_what_went_wrong(make_lab: MakeLab, termwick: Brief) -
     assert "needs brand profile before it" in words(panel.problem.value)
 
 
-def test_cancelled_at_the_panel_the_awaiting_cell_fails(lab_of: MakeLab, slow: RehearsalServer) -> None:
+def test_cancelled_at_the_panel_the_awaiting_cell_fails(lab_of: MakeLab, thinking: RehearsalServer) -> None:
     """Cells below do not go on as if it had run; and the cell comes back when the process is gone."""
     session = lab_of().open("main")
-    session._context.endpoint.server = slow
+    session._context.endpoint.server = thinking
     panel = RunPanel(session, "copy")
 
     async def cell() -> None:
@@ -241,10 +241,10 @@ def test_cancelled_at_the_panel_the_awaiting_cell_fails(lab_of: MakeLab, slow: R
     assert at_work() == []
 
 
-def test_an_interrupted_cell_cancels_the_run(lab_of: MakeLab, slow: RehearsalServer) -> None:
+def test_an_interrupted_cell_cancels_the_run(lab_of: MakeLab, thinking: RehearsalServer) -> None:
     """It comes back as cancelled, with the process gone."""
     session = lab_of().open("main")
-    session._context.endpoint.server = slow
+    session._context.endpoint.server = thinking
     panel = RunPanel(session, "copy")
 
     async def cell() -> None:
@@ -293,10 +293,10 @@ def test_run_as_soon_as_it_can_be_clicked_is_a_new_run(lab_of: MakeLab) -> None:
     assert words(panel.status.value).startswith("done")
 
 
-def test_a_drawing_never_says_running_over_cancelling(lab_of: MakeLab, slow: RehearsalServer) -> None:
+def test_a_drawing_never_says_running_over_cancelling(lab_of: MakeLab, thinking: RehearsalServer) -> None:
     """While a click is handled, the loop's thread does not write the status, however often it draws."""
     session = lab_of().open("main")
-    session._context.endpoint.server = slow
+    session._context.endpoint.server = thinking
     panel = RunPanel(session, "copy")
     panel.run_button.click()
     until(lambda: "copy-creator" in words(panel.agents.value))

@@ -240,6 +240,7 @@ def test_links_worth_reading_come_first_and_stay_on_the_site() -> None:
     assert analyst.links_to_read(home, limit=1) == ["https://kettle.example/prices"]
 
 
+@pytest.mark.usefixtures("process")
 def test_reading_is_the_same_in_every_process() -> None:
     """Two processes with different hash seeds make the same records, byte for byte."""
     code = (

@@ -26,7 +26,7 @@ def make_campaign(place: str, server: RehearsalServer) -> None:
 
 
 @pytest.fixture(scope="session")
-def campaign_file(tmp_path_factory: pytest.TempPathFactory, server: RehearsalServer) -> Path:
+def campaign_file(process: None, tmp_path_factory: pytest.TempPathFactory, server: RehearsalServer) -> Path:
     """The campaign in a lab file."""
     path = tmp_path_factory.mktemp("campaign") / "lab.duckdb"
     make_campaign(str(path), server)
@@ -35,7 +35,7 @@ def campaign_file(tmp_path_factory: pytest.TempPathFactory, server: RehearsalSer
 
 @pytest.fixture(scope="session")
 def campaign_server(
-    tmp_path_factory: pytest.TempPathFactory, server: RehearsalServer, request: pytest.FixtureRequest
+    process: None, tmp_path_factory: pytest.TempPathFactory, server: RehearsalServer, request: pytest.FixtureRequest
 ) -> Iterator[str]:
     """The campaign in a database that may be copied."""
     with stores_of("server", tmp_path_factory.getbasetemp(), request) as stores:
@@ -44,7 +44,7 @@ def campaign_server(
 
 
 @pytest.fixture
-def campaign(stores: Stores, request: pytest.FixtureRequest) -> Iterator[Store]:
+def campaign(process: None, stores: Stores, request: pytest.FixtureRequest) -> Iterator[Store]:
     """A copy of the campaign, open as who sees all of it."""
     stores.copy(str(request.getfixturevalue(f"campaign_{stores.kind}")))
     with opened(stores.place()) as store:

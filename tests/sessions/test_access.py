@@ -17,6 +17,7 @@ from campaign_lab.store.rows import AuditRow
 from support.postgres import OWNER
 from support.stores import Stores
 
+pytestmark = pytest.mark.both_stores
 LabOf = Callable[..., Lab]
 
 VERBS: dict[str, Callable[[Lab, Session], object]] = {

@@ -158,6 +158,7 @@ def test_the_server_of_this_process_has_the_latency_of_the_environment(monkeypat
 # -- the ledger
 
 
+@pytest.mark.both_stores
 def test_what_a_run_pays_is_booked_to_it(lab_of: LabOf) -> None:
     """The attempt carries batch and run, its costs are told apart by them, and a replay is nobody's."""
     lab = tagged(lab_of())
@@ -174,6 +175,7 @@ def test_what_a_run_pays_is_booked_to_it(lab_of: LabOf) -> None:
         assert costs[name] == pytest.approx(turn.receipt.cost_usd)
 
 
+@pytest.mark.both_stores
 def test_paid_cut_and_running_are_told_apart_run_by_run(lab_file: Store) -> None:
     """Finished turns, failed attempts and cut requests have sums of their own; what has no price is counted beside them."""
     ended = {"state": "finished", "ended_at": NOW}
@@ -219,6 +221,7 @@ def test_a_batch_over_its_budget_is_refused_with_its_numbers(lab_of: LabOf, serv
     assert lab.run_sync(lab.open("main").fork("calm", at="research").run("strategy")).replayed
 
 
+@pytest.mark.both_stores
 def test_what_runs_elsewhere_in_the_batch_counts_as_expected(lab_of: LabOf) -> None:
     """Two of three fit: with one under way there is room for ours, with two there is none."""
     lab = lab_of()
@@ -285,6 +288,7 @@ def test_a_fan_out_is_held_against_the_batch_as_a_whole(lab_of: LabOf) -> None:
     assert attempts(lab) == []
 
 
+@pytest.mark.both_stores
 def test_two_processes_cannot_overrun_the_batch_together(lab_of: LabOf, tmp_path: Path) -> None:
     """The budget is enough for one of them: told to go at once, one pays and the other one is refused."""
     lab = lab_of()

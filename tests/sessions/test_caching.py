@@ -28,6 +28,7 @@ CASES = [([LONG], HOUR), ([SHORT], MINUTES), ([BOTH], MINUTES), ([LONG, SHORT], 
          ([LONG, NEITHER], HOUR), ([NEITHER], None)]  # fmt: skip
 
 
+@pytest.mark.both_stores
 @pytest.mark.parametrize(("written", "life"), CASES)
 def test_the_last_write_says_how_long_a_prompt_is_warm(
     written: Sequence[tuple[int, int]], life: timedelta | None, make_lab: MakeLab
@@ -65,6 +66,7 @@ def test_a_prompt_that_was_never_cached_is_not_called_old() -> None:
     assert "too short to be cached" in found.reason
 
 
+@pytest.mark.both_stores
 def test_a_use_prolongs_it(make_lab: MakeLab) -> None:
     """The prompt of a checkpoint is warm for its life after the newest turn that followed it."""
 

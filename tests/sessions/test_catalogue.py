@@ -54,6 +54,7 @@ def listed(lab: Lab, kind: str = "angle", **options: Any) -> list[tuple[str, str
     return list(zip(table["session"], table["label"], strict=True))
 
 
+@pytest.mark.both_stores
 def test_each_record_is_listed_once_under_the_session_that_made_it(make_lab: MakeLab) -> None:
     """Two forks carry the strategy, one makes another one: three angles, the oldest session first."""
     lab = make_lab()
@@ -71,6 +72,7 @@ def test_each_record_is_listed_once_under_the_session_that_made_it(make_lab: Mak
     assert listed(lab, sessions=[]) == []
 
 
+@pytest.mark.both_stores
 def test_only_what_the_user_may_see_is_listed(make_lab: MakeLab) -> None:
     """What a shared fork carries stands under that fork, as long as the session that made it was not shared."""
     lab = make_lab(user="ben")

@@ -46,6 +46,7 @@ def compared(lab: Lab, *names: str, **options: Any) -> pd.DataFrame:
 # -- what a row says
 
 
+@pytest.mark.both_stores
 def test_a_row_tells_of_its_session_its_angle_and_its_text(make_lab: MakeLab) -> None:
     """A fork's variant: where the fork comes from, why it was made, and what its angle is."""
     lab = make_lab()
@@ -156,6 +157,7 @@ def test_a_claim_that_says_more_than_its_quotes_is_not_supported(make_lab: MakeL
 # -- money and cache
 
 
+@pytest.mark.both_stores
 def test_own_cost_and_avoided_cost_are_told_apart(make_lab: MakeLab) -> None:
     """A fork's own turns are its cost, those that it carries were avoided; together the own costs are the ledger's sum."""
     lab = make_lab()
@@ -254,6 +256,7 @@ def test_the_cache_is_what_the_receipt_says(lab_of: MakeLab) -> None:
 # -- whose sessions
 
 
+@pytest.mark.both_stores
 def test_what_was_not_shared_is_not_found_and_nothing_is_told(make_lab: MakeLab) -> None:
     """One refused session among the user's own refuses the table; the refusal is written down, as for one session."""
     lab = make_lab(user="ben")
@@ -273,6 +276,7 @@ def test_what_was_not_shared_is_not_found_and_nothing_is_told(make_lab: MakeLab)
     assert lab.compare([his, hers])["headline"].tolist() == ["His", "Hers"]
 
 
+@pytest.mark.both_stores
 def test_a_shared_session_shares_the_forks_that_runs_made_of_it(make_lab: MakeLab) -> None:
     """And of sessions that were not shared, the way to it says nothing."""
     lab = make_lab(user="ben")
@@ -314,6 +318,7 @@ class Counting:
         return self._con.execute(*given)
 
 
+@pytest.mark.both_stores
 def test_more_forks_take_no_more_statements(make_lab: MakeLab) -> None:
     """A dozen forks are read in as many statements as two, and each has its own rows."""
     lab = make_lab()

@@ -38,6 +38,7 @@ def cells(table: pd.DataFrame) -> dict[tuple[str, str, str], str]:
     }
 
 
+@pytest.mark.both_stores
 def test_every_need_stands_at_every_stage(make_lab: MakeLab) -> None:
     """Pains first, then desires, from those who know nothing to those who are ready; what nobody tried is 0."""
     table = covered(make_lab())
@@ -98,6 +99,7 @@ def test_several_sessions_stand_below_each_other(lab_of: MakeLab) -> None:
     assert table["session"].tolist() == ["main"] * (len(table) // 2) + ["Again"] * (len(table) // 2)
 
 
+@pytest.mark.usefixtures("process")
 def test_most_angles_of_the_demo_campaigns_stand_at_a_need(make_lab: MakeLab) -> None:
     """Of the five angles of each site, each at its own stage, more than half in all."""
     lab = make_lab()

@@ -121,6 +121,7 @@ def test_turned_round_it_says_the_same(lab_of: MakeLab) -> None:
     )
 
 
+@pytest.mark.both_stores
 def test_both_must_be_the_users_to_see(make_lab: MakeLab) -> None:
     """Comparing with somebody else's session tells nothing of it."""
     lab = make_lab()

@@ -36,6 +36,7 @@ def fits(lab: Lab, name: str) -> tuple[str, ...]:
     return caught.value.fits
 
 
+@pytest.mark.both_stores
 def test_a_name_that_fits_two_brands_lists_both_with_their_age(make_lab: MakeLab) -> None:
     """Also where the campaign is called the same; the host before it picks one."""
     clock = Clock()
@@ -92,6 +93,7 @@ def test_a_living_session_comes_before_an_expired_one_of_its_full_name(make_lab:
     assert any("one.example/Spring/main" in line and "2 days ago" in line for line in fits(lab, "main"))
 
 
+@pytest.mark.both_stores
 def test_a_strangers_session_is_not_listed(make_lab: MakeLab) -> None:
     """One's own comes before what was shared; what was shared by two is asked for, with whose it is."""
     ana, ben, cyd = (make_lab(user=user) for user in ("ana", "ben", "cyd"))

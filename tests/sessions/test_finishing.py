@@ -39,6 +39,7 @@ def _mottos(_research: Mapping[str, Any], _task: Mapping[str, Any]) -> tuple[lis
 MOTTOS = Phase(name="mottos", prompt="Make one.\n\n```json\n$task\n```\n", makes=(Motto,), rehearse=_mottos)
 
 
+@pytest.mark.both_stores
 def test_a_turn_that_cannot_be_written_down_is_booked_and_gives_its_claim_back(
     lab_of: LabOf, heard: list[Event]
 ) -> None:

@@ -62,6 +62,7 @@ def test_the_next_morning_a_fresh_session_replays_and_goes_on(
     assert lab.open(old.id).checkpoint().phase == "strategy"
 
 
+@pytest.mark.both_stores
 def test_reading_does_not_keep_it_alive_but_a_fork_and_a_pin_do(lab_of: LabOf, clock: Any) -> None:
     """The count begins anew with a fork; reading changes nothing; a pinned session has no end."""
     session = lab_of().open("main")

@@ -23,6 +23,7 @@ from campaign_lab.store.rows import AttemptRow, ClaimRow, SessionRow
 from support.postgres import OWNER, running
 from support.stores import Stores, opened
 
+pytestmark = pytest.mark.both_stores
 LabOf = Callable[..., Lab]
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 
@@ -201,7 +202,9 @@ def test_who_waits_for_a_machine_that_falls_silent_settles_it_and_goes_on(
     assert job.ended.is_set()
 
 
-def test_a_turn_that_ended_while_the_server_was_away_can_be_run_again(termwick: Brief, silent: Model) -> None:
+def test_a_turn_that_ended_while_the_server_was_away_can_be_run_again(
+    postgres: None, termwick: Brief, silent: Model
+) -> None:
     """In the same process: it neither waits for itself nor for a restart, and what is left behind is settled."""
     with running(fast=False) as server:
         server.add_database("away")

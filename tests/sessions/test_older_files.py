@@ -15,7 +15,6 @@ from support.copy_rows import angle, turn, variant
 from support.lab_rows import add, session
 from support.labs import MakeLab
 
-pytestmark = pytest.mark.file_only("it is about files that an older version wrote")
 BEFORE = 2
 """The schema of those files."""
 

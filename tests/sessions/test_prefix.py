@@ -69,7 +69,7 @@ class Campaign:
 
 @pytest.fixture(scope="module")
 def recorded(
-    store_kind: str, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
+    process: None, store_kind: str, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
 ) -> Iterator[Campaign]:
     """The campaign that every test here starts from."""
     with stores_of(store_kind, tmp_path_factory.mktemp("recorded"), request) as stores, recording() as server:
@@ -181,6 +181,7 @@ def test_after_a_failed_and_retried_turn(open_copy: Callable[..., Bench]) -> Non
         assert text_of(later["messages"]).count(prompt) == 1
 
 
+@pytest.mark.both_stores
 def test_from_a_fork_of_a_fork(open_copy: Callable[..., Bench]) -> None:
     """Each generation carries the one before."""
     bench = open_copy()

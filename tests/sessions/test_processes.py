@@ -11,6 +11,8 @@ from contextlib import contextmanager
 from multiprocessing.connection import Connection
 from typing import Any
 
+import pytest
+
 from campaign_lab import Lab
 from campaign_lab.store import tables
 from campaign_lab.store.connection import Store
@@ -18,6 +20,7 @@ from campaign_lab.store.rows import AttemptRow, RequestRow, SessionRow, TurnRow
 from support.stores import Stores
 from support.workers import session_workers
 
+pytestmark = pytest.mark.both_stores
 PROCESSES = multiprocessing.get_context("forkserver")
 PROCESSES.set_forkserver_preload(session_workers.PRELOAD)
 KILLS = {"file": 50, "server": 16}
@@ -105,6 +108,7 @@ def test_processes_with_the_real_cli_lose_and_double_nothing(researched_stores: 
         assert_sound(lab)
 
 
+@pytest.mark.usefixtures("process")
 def test_what_a_killed_process_was_told_is_stored(stores: Stores) -> None:
     """Two write at a time and are killed at random moments, over and over: each acknowledged row stands, all sessions prove."""
     place, chance = stores.place(user="ana"), random.Random(SEED)

@@ -35,6 +35,7 @@ def seen(lab: Lab, name: str = "main") -> list[tuple[str, str]]:
     return list(zip(table["url"], table["state"], strict=True))
 
 
+@pytest.mark.both_stores
 def test_a_session_shows_what_its_own_line_asked_for(make_lab: MakeLab) -> None:
     """Not what another session of the campaign read: somebody who was given one session learns nothing of the others."""
     lab, bens = make_lab(), make_lab(user="ben")
@@ -91,6 +92,7 @@ def test_a_page_that_an_address_leads_to_counts_once(make_lab: MakeLab) -> None:
     assert seen(lab) == [(home, "read"), ("https://a.example/old", "refused")]
 
 
+@pytest.mark.both_stores
 def test_when_the_conversations_were_swept_the_owner_sees_the_campaign_and_others_nothing(make_lab: MakeLab) -> None:
     """Nobody knows any more what the turn asked for."""
     lab, bens = make_lab(), make_lab(user="ben")

@@ -77,6 +77,7 @@ def test_hostile_entries_of_a_dead_attempt_stop_no_run(lab_of: LabOf) -> None:
     assert [row.complete for row in rows][-1] is False
 
 
+@pytest.mark.both_stores
 def test_entries_that_cannot_be_read_stop_no_run(lab_of: LabOf) -> None:
     """Not JSON, no object, a number of thousands of digits: the attempt is marked, and others are booked all the same."""
     lab = lab_of()
@@ -90,7 +91,6 @@ def test_entries_that_cannot_be_read_stop_no_run(lab_of: LabOf) -> None:
     assert [booked(lab, name)[0].state for name in ("torn", "whole")] == ["failed", "failed"]
 
 
-@pytest.mark.file_only("it takes a table away, which no role may do on a server")
 def test_what_could_not_be_booked_is_booked_by_the_next_run(lab_of: LabOf) -> None:
     """The store takes neither the turn nor its costs: it is said what was paid, and the next run books it from memory."""
     lab = lab_of()

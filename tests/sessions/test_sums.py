@@ -111,6 +111,7 @@ def lab_with(stores: Stores, server: RehearsalServer) -> Iterator[Any]:
         lab._context.engine.close()
 
 
+@pytest.mark.both_stores
 @settings(deadline=None, max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(TRIES)
 def test_one_lab_has_one_sum(lab_with: Any, tries: list[Try]) -> None:

@@ -32,6 +32,7 @@ def rows(lab: Lab, name: str = "main") -> list[dict[Any, Any]]:
     return lab.timeline(lab.open(name)).to_dict("records")
 
 
+@pytest.mark.both_stores
 def test_seconds_count_from_the_start_of_the_turn(make_lab: MakeLab) -> None:
     """The main agent first, then its agents; requests and pages are each agent's own."""
     lab = make_lab()

@@ -56,6 +56,7 @@ def spoilt(make_lab: MakeLab, stores, campaign: Store) -> Callable[..., Lab]:
     return opened
 
 
+@pytest.mark.both_stores
 @pytest.mark.parametrize(
     "changes",
     [(no_records, refused_pages), (no_records, hollow_pages), (invented_profile, refused_pages)],

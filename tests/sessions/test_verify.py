@@ -15,6 +15,7 @@ from campaign_lab.store.rows import SessionRow
 from support.lab_rows import NOW, add, fork, grow, session, try_in_vain
 from support.stores import opened, stores_of
 
+pytestmark = pytest.mark.both_stores
 RESEARCH = "(SELECT id FROM turns WHERE phase = 'research')"
 STRATEGY = "(SELECT id FROM turns WHERE phase = 'strategy')"
 AGENT = f"(SELECT min(subpath) FROM entries WHERE subpath <> '' AND session_id = {RESEARCH})"
@@ -162,7 +163,6 @@ def test_a_pointer_into_nowhere_is_told(lab_file: Store) -> None:
     lab_file.call(check)
 
 
-@pytest.mark.file_only("a unique index of the server refuses a second one")
 def test_a_running_attempt_has_one_claim_at_most(lab_file: Store) -> None:
     """One is right; two for the same attempt are told."""
 

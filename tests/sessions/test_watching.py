@@ -118,6 +118,7 @@ def test_a_display_is_closed_whatever_happens(lab_of: MakeLab, front_end: FrontE
     assert front_end.ends == ["run", "display"]
 
 
+@pytest.mark.usefixtures("process")
 def test_a_turn_that_fails_says_so_before_its_display_is_closed(
     make_lab: MakeLab, front_end: FrontEnd, termwick: object
 ) -> None:

@@ -52,6 +52,7 @@ SLOGANS = Phase(
 # -- free questions
 
 
+@pytest.mark.both_stores
 def test_a_question_is_a_turn_that_replays_and_forks(lab_of: LabOf, server: RehearsalServer) -> None:
     """ask() answers from the conversation, moves the session on, replays for nothing, and can be forked from."""
     lab = lab_of()
@@ -234,6 +235,7 @@ def test_a_phase_without_a_reader_says_so_in_rehearsal(lab_of: LabOf) -> None:
 # -- fan-outs
 
 
+@pytest.mark.both_stores
 def test_run_all_gives_each_fork_its_own_turn_and_one_failure_stops_no_other(lab_of: LabOf) -> None:
     """One fork an angle: each writes for its own angle; a fork whose phase cannot run carries its error."""
     lab = lab_of()
@@ -364,6 +366,7 @@ def test_an_estimate_for_another_endpoint_counts_the_message_there(
     assert len(server.book) == booked
 
 
+@pytest.mark.both_stores
 @pytest.mark.parametrize("by", ["user", "campaign", "session", "phase", "agent", "day", "model", "batch", "run"])
 def test_the_parts_are_the_whole(by: str, lab_of: LabOf) -> None:
     """By whatever key, costs and tokens add up to the ledger."""
@@ -401,6 +404,7 @@ def test_a_receipt_says_warm_or_cold_why_and_what_was_carried(lab_of: LabOf, clo
 # -- names
 
 
+@pytest.mark.both_stores
 def test_sessions_can_be_renamed_listed_deleted_and_carry_metadata(lab_of: LabOf) -> None:
     """Names are unique in a campaign; what was given at birth is kept; a deleted session is out of sight."""
     lab = lab_of()
@@ -418,6 +422,7 @@ def test_sessions_can_be_renamed_listed_deleted_and_carry_metadata(lab_of: LabOf
         lab.open("second")
 
 
+@pytest.mark.both_stores
 def test_the_tree_shows_who_forked_what_where_and_why(lab_of: LabOf) -> None:
     """One row a session with its parent, checkpoint, purpose and maker."""
     lab = lab_of()

@@ -20,6 +20,8 @@ from campaign_lab.store.schema import MIGRATIONS
 from support.workers import store_writers
 from support.workers.store_writers import PROCESSES, in_child
 
+pytestmark = pytest.mark.usefixtures("process")
+
 
 @contextmanager
 def another_process_holds(path: str) -> Iterator[tuple[int, Connection]]:

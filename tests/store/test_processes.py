@@ -14,6 +14,8 @@ from campaign_lab.store.transcripts import Transcripts
 from support.workers import store_writers
 from support.workers.store_writers import PROCESSES, Entry, entry
 
+pytestmark = pytest.mark.usefixtures("process")
+
 
 def load(file: DuckFile, session: str) -> list[Entry]:
     return asyncio.run(Transcripts(file).load({"project_key": "p", "session_id": session})) or []

@@ -106,6 +106,7 @@ def test_an_older_program_stops_when_a_newer_one_has_changed_the_file(
         assert con.execute("SELECT id FROM sessions ORDER BY id").fetchall() == [("new",), ("old",)]
 
 
+@pytest.mark.usefixtures("process")
 def test_processes_that_make_the_same_file_at_once_make_one(path: str) -> None:
     """One makes it, the others find it made."""
     pipes, processes = [], []

@@ -22,6 +22,7 @@ from campaign_lab.store import tables
 from campaign_lab.store.rows import AttemptRow, RequestRow, TurnRow
 from support.web.odd_api import Change, OddServer, with_usage
 
+pytestmark = pytest.mark.usefixtures("process")
 BRAND = "brand-intelligence-analyst"
 PRICES = {"input": 3.0, "output": 15.0, "read": 0.3, "short": 3.75, "long": 6.0}
 """US dollars a million tokens, written down here and not taken from the code under test."""

@@ -29,6 +29,7 @@ BRAND, PEOPLE, RIVALS = (
     "competitive-intelligence-specialist",
 )
 SAVE, FETCH = "mcp__lab__save_records", "mcp__lab__fetch_page"
+pytestmark = pytest.mark.usefixtures("process")
 AskModel = Callable[[Callable[[Ask, Mapping[str, Any]], Step]], Lab]
 STORE_FAILS_WITHIN_S = 20.0
 """Far less than the rest of a turn and the SDK's own tries take together."""
