@@ -80,6 +80,7 @@ def test_all_say_the_same_in_the_lab_that_made_them(first_run: Run, checkout: Pa
 
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.usefixtures("process", "slow")
 def test_all_say_the_same_in_the_lab_of_an_older_version(version: str, tmp_path: Path) -> None:
     """Strict nbval passes with every new turn refused in a lab that an older version made with its notebooks."""
     copy_notebooks(tmp_path)
