@@ -32,7 +32,7 @@ from campaign_lab.rehearsal.endpoint import LATENCY
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "tests"))
 
-from batches import brief_of, cheap_template  # noqa: E402
+from support.batches import brief_of, cheap_template  # noqa: E402
 
 BAR, OVERHEAD_BAR = 1.3, 1.1
 NAMES = ("Spring", "Summer", "Autumn")

@@ -18,9 +18,9 @@ from playwright.sync_api import sync_playwright
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "tests"))
 
-from browser.conftest import ARGUMENTS, CHROMIUM  # noqa: E402
-from browser.jupyter import Jupyter  # noqa: E402
-from browser.lab_page import LabPage  # noqa: E402
+from support.browser.chromium import ARGUMENTS, CHROMIUM  # noqa: E402
+from support.browser.jupyter import Jupyter  # noqa: E402
+from support.browser.lab_page import LabPage  # noqa: E402
 
 CLICK_BAR, PROGRESS_BAR, FIRST_BAR, CANCEL_BAR, PAINT_BAR = 0.2, 0.3, 1.5, 1.0, 1.0
 CLICKS, KERNELS, CANCELS, PAINTS, FORKS = 20, 5, 5, 5, 200

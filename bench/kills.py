@@ -29,7 +29,7 @@ from campaign_lab.rehearsal.endpoint import LATENCY
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "tests"))
 
-from kernels import environment  # noqa: E402
+from support.kernels import environment  # noqa: E402
 
 KILLS, SEED, WORKERS = 10, 5, 2
 SOONEST_S, LATENCY_S = 0.5, 0.5
@@ -53,7 +53,7 @@ class Batch:
     def start(self, kill_after_s: float = LATEST_S) -> bool:
         """Runs the batch until it ends, or is killed after so many seconds. True: it was killed."""
         self.home.mkdir(exist_ok=True)
-        worker = ROOT / "tests" / "batch_process.py"
+        worker = ROOT / "tests" / "support" / "workers" / "batch_process.py"
         command = [sys.executable, worker, self.place, TEMPLATE, self.home / "out", str(WORKERS), *BRIEFS]
         env = environment(**{"CAMPAIGN_LAB_ENDPOINT": "rehearsal", LATENCY: LATENCY_S, MARK: self.mark})
         began = time.perf_counter()

@@ -22,8 +22,19 @@ import psutil
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "tests"))
 
-from messages_api import messages_api  # noqa: E402
-from orphans import GONE_S, Batch, Books, Command, DaskWorker, Ground, JupyterKernel, Kill, compare_books, kill  # noqa: E402
+from support.web.messages_api import messages_api  # noqa: E402
+from support.workers.orphans import (  # noqa: E402
+    GONE_S,
+    Batch,
+    Books,
+    Command,
+    DaskWorker,
+    Ground,
+    JupyterKernel,
+    Kill,
+    compare_books,
+    kill,
+)
 
 KILLS, SEED, LATENCY_S = 40, 7, 0.3
 TARGETS: Mapping[str, Callable[[Ground], Any]] = {

@@ -15,12 +15,11 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 
-from lab_rows import add, fork, grow, session
-
 from campaign_lab import Lab
 from campaign_lab.panels import CompareBoard, SessionTree
 from campaign_lab.store import queries
 from campaign_lab.store.rows import RecordRow, SessionRow
+from support.lab_rows import add, fork, grow, session
 
 FORKS, BOARD, VARIANTS = 200, 3, 10
 TRIES = 7

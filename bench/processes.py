@@ -22,9 +22,9 @@ from campaign_lab.store import queries
 from campaign_lab.store.rows import SessionRow, TurnRow
 
 ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT / "tests" / "sessions"))
+sys.path.insert(0, str(ROOT / "tests"))
 
-import session_workers  # noqa: E402
+from support.workers import session_workers  # noqa: E402
 
 WRITERS, SECONDS = 3, 60.0
 PROCESSES = multiprocessing.get_context("forkserver")

@@ -18,7 +18,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "tests"))
 
-from postgres import OWNER, running  # noqa: E402
+from support.postgres import OWNER, running  # noqa: E402
 
 WRITERS, SECONDS, EVERY_S, ENTRIES = 8, 10.0, 0.1, 10
 IDENTICAL = 1_000

@@ -3,25 +3,22 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
-from datetime import UTC, datetime, timedelta
+from collections.abc import Iterator
 from pathlib import Path
 
-import postgres
 import pytest
-from postgres import PostgresServer
-from stores import KINDS, Stores, stores_of
 
 from campaign_lab import Brief, Lab
 from campaign_lab.agents.events import Event
 from campaign_lab.rehearsal.endpoint import RehearsalEndpoint
 from campaign_lab.rehearsal.server.app import RehearsalServer
-
-ROOT = Path(__file__).resolve().parent.parent
-BRIEFS = ROOT / "data" / "briefs"
-SITES = ROOT / "data" / "sites"
-
-MakeLab = Callable[..., Lab]
+from support import marks
+from support.browser.chromium import chromium_missing
+from support.clock import Clock
+from support.labs import MakeLab, research
+from support.paths import BRIEFS
+from support.postgres import MISSING, PostgresServer, binaries, running
+from support.stores import KINDS, Stores, stores_of
 
 
 @pytest.fixture(autouse=True)
@@ -65,20 +62,59 @@ def server() -> Iterator[RehearsalServer]:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """The markers of these tests."""
+    """The markers of these tests, and which tests run."""
+    marks.choose(config)
     config.addinivalue_line(
         "markers", "both_stores: what takes a store is run on a lab file and on a PostgreSQL server"
     )
-    config.addinivalue_line("markers", "file_only(reason): on a lab file only, although the others here run on both")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Marks the tests before any of them is left out by its mark."""
+    marks.mark(items)
+
+
+@pytest.fixture(scope="session")
+def process() -> None:
+    """Asked for by what starts processes."""
+
+
+@pytest.fixture(scope="session")
+def slow() -> None:
+    """Asked for by a test that takes more than some ten seconds."""
+
+
+@pytest.fixture(scope="session")
+def postgres(process: None) -> None:
+    """Asked for by what needs PostgreSQL's programs. Skips where they are not installed."""
+    if binaries() is None:
+        marks.missing(MISSING)
+
+
+@pytest.fixture(scope="session")
+def browser(process: None) -> None:
+    """Asked for by what needs a browser. Skips where there is none."""
+    if why := chromium_missing():
+        marks.missing(why)
+
+
+@pytest.fixture(autouse=True)
+def _processes_are_marked(request: pytest.FixtureRequest) -> Iterator[None]:
+    """A test that starts a process has asked for ``process``."""
+    before = len(marks.started)
+    yield
+    if request.node.get_closest_marker("process") is None:
+        assert marks.started[before:] == [], "a test that starts processes asks for the fixture `process`"
+
+
+SERVER = pytest.param(KINDS[1], marks=[pytest.mark.postgres, pytest.mark.process])
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Runs the tests of the session layer, and those that ask for it, on both kinds of store."""
-    mark = metafunc.definition.get_closest_marker
-    both = "sessions" in metafunc.definition.path.parts or mark("both_stores")
-    if "store_kind" in metafunc.fixturenames and both:
-        kinds = KINDS[:1] if mark("file_only") else KINDS
-        metafunc.parametrize("store_kind", kinds, indirect=True, scope="module")
+    """Runs what is marked with ``both_stores`` on both kinds of store: tests in which the database decides."""
+    if "store_kind" in metafunc.fixturenames and metafunc.definition.get_closest_marker("both_stores"):
+        metafunc.parametrize("store_kind", (KINDS[0], SERVER), indirect=True, scope="module")
 
 
 @pytest.fixture(scope="module")
@@ -95,9 +131,9 @@ def stores(store_kind: str, tmp_path: Path, request: pytest.FixtureRequest) -> I
 
 
 @pytest.fixture(scope="session")
-def postgres_server() -> Iterator[PostgresServer]:
+def postgres_server(postgres: None) -> Iterator[PostgresServer]:
     """One PostgreSQL for all tests that neither stop nor kill it."""
-    with postgres.running() as server:
+    with running() as server:
         yield server
 
 
@@ -131,42 +167,14 @@ def heard() -> list[Event]:
     return []
 
 
-START = datetime(2026, 3, 7, 12, 0, tzinfo=UTC)
-
-
-class Clock:
-    """A clock that stands until it is moved."""
-
-    def __init__(self, now: datetime = START) -> None:
-        self.now = now
-
-    def __call__(self) -> datetime:
-        """The time as it stands."""
-        return self.now
-
-    def move(self, **by: float) -> None:
-        """Moves on, such as ``move(hours=8)``."""
-        self.now += timedelta(**by)
-
-
 @pytest.fixture
 def clock() -> Clock:
     """A clock that stands on a spring Saturday, the day before daylight saving begins in Canada."""
     return Clock()
 
 
-def research(place: str, server: RehearsalServer) -> None:
-    """Ana's research and strategy at START."""
-    clock = Clock()
-    lab = Lab(place, user="ana", endpoint=RehearsalEndpoint(server, now=clock), now=clock)
-    session = lab.session(Brief.load(BRIEFS / "termwick-renewals.toml"))
-    lab.run_sync(session.run("research"))
-    lab.run_sync(session.run("strategy"))
-    lab._context.engine.close()
-
-
 @pytest.fixture(scope="session")
-def researched_file(tmp_path_factory: pytest.TempPathFactory, server: RehearsalServer) -> Path:
+def researched_file(process: None, tmp_path_factory: pytest.TempPathFactory, server: RehearsalServer) -> Path:
     """A lab file in which ana ran research and strategy at START."""
     path = tmp_path_factory.mktemp("researched") / "lab.duckdb"
     research(str(path), server)
@@ -184,7 +192,7 @@ def researched_server(
 
 
 @pytest.fixture
-def researched_stores(stores: Stores, request: pytest.FixtureRequest) -> Stores:
+def researched_stores(process: None, stores: Stores, request: pytest.FixtureRequest) -> Stores:
     """Fresh places, of which "lab.duckdb" is a copy of the researched lab."""
     stores.copy(str(request.getfixturevalue(f"researched_{stores.kind}")))
     return stores

@@ -11,7 +11,6 @@ from pathlib import Path
 
 import pytest
 import regex
-from odd_sites import odd_site
 from rapidfuzz.fuzz import token_set_ratio
 
 from campaign_lab import Brief, Lab
@@ -20,9 +19,11 @@ from campaign_lab.pages import Page
 from campaign_lab.records import Angle, CopyVariant, Evidence, Record
 from campaign_lab.rehearsal.endpoint import REVISION
 from campaign_lab.store import queries
+from support.labs import MakeLab
+from support.paths import BRIEFS
+from support.web.odd_sites import odd_site
 
-MakeLab = Callable[..., Lab]
-BRIEFS = Path(__file__).resolve().parent.parent / "data" / "briefs"
+pytestmark = pytest.mark.usefixtures("slow")
 NEAR_DUPLICATE = 85
 ODD_SEEDS = (3, 8, 14)
 FINGERPRINTS = Path(__file__).parent / "fingerprints.toml"
@@ -105,14 +106,16 @@ def _campaign(lab: Lab, brief: Brief) -> Campaign:
 
 
 @pytest.fixture(scope="module")
-def good(tmp_path_factory: pytest.TempPathFactory) -> Campaign:
+def good(process: None, tmp_path_factory: pytest.TempPathFactory) -> Campaign:
     """The campaign of the mortgage site."""
     with Lab(tmp_path_factory.mktemp("good") / "lab.duckdb", user="ana") as lab:
         return _campaign(lab, Brief.load(BRIEFS / "termwick-renewals.toml"))
 
 
 @pytest.fixture(scope="module", params=["termwick-renewals", "cairnwold-autumn", "duewren-trial", "aubrelune-ete"])
-def demo(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Campaign]:
+def demo(
+    process: None, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[str, Campaign]:
     """The name of a demo brief and its campaign."""
     with Lab(tmp_path_factory.mktemp("demo") / "lab.duckdb", user="ana") as lab:
         return request.param, _campaign(lab, Brief.load(BRIEFS / f"{request.param}.toml"))
@@ -139,6 +142,7 @@ def test_an_answer_that_changes_has_a_new_revision(demo: tuple[str, Campaign]) -
     assert (known["revision"], known["answers"][name]) == (REVISION, found), advice
 
 
+@pytest.mark.usefixtures("process")
 @pytest.mark.parametrize("seed", ODD_SEEDS)
 def test_an_odd_site_gives_what_it_carries_and_names_the_gaps(seed: int, make_lab: MakeLab, tmp_path: Path) -> None:
     """Whatever the site is like, no measure finds a fault; fewer than five angles are explained."""

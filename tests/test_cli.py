@@ -15,13 +15,14 @@ from typing import Any
 
 import psutil
 import pytest
-from processes import on_a_terminal
 
 from campaign_lab import Lab
 from campaign_lab.cli.terminal.printing import print_rows
+from support.paths import BRIEFS, ROOT
+from support.processes import on_a_terminal
 
-ROOT = Path(__file__).resolve().parent.parent
-BRIEF = ROOT / "data" / "briefs" / "termwick-renewals.toml"
+pytestmark = pytest.mark.usefixtures("process", "slow")
+BRIEF = BRIEFS / "termwick-renewals.toml"
 
 
 def _command(*arguments: str | Path) -> list[str]:
@@ -33,7 +34,7 @@ def _run(*arguments: str | Path, cwd: Path | None = None) -> subprocess.Complete
 
 
 @pytest.fixture(scope="module")
-def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
+def finished(process: None, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
     """A lab file in which the mortgage brief was run, and the JSON that the run printed."""
     lab = tmp_path_factory.mktemp("cli") / "lab.duckdb"
     done = _run("run", BRIEF, "--lab", lab, "--user", "ana", "--json")

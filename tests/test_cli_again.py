@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from kernels import environment
-from processes import on_a_terminal
 
-BRIEFS = Path(__file__).resolve().parent.parent / "data" / "briefs"
+from support.kernels import environment
+from support.paths import BRIEFS
+from support.processes import on_a_terminal
 
+pytestmark = pytest.mark.usefixtures("process", "slow")
 BRIEF = BRIEFS / "termwick-renewals.toml"
 
 

@@ -14,8 +14,8 @@ import pytest
 from campaign_lab import Brief
 from campaign_lab.agents.phases import builtin_phases
 from campaign_lab.cli import main
+from support.paths import ROOT
 
-ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 ARCHITECTURE = (ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8")
 
@@ -30,6 +30,7 @@ def _help(*command: str) -> str:
     ).stdout
 
 
+@pytest.mark.usefixtures("process", "slow")
 def test_every_command_and_option_is_in_the_readme() -> None:
     """Each command of the program is named in the README with each of its options, and has help text."""
     commands = re.findall(r"^\s{4}(\w+)\s{2,}\S", _help(), re.MULTILINE)
@@ -105,6 +106,7 @@ def _commands(heading: str) -> list[list[str]]:
     return [shlex.split(line, comments=True)[1:] for line in lines if line.startswith("campaign-lab")]
 
 
+@pytest.mark.usefixtures("process", "slow")
 @pytest.mark.timeout(600)
 def test_the_readmes_commands_work_in_the_order_in_which_they_are_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

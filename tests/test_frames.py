@@ -6,16 +6,16 @@ from collections.abc import Callable
 
 import pandas as pd
 import pytest
-from copy_rows import angle, turn, variant
-from lab_rows import add, add_page, session, share
 
 from campaign_lab import Lab
 from campaign_lab.errors import NotFoundError
 from campaign_lab.sessions.session import Session
 from campaign_lab.store import queries
 from campaign_lab.store.rows import SessionRow
+from support.copy_rows import angle, turn, variant
+from support.lab_rows import add, add_page, session, share
+from support.labs import MakeLab
 
-MakeLab = Callable[..., Lab]
 Table = Callable[[Lab, Session], pd.DataFrame]
 
 TABLES: dict[str, Table] = {

@@ -14,14 +14,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from processes import on_a_terminal
 
 from campaign_lab import Brief, Lab
 from campaign_lab.agents.endpoints import remote_endpoint
 from campaign_lab.errors import TurnFailed
+from support.paths import BRIEFS, ROOT, SITES
+from support.processes import on_a_terminal
 
-ROOT = Path(__file__).resolve().parent.parent
-BRIEF = ROOT / "data" / "briefs" / "termwick-renewals.toml"
+BRIEF = BRIEFS / "termwick-renewals.toml"
 HOSTILE = "\x1b]0;owned\x07no \x1b[2J\x9b5mcredit\u202e left\u2066\r\nsecond line"
 STEERING = re.compile("\x1b\\]|\x1b\\[2J|[\x00-\x08\x0b\x0c\x0e-\x1a\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 """What rich itself never writes."""
@@ -62,6 +62,7 @@ def _endpoint(status: int, body: object, **headers: str) -> Iterator[tuple[str, 
 REFUSAL = {"type": "error", "error": {"type": "invalid_request_error", "message": HOSTILE}}
 
 
+@pytest.mark.usefixtures("process", "slow")
 def test_an_endpoints_error_steers_no_terminal(tmp_path: Path) -> None:
     """On a real terminal and in a file: the words are there, in one line, and nothing of what they would do."""
     command = [sys.executable, "-m", "campaign_lab", "run", str(BRIEF), "--lab", str(tmp_path / "lab.duckdb")]
@@ -77,10 +78,11 @@ def test_an_endpoints_error_steers_no_terminal(tmp_path: Path) -> None:
     assert "second line" in piped.stderr.decode().splitlines()[-1]
 
 
+@pytest.mark.usefixtures("process", "slow")
 def test_the_error_itself_holds_one_plain_line(tmp_path: Path) -> None:
     """In Python too, where an error is printed as it is, and in the names of sessions."""
     with _endpoint(400, REFUSAL) as (url, _), Lab(tmp_path / "lab.duckdb", endpoint=url) as lab:
-        session = lab.session(Brief(url=str(ROOT / "data" / "sites" / "termwick"), market="CA"), name=f"main {HOSTILE}")
+        session = lab.session(Brief(url=str(SITES / "termwick"), market="CA"), name=f"main {HOSTILE}")
         with pytest.raises(TurnFailed) as failed:
             lab.run_sync(session.run("research"))
         for said in (str(failed.value), repr(session)):
@@ -110,6 +112,7 @@ def test_a_count_takes_the_key_to_no_other_origin(monkeypatch: pytest.MonkeyPatc
     assert asked_there == []
 
 
+@pytest.mark.usefixtures("process", "slow")
 @pytest.mark.parametrize(
     ("status", "body", "cut"),
     [(200, "[]", 1), (200, "<html>no</html>", 1), (400, REFUSAL, 0)],

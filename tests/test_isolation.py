@@ -19,6 +19,7 @@ from claude_agent_sdk import ClaudeAgentOptions, query
 from campaign_lab.lab import DEFAULT_MODEL
 from campaign_lab.rehearsal.server.app import RehearsalServer
 
+pytestmark = pytest.mark.usefixtures("process", "slow")
 COMMAND = Path(sys.executable).with_name("campaign-lab")
 MARK = "xenolith-7731"
 """A word that stands in every hostile file and variable, and nowhere else."""

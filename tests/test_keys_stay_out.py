@@ -19,9 +19,10 @@ import pytest
 
 from campaign_lab.rehearsal.server.api_request import Ask
 from campaign_lab.rehearsal.server.app import Fault, RehearsalServer
+from support.paths import BRIEFS, ROOT
 
-ROOT = Path(__file__).resolve().parent.parent
-BRIEF = ROOT / "data" / "briefs" / "cairnwold-autumn.toml"
+pytestmark = pytest.mark.usefixtures("process", "slow")
+BRIEF = BRIEFS / "cairnwold-autumn.toml"
 KEY = "sk-lab-RECOGNISE-this-9f41c7d2e8b35a60"
 TAIL = KEY[-20:]
 """The CLI keeps the last 20 characters of keys that it was allowed to use: they must not stay either."""

@@ -16,7 +16,6 @@ from typing import Any
 
 import psutil
 import pytest
-from processes import at_work
 
 from campaign_lab import Brief
 from campaign_lab.agents.events import AgentEnded, AgentStarted, Event, PageRead, RecordsHandedIn
@@ -24,7 +23,9 @@ from campaign_lab.errors import TurnFailed
 from campaign_lab.store import queries
 from campaign_lab.store.duckdb.engine import DuckFile, open_file
 from campaign_lab.store.rows import AttemptRow, ClaimRow, RecordRow, RequestRow, SessionRow, TurnRow
+from support.processes import at_work
 
+pytestmark = pytest.mark.usefixtures("slow")
 COMMAND = Path(sys.executable).with_name("campaign-lab")
 PHASES = ("research", "strategy", "copy")
 KILLS, SEED = 10, 20261122
@@ -207,6 +208,7 @@ def _assert_dead_are_booked(file: DuckFile) -> None:
     assert not _rows(file, ClaimRow)
 
 
+@pytest.mark.usefixtures("process")
 def test_a_campaign_survives_ten_kills(tmp_path, brief, undisturbed):
     """Killed ten times on its way, one campaign ends with the records that it has undisturbed, and all is booked."""
     path, generator = tmp_path / "lab.duckdb", random.Random(SEED)
@@ -238,6 +240,7 @@ MOMENTS: dict[str, tuple[str, Callable[[Event], bool]]] = {
 }
 
 
+@pytest.mark.usefixtures("process")
 def test_a_campaign_survives_the_death_of_its_cli(make_lab, brief, undisturbed):
     """When only the CLI is killed, the turn fails with cause process, is booked, and the next try works."""
     lab = make_lab()

@@ -13,7 +13,11 @@ from typing import Any
 
 import pytest
 
-ROOT = Path(__file__).resolve().parent.parent
+from campaign_lab import Lab
+from support.older.files import VERSIONS, Older
+from support.paths import ROOT, copy_notebooks
+
+pytestmark = pytest.mark.usefixtures("slow")
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("**/[!.]*.ipynb"))
 LOGIC = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.For, ast.While, ast.If, ast.Try, ast.With, ast.Lambda)
 MOST_BYTES = 300_000
@@ -50,13 +54,12 @@ def _nbval(folder: Path, **more: str) -> Run:
 def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Notebooks and data in a folder of their own, where notebooks may write."""
     folder = tmp_path_factory.mktemp("checkout")
-    for name in ("notebooks", "data"):
-        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("*.duckdb*", ".ipynb_checkpoints"))
+    copy_notebooks(folder)
     return folder
 
 
 @pytest.fixture(scope="module")
-def first_run(checkout: Path) -> Run:
+def first_run(process: None, checkout: Path) -> Run:
     """All notebooks in a fresh lab."""
     return _nbval(checkout)
 
@@ -74,6 +77,20 @@ def test_all_say_the_same_in_the_lab_that_made_them(first_run: Run, checkout: Pa
     assert first_run.returncode == 0
     again = _nbval(checkout, CAMPAIGN_LAB_ON_MISS="refuse")
     assert again.returncode == 0, again.stdout[-6000:] + again.stderr[-2000:]
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.usefixtures("process", "slow")
+def test_all_say_the_same_in_the_lab_of_an_older_version(version: str, tmp_path: Path) -> None:
+    """Strict nbval passes with every new turn refused in a lab that an older version made with its notebooks."""
+    copy_notebooks(tmp_path)
+    with Lab(Older(version).notebooks(tmp_path), user="ana") as lab:
+        for session in lab.sessions()["id"]:
+            lab.open(session).keep_for("36500d")  # they expired long ago, and a renewed one has paid nothing itself
+    run = _nbval(tmp_path, CAMPAIGN_LAB_ON_MISS="refuse", CAMPAIGN_LAB_USER="ana")
+    assert run.returncode == 0, run.stdout[-6000:] + run.stderr[-2000:]
+    assert " passed" in run.stdout
 
 
 def _statements(cell: dict[str, Any]) -> list[ast.stmt]:
@@ -113,6 +130,7 @@ def test_has_ten_to_twenty_five_cells_and_says_what_each_is_for(notebook: Path) 
     assert sum(cell["cell_type"] == "markdown" for cell in cells) >= len(cells) / 3
 
 
+@pytest.mark.usefixtures("process")
 @pytest.mark.timeout(600)
 def test_a_user_of_another_name_sees_the_same(checkout: Path, tmp_path: Path) -> None:
     """The table and the board of the comparison name nobody: strict nbval passes for another user in a lab of his own."""

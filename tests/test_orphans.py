@@ -9,9 +9,11 @@ from pathlib import Path
 
 import psutil
 import pytest
-from messages_api import messages_api
-from orphans import GONE_S, Batch, Command, Ground, JupyterKernel, closing, compare_books, kill, names
 
+from support.web.messages_api import messages_api
+from support.workers.orphans import GONE_S, Batch, Command, Ground, JupyterKernel, closing, compare_books, kill, names
+
+pytestmark = pytest.mark.usefixtures("process", "slow")
 THINKING = 4
 """Requests after which the main agent and three researchers have asked: the middle of a research turn."""
 

@@ -14,8 +14,10 @@ from typing import IO, Any
 
 import pytest
 
-ROOT = Path(__file__).resolve().parent.parent
-BRIEF = ROOT / "data" / "briefs" / "termwick-renewals.toml"
+from support.paths import BRIEFS, ROOT
+
+pytestmark = pytest.mark.usefixtures("process", "slow")
+BRIEF = BRIEFS / "termwick-renewals.toml"
 SITE = "<title>Crème &amp; Œuf 東京</title><h1>Fresh cream — every morning</h1><p>We bake “brioche” at 5 °C → 東京.</p>"
 
 
@@ -119,7 +121,7 @@ def test_any_encoding_of_stdout_will_do(encoding: str, tmp_path: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def foreign(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def foreign(process: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A lab with research on a site whose name and texts no old encoding carries."""
     site = tmp_path_factory.mktemp("foreign") / "東京"
     site.mkdir()

@@ -11,14 +11,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from batches import cells_of
-from kernels import environment
-from web_site import WebSite, web_site
 
 from campaign_lab.batch import NotebookFailed, run_notebook
 from campaign_lab.store import queries
 from campaign_lab.store.duckdb.engine import open_file
 from campaign_lab.store.rows import AttemptRow, RequestRow, TurnRow
+from support.batches import cells_of
+from support.kernels import environment
+from support.web.web_site import WebSite, web_site
 
 TEMPLATE = Path(__file__).resolve().parent.parent / "notebooks" / "templates" / "campaign.ipynb"
 DOWN = "no connection could be made; the site is down, or the address is wrong"
@@ -53,6 +53,7 @@ def command(*arguments: object) -> subprocess.CompletedProcess[str]:
     return subprocess.run(line, capture_output=True, text=True, check=False, timeout=250, env=environment())
 
 
+@pytest.mark.usefixtures("process", "slow")
 def test_on_the_command_line(site: WebSite, tmp_path: Path) -> None:
     """The same command twice: exit 1 with the reason, then the campaign; a third one replays, with the site down again."""
     lab = tmp_path / "lab.duckdb"
@@ -88,6 +89,7 @@ def test_in_a_notebook(site: WebSite, tmp_path: Path) -> None:
     assert stored(lab) == (PHASES, 1, 0)
 
 
+@pytest.mark.usefixtures("process", "slow")
 def test_in_a_batch(site: WebSite, tmp_path: Path) -> None:
     """The row of the site that is down has the reason and the other is done; the same command again runs that one only."""
     with web_site(site.folder.parent / "cairnwold") as other:

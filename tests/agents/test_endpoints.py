@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from proxies import proxy_for
 
 from campaign_lab import Lab
 from campaign_lab.agents.endpoints import KEY_VARIABLE, URL_KEY_VARIABLE, remote_endpoint
 from campaign_lab.errors import EndpointError
+from support.web.proxies import proxy_for
 
 
 def test_the_live_service_needs_a_key(monkeypatch: pytest.MonkeyPatch) -> None:

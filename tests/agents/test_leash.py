@@ -11,6 +11,7 @@ import pytest
 
 from campaign_lab.agents.process import parent_death
 
+pytestmark = pytest.mark.usefixtures("process")
 OWNER = """
 import os, subprocess, sys
 reading, writing = os.pipe()

@@ -51,6 +51,7 @@ class Slow:
             self.cleaned = True
 
 
+@pytest.mark.usefixtures("process")
 def test_a_script_gets_the_result() -> None:
     """run_sync works without any loop of the caller's, again and again, always in the same thread."""
     loop = AgentLoop()
@@ -62,6 +63,7 @@ def test_a_cell_gets_the_result() -> None:
     assert asyncio.run(AgentLoop().run(thread_name())) == "agent-loop"
 
 
+@pytest.mark.usefixtures("process")
 def test_two_runs_go_on_at_once() -> None:
     """One waits for the other in the same background loop without blocking it."""
     loop = AgentLoop()
@@ -89,6 +91,7 @@ RUNNERS: dict[str, Callable[[AgentLoop], object]] = {
 }
 
 
+@pytest.mark.usefixtures("process")
 @pytest.mark.parametrize("how", RUNNERS)
 def test_an_exception_travels(how: str) -> None:
     """The caller sees the very error of the work, and the loop goes on."""
@@ -122,6 +125,7 @@ def test_cancelling_a_cell_waits_for_its_clean_up() -> None:
     asyncio.run(cell())
 
 
+@pytest.mark.usefixtures("process")
 def test_ctrl_c_in_a_script_waits_for_the_clean_up() -> None:
     """A real SIGINT stops the work first, and then the script."""
     slow = Slow()
@@ -138,6 +142,7 @@ def test_ctrl_c_in_a_script_waits_for_the_clean_up() -> None:
     assert slow.cleaned
 
 
+@pytest.mark.usefixtures("process")
 def test_a_process_does_not_hear_signals_to_our_group() -> None:
     """JupyterLab's interrupt goes to the whole process group, and is about one cell, not about every run."""
 
@@ -165,6 +170,7 @@ async def leave() -> None:
     raise SystemExit(3)
 
 
+@pytest.mark.usefixtures("process")
 def test_work_that_leaves_settles_its_job_and_ends_nothing_else() -> None:
     """SystemExit, which would end asyncio's own run, reaches who waits; the thread and the work beside it go on."""
     loop, slow = AgentLoop(), Slow()
@@ -195,6 +201,7 @@ class BarePolicy(asyncio.DefaultEventLoopPolicy):
     get_child_watcher = asyncio.AbstractEventLoopPolicy.get_child_watcher
 
 
+@pytest.mark.usefixtures("process")
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_a_process_runs_under_a_policy_that_watches_none() -> None:
     """With uvloop as the policy of the process, our loop starts its processes and hears of their end all the same."""

@@ -14,7 +14,6 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from web_site import web_site
 
 from campaign_lab import Brief
 from campaign_lab.agents.tools.page_reader import ENDED, PAGES_A_TURN, PageReader
@@ -22,6 +21,7 @@ from campaign_lab.errors import StoreError
 from campaign_lab.store import queries
 from campaign_lab.store.duckdb.engine import IDLE, DuckFile
 from campaign_lab.store.rows import PageRow
+from support.web.web_site import web_site
 
 HOME = "https://termwick.example/"
 Read = Callable[..., list[Any]]
@@ -310,6 +310,7 @@ def test_the_stores_trouble_is_told_to_no_agent(file: DuckFile, termwick: Brief)
     assert told[0] is not None
 
 
+@pytest.mark.usefixtures("process")
 def test_a_page_that_could_not_be_kept_is_stored_when_the_store_is_back(file: DuckFile, termwick: Brief) -> None:
     """Another program holds the lab file for longer than a turn waits; the page is not lost for it."""
     hold = "import sys, duckdb; con = duckdb.connect(sys.argv[1]); print('held', flush=True); sys.stdin.readline()"

@@ -27,6 +27,7 @@ def _own_temporary_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
 
 
+@pytest.mark.usefixtures("process")
 def test_a_folder_belongs_to_its_process_until_that_ends(tmp_path: Path) -> None:
     """While the process lives its folder is not dead and is not removed; killed with -9 it is, and then it is removed."""
     process = subprocess.Popen(

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from conftest import BRIEFS, SITES
 
 from campaign_lab import Brief
 from campaign_lab.batch.plan.briefs import as_toml, read_briefs
 from campaign_lab.errors import BriefError
+from support.paths import BRIEFS, SITES
 
 
 def _csv(path: Path, text: str, encoding: str = "utf-8") -> Path:

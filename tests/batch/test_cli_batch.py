@@ -16,10 +16,12 @@ from typing import Any
 import nbformat
 import psutil
 import pytest
-from conftest import BRIEFS
-from kernels import environment, write_notebook
-from processes import on_a_terminal
 
+from support.kernels import environment, write_notebook
+from support.paths import BRIEFS
+from support.processes import on_a_terminal
+
+pytestmark = pytest.mark.usefixtures("slow")
 PARAMETERS = 'brief_path: str = ""\ntone: str = "calm"\nstrength: float = 1.0\nreally: bool = False'
 LOAD = "from pathlib import Path\nfrom campaign_lab import Brief\nbrief = Brief.load(brief_path)"
 PAID = "if really:\n    from campaign_lab import Lab\n    await Lab().session(brief).run('research')"
@@ -83,7 +85,7 @@ class Folder:
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Folder:
+def folder(process: None, tmp_path: Path) -> Folder:
     """A folder of its own."""
     return Folder(tmp_path)
 

@@ -16,15 +16,15 @@ import pytest
 
 pytest.importorskip("distributed", reason="the extra campaign_lab[team] is not installed")
 
-from dask_cluster import SECRET, Batch, Cluster, Desk, until
-from kernels import environment
-
 from campaign_lab.batch.cluster.client import ClusterError
 from campaign_lab.batch.cluster.worker_task import SecretPayload
 from campaign_lab.batch.events import MEMORY, CellStarted, RunStarted, Waiting
 from campaign_lab.batch.execute.machine import NOTEBOOK_BYTES
 from campaign_lab.batch.execute.work import Payload
+from support.kernels import environment
+from support.workers.dask_cluster import SECRET, Batch, Cluster, Desk, until
 
+pytestmark = pytest.mark.usefixtures("process", "slow")
 CLIENT = """
 import pickle, sys
 from campaign_lab.batch.cluster.runner import DaskRunner
@@ -45,7 +45,7 @@ def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
 
 
 @pytest.fixture
-def cluster(tmp_path: Path) -> Iterator[Cluster]:
+def cluster(process: None, tmp_path: Path) -> Iterator[Cluster]:
     """A cluster that a test starts, and may break."""
     (tmp_path / "cluster").mkdir()
     cluster = Cluster(tmp_path / "cluster")

@@ -9,11 +9,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from kernels import environment
 
 from campaign_lab.batch.folder import FolderInUse, RowFiles
 from campaign_lab.batch.rows import BATCH_COLUMNS, Row, batch_frame
 from campaign_lab.errors import LabError
+from support.kernels import environment
 
 ROW = Row(
     "one--angle-a", "Été", "Paniers d'été", {"angle": "a", "n": [1, 2]}, "failed", None, 0.1, 0.2, 3.5, 4, 2, "x.ipynb",
@@ -74,6 +74,7 @@ def test_a_file_that_cannot_be_written_stays_as_it_was(tmp_path: Path) -> None:
     assert list((tmp_path / ".batch").iterdir()) == []
 
 
+@pytest.mark.usefixtures("process", "slow")
 def test_a_second_batch_is_refused_with_who_holds_the_folder(tmp_path: Path) -> None:
     """Of another process or of this one; killed, its process holds nothing any more."""
     command = [sys.executable, "-c", HOLD, str(tmp_path)]

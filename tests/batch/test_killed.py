@@ -15,13 +15,14 @@ from typing import Any
 
 import psutil
 import pytest
-from conftest import BRIEFS, ROOT
-from kernels import environment, write_notebook
 
 from campaign_lab import Lab
 from campaign_lab.errors import BudgetExceeded
 from campaign_lab.sessions.spending.batch_budget import batch_costs
+from support.kernels import environment, write_notebook
+from support.paths import BRIEFS, ROOT
 
+pytestmark = pytest.mark.usefixtures("process", "slow")
 RESEARCH = {
     "parameters": 'brief_path: str = ""\nangle: str = ""',
     "setup": "from campaign_lab import Brief, Lab\nlab = Lab()\nbase = lab.session(Brief.load(brief_path), 'batch')",
@@ -46,7 +47,7 @@ class Folder:
 
     def start(self, briefs: list[str] = TWO) -> subprocess.Popen[str]:
         """Begins the batch in a process group of its own."""
-        worker = ROOT / "tests" / "batch_process.py"
+        worker = ROOT / "tests" / "support" / "workers" / "batch_process.py"
         command = [sys.executable, worker, self.place, self.template, self.out, "2", *briefs]
         process = subprocess.Popen(
             [str(part) for part in command],

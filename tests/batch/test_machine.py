@@ -69,6 +69,7 @@ def test_room_is_kept_for_what_runs_already(monkeypatch: pytest.MonkeyPatch) -> 
     assert not machine.room_for_one(1)
 
 
+@pytest.mark.usefixtures("process", "slow")
 def test_memory_of_started_processes_is_counted() -> None:
     """So that what a running notebook holds already is not kept for it a second time."""
     before = machine._used_below()

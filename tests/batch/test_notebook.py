@@ -9,14 +9,16 @@ from pathlib import Path
 
 import nbformat
 import pytest
-from batches import cells_of, said
-from kernels import write_notebook
-from processes import at_work
 
 from campaign_lab.batch import NotebookFailed, run_notebook
 from campaign_lab.batch.execute.papermill_engine import CampaignEngine
 from campaign_lab.batch.plan.template import read_template
 from campaign_lab.errors import NotFoundError
+from support.batches import cells_of, said
+from support.kernels import write_notebook
+from support.processes import at_work
+
+pytestmark = pytest.mark.usefixtures("process", "slow")
 
 
 def test_a_run_is_watched_and_can_be_stopped(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:

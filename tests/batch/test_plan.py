@@ -8,9 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from batches import brief_of, cheap_template
-from conftest import MakeLab
-from kernels import write_notebook
 
 from campaign_lab import Brief, Lab
 from campaign_lab.agents.phases import builtin_phases
@@ -23,6 +20,9 @@ from campaign_lab.errors import BudgetExceeded, NotFoundError
 from campaign_lab.money import Sum
 from campaign_lab.sessions.budgets import Budgets, typical_usd
 from campaign_lab.sessions.spending.batch_budget import RunCost
+from support.batches import brief_of, cheap_template
+from support.kernels import write_notebook
+from support.labs import MakeLab
 
 ONE, TWO = brief_of("One"), brief_of("Two")
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 from html.parser import HTMLParser
@@ -13,8 +12,6 @@ from urllib.parse import unquote
 
 import duckdb
 import pytest
-from copy_rows import angle, claim, quote, said, turn, variant
-from lab_rows import add, fork, session
 
 from campaign_lab import Lab
 from campaign_lab.batch.report.campaigns import MOST_ADS
@@ -23,8 +20,10 @@ from campaign_lab.batch.report.write import write_report
 from campaign_lab.batch.rows import UNPRICED, Row
 from campaign_lab.store import queries
 from campaign_lab.tables import COPY_COLUMNS
+from support.copy_rows import angle, claim, quote, said, turn, variant
+from support.lab_rows import add, fork, session
+from support.labs import MakeLab
 
-MakeLab = Callable[..., Lab]
 HOSTILE = "</script></style><img src=//elsewhere.invalid/x onerror=alert(1)>\x1b[31m \u202e&amp; $x$ <!--"
 DONE = datetime(2026, 11, 22, 12, 7, tzinfo=UTC)
 

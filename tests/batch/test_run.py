@@ -13,9 +13,6 @@ from typing import Any
 
 import nbformat
 import pytest
-from batches import brief_of, cells_of, cheap_template, names, run_cheap, said
-from conftest import MakeLab
-from processes import at_work
 
 from campaign_lab import Lab
 from campaign_lab.batch import Cancellation, FolderInUse
@@ -32,7 +29,11 @@ from campaign_lab.batch.events import (
 from campaign_lab.batch.execute import local, machine
 from campaign_lab.batch.rows import Row
 from campaign_lab.sessions.budgets import Budgets
+from support.batches import brief_of, cells_of, cheap_template, names, run_cheap, said
+from support.labs import MakeLab
+from support.processes import at_work
 
+pytestmark = pytest.mark.usefixtures("process", "slow")
 STUCK = "while True:\n    time.sleep(0.05)"
 DEAF = "while True:\n    try:\n        time.sleep(0.05)\n    except KeyboardInterrupt:\n        print('no')"
 

@@ -15,13 +15,12 @@ from typing import Any
 import pandas as pd
 import psutil
 import pytest
-from conftest import BRIEFS
-from postgres import OWNER, PostgresServer, running
-from stores import Databases, opened
+
+from support.paths import BRIEFS
+from support.postgres import OWNER, PostgresServer, running
+from support.stores import Databases, opened
 
 pytest.importorskip("distributed", reason="the extra campaign_lab[team] is not installed")
-
-from dask_cluster import Cluster, until
 
 from campaign_lab import Lab
 from campaign_lab.batch import Cancellation
@@ -31,8 +30,9 @@ from campaign_lab.batch.plan.planner import BatchOptions, plan_batch
 from campaign_lab.batch.plan.template import default_template
 from campaign_lab.batch.rows import Row
 from campaign_lab.store.connection import Store
+from support.workers.dask_cluster import Cluster, until
 
-pytestmark = pytest.mark.timeout(600)
+pytestmark = [pytest.mark.timeout(600), pytest.mark.usefixtures("slow")]
 
 NAMES = ("aubrelune-ete", "cairnwold-autumn", "duewren-trial")
 PHASES = ("research", "strategy", "copy")
@@ -174,7 +174,7 @@ class Team:
 
 
 @pytest.fixture(scope="module")
-def team(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Team]:
+def team(postgres: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Team]:
     """A PostgreSQL that may be stopped, and a cluster that each test leaves as it found it."""
     with running(fast=False) as server:
         team = Team(server, tmp_path_factory.mktemp("cluster"))
@@ -186,7 +186,7 @@ def team(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Team]:
 
 
 @pytest.fixture(scope="module")
-def clean(tmp_path_factory: pytest.TempPathFactory) -> Made:
+def clean(process: None, tmp_path_factory: pytest.TempPathFactory) -> Made:
     """The batch on this machine, in a lab file."""
     folder = tmp_path_factory.mktemp("clean")
     with Lab(folder / "lab.duckdb", user="ana") as lab:

@@ -11,8 +11,6 @@ from pathlib import Path
 import nbformat
 import psycopg
 import pytest
-from batches import CHEAP, brief_of, cells_of
-from kernels import write_notebook
 
 from campaign_lab.batch.execute.notebook import NotebookFailed
 from campaign_lab.batch.execute.work import Outcome, Payload, _may_pass, read_journal, run_payload
@@ -20,6 +18,10 @@ from campaign_lab.batch.plan.briefs import as_toml
 from campaign_lab.errors import StoreError
 from campaign_lab.store.postgres.errors import explained
 from campaign_lab.store.postgres.server import PostgresStore
+from support.batches import CHEAP, brief_of, cells_of
+from support.kernels import write_notebook
+
+pytestmark = pytest.mark.usefixtures("process", "slow")
 
 
 @pytest.fixture

@@ -3,28 +3,16 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from browser.jupyter import Jupyter
-from browser.lab_page import LabPage
+from support.browser.chromium import OpenNotebook, a_chromium
+from support.browser.jupyter import Jupyter
+from support.browser.lab_page import LabPage
 
-NEEDED = "CAMPAIGN_LAB_NEED_BROWSER"
-"""Set to 1 where these tests must not be skipped."""
-CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium")
-ARGUMENTS = [
-    "--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu", "--disable-background-networking",
-    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1, EXCLUDE localhost",
-]  # fmt: skip
-"""No name resolves: whatever our own watch should miss would still not leave this machine."""
-
-OpenNotebook = Callable[[str], LabPage]
 FAILED = pytest.StashKey[bool]()
 
 
@@ -37,40 +25,11 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[Any]) -> 
     return report
 
 
-def _missing() -> str:
-    """Why there is no browser to test in; empty when there is one."""
-    if CHROMIUM is None:
-        return "Chromium is not installed: apt-get install chromium"
-    try:
-        import playwright.sync_api  # noqa: F401  # only asked whether it is there
-    except ImportError:
-        return "playwright is not installed: pip install playwright"
-    return ""
-
-
-@contextmanager
-def a_chromium() -> Iterator[Any]:
-    """A headless Chromium. Skips where there is none, and fails where there must be one.
-
-    While it is open, playwright's event loop runs in this thread: ``asyncio.run`` cannot be used.
-    """
-    if missing := _missing():
-        if os.environ.get(NEEDED) == "1":
-            pytest.fail(f"{missing} ({NEEDED} is 1)")
-        pytest.skip(missing)
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, headless=True, args=ARGUMENTS)
-        yield browser
-        browser.close()
-
-
 @pytest.fixture(scope="package")
-def chromium() -> Iterator[Any]:
+def chromium(browser: None) -> Iterator[Any]:
     """The browser of all tests in this folder."""
-    with a_chromium() as browser:
-        yield browser
+    with a_chromium() as started:
+        yield started
 
 
 @pytest.fixture(scope="package")

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import shutil
 
-from kernels import write_notebook
-
-from browser.conftest import OpenNotebook
-from browser.jupyter import Jupyter
+from support.browser.chromium import OpenNotebook
+from support.browser.jupyter import Jupyter
+from support.kernels import write_notebook
 
 CELLS = {
     "parameters": 'brief_path: str = ""',

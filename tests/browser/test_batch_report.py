@@ -7,14 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from copy_rows import angle, claim, quote, turn, variant
-from lab_rows import add, session
 
-from browser.looks import unreadable
 from campaign_lab import Lab
 from campaign_lab.batch.report.write import write_report
 from campaign_lab.batch.rows import Row
 from campaign_lab.store import queries
+from support.browser.looks import unreadable
+from support.copy_rows import angle, claim, quote, turn, variant
+from support.lab_rows import add, session
 
 HOSTILE = "</script></style><img src='https://elsewhere.invalid/x' onerror='window.seen=1'><a href='javascript:window.seen=1'>$x$"
 

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import hostile_site
-
-from browser.conftest import OpenNotebook
-from browser.jupyter import Jupyter
-from browser.lab_page import LabPage
-from browser.looks import broken_out, too_wide
+from support.browser.chromium import OpenNotebook
+from support.browser.jupyter import Jupyter
+from support.browser.lab_page import LabPage
+from support.browser.looks import broken_out, too_wide
+from support.web import hostile_site
 
 BAD = f"<img src=x onerror={hostile_site.RUN}> $x$ [a](javascript:{hostile_site.RUN}) \\x1b[31m \\u202e"
 """As it stands in the code of a cell."""
 SETUP = f"""from campaign_lab import Brief, Lab
 from campaign_lab.figures import cost_waterfall, coverage_map, fork_tree, run_timeline
 from campaign_lab.panels import BriefForm, CompareBoard, CostMeter, RunPanel, SessionTree
-from hostile_site import BELIEVING
+from support.web.hostile_site import BELIEVING
 
 lab = Lab(phases=[BELIEVING])
 base = lab.session(Brief(url="../data/sites/kettle", market="CA", campaign="{BAD}", audience="{BAD}"))"""

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from browser.conftest import OpenNotebook
-from browser.jupyter import Jupyter
-from browser.looks import broken_out, nameless, out_of_order, tab_stops, too_wide, unreadable
+from support.browser.chromium import OpenNotebook
+from support.browser.jupyter import Jupyter
+from support.browser.looks import broken_out, nameless, out_of_order, tab_stops, too_wide, unreadable
 
 WRONG = """from IPython.display import HTML
 HTML('''<p style="color:#ccc;background:#fff">faint</p><p>$x^2$ and \\u202eabc</p><button></button>

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from browser.conftest import OpenNotebook
-from browser.jupyter import Jupyter
-from browser.lab_page import LabPage
-from browser.looks import nameless, out_of_order, tab_stops, too_wide, unreadable
+from support.browser.chromium import OpenNotebook
+from support.browser.jupyter import Jupyter
+from support.browser.lab_page import LabPage
+from support.browser.looks import nameless, out_of_order, tab_stops, too_wide, unreadable
 
 SETUP = """from campaign_lab import Brief, Lab
 from campaign_lab.panels import BriefForm, CompareBoard, CostMeter, RunPanel, SessionTree

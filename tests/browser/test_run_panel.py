@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from browser.conftest import OpenNotebook
-from browser.jupyter import Jupyter
-from browser.lab_page import LabPage
+from support.browser.chromium import OpenNotebook
+from support.browser.jupyter import Jupyter
+from support.browser.lab_page import LabPage
 
 AGENTS = {"brand-intelligence-analyst", "customer-psychology-specialist", "competitive-intelligence-specialist"}
 

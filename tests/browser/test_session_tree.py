@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from browser.conftest import OpenNotebook
-from browser.jupyter import Jupyter
+from support.browser.chromium import OpenNotebook
+from support.browser.jupyter import Jupyter
 
 SETUP = """from campaign_lab import Brief, Lab
 from campaign_lab.panels import SessionTree

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from browser.conftest import OpenNotebook
-from browser.jupyter import ROOT, Jupyter
-from browser.lab_page import LabPage
-from browser.looks import unreadable
+from support.browser.chromium import OpenNotebook
+from support.browser.jupyter import ROOT, Jupyter
+from support.browser.lab_page import LabPage
+from support.browser.looks import unreadable
 
 NOTEBOOKS = sorted(path.stem for path in (ROOT / "notebooks").glob("*.ipynb"))
 BROKEN = ("Error displaying widget", "model not found", "Loading widget", "Javascript Error")

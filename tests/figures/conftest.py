@@ -7,18 +7,18 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from conftest import Clock
 
 from campaign_lab import Lab
 from campaign_lab.rehearsal.endpoint import RehearsalEndpoint
 from campaign_lab.rehearsal.server.app import RehearsalServer
+from support.clock import Clock
 
 
 def grown(path: Path, server: RehearsalServer, clock: Clock) -> Lab:
     return Lab(path, user="ana", endpoint=RehearsalEndpoint(server, now=clock), now=clock)
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="session")
 def grown_file(tmp_path_factory: pytest.TempPathFactory, researched_file: Path, server: RehearsalServer) -> Path:
     """The researched lab with five forks: two ran copy, one its own strategy, one is a fork of a fork, one has no turn yet."""
     path = tmp_path_factory.mktemp("grown") / "lab.duckdb"
@@ -40,7 +40,7 @@ def grown_file(tmp_path_factory: pytest.TempPathFactory, researched_file: Path, 
     return path
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="session")
 def frames(
     grown_file: Path, server: RehearsalServer, tmp_path_factory: pytest.TempPathFactory
 ) -> dict[str, pd.DataFrame]:

@@ -13,7 +13,6 @@ from pathlib import Path
 import pandas as pd
 import plotly.graph_objects as go
 import pytest
-from conftest import Clock
 
 from campaign_lab import Lab
 from campaign_lab.figures import cost_waterfall, coverage_map, fork_tree, run_timeline
@@ -23,6 +22,7 @@ from campaign_lab.rehearsal.endpoint import RehearsalEndpoint
 from campaign_lab.rehearsal.server.app import RehearsalServer
 from campaign_lab.show.profiles import STAGES
 from campaign_lab.tables import COVERAGE_COLUMNS, TIMELINE_COLUMNS, TREE_COLUMNS, frame
+from support.clock import Clock
 
 THEMES = ("#ffffff", "#111111")
 KINDS = ("tree", "costs", "coverage", "timeline")

@@ -12,12 +12,12 @@ from typing import Any
 import pandas as pd
 import plotly.graph_objects as go
 import pytest
-from browser.conftest import a_chromium
 from hypothesis import given
 from hypothesis import strategies as st
 
 from campaign_lab.figures import cost_waterfall, coverage_map, fork_tree, run_timeline
 from campaign_lab.figures.style import plain, wrapped
+from support.browser.chromium import a_chromium
 
 KINDS = ("tree", "costs", "coverage", "timeline")
 DRAW: dict[str, Callable[[pd.DataFrame], go.Figure]] = {
@@ -92,14 +92,16 @@ window.MathJax = {version: '3.2.2', config: {}, get _() { window.typeset.push('a
 """Stands where MathJax would: plotly asks it for its parts as soon as a text looks like LaTeX."""
 
 
-def test_a_browser_shows_hostile_texts_letter_by_letter(frames: dict[str, pd.DataFrame], tmp_path: Path) -> None:
+def test_a_browser_shows_hostile_texts_letter_by_letter(
+    browser: None, frames: dict[str, pd.DataFrame], tmp_path: Path
+) -> None:
     """In Chromium with MathJax there: nothing runs, no link, nothing is typeset, and the names are read as they are."""
     figures = [DRAW[kind](hostile(kind, frames)) for kind in KINDS]
     parts = [figure.to_html(full_html=False, include_plotlyjs=place == 0) for place, figure in enumerate(figures)]
     (tmp_path / "page.html").write_text(f"<meta charset='utf-8'>{TYPESETTER}{''.join(parts)}", encoding="utf-8")
     gone_wrong: list[str] = []
-    with a_chromium() as browser:
-        page = browser.new_page()
+    with a_chromium() as chromium:
+        page = chromium.new_page()
         page.on("dialog", lambda dialog: (gone_wrong.append(dialog.message), dialog.dismiss()))
         page.on("pageerror", lambda error: gone_wrong.append(str(error)))
         page.goto(f"file://{tmp_path}/page.html")

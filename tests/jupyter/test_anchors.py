@@ -11,7 +11,6 @@ from pathlib import Path
 
 import nbformat
 import pytest
-from kernels import environment, kernel, write_notebook
 from nbclient import NotebookClient
 
 from campaign_lab import Brief, Lab
@@ -19,9 +18,11 @@ from campaign_lab.batch import run_notebook
 from campaign_lab.jupyter.cell_ids import stamped
 from campaign_lab.rehearsal.endpoint import RehearsalEndpoint
 from campaign_lab.rehearsal.server.app import RehearsalServer
+from support.kernels import environment, kernel, write_notebook
+from support.paths import BRIEFS, ROOT
 
-ROOT = Path(__file__).resolve().parents[2]
-BRIEF = ROOT / "data" / "briefs" / "termwick-renewals.toml"
+pytestmark = pytest.mark.usefixtures("slow")
+BRIEF = BRIEFS / "termwick-renewals.toml"
 QUESTION, EDITED = "What is promised?", "What is denied?"
 
 Runner = Callable[[Path, Path], None]
@@ -29,7 +30,7 @@ Runner = Callable[[Path, Path], None]
 
 
 @pytest.fixture(scope="module")
-def researched_now(tmp_path_factory: pytest.TempPathFactory, server: RehearsalServer) -> Path:
+def researched_now(process: None, tmp_path_factory: pytest.TempPathFactory, server: RehearsalServer) -> Path:
     """A lab file in which ana has just researched, from a script."""
     path = tmp_path_factory.mktemp("anchors") / "lab.duckdb"
     lab = Lab(path, user="ana", endpoint=RehearsalEndpoint(server))
@@ -157,6 +158,7 @@ def test_in_one_kernel_a_cell_run_again_stands_where_it_first_did(store: Path, t
 CELL = "from campaign_lab.sessions.position import current_cell\ncell = current_cell()"
 
 
+@pytest.mark.usefixtures("process")
 def test_without_an_id_the_cell_is_found_by_its_source(tmp_path: Path) -> None:
     """Where only the path is known, the one cell with that source is it; none is, when two have it or none has."""
     notebook = write_notebook(

@@ -12,9 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import BRIEFS
-from kernels import Kernel, environment, kernel, write_notebook
 
+from support.kernels import Kernel, environment, kernel, write_notebook
+from support.paths import BRIEFS
+
+pytestmark = pytest.mark.usefixtures("slow")
 NOTHING = "<!-- progress is shown while the cell runs -->"
 CELLS = {
     "parameters": 'brief_path: str = ""\nround: int = 1',
@@ -51,7 +53,7 @@ class Notebook:
 
 
 @pytest.fixture
-def notebook(tmp_path: Path) -> Iterator[Notebook]:
+def notebook(process: None, tmp_path: Path) -> Iterator[Notebook]:
     """The notebook, with two briefs and a template that takes no lab."""
     shutil.copytree(BRIEFS.parent / "sites", tmp_path / "sites")
     (tmp_path / "briefs").mkdir()

@@ -22,10 +22,11 @@ from urllib.parse import parse_qs, urlsplit
 import psutil
 import pytest
 from jupyter_client import BlockingKernelClient
-from kernels import environment
 
 from campaign_lab.jupyter.launcher import LabFolder, _environment, _tell
+from support.kernels import environment
 
+pytestmark = pytest.mark.usefixtures("process")
 OWN_TOKEN = "a-token-of-my-own-5c1e"
 START_S = 60
 
@@ -113,7 +114,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def server(project: Path, home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+def server(process: None, project: Path, home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A JupyterLab on the project, with a token from the environment, a lab file and a user."""
     store = tmp_path_factory.mktemp("store") / "lab.duckdb"
     env = environment(HOME=home, JUPYTER_TOKEN=OWN_TOKEN)
@@ -122,6 +123,7 @@ def server(project: Path, home: Path, tmp_path_factory: pytest.TempPathFactory) 
     _end(server.process)
 
 
+@pytest.mark.usefixtures("slow")
 def test_says_where_it_is_and_how_to_stop_it(server: Server, project: Path, home: Path) -> None:
     """The address is on loopback and leads to the tour; no token that was given, no warning; no other tool leaves a trace."""
     words = "".join(server.said)
@@ -137,6 +139,7 @@ def test_says_where_it_is_and_how_to_stop_it(server: Server, project: Path, home
     assert listening == {"127.0.0.1"}
 
 
+@pytest.mark.usefixtures("slow")
 def test_is_tidy_and_asks_nobody_outside(server: Server) -> None:
     """No news, no update check, no extension installer; panels live on the main thread; no theme is forced."""
     assert server.settings("@jupyterlab/apputils-extension:notification")["fetchNews"] == "false"
@@ -189,6 +192,7 @@ def _open_folders(server: Server) -> set[str]:
     return {str(Path(word).parent) for child in children for word in child.cmdline() if word.endswith(".json")}
 
 
+@pytest.mark.usefixtures("slow")
 def test_a_saved_figure_is_its_data_without_the_picture_of_it(server: Server, project: Path) -> None:
     """JupyterLab sends a picture with each figure that it has drawn; the file holds the figure, and other pictures stay."""
     figure = {"application/vnd.plotly.v1+json": {"data": [], "layout": {}}, "image/png": "aGVsbG8="}
@@ -202,6 +206,7 @@ def test_a_saved_figure_is_its_data_without_the_picture_of_it(server: Server, pr
     assert [set(each["data"]) for each in saved] == [{"application/vnd.plotly.v1+json"}, {"image/png"}]
 
 
+@pytest.mark.usefixtures("slow")
 def test_a_kernel_knows_the_lab_and_the_user_and_no_token(asked: dict[str, Any], server: Server, project: Path) -> None:
     """--lab and --user arrive; the token is in no environment and on no command line; the kernel is our Python, without port."""
     assert asked["user"] == "ana"
@@ -216,6 +221,7 @@ def test_a_kernel_knows_the_lab_and_the_user_and_no_token(asked: dict[str, Any],
         assert OWN_TOKEN not in " ".join(each.cmdline())
 
 
+@pytest.mark.usefixtures("slow")
 def test_ctrl_c_stops_server_and_kernels_in_plain_words(asked: dict[str, Any], server: Server, home: Path) -> None:
     """SIGINT ends it with exit code 0 and no traceback; no process and no throw-away folder is left, the home is as it was."""
     before = {str(each) for each in (home / ".jupyter").rglob("*")}
@@ -240,6 +246,7 @@ def test_ctrl_c_stops_server_and_kernels_in_plain_words(asked: dict[str, Any], s
 SERVER = "postgresql://ana:s3cr%2Ft@127.0.0.1:1/campaign_lab?sslmode=disable"
 
 
+@pytest.mark.usefixtures("slow")
 @pytest.mark.parametrize("options", [(), ("--lab", SERVER)], ids=["environment", "option"])
 def test_a_lab_on_a_server_is_passed_on_as_it_is(project: Path, home: Path, options: tuple[str, ...]) -> None:
     """Kernels get the very url, so that no folder is named after it; what people see holds no password."""
@@ -266,6 +273,7 @@ def test_a_url_that_is_no_lab_is_not_shown(capsys: pytest.CaptureFixture[str]) -
     assert "  Lab     mysql://…\n" in capsys.readouterr().out
 
 
+@pytest.mark.usefixtures("slow")
 def test_ctrl_c_on_a_terminal_does_not_ask(project: Path, home: Path) -> None:
     """With a terminal on stdin Jupyter would ask; here one Ctrl-C is enough. The next free port was taken."""
     main, side = pty.openpty()
@@ -288,6 +296,7 @@ def test_ctrl_c_on_a_terminal_does_not_ask(project: Path, home: Path) -> None:
         os.close(side)
 
 
+@pytest.mark.usefixtures("slow")
 def test_wrong_use_is_said_plainly(project: Path, home: Path) -> None:
     """A port that is taken, a folder that is none, a user that a hub contradicts: exit code 2 and one line."""
     with socket.socket() as taken:

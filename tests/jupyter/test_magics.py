@@ -11,15 +11,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from IPython.core.inputtransformer2 import TransformerManager
-from kernels import Kernel, environment, kernel, shown
 
 from campaign_lab import Brief, Lab
 from campaign_lab.jupyter.magics import OPTION, AngleError, AngleLine, angle_cell, read_line
 from campaign_lab.rehearsal.endpoint import RehearsalEndpoint
 from campaign_lab.rehearsal.server.app import RehearsalServer
+from support.kernels import Kernel, environment, kernel, shown
+from support.paths import BRIEFS
 
-ROOT = Path(__file__).resolve().parents[2]
-BRIEF = ROOT / "data" / "briefs" / "termwick-renewals.toml"
+pytestmark = pytest.mark.usefixtures("slow")
+BRIEF = BRIEFS / "termwick-renewals.toml"
 HARD = "A \"quoted\" '''triple''' {brace} \\n back\\slash $x «é» 漢 😀 !ls ?help %magic >>> 1"
 
 
@@ -78,7 +79,7 @@ def test_a_checkpoint_may_be_a_number() -> None:
 
 
 @pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory, server: RehearsalServer) -> Path:
+def store(process: None, tmp_path_factory: pytest.TempPathFactory, server: RehearsalServer) -> Path:
     """A lab in which ana has just researched, and one with a session that nothing was run on."""
     path = tmp_path_factory.mktemp("magics") / "lab.duckdb"
     lab = Lab(path, user="ana", endpoint=RehearsalEndpoint(server))

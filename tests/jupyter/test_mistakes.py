@@ -6,9 +6,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from conftest import BRIEFS
-from kernels import Kernel, environment, kernel, shown
 
+from support.kernels import Kernel, environment, kernel, shown
+from support.paths import BRIEFS
+
+pytestmark = pytest.mark.usefixtures("slow")
 START = f"""
 from campaign_lab import Brief, Lab
 lab = Lab()
@@ -30,7 +32,7 @@ MISTAKES = {
 
 
 @pytest.fixture(scope="module")
-def by_hand(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kernel]:
+def by_hand(process: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kernel]:
     """A kernel whose cells a person runs in JupyterLab."""
     folder = tmp_path_factory.mktemp("mistakes")
     env = environment(CAMPAIGN_LAB_STORE=folder / "lab.duckdb", CAMPAIGN_LAB_USER="ana")
@@ -61,6 +63,7 @@ def test_an_error_of_the_users_own_code_keeps_its_traceback(by_hand: Kernel) -> 
         assert "Traceback" in "\n".join(output["traceback"])
 
 
+@pytest.mark.usefixtures("process")
 def test_a_run_without_a_person_keeps_the_whole_traceback(tmp_path: Path) -> None:
     """Under nbclient, papermill and our own runner the error output says kind, words and every frame."""
     env = environment(CAMPAIGN_LAB_STORE=tmp_path / "lab.duckdb", CAMPAIGN_LAB_USER="ana")

@@ -11,8 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from kernels import Kernel, environment, kernel, shown
 
+from support.kernels import Kernel, environment, kernel, shown
+
+pytestmark = pytest.mark.usefixtures("slow")
 PATIENCE_S = 120.0
 
 

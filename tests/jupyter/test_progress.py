@@ -17,8 +17,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from kernels import Kernel, environment, kernel, shown
 
+from support.kernels import Kernel, environment, kernel, shown
+
+pytestmark = pytest.mark.usefixtures("process", "slow")
 NOTHING = "<!-- progress is shown while the cell runs -->"
 FIRST_CELL_S = 1.5
 HOSTILE = '<img src=x onerror="alert(1)">'

@@ -15,13 +15,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from certificates import certificate_for
 from hypothesis import given
 from hypothesis import strategies as st
 
 from campaign_lab.errors import PageError
 from campaign_lab.pages import FetchLimits, Page
 from campaign_lab.pages.fetching.network import Network, is_public
+from support.web.certificates import certificate_for
 
 Get = Callable[..., Page]
 

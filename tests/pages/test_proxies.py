@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from certificates import certificate_for
-from proxies import KnownProxy, proxy_for
 
 from campaign_lab.errors import PageError
 from campaign_lab.pages import Page
 from campaign_lab.pages.fetching.network import Network
+from support.web.certificates import certificate_for
+from support.web.proxies import KnownProxy, proxy_for
 
 Get = Callable[..., Page]
 PAGE = "<html lang=en><title>Shop</title><h1>Warm socks for cold feet</h1><p>From $12 a pair.</p>"

@@ -10,10 +10,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import BRIEFS, MakeLab
-from kernels import write_notebook
-from panel_tools import inside, labels_of
-from processes import at_work
 
 from campaign_lab import Lab
 from campaign_lab.batch.board import RunLine
@@ -21,6 +17,11 @@ from campaign_lab.errors import LabError
 from campaign_lab.panels import BatchPanel
 from campaign_lab.panels.running.batch_lines import LiveBatch
 from campaign_lab.panels.running.notebook_line import NotebookLine
+from support.kernels import write_notebook
+from support.labs import MakeLab
+from support.panel_tools import inside, labels_of
+from support.paths import BRIEFS
+from support.processes import at_work
 
 PATIENCE_S = 120.0
 CELLS = {
@@ -81,6 +82,7 @@ def panel_of(lab: Lab, home: Path, **options: object) -> BatchPanel:
     return BatchPanel(lab, home / "briefs", home / "cheap.ipynb", out=home / "out", **options)  # type: ignore[arg-type]
 
 
+@pytest.mark.usefixtures("process", "slow")
 def test_a_click_runs_all_and_shows_each_at_work(make_lab: MakeLab, home: Path) -> None:
     """The plan stands before it; running notebooks have a line with their cell; ended ones a line with a link."""
     (home / "held" / "CA-QC").touch()
@@ -107,6 +109,7 @@ def test_a_click_runs_all_and_shows_each_at_work(make_lab: MakeLab, home: Path) 
     assert all(Path(link).is_file() for link in links)
 
 
+@pytest.mark.usefixtures("process", "slow")
 def test_clicked_again_there_is_nothing_to_do(make_lab: MakeLab, home: Path) -> None:
     """All of it is kept, and the saved form is the same before, during and after."""
     panel = panel_of(make_lab(), home)
@@ -122,6 +125,7 @@ def test_clicked_again_there_is_nothing_to_do(make_lab: MakeLab, home: Path) -> 
     assert (panel.twin(), panel.line()) == saved
 
 
+@pytest.mark.usefixtures("process", "slow")
 def test_cancel_all_stops_and_start_goes_on(make_lab: MakeLab, home: Path) -> None:
     """No kernel is left; what has finished is kept; Start runs the rest."""
     (home / "held" / "CA-QC").touch()
@@ -158,6 +162,7 @@ def test_a_click_that_is_heard_late_stops_no_other_notebook() -> None:
     assert stopped == ["a", "b"]
 
 
+@pytest.mark.usefixtures("process", "slow")
 def test_one_notebook_is_cancelled_alone(make_lab: MakeLab, home: Path) -> None:
     """Its own Cancel stops it; the other one goes on to its end."""
     for market in ("CA-QC", "CA-ON"):
@@ -180,6 +185,7 @@ def test_one_notebook_is_cancelled_alone(make_lab: MakeLab, home: Path) -> None:
     }
 
 
+@pytest.mark.usefixtures("process", "slow")
 def test_a_notebook_that_fails_is_said_in_words_and_stops_no_other(make_lab: MakeLab, home: Path) -> None:
     """The error is text, whatever stands in it."""
     panel = panel_of(make_lab(), home, matrix={"tone": ["calm", "<b>"]})
@@ -192,6 +198,7 @@ def test_a_notebook_that_fails_is_said_in_words_and_stops_no_other(make_lab: Mak
     assert words(panel.status.value) == "done"
 
 
+@pytest.mark.usefixtures("process", "slow")
 def test_what_goes_wrong_as_a_whole_is_said_in_the_panel(make_lab: MakeLab, home: Path) -> None:
     """The template is gone: a plain error, and Start works again once it is back."""
     panel = panel_of(make_lab(), home)
@@ -207,6 +214,7 @@ def test_what_goes_wrong_as_a_whole_is_said_in_the_panel(make_lab: MakeLab, home
     assert words(panel.status.value) == "done"
 
 
+@pytest.mark.usefixtures("process", "slow")
 def test_awaited_it_gives_the_rows(make_lab: MakeLab, home: Path) -> None:
     """For headless runs; the panel shows the same as after a click."""
     panel = panel_of(make_lab(), home)
@@ -216,6 +224,7 @@ def test_awaited_it_gives_the_rows(make_lab: MakeLab, home: Path) -> None:
     assert words(panel.status.value) == "done"
 
 
+@pytest.mark.usefixtures("process", "slow")
 def test_an_interrupted_cell_cancels_the_batch(make_lab: MakeLab, home: Path) -> None:
     """It comes back as cancelled, with the kernels gone."""
     for market in ("CA-QC", "CA-ON"):

@@ -8,16 +8,16 @@ from pathlib import Path
 from typing import Any, get_args
 
 import pytest
-from conftest import BRIEFS, SITES
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from panel_tools import labels_of
 
 from campaign_lab import Brief
 from campaign_lab.brief import FILLED_IN, Objective, SpecialAdCategory
 from campaign_lab.errors import BriefError
 from campaign_lab.panels import BriefForm
 from campaign_lab.panels.choosing.brief_toml import fields_of, toml
+from support.panel_tools import labels_of
+from support.paths import BRIEFS, SITES
 
 TERMWICK = BRIEFS / "termwick-renewals.toml"
 GOOD, ONE = "This brief can be used", "1 field needs a look"

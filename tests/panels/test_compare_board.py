@@ -8,8 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import Clock
-from panel_tools import inside, labels_of
 
 from campaign_lab import Lab
 from campaign_lab.errors import NotFoundError
@@ -18,6 +16,8 @@ from campaign_lab.panels.choosing.variant_card import CardStyle, VariantCard
 from campaign_lab.panels.choosing.variant_groups import FIELDS, NOTHING_OWN, groups, static_html
 from campaign_lab.rehearsal.endpoint import RehearsalEndpoint
 from campaign_lab.rehearsal.server.app import RehearsalServer
+from support.clock import Clock
+from support.panel_tools import inside, labels_of
 
 LabOf = Callable[..., Lab]
 NAMES = ("main", "Emotional angle", "Third")
@@ -41,7 +41,7 @@ def written_file(tmp_path_factory: pytest.TempPathFactory, researched_file: Path
 
 
 @pytest.fixture
-def written(tmp_path: Path, written_file: Path, server: RehearsalServer) -> Iterator[LabOf]:
+def written(process: None, tmp_path: Path, written_file: Path, server: RehearsalServer) -> Iterator[LabOf]:
     """Opens a copy of the written lab as a user."""
     path = tmp_path / "lab.duckdb"
     shutil.copy(written_file, path)
@@ -73,6 +73,7 @@ def show(board: CompareBoard, title: str) -> None:
 # -- side by side
 
 
+@pytest.mark.usefixtures("slow")
 def test_forks_stand_side_by_side_under_the_angle_that_they_share(written: LabOf) -> None:
     """An angle of the same name is one group with the variants of both; each card shows its own headline."""
     board = board_of(written())

@@ -6,13 +6,14 @@ import math
 import re
 
 import pytest
-from conftest import Clock, MakeLab
-from panel_tools import labels_of
 
 from campaign_lab import Lab
 from campaign_lab.panels import CostMeter
 from campaign_lab.sessions.budgets import Budgets
 from campaign_lab.sessions.session import Session
+from support.clock import Clock
+from support.labs import MakeLab
+from support.panel_tools import labels_of
 
 
 def amounts(meter: CostMeter) -> dict[str, str]:
@@ -33,6 +34,7 @@ def forked(lab: Lab) -> Session:
     return main
 
 
+@pytest.mark.usefixtures("slow")
 def test_paid_is_what_the_ledger_says(lab_of: MakeLab) -> None:
     """Paid is the sum of all turns of the tree, from whichever of its sessions one looks."""
     lab = lab_of()
@@ -42,6 +44,7 @@ def test_paid_is_what_the_ledger_says(lab_of: MakeLab) -> None:
     assert amounts(CostMeter(lab, lab.open("First"))) == amounts(CostMeter(lab, main))
 
 
+@pytest.mark.usefixtures("slow")
 def test_avoided_is_what_forks_carry(lab_of: MakeLab) -> None:
     """A fork that ran avoided the turns before its start; one without a turn has avoided nothing yet."""
     lab = lab_of()
@@ -54,6 +57,7 @@ def test_avoided_is_what_forks_carry(lab_of: MakeLab) -> None:
     assert dollars(amounts(CostMeter(lab, main))["avoided"]) == pytest.approx(carried, abs=5e-5)
 
 
+@pytest.mark.usefixtures("slow")
 def test_refresh_reads_anew(lab_of: MakeLab) -> None:
     """The figures change with a click, and not before it."""
     lab = lab_of()
@@ -65,6 +69,7 @@ def test_refresh_reads_anew(lab_of: MakeLab) -> None:
     assert dollars(amounts(meter)["paid"]) > dollars(before["paid"])
 
 
+@pytest.mark.usefixtures("slow")
 def test_counts_replays_since_the_lab_was_opened(lab_of: MakeLab) -> None:
     """Each replayed turn of the tree avoids what it once cost; a turn that is paid avoids nothing."""
     lab = lab_of()
@@ -113,6 +118,7 @@ def test_says_what_is_over(lab_of: MakeLab) -> None:
     assert amounts(CostMeter(lab, lab.open("main")))["left"].startswith("nothing ($")
 
 
+@pytest.mark.usefixtures("slow")
 def test_an_unknown_price_is_said(lab_of: MakeLab) -> None:
     """Requests without a price are counted beside the sum, and beside what a budget has left: never as 0."""
     lab = lab_of()
@@ -129,6 +135,7 @@ def test_an_unknown_price_is_said(lab_of: MakeLab) -> None:
     assert amounts(CostMeter(held, held.open("main")))["left"].endswith(f", less {lost} requests without a price")
 
 
+@pytest.mark.usefixtures("slow")
 def test_what_is_saved_is_a_function_of_the_turns(lab_of: MakeLab, clock: Clock) -> None:
     """Line and twin hold paid and avoided only: a day later, and under another budget, they are the same."""
     lab = lab_of()

@@ -10,10 +10,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from conftest import MakeLab
-from panel_tools import inside, labels_of
-from processes import at_work
-from web_site import web_site
 
 from campaign_lab import Brief
 from campaign_lab.errors import NotFoundError, TurnFailed
@@ -23,6 +19,10 @@ from campaign_lab.panels.running.live_board import TICK_S
 from campaign_lab.rehearsal.server.app import Fault, RehearsalServer
 from campaign_lab.store import queries
 from campaign_lab.store.rows import AttemptRow
+from support.labs import MakeLab
+from support.panel_tools import inside, labels_of
+from support.processes import at_work
+from support.web.web_site import web_site
 
 PATIENCE_S = 120.0
 SPECIALISTS = ("brand-intelligence-analyst", "customer-psychology-specialist", "competitive-intelligence-specialist")
@@ -56,13 +56,14 @@ def attempts(panel: RunPanel) -> list[str]:
 
 
 @pytest.fixture
-def slow() -> Iterator[RehearsalServer]:
+def thinking() -> Iterator[RehearsalServer]:
     """A server that thinks before each answer, so that a click meets a run under way."""
     server = RehearsalServer(latency_s=1.5)
     yield server
     server.stop()
 
 
+@pytest.mark.usefixtures("process")
 def test_a_click_runs_the_phase_and_shows_each_agent_at_work(make_lab: MakeLab, termwick: Brief) -> None:
     """Three agents read and hand in; then the results stand below, and the session has moved on."""
     session = make_lab().session(termwick)
@@ -110,6 +111,7 @@ def test_run_again_replays(lab_of: MakeLab) -> None:
     assert len(panel._session.turns()) == 2
 
 
+@pytest.mark.usefixtures("process")
 def test_a_site_that_was_down_is_said_and_a_second_click_makes_it_whole(make_lab: MakeLab, tmp_path: Path) -> None:
     """The page's own reason stands in the panel; once the site is up, Run pays once, and a third click replays."""
     with web_site() as site:
@@ -133,11 +135,11 @@ def test_a_site_that_was_down_is_said_and_a_second_click_makes_it_whole(make_lab
         assert attempts(panel) == ["failed", *["finished"] * 3]
 
 
-def test_cancel_stops_and_keeps_what_is_finished(lab_of: MakeLab, slow: RehearsalServer) -> None:
+def test_cancel_stops_and_keeps_what_is_finished(lab_of: MakeLab, thinking: RehearsalServer) -> None:
     """No process is left, the phase before stays, and Run goes on from there."""
     session = lab_of().open("main", from_start=True)
     panel = RunPanel(session, "research", "strategy", "copy")
-    session._context.endpoint.server = slow
+    session._context.endpoint.server = thinking
     panel.run_button.click()
     until(lambda: "▶ copy running" in words(panel.phase_bar.value) and bool(at_work()))
     until(lambda: "copy-creator waiting" not in words(panel.agents.value))
@@ -159,10 +161,10 @@ def test_cancel_stops_and_keeps_what_is_finished(lab_of: MakeLab, slow: Rehearsa
     assert words(panel.status.value) == "done · research, strategy replayed: nothing was paid"
 
 
-def test_cancel_works_while_the_process_starts(lab_of: MakeLab, slow: RehearsalServer) -> None:
+def test_cancel_works_while_the_process_starts(lab_of: MakeLab, thinking: RehearsalServer) -> None:
     """At whatever moment: the CLI that is just starting does not listen yet."""
     session = lab_of().open("main")
-    session._context.endpoint.server = slow
+    session._context.endpoint.server = thinking
     panel = RunPanel(session, "copy")
     panel.run_button.click()
     until(lambda: bool(at_work()))
@@ -172,6 +174,7 @@ def test_cancel_works_while_the_process_starts(lab_of: MakeLab, slow: RehearsalS
     assert words(panel.status.value) == "cancelled"
 
 
+@pytest.mark.usefixtures("process")
 def test_an_error_is_said_in_words_with_the_traceback_folded(make_lab: MakeLab, termwick: Brief) -> None:
     """The endpoint's own text is shown as text. Run tries again."""
     faulty = [True]
@@ -223,10 +226,10 @@ def test_awaited_it_raises_what_went_wrong(make_lab: MakeLab, termwick: Brief) -
     assert "needs brand profile before it" in words(panel.problem.value)
 
 
-def test_cancelled_at_the_panel_the_awaiting_cell_fails(lab_of: MakeLab, slow: RehearsalServer) -> None:
+def test_cancelled_at_the_panel_the_awaiting_cell_fails(lab_of: MakeLab, thinking: RehearsalServer) -> None:
     """Cells below do not go on as if it had run; and the cell comes back when the process is gone."""
     session = lab_of().open("main")
-    session._context.endpoint.server = slow
+    session._context.endpoint.server = thinking
     panel = RunPanel(session, "copy")
 
     async def cell() -> None:
@@ -241,10 +244,10 @@ def test_cancelled_at_the_panel_the_awaiting_cell_fails(lab_of: MakeLab, slow: R
     assert at_work() == []
 
 
-def test_an_interrupted_cell_cancels_the_run(lab_of: MakeLab, slow: RehearsalServer) -> None:
+def test_an_interrupted_cell_cancels_the_run(lab_of: MakeLab, thinking: RehearsalServer) -> None:
     """It comes back as cancelled, with the process gone."""
     session = lab_of().open("main")
-    session._context.endpoint.server = slow
+    session._context.endpoint.server = thinking
     panel = RunPanel(session, "copy")
 
     async def cell() -> None:
@@ -293,10 +296,10 @@ def test_run_as_soon_as_it_can_be_clicked_is_a_new_run(lab_of: MakeLab) -> None:
     assert words(panel.status.value).startswith("done")
 
 
-def test_a_drawing_never_says_running_over_cancelling(lab_of: MakeLab, slow: RehearsalServer) -> None:
+def test_a_drawing_never_says_running_over_cancelling(lab_of: MakeLab, thinking: RehearsalServer) -> None:
     """While a click is handled, the loop's thread does not write the status, however often it draws."""
     session = lab_of().open("main")
-    session._context.endpoint.server = slow
+    session._context.endpoint.server = thinking
     panel = RunPanel(session, "copy")
     panel.run_button.click()
     until(lambda: "copy-creator" in words(panel.agents.value))

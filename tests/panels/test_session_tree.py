@@ -8,11 +8,8 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from conftest import START, Clock
 from hypothesis import given
 from hypothesis import strategies as st
-from lab_rows import add, fork, grow, session
-from panel_tools import inside, labels_of
 
 from campaign_lab import Lab
 from campaign_lab.errors import NotFoundError
@@ -20,6 +17,9 @@ from campaign_lab.panels import SessionTree
 from campaign_lab.panels.choosing.tree_text import left
 from campaign_lab.panels.code_line import handle_for, literal, open_line, run_line, variable
 from campaign_lab.sessions.position import CellRef, running_for
+from support.clock import START, Clock
+from support.lab_rows import add, fork, grow, session
+from support.panel_tools import inside, labels_of
 
 LabOf = Callable[..., Lab]
 
@@ -83,6 +83,7 @@ def test_the_time_that_is_left_is_said_in_two_units_at_most(seconds: float, word
     assert left({"state": "living", "expires_at": START + timedelta(seconds=seconds)}, START) == words
 
 
+@pytest.mark.usefixtures("slow")
 def test_a_fork_that_a_run_made_says_so(lab_of: LabOf) -> None:
     """In words, with its steer as the purpose."""
     lab = lab_of()
@@ -159,6 +160,7 @@ def test_fork_from_here_forks_at_the_chosen_checkpoint_and_runs_nothing(
     assert lab.costs()["requests"].sum() == requests
 
 
+@pytest.mark.usefixtures("slow")
 def test_the_code_after_forking_runs_the_fork_with_its_steer_and_replays(lab_of: LabOf) -> None:
     """Pasted into a cell it is a run of that very fork; run a second time it costs nothing."""
     lab = lab_of()
@@ -194,6 +196,7 @@ def test_forking_again_gives_the_same_fork_and_says_so(lab_of: LabOf) -> None:
     assert sum("Twice" in label for label, _ in tree.tree.options) == 1
 
 
+@pytest.mark.usefixtures("slow")
 def test_the_code_for_a_fork_that_has_gone_on_replays_its_first_turn(lab_of: LabOf) -> None:
     """It names the phase after the checkpoint, not the one after the fork's tip."""
     lab = lab_of()

@@ -11,13 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from odd_sites import DEMO, KINDS, SITES, OddSite, Read, odd_site, page, read
 
 from campaign_lab.checks import gives_orders, problems, support, unsupported_claims
 from campaign_lab.records import BrandProfile, CompetitorProfile, CustomerInsight, Record
 from campaign_lab.rehearsal.analyst import profiles
 from campaign_lab.rehearsal.analyst.sentences import passages
 from campaign_lab.rehearsal.analyst.topics import topic_of
+from support.web.odd_sites import DEMO, KINDS, SITES, OddSite, Read, odd_site, page, read
 
 
 def as_record(kind: type[Record], data: Mapping[str, Any] | None) -> Record:
@@ -242,6 +242,7 @@ def test_links_worth_reading_come_first_and_stay_on_the_site() -> None:
     assert profiles.links_to_read(home, limit=1) == ["https://kettle.example/prices"]
 
 
+@pytest.mark.usefixtures("process")
 def test_reading_is_the_same_in_every_process() -> None:
     """Two processes with different hash seeds make the same records, byte for byte."""
     code = (

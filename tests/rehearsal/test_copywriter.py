@@ -9,14 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from copy_measures import Campaign, campaign, failures
-from odd_sites import DEMO, KINDS, SITES, odd_site, page
 
 from campaign_lab.checks import near_duplicates, repeated_sentences
 from campaign_lab.records import MOTIVATIONS
 from campaign_lab.rehearsal.analyst import profiles
 from campaign_lab.rehearsal.writer import angles_and_variants
 from campaign_lab.rehearsal.writer.phrasebook import phrases
+from support.copy_measures import Campaign, campaign, failures
+from support.web.odd_sites import DEMO, KINDS, SITES, odd_site, page
 
 SEEDS = range(2 * len(KINDS))
 

@@ -10,8 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from copy_measures import Campaign, campaign, failures
-from odd_sites import SITES, odd_site, page, read
 
 from campaign_lab.checks import near_duplicates, repeated_sentences, sentences_in
 from campaign_lab.records import MOTIVATIONS
@@ -20,6 +18,8 @@ from campaign_lab.rehearsal.analyst.topics import topic_of
 from campaign_lab.rehearsal.writer.answers import answer_question
 from campaign_lab.rehearsal.writer.phrasebook import phrases
 from campaign_lab.rehearsal.writer.typography import in_marks, is_speech, typeset
+from support.copy_measures import Campaign, campaign, failures
+from support.web.odd_sites import SITES, odd_site, page, read
 
 FARM = SITES / "aubrelune"
 COPY = ("headline", "primary_text", "description")

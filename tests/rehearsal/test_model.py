@@ -6,10 +6,10 @@ import json
 from typing import Any
 
 import pytest
-from odd_sites import page
 
 from campaign_lab.rehearsal.model import FETCH_PAGE, SAVE_RECORDS, TextReply, ToolCall, reply
 from campaign_lab.rehearsal.server.api_request import Ask, Call
+from support.web.odd_sites import page
 
 HOME = "https://brand.example/"
 RIVAL = "https://rival.example"

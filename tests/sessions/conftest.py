@@ -6,14 +6,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from stores import Stores, opened, stores_of
 
 from campaign_lab import Brief, Lab
 from campaign_lab.rehearsal.endpoint import RehearsalEndpoint
 from campaign_lab.rehearsal.server.app import RehearsalServer
 from campaign_lab.store.connection import Store
-
-BRIEFS = Path(__file__).resolve().parents[2] / "data" / "briefs"
+from support.paths import BRIEFS
+from support.stores import Stores, opened, stores_of
 
 
 def make_campaign(place: str, server: RehearsalServer) -> None:
@@ -27,7 +26,7 @@ def make_campaign(place: str, server: RehearsalServer) -> None:
 
 
 @pytest.fixture(scope="session")
-def campaign_file(tmp_path_factory: pytest.TempPathFactory, server: RehearsalServer) -> Path:
+def campaign_file(process: None, tmp_path_factory: pytest.TempPathFactory, server: RehearsalServer) -> Path:
     """The campaign in a lab file."""
     path = tmp_path_factory.mktemp("campaign") / "lab.duckdb"
     make_campaign(str(path), server)
@@ -36,7 +35,7 @@ def campaign_file(tmp_path_factory: pytest.TempPathFactory, server: RehearsalSer
 
 @pytest.fixture(scope="session")
 def campaign_server(
-    tmp_path_factory: pytest.TempPathFactory, server: RehearsalServer, request: pytest.FixtureRequest
+    process: None, tmp_path_factory: pytest.TempPathFactory, server: RehearsalServer, request: pytest.FixtureRequest
 ) -> Iterator[str]:
     """The campaign in a database that may be copied."""
     with stores_of("server", tmp_path_factory.getbasetemp(), request) as stores:
@@ -45,7 +44,7 @@ def campaign_server(
 
 
 @pytest.fixture
-def campaign(stores: Stores, request: pytest.FixtureRequest) -> Iterator[Store]:
+def campaign(process: None, stores: Stores, request: pytest.FixtureRequest) -> Iterator[Store]:
     """A copy of the campaign, open as who sees all of it."""
     stores.copy(str(request.getfixturevalue(f"campaign_{stores.kind}")))
     with opened(stores.place()) as store:

@@ -7,8 +7,6 @@ from collections.abc import Callable
 from urllib.parse import urlsplit
 
 import pytest
-from postgres import OWNER
-from stores import Stores
 
 from campaign_lab import Lab
 from campaign_lab.cli.main import main
@@ -16,7 +14,10 @@ from campaign_lab.errors import NotFoundError, StoreError
 from campaign_lab.sessions.session import Session
 from campaign_lab.store import queries
 from campaign_lab.store.rows import AuditRow
+from support.postgres import OWNER
+from support.stores import Stores
 
+pytestmark = pytest.mark.both_stores
 LabOf = Callable[..., Lab]
 
 VERBS: dict[str, Callable[[Lab, Session], object]] = {

@@ -10,14 +10,15 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from stores import Stores
 
 from campaign_lab import Brief, Lab
 from campaign_lab.errors import ReplayMiss, SessionExpired
 from campaign_lab.sessions.session import Session
 from campaign_lab.store import queries
 from campaign_lab.store.rows import AttemptRow, TurnRow
+from support.stores import Stores
 
+pytestmark = pytest.mark.usefixtures("slow")
 LabOf = Callable[..., Lab]
 
 ANEW = """
@@ -47,6 +48,7 @@ def changed(brief: Brief, **fields: Any) -> Brief:
     return Brief(**{**kept, "sources": brief.sources, **fields})
 
 
+@pytest.mark.usefixtures("process")
 def test_three_calls_in_a_script_pay_once(make_lab: Callable[..., Lab], termwick: Brief) -> None:
     """The second and the third are replays, and the handle stands where the first left it."""
     lab = make_lab()
@@ -103,6 +105,7 @@ def test_another_wish_is_another_turn(lab_of: LabOf) -> None:
     assert lab.run_sync(base.run("strategy")).key == plain
 
 
+@pytest.mark.both_stores
 def test_a_second_take_stands_beside_the_first(lab_of: LabOf) -> None:
     """From behind the first answer too: it is the same message at the same checkpoint."""
     lab = lab_of()
@@ -149,6 +152,8 @@ def test_afresh_is_not_replayed_where_nothing_may_be_sent(lab_of: LabOf) -> None
         assert (turn.take, turn.replayed) == (2, replayed)
 
 
+@pytest.mark.usefixtures("process")
+@pytest.mark.both_stores
 def test_afresh_in_two_processes_at_once_makes_two_takes(
     stores: Stores, make_lab: Callable[..., Lab], termwick: Brief
 ) -> None:
@@ -213,6 +218,7 @@ def test_a_later_phase_alone_goes_on_the_next_morning(lab_of: LabOf, clock: Any,
     assert phases(lab.open(fresh.id)) == ["research", "strategy", "copy"]
 
 
+@pytest.mark.both_stores
 def test_a_guests_fork_replays_the_research_that_it_carries(lab_of: LabOf) -> None:
     """The right to fork is enough to see what is there; ben pays for nothing of ana's again."""
     ana, ben = lab_of("ana"), lab_of("ben")

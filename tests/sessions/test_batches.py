@@ -13,7 +13,6 @@ from typing import Any
 
 import psutil
 import pytest
-from stores import by_hand
 
 from campaign_lab import Lab
 from campaign_lab.errors import BudgetExceeded, EndpointError
@@ -28,6 +27,7 @@ from campaign_lab.sessions.spending.batch_budget import RunCost, batch_costs, ho
 from campaign_lab.store import queries
 from campaign_lab.store.connection import Store
 from campaign_lab.store.rows import AttemptRow, ClaimRow, RequestRow
+from support.stores import by_hand
 
 LabOf = Callable[..., Lab]
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
@@ -158,6 +158,8 @@ def test_the_server_of_this_process_has_the_latency_of_the_environment(monkeypat
 # -- the ledger
 
 
+@pytest.mark.usefixtures("slow")
+@pytest.mark.both_stores
 def test_what_a_run_pays_is_booked_to_it(lab_of: LabOf) -> None:
     """The attempt carries batch and run, its costs are told apart by them, and a replay is nobody's."""
     lab = tagged(lab_of())
@@ -174,6 +176,7 @@ def test_what_a_run_pays_is_booked_to_it(lab_of: LabOf) -> None:
         assert costs[name] == pytest.approx(turn.receipt.cost_usd)
 
 
+@pytest.mark.both_stores
 def test_paid_cut_and_running_are_told_apart_run_by_run(lab_file: Store) -> None:
     """Finished turns, failed attempts and cut requests have sums of their own; what has no price is counted beside them."""
     ended = {"state": "finished", "ended_at": NOW}
@@ -201,6 +204,7 @@ def test_paid_cut_and_running_are_told_apart_run_by_run(lab_file: Store) -> None
 # -- one budget
 
 
+@pytest.mark.usefixtures("slow")
 def test_a_batch_over_its_budget_is_refused_with_its_numbers(lab_of: LabOf, server: RehearsalServer) -> None:
     """Spent, estimate and limit are in the error; nothing was sent and nothing is left behind; replays still work."""
     lab = lab_of()
@@ -221,6 +225,8 @@ def test_a_batch_over_its_budget_is_refused_with_its_numbers(lab_of: LabOf, serv
     assert lab.run_sync(lab.open("main").fork("calm", at="research").run("strategy")).replayed
 
 
+@pytest.mark.usefixtures("slow")
+@pytest.mark.both_stores
 def test_what_runs_elsewhere_in_the_batch_counts_as_expected(lab_of: LabOf) -> None:
     """Two of three fit: with one under way there is room for ours, with two there is none."""
     lab = lab_of()
@@ -234,6 +240,7 @@ def test_what_runs_elsewhere_in_the_batch_counts_as_expected(lab_of: LabOf) -> N
     assert refused.value.spent_usd == pytest.approx(2 * one, rel=0.05)
 
 
+@pytest.mark.usefixtures("slow")
 def test_a_turn_may_spend_no_more_than_the_batch_has_left(lab_of: LabOf) -> None:
     """What is left after what was spent and what runs is the turn's own limit, unless that is lower."""
     lab = lab_of()
@@ -253,6 +260,7 @@ def test_a_turn_may_spend_no_more_than_the_batch_has_left(lab_of: LabOf) -> None
     assert call(lambda con: order(con, budget_usd=one / 4)) == one / 4
 
 
+@pytest.mark.usefixtures("slow")
 def test_phases_without_a_recorded_turn_are_held_by_typical_sizes(lab_of: LabOf) -> None:
     """The first turns of a batch run at once, before any of them is recorded: they count as much as ours."""
     lab = lab_of()
@@ -268,6 +276,7 @@ def test_phases_without_a_recorded_turn_are_held_by_typical_sizes(lab_of: LabOf)
     assert refused.value.spent_usd == pytest.approx(alone.usd)
 
 
+@pytest.mark.usefixtures("slow")
 def test_a_budget_is_not_held_for_a_model_without_a_price(lab_of: LabOf) -> None:
     """It says so, and sends nothing."""
     lab = tagged(lab_of(model="llama3.1-8b"), budget_usd=100.0)
@@ -277,6 +286,7 @@ def test_a_budget_is_not_held_for_a_model_without_a_price(lab_of: LabOf) -> None
     assert attempts(lab) == []
 
 
+@pytest.mark.usefixtures("slow")
 def test_a_fan_out_is_held_against_the_batch_as_a_whole(lab_of: LabOf) -> None:
     """Each fork alone would fit; three together do not, and none of them is started."""
     lab = lab_of()
@@ -287,6 +297,8 @@ def test_a_fan_out_is_held_against_the_batch_as_a_whole(lab_of: LabOf) -> None:
     assert attempts(lab) == []
 
 
+@pytest.mark.usefixtures("slow")
+@pytest.mark.both_stores
 def test_two_processes_cannot_overrun_the_batch_together(lab_of: LabOf, tmp_path: Path) -> None:
     """The budget is enough for one of them: told to go at once, one pays and the other one is refused."""
     lab = lab_of()

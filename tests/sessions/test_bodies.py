@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from copy_rows import claim, quote
 
 from campaign_lab.sessions.history.path_loader import StoredRecord
 from campaign_lab.tables.claim_counts import counts, parts_in, text_of
+from support.copy_rows import claim, quote
 
 
 def counted(fields: dict[str, Any]) -> tuple[int, int]:

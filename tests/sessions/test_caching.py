@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import timedelta
 
 import pytest
-from copy_rows import turn
-from lab_rows import NOW, add, session
-from stores import by_hand
 
-from campaign_lab import Lab
 from campaign_lab.sessions.spending.prompt_cache import verdict, warm_until
 from campaign_lab.store import queries
 from campaign_lab.store.rows import RequestRow
+from support.copy_rows import turn
+from support.lab_rows import NOW, add, session
+from support.labs import MakeLab
+from support.stores import by_hand
 
-MakeLab = Callable[..., Lab]
 HOUR, MINUTES = timedelta(hours=1), timedelta(minutes=5)
 LONG, SHORT, BOTH, NEITHER = (100, 0), (0, 100), (100, 100), (0, 0)
 
@@ -29,6 +28,7 @@ CASES = [([LONG], HOUR), ([SHORT], MINUTES), ([BOTH], MINUTES), ([LONG, SHORT], 
          ([LONG, NEITHER], HOUR), ([NEITHER], None)]  # fmt: skip
 
 
+@pytest.mark.both_stores
 @pytest.mark.parametrize(("written", "life"), CASES)
 def test_the_last_write_says_how_long_a_prompt_is_warm(
     written: Sequence[tuple[int, int]], life: timedelta | None, make_lab: MakeLab
@@ -66,6 +66,7 @@ def test_a_prompt_that_was_never_cached_is_not_called_old() -> None:
     assert "too short to be cached" in found.reason
 
 
+@pytest.mark.both_stores
 def test_a_use_prolongs_it(make_lab: MakeLab) -> None:
     """The prompt of a checkpoint is warm for its life after the newest turn that followed it."""
 

@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any, ClassVar
 
 import pytest
-from copy_rows import angle, claim, quote, turn, variant
-from lab_rows import NOW, add, fork, session, share
-from stores import by_hand
 
 from campaign_lab import Lab
 from campaign_lab.agents.phases import Phase
 from campaign_lab.errors import NotFoundError
 from campaign_lab.records import RECORD_TYPES, Claim, Record, Text
 from campaign_lab.store import queries
-
-MakeLab = Callable[..., Lab]
+from support.copy_rows import angle, claim, quote, turn, variant
+from support.lab_rows import NOW, add, fork, session, share
+from support.labs import MakeLab
+from support.stores import by_hand
 
 
 class Slogan(Record):
@@ -55,6 +54,7 @@ def listed(lab: Lab, kind: str = "angle", **options: Any) -> list[tuple[str, str
     return list(zip(table["session"], table["label"], strict=True))
 
 
+@pytest.mark.both_stores
 def test_each_record_is_listed_once_under_the_session_that_made_it(make_lab: MakeLab) -> None:
     """Two forks carry the strategy, one makes another one: three angles, the oldest session first."""
     lab = make_lab()
@@ -72,6 +72,7 @@ def test_each_record_is_listed_once_under_the_session_that_made_it(make_lab: Mak
     assert listed(lab, sessions=[]) == []
 
 
+@pytest.mark.both_stores
 def test_only_what_the_user_may_see_is_listed(make_lab: MakeLab) -> None:
     """What a shared fork carries stands under that fork, as long as the session that made it was not shared."""
     lab = make_lab(user="ben")
@@ -85,6 +86,7 @@ def test_only_what_the_user_may_see_is_listed(make_lab: MakeLab) -> None:
     assert listed(lab) == [("given", "Calm")]
 
 
+@pytest.mark.usefixtures("slow")
 @pytest.mark.parametrize("made", RECORD_TYPES, ids=lambda made: made.kind)
 def test_fields_are_told_as_the_classes_have_them(made: type[Record], lab_of: MakeLab) -> None:
     """Plain texts letter by letter, in the order of the class; claims and quotes counted as the classes count them."""
@@ -129,6 +131,7 @@ def test_degraded_records_are_listed_without_fields(make_lab: MakeLab) -> None:
     assert table[["label", "degraded", "headline"]].values.tolist() == [["Whole", False, "Whole"], ["Half", True, ""]]
 
 
+@pytest.mark.usefixtures("slow")
 def test_kinds_of_ones_own_phases_have_tables(lab_of: MakeLab) -> None:
     """A real turn of a phase of one's own: its class gives the columns, figures stay figures."""
     lab = lab_of(phases=[SLOGANS])

@@ -18,7 +18,6 @@ from datetime import UTC, datetime, timedelta
 
 import psutil
 import pytest
-from stores import Stores, opened
 
 from campaign_lab.sessions.run.claims import (
     LEASE,
@@ -36,7 +35,9 @@ from campaign_lab.sessions.run.claims import (
 from campaign_lab.store import queries
 from campaign_lab.store.connection import Store
 from campaign_lab.store.rows import AttemptRow, ClaimRow, SessionRow, TurnRow
+from support.stores import Stores, opened
 
+pytestmark = pytest.mark.both_stores
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 SESSION = SessionRow(
     id="s1", owner="ana", campaign="Spring", url="https://a.example/", name="main", endpoint="rehearsal-1", model="m",
@@ -191,6 +192,7 @@ def test_a_claim_is_given_back_when_the_attempt_ends(file: Store) -> None:
     assert attempts(file) == {"a1": "failed", "a2": "running"}
 
 
+@pytest.mark.usefixtures("process")
 def test_the_claim_of_a_living_process_blocks_ours(file: Store, start: Start) -> None:
     """It is at work: we wait, and it is not among the dead."""
     other = start(attempt())
@@ -201,6 +203,7 @@ def test_the_claim_of_a_living_process_blocks_ours(file: Store, start: Start) ->
     assert file.call(dead_attempts) == []
 
 
+@pytest.mark.usefixtures("process")
 @pytest.mark.parametrize("reaped", [True, False])
 def test_the_claim_of_a_killed_process_is_void(file: Store, start: Start, reaped: bool) -> None:
     """The next one claims at once, also while nobody has collected the dead process; its attempt is found."""
@@ -217,6 +220,7 @@ def test_the_claim_of_a_killed_process_is_void(file: Store, start: Start, reaped
     assert [row.attempt_id for row in file.call(lambda con: queries.select(con, ClaimRow))] == ["a2"]
 
 
+@pytest.mark.usefixtures("process")
 def test_of_two_processes_that_race_one_wins(file: Store, start: Start) -> None:
     """Both are told to go at once: one has the claim, the other one waits for it."""
     racers = [start(attempt(name)) for name in ("a1", "a2")]
@@ -258,6 +262,7 @@ def held_by(pid: int, started: float, host: str | None = None) -> ClaimRow:
     return ClaimRow("k", "a1", "ana", host or machine(), pid, str(started), NOW)
 
 
+@pytest.mark.usefixtures("process")
 def test_a_process_that_only_has_the_number_of_the_claimer_is_not_it() -> None:
     """Numbers are given again: ours, in a container that was started anew, or another's."""
     me, parent = psutil.Process(), psutil.Process(os.getppid())
@@ -279,6 +284,7 @@ def test_a_process_on_another_machine_is_believed_for_the_length_of_its_lease() 
     assert not alive(held_by(2**22 + 1, 0.0), NOW)
 
 
+@pytest.mark.usefixtures("process")
 @pytest.mark.parametrize("apart", ["", " 0123abcd-4026531836"], ids=["an older row", "another container"])
 def test_a_machine_of_our_name_is_another_one(apart: str) -> None:
     """Containers may share a name, and numbers of processes mean nothing there: the lease decides, either way."""
@@ -291,6 +297,7 @@ def test_a_machine_of_our_name_is_another_one(apart: str) -> None:
         assert host_name(row) == socket.gethostname()
 
 
+@pytest.mark.usefixtures("process")
 def test_processes_of_one_machine_agree_on_it_and_containers_do_not() -> None:
     """Each process finds the same name by itself; one in a pid namespace of its own finds another."""
     ask = [sys.executable, "-c", "from campaign_lab.sessions.run.claims import machine; print(machine())"]
@@ -303,6 +310,7 @@ def test_processes_of_one_machine_agree_on_it_and_containers_do_not() -> None:
     assert contained.split()[0] == machine().split()[0] == socket.gethostname()
 
 
+@pytest.mark.usefixtures("process")
 @pytest.mark.parametrize("started", ["rubbish", "", "nan", "inf", None])
 def test_a_claim_that_cannot_be_judged_is_dead(started: str | None) -> None:
     """Whoever writes rubbish into a claim holds nobody up and breaks nobody's look at it."""

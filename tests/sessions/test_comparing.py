@@ -11,9 +11,6 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from copy_rows import HOME, angle, claim, quote, turn, variant
-from lab_rows import NOW, add, fork, grow, session, share, try_in_vain
-from stores import by_hand
 
 from campaign_lab import Lab
 from campaign_lab.agents.phases import Phase, builtin_phases
@@ -26,8 +23,11 @@ from campaign_lab.store.rows import AuditRow, SessionRow
 from campaign_lab.tables.copy_variants import copy_rows
 from campaign_lab.tables.coverage import coverage_rows
 from campaign_lab.tables.session_rows import session_rows
+from support.copy_rows import HOME, angle, claim, quote, turn, variant
+from support.lab_rows import NOW, add, fork, grow, session, share, try_in_vain
+from support.labs import MakeLab
+from support.stores import by_hand
 
-MakeLab = Callable[..., Lab]
 COPY = builtin_phases()["copy"]
 
 
@@ -46,6 +46,7 @@ def compared(lab: Lab, *names: str, **options: Any) -> pd.DataFrame:
 # -- what a row says
 
 
+@pytest.mark.both_stores
 def test_a_row_tells_of_its_session_its_angle_and_its_text(make_lab: MakeLab) -> None:
     """A fork's variant: where the fork comes from, why it was made, and what its angle is."""
     lab = make_lab()
@@ -109,6 +110,7 @@ def test_a_variant_of_a_phase_that_is_not_known_here_is_left_out(make_lab: MakeL
     assert compared(lab)["headline"].tolist() == ["Mine"]
 
 
+@pytest.mark.usefixtures("slow")
 def test_counts_are_those_of_the_records_themselves(lab_of: MakeLab) -> None:
     """A real campaign's copy: claims and quotes as the classes count them, and all of them stand."""
     lab = lab_of()
@@ -156,6 +158,7 @@ def test_a_claim_that_says_more_than_its_quotes_is_not_supported(make_lab: MakeL
 # -- money and cache
 
 
+@pytest.mark.both_stores
 def test_own_cost_and_avoided_cost_are_told_apart(make_lab: MakeLab) -> None:
     """A fork's own turns are its cost, those that it carries were avoided; together the own costs are the ledger's sum."""
     lab = make_lab()
@@ -242,6 +245,7 @@ def test_a_first_turn_has_no_cache_and_an_unknown_one_is_not_guessed(make_lab: M
     assert compared(lab, "main", "child")["cache"].tolist() == ["first turn", ""]
 
 
+@pytest.mark.usefixtures("slow")
 def test_the_cache_is_what_the_receipt_says(lab_of: MakeLab) -> None:
     """The same verdict for a real turn, in the table and in its receipt."""
     lab = lab_of()
@@ -254,6 +258,7 @@ def test_the_cache_is_what_the_receipt_says(lab_of: MakeLab) -> None:
 # -- whose sessions
 
 
+@pytest.mark.both_stores
 def test_what_was_not_shared_is_not_found_and_nothing_is_told(make_lab: MakeLab) -> None:
     """One refused session among the user's own refuses the table; the refusal is written down, as for one session."""
     lab = make_lab(user="ben")
@@ -273,6 +278,7 @@ def test_what_was_not_shared_is_not_found_and_nothing_is_told(make_lab: MakeLab)
     assert lab.compare([his, hers])["headline"].tolist() == ["His", "Hers"]
 
 
+@pytest.mark.both_stores
 def test_a_shared_session_shares_the_forks_that_runs_made_of_it(make_lab: MakeLab) -> None:
     """And of sessions that were not shared, the way to it says nothing."""
     lab = make_lab(user="ben")
@@ -314,6 +320,7 @@ class Counting:
         return self._con.execute(*given)
 
 
+@pytest.mark.both_stores
 def test_more_forks_take_no_more_statements(make_lab: MakeLab) -> None:
     """A dozen forks are read in as many statements as two, and each has its own rows."""
     lab = make_lab()

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from postgres import OWNER
 
 from campaign_lab import Brief, Lab
 from campaign_lab.errors import BudgetExceeded, NotFoundError, ReplayMiss, TranscriptGone
@@ -15,7 +14,9 @@ from campaign_lab.rehearsal.server.app import RehearsalServer
 from campaign_lab.sessions.budgets import Budgets
 from campaign_lab.sessions.session import Session
 from campaign_lab.store import queries
+from support.postgres import OWNER
 
+pytestmark = pytest.mark.usefixtures("slow")
 LabOf = Callable[..., Lab]
 
 
@@ -65,6 +66,7 @@ def test_a_fan_out_with_nothing_allowed_says_so_for_each_session(lab_of: LabOf, 
     assert [type(result.error) for result in done.results] == [ReplayMiss] * 3
 
 
+@pytest.mark.both_stores
 def test_a_session_that_was_taken_away_stops_no_other(lab_of: LabOf) -> None:
     """A revoked handle in a fan-out carries its error; the other session is run."""
     ana, ben = lab_of("ana"), lab_of("ben")
@@ -76,6 +78,7 @@ def test_a_session_that_was_taken_away_stops_no_other(lab_of: LabOf) -> None:
     assert done.results[1].turns
 
 
+@pytest.mark.both_stores
 def test_reading_lets_nobody_take_the_research_away_in_a_file(lab_of: LabOf, tmp_path: Path) -> None:
     """Who may only read cannot save; after that a revoked user learns nothing from running or estimating either."""
     ana, ben = lab_of("ana"), lab_of("ben")
@@ -89,6 +92,7 @@ def test_reading_lets_nobody_take_the_research_away_in_a_file(lab_of: LabOf, tmp
             attempt()
 
 
+@pytest.mark.both_stores
 def test_a_session_budget_counts_the_forks_that_its_runs_made(lab_of: LabOf) -> None:
     """Takes run beside each other; their money is the session's all the same."""
     lab = lab_of()
@@ -107,6 +111,7 @@ def _at_strategy(lab: Lab) -> Session:
     return Session(lab._context, session._row, session.checkpoint("strategy").turn_id)
 
 
+@pytest.mark.both_stores
 def test_a_deleted_session_is_gone_for_its_handles_too(lab_of: LabOf, server: RehearsalServer) -> None:
     """Running or forking it is refused like a session that does not exist, and nothing is sent."""
     lab = lab_of()

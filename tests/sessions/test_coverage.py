@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import pandas as pd
 import pytest
-from conftest import BRIEFS
-from copy_rows import angle, claim, insight, quote, turn
-from lab_rows import add, session
-from stores import by_hand
 
 from campaign_lab import Brief, Lab
 from campaign_lab.store.rows import RecordRow
 from campaign_lab.tables.coverage import STAGES
+from support.copy_rows import angle, claim, insight, quote, turn
+from support.lab_rows import add, session
+from support.labs import MakeLab
+from support.paths import BRIEFS
+from support.stores import by_hand
 
-MakeLab = Callable[..., Lab]
 PAIN, DESIRE = "The invoice was lying in the wrong inbox.", "Free repairs for ten years."
 
 
@@ -38,6 +38,7 @@ def cells(table: pd.DataFrame) -> dict[tuple[str, str, str], str]:
     }
 
 
+@pytest.mark.both_stores
 def test_every_need_stands_at_every_stage(make_lab: MakeLab) -> None:
     """Pains first, then desires, from those who know nothing to those who are ready; what nobody tried is 0."""
     table = covered(make_lab())
@@ -98,6 +99,7 @@ def test_several_sessions_stand_below_each_other(lab_of: MakeLab) -> None:
     assert table["session"].tolist() == ["main"] * (len(table) // 2) + ["Again"] * (len(table) // 2)
 
 
+@pytest.mark.usefixtures("process", "slow")
 def test_most_angles_of_the_demo_campaigns_stand_at_a_need(make_lab: MakeLab) -> None:
     """Of the five angles of each site, each at its own stage, more than half in all."""
     lab = make_lab()

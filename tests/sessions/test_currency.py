@@ -58,7 +58,7 @@ def test_no_text_is_in_the_way_of_a_paid_turn(market: str, text: str) -> None:
     assert "\n" not in doubt(market, text)
 
 
-@pytest.mark.file_only("what is said does not depend on the store")
+@pytest.mark.usefixtures("process", "slow")
 def test_the_finding_stands_with_the_research_turn(make_lab: Callable[..., Lab], tmp_path: Path) -> None:
     """It is kept as something that is missing, and replays; the same site for its own market has none."""
     (tmp_path / "cobbler").mkdir()

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 import pytest
-from copy_rows import angle, claim, turn, variant
-from lab_rows import add, fork, session
-from stores import by_hand
 
 from campaign_lab import Lab
 from campaign_lab.errors import NotFoundError
 from campaign_lab.store import queries
 from campaign_lab.store.rows import RecordRow
+from support.copy_rows import angle, claim, turn, variant
+from support.lab_rows import add, fork, session
+from support.labs import MakeLab
+from support.stores import by_hand
 
-MakeLab = Callable[..., Lab]
 Turns = list[tuple[str, list[RecordRow]]]
 
 
@@ -108,6 +107,7 @@ def test_a_record_that_could_not_be_read_differs_by_its_raw_text(make_lab: MakeL
     assert rows == [("copy_variant", "One", "raw", '"nonsense"', '"other"')]
 
 
+@pytest.mark.usefixtures("slow")
 def test_turned_round_it_says_the_same(lab_of: MakeLab) -> None:
     """Two real strategies: as many rows either way, with a and b exchanged for those that both have."""
     lab = lab_of()
@@ -122,6 +122,7 @@ def test_turned_round_it_says_the_same(lab_of: MakeLab) -> None:
     )
 
 
+@pytest.mark.both_stores
 def test_both_must_be_the_users_to_see(make_lab: MakeLab) -> None:
     """Comparing with somebody else's session tells nothing of it."""
     lab = make_lab()

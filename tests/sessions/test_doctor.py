@@ -12,9 +12,6 @@ from pathlib import Path
 
 import psutil
 import pytest
-from lab_rows import NOW, add, dump, fork, grow, session, share, try_in_vain
-from postgres import PostgresServer
-from stores import Databases, opened
 
 from campaign_lab.sessions.run.claims import machine, under_way
 from campaign_lab.sessions.upkeep import doctor
@@ -23,6 +20,9 @@ from campaign_lab.sessions.upkeep.sweep import sweep
 from campaign_lab.store import queries
 from campaign_lab.store.connection import Con, Store
 from campaign_lab.store.rows import ClaimRow, JudgementRow
+from support.lab_rows import NOW, add, dump, fork, grow, session, share, try_in_vain
+from support.postgres import PostgresServer
+from support.stores import Databases, opened
 
 
 def claim(attempt: str, pid: int, started: float) -> ClaimRow:
@@ -34,6 +34,7 @@ def unwell(findings: list[HealthFinding]) -> list[HealthFinding]:
     return [finding for finding in findings if finding.level != "ok" and "fsync" not in finding.text]
 
 
+@pytest.mark.both_stores
 def test_a_healthy_lab_is_all_ok(campaign: Store, store_kind: str) -> None:
     """A real campaign, the versions that are installed here, and a look changes nothing."""
     before = campaign.call(dump)
@@ -54,6 +55,7 @@ def test_the_tested_versions_are_those_of_this_environment() -> None:
     assert doctor.bundled_cli() == doctor.TESTED_CLI
 
 
+@pytest.mark.usefixtures("process")
 def test_the_cli_version_is_what_the_cli_says() -> None:
     """It is read from a file of the SDK; the program itself says the same."""
     from importlib.util import find_spec
@@ -85,7 +87,6 @@ def test_a_missing_package_is_a_failure(lab_file: Store, monkeypatch: pytest.Mon
     assert (finding.level, finding.subject) == ("fail", "no-such-package-of-campaign-lab")
 
 
-@pytest.mark.file_only("the disk of a server is not ours to look at")
 def test_little_room_on_the_disk_is_a_warning(lab_file: Store) -> None:
     """More is asked for than any disk has."""
     (finding,) = unwell(examine(lab_file, low_disk_bytes=2**62))
@@ -93,6 +94,8 @@ def test_little_room_on_the_disk_is_a_warning(lab_file: Store) -> None:
     assert "GB free" in finding.text
 
 
+@pytest.mark.usefixtures("process")
+@pytest.mark.both_stores
 def test_a_claim_of_a_dead_process_is_found_and_a_living_one_is_fine(lab_file: Store) -> None:
     """The claim of a process that has ended, beside one of this very process."""
     gone = subprocess.Popen([sys.executable, "-c", ""])
@@ -111,6 +114,7 @@ def test_a_claim_of_a_dead_process_is_found_and_a_living_one_is_fine(lab_file: S
     assert str(gone.pid) in finding.text
 
 
+@pytest.mark.both_stores
 def test_an_attempt_that_nobody_runs_is_found(lab_file: Store) -> None:
     """It is written down as running and has no claim."""
     lab_file.call(lambda con: try_in_vain(con, add(con, session()), "lost", state="running", ended_at=None))
@@ -119,7 +123,6 @@ def test_an_attempt_that_nobody_runs_is_found(lab_file: Store) -> None:
     assert "nobody runs" in finding.text
 
 
-@pytest.mark.file_only("a server leaves nothing beside a file")
 @pytest.mark.parametrize("ending", [".new", ".compact"])
 def test_what_a_killed_process_left_beside_the_file_is_found(lab_file: Store, ending: str) -> None:
     """Named with its path."""
@@ -133,6 +136,7 @@ def test_what_a_killed_process_left_beside_the_file_is_found(lab_file: Store, en
     assert str(left) in finding.text
 
 
+@pytest.mark.both_stores
 @pytest.mark.parametrize(
     ("sql", "words"),
     [
@@ -170,6 +174,7 @@ def test_each_damaged_session_is_named(lab_file: Store) -> None:
     assert "t-two" in finding.text
 
 
+@pytest.mark.both_stores
 def test_after_a_sweep_the_lab_is_still_well(lab_file: Store) -> None:
     """Tombstones are nothing to worry about; a swept transcript is worth a warning."""
 

@@ -10,9 +10,9 @@ from zoneinfo import ZoneInfo
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from lab_rows import NOW, session
 
 from campaign_lab.sessions.upkeep.expiry import LONGEST_S, UNITS_S, expires_at, seconds
+from support.lab_rows import NOW, session
 
 ZONES = ("Europe/Berlin", "America/Toronto", "Australia/Lord_Howe", "UTC")
 BERLIN = ZoneInfo("Europe/Berlin")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -10,8 +9,8 @@ import pytest
 from campaign_lab import Brief, Lab
 from campaign_lab.errors import AmbiguousName, NotFoundError
 from campaign_lab.sessions.session import Session
+from support.labs import MakeLab
 
-MakeLab = Callable[..., Lab]
 START = datetime(2026, 11, 1, 12, 0, tzinfo=UTC)
 
 
@@ -37,6 +36,7 @@ def fits(lab: Lab, name: str) -> tuple[str, ...]:
     return caught.value.fits
 
 
+@pytest.mark.both_stores
 def test_a_name_that_fits_two_brands_lists_both_with_their_age(make_lab: MakeLab) -> None:
     """Also where the campaign is called the same; the host before it picks one."""
     clock = Clock()
@@ -93,6 +93,7 @@ def test_a_living_session_comes_before_an_expired_one_of_its_full_name(make_lab:
     assert any("one.example/Spring/main" in line and "2 days ago" in line for line in fits(lab, "main"))
 
 
+@pytest.mark.both_stores
 def test_a_strangers_session_is_not_listed(make_lab: MakeLab) -> None:
     """One's own comes before what was shared; what was shared by two is asked for, with whose it is."""
     ana, ben, cyd = (make_lab(user=user) for user in ("ana", "ben", "cyd"))

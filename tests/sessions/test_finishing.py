@@ -8,7 +8,6 @@ from dataclasses import replace
 from typing import Any, ClassVar
 
 import pytest
-from stores import by_hand
 
 from campaign_lab import Lab
 from campaign_lab.agents.events import Event, TurnEnded
@@ -19,6 +18,7 @@ from campaign_lab.sessions.run.attempt import _give_up
 from campaign_lab.sessions.run.claims import claim_scope
 from campaign_lab.store import queries
 from campaign_lab.store.rows import AttemptRow, ClaimRow, RequestRow, SessionRow, TurnRow
+from support.stores import by_hand
 
 LabOf = Callable[..., Lab]
 
@@ -39,6 +39,7 @@ def _mottos(_research: Mapping[str, Any], _task: Mapping[str, Any]) -> tuple[lis
 MOTTOS = Phase(name="mottos", prompt="Make one.\n\n```json\n$task\n```\n", makes=(Motto,), rehearse=_mottos)
 
 
+@pytest.mark.both_stores
 def test_a_turn_that_cannot_be_written_down_is_booked_and_gives_its_claim_back(
     lab_of: LabOf, heard: list[Event]
 ) -> None:

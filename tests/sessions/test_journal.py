@@ -16,6 +16,7 @@ from campaign_lab.sessions.context import BatchTag
 from campaign_lab.store import queries
 from campaign_lab.store.rows import AttemptRow
 
+pytestmark = pytest.mark.usefixtures("slow")
 LabOf = Callable[..., Lab]
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -11,10 +11,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import Clock
-from copy_rows import angle, said, turn, variant
-from lab_rows import NOW, add, dump, fork, orphans, session, share
-from stores import Stores, by_hand, opened
 
 from campaign_lab import Lab
 from campaign_lab.errors import NotFoundError, StoreError
@@ -26,8 +22,12 @@ from campaign_lab.store import queries
 from campaign_lab.store.connection import Store
 from campaign_lab.store.duckdb.engine import open_file
 from campaign_lab.store.rows import JudgementRow, SessionRow
+from support.clock import Clock
+from support.copy_rows import angle, said, turn, variant
+from support.lab_rows import NOW, add, dump, fork, orphans, session, share
+from support.labs import MakeLab
+from support.stores import Stores, by_hand, opened
 
-MakeLab = Callable[..., Lab]
 JUDGED = ["pick", "rating", "note", "rated_by"]
 NOTHING = ["", None, "", ""]
 
@@ -74,6 +74,7 @@ def test_what_was_said_stands_beside_the_variant(lab: Lab) -> None:
     assert judged(lab) == [["pick", 4, "Warm, and true.", "ana"], ["reject", None, "", "ana"]]
 
 
+@pytest.mark.both_stores
 def test_what_is_not_said_stays(lab: Lab) -> None:
     """One row a user and variant, changed bit by bit; an empty word takes back, and what was taken back is not shown."""
     main = lab.open("main")
@@ -154,6 +155,7 @@ def test_only_copy_is_judged(make_lab: MakeLab) -> None:
 # -- who says it
 
 
+@pytest.mark.both_stores
 def test_readers_may_judge_and_each_sees_their_own(lab: Lab, make_lab: MakeLab, clock: Clock) -> None:
     """Else the newest of anybody's, with whose it is."""
     bens = make_lab(user="ben", now=clock)
@@ -168,6 +170,7 @@ def test_readers_may_judge_and_each_sees_their_own(lab: Lab, make_lab: MakeLab, 
     assert times[0, "ana"] != NOW
 
 
+@pytest.mark.both_stores
 def test_of_others_the_newest_counts(lab: Lab) -> None:
     """Whatever order they are stored in."""
     rows = [said("t1", user=user, rating=rating, at=NOW + timedelta(hours=hour)) for user, rating, hour in
@@ -176,6 +179,7 @@ def test_of_others_the_newest_counts(lab: Lab) -> None:
     assert judged(lab)[0] == ["", 2, "", "dan"]
 
 
+@pytest.mark.both_stores
 def test_strangers_judge_nothing(lab: Lab, make_lab: MakeLab) -> None:
     """For them the session is not there."""
     eves = make_lab(user="eve")
@@ -195,6 +199,7 @@ def forked_and_unshared(lab: Lab, make_lab: MakeLab) -> Lab:
     return bens
 
 
+@pytest.mark.both_stores
 def test_others_judgements_end_where_reading_ends(lab: Lab, make_lab: MakeLab) -> None:
     """Who forked and may not read the session any more sees what he said himself; the owner sees both."""
     bens = forked_and_unshared(lab, make_lab)
@@ -202,6 +207,7 @@ def test_others_judgements_end_where_reading_ends(lab: Lab, make_lab: MakeLab) -
     assert judged(lab) == [["reject", None, "for us only", "ana"], ["", 2, "", "ben"]]
 
 
+@pytest.mark.both_stores
 def test_others_judgements_that_one_may_not_see_stay_out_of_ones_file(
     lab: Lab, make_lab: MakeLab, tmp_path: Path, other: Store
 ) -> None:
@@ -273,6 +279,7 @@ def test_a_file_does_not_change_what_others_here_think(lab: Lab, tmp_path: Path,
     assert [(row.n, row.user_name, row.rating) for row in other.call(stored)] == [(0, "ana", 5), (0, "ben", 2)]
 
 
+@pytest.mark.both_stores
 def test_a_sweep_takes_judgements_with_their_turns(make_lab: MakeLab) -> None:
     """And only those; where records are kept they stay, and the lab is well."""
     lab = make_lab()
@@ -302,6 +309,7 @@ WRONG: dict[str, tuple[JudgementRow, str]] = {
 }
 
 
+@pytest.mark.both_stores
 @pytest.mark.parametrize("kind", WRONG)
 def test_judgements_that_cannot_be_are_a_fault(
     kind: str, store_kind: str, lab_file: Store, other: Store, tmp_path: Path
@@ -325,6 +333,7 @@ def test_judgements_that_cannot_be_are_a_fault(
     assert not any(other.call(dump).values())
 
 
+@pytest.mark.both_stores
 def test_the_doctor_finds_judgements_of_no_record(lab_file: Store) -> None:
     """Counted with what else belongs to nothing."""
     lab_file.call(one_session)

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from typing import Any
 
+import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
@@ -86,6 +87,7 @@ def test_a_key_carries_the_whole_line_before_it(messages: list[str]) -> None:
     assert keys[0] != keys[1]
 
 
+@pytest.mark.usefixtures("process")
 def test_a_key_is_the_same_in_another_process() -> None:
     """Nothing of the process (hash seed, order of sets) is in it: an hour later it replays."""
     code = (

@@ -26,6 +26,7 @@ def test_it_expires_at_the_second_over_daylight_saving_too(lab_of: LabOf, clock:
     assert session.expires_at.hour == 20
 
 
+@pytest.mark.usefixtures("slow")
 def test_an_expired_session_replays_and_sends_nothing_new(
     lab_of: LabOf, clock: Any, server: RehearsalServer, termwick: Brief
 ) -> None:
@@ -40,6 +41,7 @@ def test_an_expired_session_replays_and_sends_nothing_new(
     assert len(server.book) == booked
 
 
+@pytest.mark.usefixtures("slow")
 def test_the_next_morning_a_fresh_session_replays_and_goes_on(
     lab_of: LabOf, clock: Any, server: RehearsalServer, termwick: Brief
 ) -> None:
@@ -62,6 +64,7 @@ def test_the_next_morning_a_fresh_session_replays_and_goes_on(
     assert lab.open(old.id).checkpoint().phase == "strategy"
 
 
+@pytest.mark.both_stores
 def test_reading_does_not_keep_it_alive_but_a_fork_and_a_pin_do(lab_of: LabOf, clock: Any) -> None:
     """The count begins anew with a fork; reading changes nothing; a pinned session has no end."""
     session = lab_of().open("main")
@@ -91,6 +94,7 @@ def test_a_life_can_be_set_for_a_lab_and_for_a_session(lab_of: LabOf, clock: Any
         session.keep_for("soon")
 
 
+@pytest.mark.usefixtures("slow")
 def test_a_fork_lives_its_own_life(lab_of: LabOf, clock: Any) -> None:
     """A fork of an expired session can be made and run: it is a new session."""
     lab = lab_of()
@@ -101,6 +105,7 @@ def test_a_fork_lives_its_own_life(lab_of: LabOf, clock: Any) -> None:
     assert lab.run_sync(fork.run("strategy")).records
 
 
+@pytest.mark.usefixtures("slow")
 def test_the_next_morning_a_fork_replays_and_goes_on_too(lab_of: LabOf, clock: Any, server: RehearsalServer) -> None:
     """Forking again for the same purpose after the fork has expired gives a fresh one that replays its turns."""
     lab = lab_of()

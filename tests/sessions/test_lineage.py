@@ -7,7 +7,6 @@ from datetime import timedelta
 from functools import partial
 
 import pytest
-from lab_rows import ANALYST, NOW, add, fork, grow, result, said, session, share, store, try_in_vain, use
 
 from campaign_lab.errors import NotFoundError
 from campaign_lab.money import Sum
@@ -15,6 +14,7 @@ from campaign_lab.sessions.history.lineage import ConversationMessage, TreeNode,
 from campaign_lab.store import queries
 from campaign_lab.store.connection import Con, Store
 from campaign_lab.store.rows import AttemptRow, SessionRow
+from support.lab_rows import ANALYST, NOW, add, fork, grow, result, said, session, share, store, try_in_vain, use
 
 PSYCHOLOGIST = "customer-psychology-specialist"
 
@@ -35,6 +35,7 @@ def forest(con: Con) -> dict[str, SessionRow]:
     return {name: queries.select(con, SessionRow, "WHERE id = ?", [row.id])[0] for name, row in rows.items()}
 
 
+@pytest.mark.both_stores
 def test_a_line_names_each_turn_with_its_session_cell_and_maker(lab_file: Store) -> None:
     """Root first: number, phase, session, purpose, parent, time, who, notebook and cell."""
     rows = lab_file.call(forest)
@@ -48,6 +49,7 @@ def test_a_line_names_each_turn_with_its_session_cell_and_maker(lab_file: Store)
     assert (steps[0].notebook, steps[0].cell_id, steps[0].made_at) == ("angles.ipynb", "c1", NOW)
 
 
+@pytest.mark.both_stores
 def test_a_session_that_the_user_may_not_read_is_not_named(lab_file: Store) -> None:
     """Bob's fork still carries the turn, but no longer tells what ana calls the session that made it."""
     rows = lab_file.call(forest)
@@ -94,6 +96,7 @@ def costs_of(nodes: list[TreeNode]) -> dict[str, float | None]:
     return {node.session: node.cost.known for node in nodes}
 
 
+@pytest.mark.both_stores
 def test_a_node_costs_what_was_made_in_it(lab_file: Store) -> None:
     """Its own turns and failed attempts, nothing that it carries; all nodes together are the whole ledger."""
 
@@ -195,6 +198,7 @@ def test_of_a_swept_turn_message_and_answer_are_left(lab_file: Store) -> None:
     lab_file.call(check)
 
 
+@pytest.mark.both_stores
 def test_why_the_psychologist_said_so_is_answered_from_any_fork(campaign: Store) -> None:
     """Real campaign: from the fork, and from the main session, the same words, with the pages that it had read."""
 

@@ -10,8 +10,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from postgres import OWNER, running
-from stores import Stores, opened
 
 from campaign_lab import Brief, Lab
 from campaign_lab.errors import StoreError, TurnFailed
@@ -22,7 +20,10 @@ from campaign_lab.sessions.run.recovery import _settle_dead, recover
 from campaign_lab.sessions.session import Session
 from campaign_lab.store import queries
 from campaign_lab.store.rows import AttemptRow, ClaimRow, SessionRow
+from support.postgres import OWNER, running
+from support.stores import Stores, opened
 
+pytestmark = pytest.mark.both_stores
 LabOf = Callable[..., Lab]
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 
@@ -84,6 +85,7 @@ def state_of(lab: Lab, attempt: str) -> str:
     return str(row.state)
 
 
+@pytest.mark.usefixtures("slow")
 def test_a_running_turn_is_seen_to_live(lab_of: LabOf, silent: Model, clock: Any) -> None:
     """Its claim's sign of life moves on while it runs, and the claim is gone when it has ended."""
     lab = on(lab_of(), silent, clock)
@@ -119,6 +121,7 @@ def test_a_store_that_is_away_for_a_moment_ends_no_turn(lab_of: LabOf, caplog: p
     assert "could not be told that a turn is running" in caplog.text
 
 
+@pytest.mark.usefixtures("slow")
 def test_a_run_that_was_only_out_of_touch_keeps_what_it_paid_for(
     lab_of: LabOf, researched_stores: Stores, silent: Model, clock: Any
 ) -> None:
@@ -162,6 +165,7 @@ def test_an_attempt_that_has_finished_meanwhile_is_not_marked_as_failed(lab_of: 
     assert select(lab, AttemptRow, "WHERE id = 'late'") == [ended]
 
 
+@pytest.mark.usefixtures("slow")
 def test_only_who_may_run_on_a_session_settles_its_dead_attempts(lab_of: LabOf) -> None:
     """Another user's stay as they are until they may be run on; one's own are settled at once."""
     ana, ben = lab_of("ana"), lab_of("ben")
@@ -179,6 +183,7 @@ def test_only_who_may_run_on_a_session_settles_its_dead_attempts(lab_of: LabOf) 
     assert state_of(ben, "bens") == "failed"
 
 
+@pytest.mark.usefixtures("slow")
 def test_who_waits_for_a_machine_that_falls_silent_settles_it_and_goes_on(
     lab_of: LabOf, researched_stores: Stores, silent: Model, clock: Any
 ) -> None:
@@ -201,7 +206,10 @@ def test_who_waits_for_a_machine_that_falls_silent_settles_it_and_goes_on(
     assert job.ended.is_set()
 
 
-def test_a_turn_that_ended_while_the_server_was_away_can_be_run_again(termwick: Brief, silent: Model) -> None:
+@pytest.mark.usefixtures("slow")
+def test_a_turn_that_ended_while_the_server_was_away_can_be_run_again(
+    postgres: None, termwick: Brief, silent: Model
+) -> None:
     """In the same process: it neither waits for itself nor for a restart, and what is left behind is settled."""
     with running(fast=False) as server:
         server.add_database("away")

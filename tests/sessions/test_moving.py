@@ -13,7 +13,6 @@ from pathlib import Path
 
 import psutil
 import pytest
-from postgres import OWNER, PostgresServer
 
 from campaign_lab import Brief, Lab
 from campaign_lab.cli import main
@@ -26,6 +25,7 @@ from campaign_lab.store import queries
 from campaign_lab.store.location import open_store
 from campaign_lab.store.rows import ClaimRow
 from campaign_lab.store.transfer import ENTRY, HEAD
+from support.postgres import OWNER, PostgresServer
 
 DATABASE = "moved lab"
 
@@ -80,6 +80,7 @@ def test_every_row_arrives_and_comes_back(researched_file: Path, url: str, tmp_p
     assert seen(rows(str(researched_file))) == seen(rows(url)) == seen(rows(str(tmp_path / "back.duckdb")))
 
 
+@pytest.mark.usefixtures("slow")
 def test_a_moved_campaign_replays_and_goes_on(
     researched_file: Path, url: str, server: RehearsalServer, termwick: Brief, clock: object
 ) -> None:
@@ -93,6 +94,7 @@ def test_a_moved_campaign_replays_and_goes_on(
         lab._context.endpoint.server = None  # type: ignore[attr-defined]  # the server is shared
 
 
+@pytest.mark.usefixtures("slow")
 def test_again_it_copies_what_has_come_since(
     researched_file: Path, url: str, tmp_path: Path, server: RehearsalServer
 ) -> None:
@@ -145,6 +147,7 @@ def test_a_member_copies_nothing(researched_file: Path, url: str, postgres_serve
     assert rows(url)["sessions"] == []
 
 
+@pytest.mark.usefixtures("slow")
 def test_a_lab_in_use_is_not_copied(researched_file: Path, url: str, tmp_path: Path) -> None:
     """While a turn runs in it the copy is refused, with who runs it."""
     source = tmp_path / "lab.duckdb"
@@ -175,6 +178,7 @@ def test_the_command_says_what_arrived(researched_file: Path, url: str, capsys: 
     assert url.split(":")[2].split("@", maxsplit=1)[0] not in said.out + said.err
 
 
+@pytest.mark.usefixtures("slow")
 def test_a_copy_that_is_killed_leaves_nothing_half(researched_file: Path, url: str) -> None:
     """Kill -9 in the middle: the target has no row of it, and the next copy is whole."""
     script = (

@@ -7,16 +7,15 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import pytest
-from copy_rows import variant
 
-from campaign_lab import Lab
 from campaign_lab.agents.phases import Phase
 from campaign_lab.records import CopyVariant
 from campaign_lab.store import queries
 from campaign_lab.store.rows import RecordRow
+from support.copy_rows import variant
+from support.labs import MakeLab
 
-MakeLab = Callable[..., Lab]
-
+pytestmark = pytest.mark.usefixtures("slow")
 WRITTEN = {
     "Sleep well again": "Hold your rate for weeks and stop worrying about the letter from the bank.",
     "Sleep well again soon": "Hold your rate for weeks, and stop worrying about that letter from the bank.",

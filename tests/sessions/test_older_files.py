@@ -7,15 +7,14 @@ from pathlib import Path
 
 import duckdb
 import pytest
-from conftest import MakeLab
-from copy_rows import angle, turn, variant
-from lab_rows import add, session
 
 from campaign_lab.sessions.transfer.session_file import save
 from campaign_lab.store import schema
 from campaign_lab.store.duckdb.engine import open_file
+from support.copy_rows import angle, turn, variant
+from support.lab_rows import add, session
+from support.labs import MakeLab
 
-pytestmark = pytest.mark.file_only("it is about files that an older version wrote")
 BEFORE = 2
 """The schema of those files."""
 

@@ -15,8 +15,6 @@ from typing import Any
 
 import duckdb
 import pytest
-from lab_rows import NOW, add, add_page, dump, fork, grow, ids, orphans, session, share, try_in_vain
-from stores import Stores, opened
 
 from campaign_lab.errors import StoreError
 from campaign_lab.rehearsal.server.app import RehearsalServer
@@ -29,9 +27,9 @@ from campaign_lab.store import queries
 from campaign_lab.store.connection import Con, Store
 from campaign_lab.store.duckdb.engine import open_file
 from campaign_lab.store.rows import SessionRow
-
-ROOT = Path(__file__).resolve().parents[2]
-SITES = ROOT / "data" / "sites"
+from support.lab_rows import NOW, add, add_page, dump, fork, grow, ids, orphans, session, share, try_in_vain
+from support.paths import ROOT, SITES
+from support.stores import Stores, opened
 
 ELSEWHERE = """
 import json, sys
@@ -82,6 +80,7 @@ def saved(campaign: Store, tmp_path: Path) -> Path:
     return tmp_path / "saved.duckdb"
 
 
+@pytest.mark.usefixtures("slow")
 def test_somebody_else_elsewhere_replays_it_and_goes_on(
     campaign: Store, saved: Path, tmp_path: Path, server: RehearsalServer
 ) -> None:
@@ -106,6 +105,7 @@ def test_somebody_else_elsewhere_replays_it_and_goes_on(
     assert told["problems"] == []
 
 
+@pytest.mark.both_stores
 def test_the_report_counts_what_is_in_the_file(campaign: Store, tmp_path: Path) -> None:
     """Turns, records, pages, entries and size; the file is the only thing that is left in its folder."""
     path = tmp_path / "out" / "saved.duckdb"
@@ -174,6 +174,7 @@ def test_notebook_folders_stay_behind(lab_file: Store, other: Store, tmp_path: P
     assert not [text for text in every_text(other) if "/home/ana" in text]
 
 
+@pytest.mark.both_stores
 def test_taking_in_keeps_the_whole_line(campaign: Store, saved: Path, other: Store) -> None:
     """Turns with their ids and keys, ledger, records, transcripts, pages and cached prefixes are the same, the owner is new."""
     row = load(other, saved, owner="bob")
@@ -190,6 +191,7 @@ def test_taking_in_keeps_the_whole_line(campaign: Store, saved: Path, other: Sto
     assert said
 
 
+@pytest.mark.both_stores
 def test_taking_in_twice_gives_the_same_session_once(saved: Path, other: Store) -> None:
     """Nothing is stored a second time, for the same owner and for another one."""
     first = load(other, saved, owner="bob")
@@ -267,6 +269,7 @@ def test_only_the_line_goes_along(lab_file: Store, other: Store, tmp_path: Path)
     assert other.call(dump)["audit"] == []
 
 
+@pytest.mark.both_stores
 def test_metadata_goes_along_and_the_life_begins_anew(lab_file: Store, other: Store, tmp_path: Path) -> None:
     """What was noted with a session survives as it was; a session that expired on the way can be worked with."""
     row = lab_file.call(lambda con: grow(con, add(con, session(metadata='{"client": "Ä", "n": 1}')), "t1"))
@@ -289,6 +292,7 @@ def test_a_name_that_is_taken_gets_a_number(lab_file: Store, other: Store, tmp_p
     assert main_of(other).id == "mine"
 
 
+@pytest.mark.both_stores
 def test_a_newer_file_moves_the_session_on_and_an_older_one_not_back(
     lab_file: Store, other: Store, tmp_path: Path
 ) -> None:
@@ -318,6 +322,7 @@ def test_a_session_that_went_on_differently_here_is_kept_beside(lab_file: Store,
     assert other.call(orphans) == []
 
 
+@pytest.mark.both_stores
 def test_what_was_swept_here_comes_back(lab_file: Store, other: Store, tmp_path: Path) -> None:
     """A tombstone is not the session: the file brings it back with its turns, and costs are not booked twice."""
     row = lab_file.call(lambda con: grow(con, add(con, session()), "t1"))
@@ -481,6 +486,7 @@ def test_a_wrong_file_is_refused_and_nothing_is_taken_in(
     assert set(os.listdir(tmp_path)) == beside
 
 
+@pytest.mark.both_stores
 @pytest.mark.parametrize(("column", "value"), [("answer", "something else"), ("leaf_uuid", "x"), ("phase", "copy")])
 def test_a_file_cannot_get_at_a_turn_by_bearing_its_id(
     column: str, value: str, saved_by_hand: Path, other: Store

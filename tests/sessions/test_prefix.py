@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from stores import Stores, stores_of
 
 from campaign_lab import Brief, Lab
 from campaign_lab.errors import TurnFailed
@@ -26,8 +25,11 @@ from campaign_lab.rehearsal.endpoint import RehearsalEndpoint
 from campaign_lab.rehearsal.server.api_request import Ask
 from campaign_lab.rehearsal.server.app import Fault, RehearsalServer
 from campaign_lab.sessions.session import Session
+from support.paths import BRIEFS, ROOT
+from support.stores import Stores, stores_of
 
-BRIEF = Path(__file__).resolve().parents[2] / "data" / "briefs" / "termwick-renewals.toml"
+pytestmark = pytest.mark.usefixtures("slow")
+BRIEF = BRIEFS / "termwick-renewals.toml"
 START = datetime(2026, 3, 7, 12, 0, tzinfo=UTC)
 """Where the ``clock`` of these tests begins."""
 QUESTION = "What do customers fear most when their term ends?"
@@ -68,7 +70,7 @@ class Campaign:
 
 @pytest.fixture(scope="module")
 def recorded(
-    store_kind: str, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
+    process: None, store_kind: str, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
 ) -> Iterator[Campaign]:
     """The campaign that every test here starts from."""
     with stores_of(store_kind, tmp_path_factory.mktemp("recorded"), request) as stores, recording() as server:
@@ -180,6 +182,7 @@ def test_after_a_failed_and_retried_turn(open_copy: Callable[..., Bench]) -> Non
         assert text_of(later["messages"]).count(prompt) == 1
 
 
+@pytest.mark.both_stores
 def test_from_a_fork_of_a_fork(open_copy: Callable[..., Bench]) -> None:
     """Each generation carries the one before."""
     bench = open_copy()
@@ -217,10 +220,9 @@ def test_from_another_working_folder(
 ELSEWHERE = """
 import json, sys
 from pathlib import Path
-sys.path[:0] = [sys.argv[1], str(Path(sys.argv[1]).parent)]
 from test_prefix import AGAIN, Lab, RehearsalEndpoint, recording
-with recording() as server, Lab(sys.argv[3], user="ben", endpoint=RehearsalEndpoint(server)) as lab:
-    fork = lab.open(Path(sys.argv[2])).fork("On the other machine")
+with recording() as server, Lab(sys.argv[2], user="ben", endpoint=RehearsalEndpoint(server)) as lab:
+    fork = lab.open(Path(sys.argv[1])).fork("On the other machine")
     lab.run_sync(fork.ask(AGAIN))
     print(json.dumps(server.wire[fork.checkpoint().turn_id][0]))
 """
@@ -234,9 +236,15 @@ def test_on_another_machine(open_copy: Callable[..., Bench], tmp_path: Path) -> 
     home, folder = tmp_path / "home", tmp_path / "t"
     home.mkdir()
     folder.mkdir()
-    here = str(Path(__file__).parent)
-    command = [sys.executable, "-c", ELSEWHERE, here, str(tmp_path / "saved.duckdb"), str(home / "lab.duckdb")]
-    other = {"HOME": str(home), "TMPDIR": str(folder), "PATH": os.environ["PATH"], "LANG": "C.UTF-8"}
+    command = [sys.executable, "-c", ELSEWHERE, str(tmp_path / "saved.duckdb"), str(home / "lab.duckdb")]
+    paths = os.pathsep.join([str(Path(__file__).parent), str(ROOT / "tests")])
+    other = {
+        "PYTHONPATH": paths,
+        "HOME": str(home),
+        "TMPDIR": str(folder),
+        "PATH": os.environ["PATH"],
+        "LANG": "C.UTF-8",
+    }
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False, env=other, cwd=home)
     assert done.returncode == 0, done.stderr
     assert_carries(json.loads(done.stdout), parent)

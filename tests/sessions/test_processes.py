@@ -4,26 +4,23 @@ from __future__ import annotations
 
 import multiprocessing
 import random
-import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from multiprocessing.connection import Connection
-from pathlib import Path
 from typing import Any
 
-from stores import Stores
+import pytest
 
 from campaign_lab import Lab
 from campaign_lab.store import queries
 from campaign_lab.store.connection import Store
 from campaign_lab.store.rows import AttemptRow, RequestRow, SessionRow, TurnRow
+from support.stores import Stores
+from support.workers import session_workers
 
-sys.path.insert(0, str(Path(__file__).parent))  # the processes that a test starts find session_workers there
-
-import session_workers
-
+pytestmark = [pytest.mark.both_stores, pytest.mark.usefixtures("slow")]
 PROCESSES = multiprocessing.get_context("forkserver")
 PROCESSES.set_forkserver_preload(session_workers.PRELOAD)
 KILLS = {"file": 50, "server": 16}
@@ -111,6 +108,7 @@ def test_processes_with_the_real_cli_lose_and_double_nothing(researched_stores: 
         assert_sound(lab)
 
 
+@pytest.mark.usefixtures("process")
 def test_what_a_killed_process_was_told_is_stored(stores: Stores) -> None:
     """Two write at a time and are killed at random moments, over and over: each acknowledged row stands, all sessions prove."""
     place, chance = stores.place(user="ana"), random.Random(SEED)

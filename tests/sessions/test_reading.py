@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
-from lab_rows import NOW, PAGE, add, fork, grow, said, session, share, store, use
-from stores import by_hand
 
 from campaign_lab import Lab
 from campaign_lab.sessions.upkeep.sweep import sweep
 from campaign_lab.store import queries
 from campaign_lab.store.rows import PageRow
-
-MakeLab = Callable[..., Lab]
+from support.lab_rows import NOW, PAGE, add, fork, grow, said, session, share, store, use
+from support.labs import MakeLab
+from support.stores import by_hand
 
 
 def met(
@@ -37,6 +35,7 @@ def seen(lab: Lab, name: str = "main") -> list[tuple[str, str]]:
     return list(zip(table["url"], table["state"], strict=True))
 
 
+@pytest.mark.both_stores
 def test_a_session_shows_what_its_own_line_asked_for(make_lab: MakeLab) -> None:
     """Not what another session of the campaign read: somebody who was given one session learns nothing of the others."""
     lab, bens = make_lab(), make_lab(user="ben")
@@ -93,6 +92,7 @@ def test_a_page_that_an_address_leads_to_counts_once(make_lab: MakeLab) -> None:
     assert seen(lab) == [(home, "read"), ("https://a.example/old", "refused")]
 
 
+@pytest.mark.both_stores
 def test_when_the_conversations_were_swept_the_owner_sees_the_campaign_and_others_nothing(make_lab: MakeLab) -> None:
     """Nobody knows any more what the turn asked for."""
     lab, bens = make_lab(), make_lab(user="ben")

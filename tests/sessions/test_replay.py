@@ -5,23 +5,21 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Callable
 
 import pytest
-from processes import at_work
-from stores import Stores
 
 from campaign_lab import Brief, Lab
 from campaign_lab.agents.events import Event, TurnStarted
 from campaign_lab.errors import NotFoundError, PhaseOrderError
 from campaign_lab.rehearsal.server.app import RehearsalServer
 from campaign_lab.sessions.session import Session
-
-MakeLab = Callable[..., Lab]
+from support.labs import MakeLab
+from support.processes import at_work
+from support.stores import Stores
 
 
 @pytest.fixture
-def researched(make_lab: MakeLab, termwick: Brief) -> tuple[Lab, Session]:
+def researched(process: None, make_lab: MakeLab, termwick: Brief) -> tuple[Lab, Session]:
     """A lab, and a session of it that stands after its research."""
     lab = make_lab()
     session = lab.session(termwick)
@@ -143,6 +141,7 @@ def test_the_budget_of_a_brief_is_no_part_of_a_key(researched: tuple[Lab, Sessio
     assert lab.run_sync(lab.session(changed).run("research", on_miss="refuse")).replayed
 
 
+@pytest.mark.usefixtures("process")
 def test_phases_ask_for_what_they_stand_on(make_lab: MakeLab, termwick: Brief) -> None:
     """Strategy before research, an unknown phase, argument, angle or checkpoint: each error says what there is."""
     lab = make_lab()
@@ -159,6 +158,8 @@ def test_phases_ask_for_what_they_stand_on(make_lab: MakeLab, termwick: Brief) -
         lab.open("nothing of the kind")
 
 
+@pytest.mark.usefixtures("process")
+@pytest.mark.both_stores
 def test_two_runs_of_one_turn_at_once_pay_once(make_lab: MakeLab, termwick: Brief, heard: list[Event]) -> None:
     """The second run of the same key waits for the first, and then replays it."""
     server = RehearsalServer(latency_s=0.2)
@@ -176,6 +177,7 @@ def test_two_runs_of_one_turn_at_once_pay_once(make_lab: MakeLab, termwick: Brie
     assert turns[0].kept == turns[1].kept
 
 
+@pytest.mark.both_stores
 def test_pages_are_fetched_once_a_campaign_unless_asked_again(researched: tuple[Lab, Session], termwick: Brief) -> None:
     """A second take reads the stored pages; with fresh_pages it fetches them anew."""
     lab, _ = researched

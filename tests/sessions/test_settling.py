@@ -7,15 +7,16 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from lab_rows import MODEL, NOW, said, store, use
-from stores import by_hand
 
 from campaign_lab import Lab
 from campaign_lab.agents.events import AgentEnded, Event, RecordsHandedIn
 from campaign_lab.errors import TurnFailed
 from campaign_lab.store import queries
 from campaign_lab.store.rows import AttemptRow, RequestRow
+from support.lab_rows import MODEL, NOW, said, store, use
+from support.stores import by_hand
 
+pytestmark = pytest.mark.usefixtures("slow")
 LabOf = Callable[..., Lab]
 
 
@@ -77,6 +78,7 @@ def test_hostile_entries_of_a_dead_attempt_stop_no_run(lab_of: LabOf) -> None:
     assert [row.complete for row in rows][-1] is False
 
 
+@pytest.mark.both_stores
 def test_entries_that_cannot_be_read_stop_no_run(lab_of: LabOf) -> None:
     """Not JSON, no object, a number of thousands of digits: the attempt is marked, and others are booked all the same."""
     lab = lab_of()
@@ -90,7 +92,6 @@ def test_entries_that_cannot_be_read_stop_no_run(lab_of: LabOf) -> None:
     assert [booked(lab, name)[0].state for name in ("torn", "whole")] == ["failed", "failed"]
 
 
-@pytest.mark.file_only("it takes a table away, which no role may do on a server")
 def test_what_could_not_be_booked_is_booked_by_the_next_run(lab_of: LabOf) -> None:
     """The store takes neither the turn nor its costs: it is said what was paid, and the next run books it from memory."""
     lab = lab_of()

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import pytest
+
 from campaign_lab import Brief, Lab
+
+pytestmark = pytest.mark.usefixtures("slow")
 
 
 def test_two_directions_of_a_brief_carry_one_research(lab_of: Callable[..., Lab], termwick: Brief) -> None:

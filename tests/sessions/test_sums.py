@@ -11,8 +11,6 @@ import pandas as pd
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from lab_rows import MODEL, NOW, add, fork, session
-from stores import Stores, by_hand
 
 from campaign_lab import Lab
 from campaign_lab.money import NOTHING, Sum
@@ -24,6 +22,8 @@ from campaign_lab.sessions.spending.batch_budget import batch_costs, spent_on
 from campaign_lab.store import queries
 from campaign_lab.store.rows import AttemptRow, RequestRow, TurnRow
 from campaign_lab.tables.session_rows import COST_KEYS
+from support.lab_rows import MODEL, NOW, add, fork, session
+from support.stores import Stores, by_hand
 
 COSTS = st.one_of(st.none(), st.sampled_from([0.0, 0.1, 0.2, 0.00005, 0.37065]), st.floats(0, 5))
 
@@ -111,6 +111,7 @@ def lab_with(stores: Stores, server: RehearsalServer) -> Iterator[Any]:
         lab._context.engine.close()
 
 
+@pytest.mark.both_stores
 @settings(deadline=None, max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(TRIES)
 def test_one_lab_has_one_sum(lab_with: Any, tries: list[Try]) -> None:

@@ -14,15 +14,16 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from lab_rows import NOW, add, add_page, dump, fork, grow, ids, orphans, session, share, try_in_vain
-from stores import opened
 
 from campaign_lab.sessions.history.turns import load_turn
 from campaign_lab.sessions.upkeep.sweep import SweepReport, sweep
 from campaign_lab.store import queries
 from campaign_lab.store.connection import Con, Store
 from campaign_lab.store.rows import SessionRow, TurnRow
+from support.lab_rows import NOW, add, add_page, dump, fork, grow, ids, orphans, session, share, try_in_vain
+from support.stores import opened
 
+pytestmark = pytest.mark.both_stores
 DAY_S = 86_400.0
 LATER = NOW + timedelta(days=30)
 SWEEPER = """
@@ -308,6 +309,7 @@ def test_a_turn_that_moved_to_a_fork_keeps_its_cost_there(lab_file: Store) -> No
     lab_file.call(check)
 
 
+@pytest.mark.usefixtures("process")
 def test_two_sweepers_at_once_do_each_job_once(lab_file: Store) -> None:
     """Two processes sweep the same lab at the same moment: together they report each session once."""
 

@@ -16,14 +16,15 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from stores import Stores, opened
 
 from campaign_lab.store import queries
 from campaign_lab.store.connection import Store
 from campaign_lab.store.location import open_store
 from campaign_lab.store.postgres.dialect import INSTEAD, ZERO
 from campaign_lab.store.rows import PageRow, SessionRow, TurnRow
+from support.stores import Stores, opened
 
+pytestmark = pytest.mark.both_stores
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 SESSION = SessionRow(
     id="s1", owner="ana", campaign="Spring", url="https://a.example/", name="main", endpoint="rehearsal-1", model="m",
@@ -105,6 +106,7 @@ def move(file: Store, row: TurnRow) -> SessionRow:
     return file.call(work)
 
 
+@pytest.mark.usefixtures("process")
 @pytest.mark.parametrize("what", ["session", "fork"])
 def test_two_processes_with_threads_that_get_or_create_make_one_row(file: Store, what: str) -> None:
     """Eight callers at once, in two processes with a file each: all get the same row, and there is one."""

@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
 import pytest
-from lab_rows import ANALYST, NOW, add, fork, grow, session, share
-from stores import by_hand
 
 from campaign_lab import Lab
 from campaign_lab.agents.phases import builtin_phases
 from campaign_lab.sessions.spending.receipts import MAIN_AGENT
 from campaign_lab.sessions.upkeep.sweep import sweep
 from campaign_lab.store import queries
-
-MakeLab = Callable[..., Lab]
+from support.lab_rows import ANALYST, NOW, add, fork, grow, session, share
+from support.labs import MakeLab
+from support.stores import by_hand
 
 
 def timed(con: queries.Con, turn: str, subpath: str, seconds: list[float]) -> None:
@@ -34,6 +32,7 @@ def rows(lab: Lab, name: str = "main") -> list[dict[Any, Any]]:
     return lab.timeline(lab.open(name)).to_dict("records")
 
 
+@pytest.mark.both_stores
 def test_seconds_count_from_the_start_of_the_turn(make_lab: MakeLab) -> None:
     """The main agent first, then its agents; requests and pages are each agent's own."""
     lab = make_lab()
@@ -107,6 +106,7 @@ def test_a_real_turn_shows_its_agents_in_parallel(lab_of: MakeLab) -> None:
     assert (table["pages"][1:] > 0).all()
 
 
+@pytest.mark.usefixtures("slow")
 @pytest.mark.parametrize("names", [1, 3])
 def test_agents_of_one_name_are_numbered(names: int, lab_of: MakeLab) -> None:
     """One copy-creator an angle."""

@@ -7,7 +7,6 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
-from conftest import MakeLab
 
 from campaign_lab import Brief, Lab
 from campaign_lab.errors import ReplayMiss
@@ -15,7 +14,9 @@ from campaign_lab.pages import Page
 from campaign_lab.store import queries
 from campaign_lab.store.connection import Con, Store
 from campaign_lab.store.rows import PageRow, RecordRow, TurnRow
+from support.labs import MakeLab
 
+pytestmark = pytest.mark.usefixtures("slow")
 Spoil = Callable[[Con], object]
 
 
@@ -56,6 +57,7 @@ def spoilt(make_lab: MakeLab, stores, campaign: Store) -> Callable[..., Lab]:
     return opened
 
 
+@pytest.mark.both_stores
 @pytest.mark.parametrize(
     "changes",
     [(no_records, refused_pages), (no_records, hollow_pages), (invented_profile, refused_pages)],

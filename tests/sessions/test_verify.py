@@ -6,15 +6,16 @@ from collections.abc import Iterator
 from datetime import timedelta
 
 import pytest
-from lab_rows import NOW, add, fork, grow, session, try_in_vain
-from stores import opened, stores_of
 
 from campaign_lab.sessions.upkeep.sweep import sweep
 from campaign_lab.sessions.upkeep.verify import IntegrityProblem, verify
 from campaign_lab.store import queries
 from campaign_lab.store.connection import Con, Store
 from campaign_lab.store.rows import SessionRow
+from support.lab_rows import NOW, add, fork, grow, session, try_in_vain
+from support.stores import opened, stores_of
 
+pytestmark = pytest.mark.both_stores
 RESEARCH = "(SELECT id FROM turns WHERE phase = 'research')"
 STRATEGY = "(SELECT id FROM turns WHERE phase = 'strategy')"
 AGENT = f"(SELECT min(subpath) FROM entries WHERE subpath <> '' AND session_id = {RESEARCH})"
@@ -162,7 +163,6 @@ def test_a_pointer_into_nowhere_is_told(lab_file: Store) -> None:
     lab_file.call(check)
 
 
-@pytest.mark.file_only("a unique index of the server refuses a second one")
 def test_a_running_attempt_has_one_claim_at_most(lab_file: Store) -> None:
     """One is right; two for the same attempt are told."""
 

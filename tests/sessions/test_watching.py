@@ -7,12 +7,14 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import pytest
-from conftest import MakeLab
 
 from campaign_lab.agents.events import Event, OnEvent, TurnEnded, TurnStarted
 from campaign_lab.errors import ReplayMiss
 from campaign_lab.rehearsal.server.app import Fault, RehearsalServer
 from campaign_lab.sessions.progress_hook import Watch, show_runs_in
+from support.labs import MakeLab
+
+pytestmark = pytest.mark.usefixtures("slow")
 
 
 class FrontEnd:
@@ -118,6 +120,7 @@ def test_a_display_is_closed_whatever_happens(lab_of: MakeLab, front_end: FrontE
     assert front_end.ends == ["run", "display"]
 
 
+@pytest.mark.usefixtures("process")
 def test_a_turn_that_fails_says_so_before_its_display_is_closed(
     make_lab: MakeLab, front_end: FrontEnd, termwick: object
 ) -> None:

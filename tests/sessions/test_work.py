@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
-from stores import Stores
 
 from campaign_lab import Brief, Lab
 from campaign_lab.agents.phases import Agent, Phase, builtin_phases
@@ -17,6 +16,7 @@ from campaign_lab.errors import BudgetExceeded, EndpointError, NotFoundError, Ph
 from campaign_lab.records import Claim, Record, Text
 from campaign_lab.rehearsal.server.app import RehearsalServer
 from campaign_lab.sessions.budgets import Budgets
+from support.stores import Stores
 
 LabOf = Callable[..., Lab]
 
@@ -52,6 +52,8 @@ SLOGANS = Phase(
 # -- free questions
 
 
+@pytest.mark.usefixtures("slow")
+@pytest.mark.both_stores
 def test_a_question_is_a_turn_that_replays_and_forks(lab_of: LabOf, server: RehearsalServer) -> None:
     """ask() answers from the conversation, moves the session on, replays for nothing, and can be forked from."""
     lab = lab_of()
@@ -75,6 +77,7 @@ def test_a_question_is_a_turn_that_replays_and_forks(lab_of: LabOf, server: Rehe
     )
 
 
+@pytest.mark.usefixtures("slow")
 def test_a_question_needs_a_turn_before_it(lab_of: LabOf) -> None:
     """At the root there is nothing to ask about, and an empty question is refused."""
     lab = lab_of()
@@ -105,6 +108,7 @@ def _revised(phase: Phase) -> Phase:
     )
 
 
+@pytest.mark.usefixtures("slow")
 @pytest.mark.parametrize(
     ("changes", "brief", "options", "reason"),
     [
@@ -134,6 +138,7 @@ def test_a_miss_names_what_has_changed(
     assert miss.value.estimate_usd is not None
 
 
+@pytest.mark.usefixtures("slow")
 def test_a_miss_names_another_model_and_another_endpoint(lab_of: LabOf, termwick: Brief) -> None:
     """The turns of another model are another conversation: the miss says for which model they are stored."""
     lab = lab_of(model="claude-opus-5")
@@ -141,6 +146,7 @@ def test_a_miss_names_another_model_and_another_endpoint(lab_of: LabOf, termwick
         lab.run_sync(lab.session(termwick).run("research", on_miss="refuse"))
 
 
+@pytest.mark.usefixtures("slow")
 def test_a_session_keeps_its_model_and_its_endpoint_whoever_opens_it(
     lab_of: LabOf, server: RehearsalServer, stores: Stores, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -156,6 +162,7 @@ def test_a_session_keeps_its_model_and_its_endpoint_whoever_opens_it(
             other.run_sync(session.run("strategy", steer="Price first"))
 
 
+@pytest.mark.usefixtures("slow")
 @pytest.mark.parametrize("kind", [RuntimeError, SystemExit])
 def test_a_listener_that_breaks_ends_no_turn(
     kind: type[BaseException], lab_of: LabOf, caplog: pytest.LogCaptureFixture
@@ -173,6 +180,7 @@ def test_a_listener_that_breaks_ends_no_turn(
 # -- phases of one's own
 
 
+@pytest.mark.usefixtures("slow")
 def test_a_phase_of_ones_own_runs_replays_forks_and_costs_like_any_other(lab_of: LabOf) -> None:
     """Prompt, record class and arguments of the user's: records are validated, evidence is checked, the turn replays."""
     lab = lab_of(phases=[SLOGANS])
@@ -190,6 +198,7 @@ def test_a_phase_of_ones_own_runs_replays_forks_and_costs_like_any_other(lab_of:
     assert lab.run_sync(replay.run("slogans", tone="warm", on_miss="refuse")).kept == turn.kept
 
 
+@pytest.mark.usefixtures("slow")
 def test_a_prompt_may_be_a_file_and_the_phase_may_have_agents(lab_of: LabOf, tmp_path: Path) -> None:
     """A prompt file, an agent of the user's own that is told the task, and its report in the conversation."""
     file = tmp_path / "slogans.md"
@@ -220,6 +229,7 @@ def test_a_prompt_may_be_a_file_and_the_phase_may_have_agents(lab_of: LabOf, tmp
     assert any("Hold it for 120 days" in message.text for message in session.conversation("poet"))
 
 
+@pytest.mark.usefixtures("slow")
 def test_a_phase_without_a_reader_says_so_in_rehearsal(lab_of: LabOf) -> None:
     """No record is made up: the turn ends with the kind listed as missing."""
     lab = lab_of()
@@ -234,6 +244,8 @@ def test_a_phase_without_a_reader_says_so_in_rehearsal(lab_of: LabOf) -> None:
 # -- fan-outs
 
 
+@pytest.mark.usefixtures("slow")
+@pytest.mark.both_stores
 def test_run_all_gives_each_fork_its_own_turn_and_one_failure_stops_no_other(lab_of: LabOf) -> None:
     """One fork an angle: each writes for its own angle; a fork whose phase cannot run carries its error."""
     lab = lab_of()
@@ -251,6 +263,7 @@ def test_run_all_gives_each_fork_its_own_turn_and_one_failure_stops_no_other(lab
     assert list(frame["session"].unique()) == [fork.name for fork in forks]
 
 
+@pytest.mark.usefixtures("slow")
 def test_run_all_takes_a_steer_for_each_session(lab_of: LabOf) -> None:
     """The steer of a session's name goes into its first turn."""
     lab = lab_of()
@@ -261,6 +274,7 @@ def test_run_all_takes_a_steer_for_each_session(lab_of: LabOf) -> None:
     assert one != two
 
 
+@pytest.mark.usefixtures("slow")
 def test_cold_forks_are_warmed_by_a_common_anchor_and_replay_after_it(
     lab_of: LabOf, clock: Any, server: RehearsalServer
 ) -> None:
@@ -286,6 +300,7 @@ def test_cold_forks_are_warmed_by_a_common_anchor_and_replay_after_it(
     assert again._repr_html_() == done._repr_html_()
 
 
+@pytest.mark.usefixtures("slow")
 def test_a_fan_out_shows_what_failed_and_why(lab_of: LabOf) -> None:
     """A row a session: what is done and, escaped, the error that stopped it; run again it shows the same."""
     lab = lab_of()
@@ -304,6 +319,7 @@ def test_a_fan_out_shows_what_failed_and_why(lab_of: LabOf) -> None:
 # -- budgets and costs
 
 
+@pytest.mark.usefixtures("slow")
 @pytest.mark.parametrize("scope", ["turn", "session", "user", "day"])
 def test_a_budget_refuses_with_its_numbers_before_anything_is_sent(
     scope: str, lab_of: LabOf, server: RehearsalServer
@@ -319,6 +335,7 @@ def test_a_budget_refuses_with_its_numbers_before_anything_is_sent(
     assert lab.run_sync(lab.open("main", from_start=True).run("research")).replayed
 
 
+@pytest.mark.usefixtures("slow")
 def test_a_fan_out_is_held_against_the_budget_as_a_whole(lab_of: LabOf, server: RehearsalServer) -> None:
     """Each fork alone would fit; five together do not, and none of them is started."""
     lab = lab_of()
@@ -364,6 +381,7 @@ def test_an_estimate_for_another_endpoint_counts_the_message_there(
     assert len(server.book) == booked
 
 
+@pytest.mark.both_stores
 @pytest.mark.parametrize("by", ["user", "campaign", "session", "phase", "agent", "day", "model", "batch", "run"])
 def test_the_parts_are_the_whole(by: str, lab_of: LabOf) -> None:
     """By whatever key, costs and tokens add up to the ledger."""
@@ -382,6 +400,7 @@ def test_the_parts_are_the_whole(by: str, lab_of: LabOf) -> None:
         lab.costs(by="mood")
 
 
+@pytest.mark.usefixtures("slow")
 def test_a_receipt_says_warm_or_cold_why_and_what_was_carried(lab_of: LabOf, clock: Any) -> None:
     """A fork in time is warm; two hours later it is cold for the age of the checkpoint; both carry the research."""
     lab = lab_of()
@@ -401,6 +420,7 @@ def test_a_receipt_says_warm_or_cold_why_and_what_was_carried(lab_of: LabOf, clo
 # -- names
 
 
+@pytest.mark.both_stores
 def test_sessions_can_be_renamed_listed_deleted_and_carry_metadata(lab_of: LabOf) -> None:
     """Names are unique in a campaign; what was given at birth is kept; a deleted session is out of sight."""
     lab = lab_of()
@@ -418,6 +438,7 @@ def test_sessions_can_be_renamed_listed_deleted_and_carry_metadata(lab_of: LabOf
         lab.open("second")
 
 
+@pytest.mark.both_stores
 def test_the_tree_shows_who_forked_what_where_and_why(lab_of: LabOf) -> None:
     """One row a session with its parent, checkpoint, purpose and maker."""
     lab = lab_of()

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import pytest
-from browser.conftest import a_chromium
 
 from campaign_lab.checks import graphemes, limit_of
 from campaign_lab.show import ad_html, framed, records_html
 from campaign_lab.show.ads import first_graphemes, sender
-from show.markup import Reader, assert_only_ours
-from show.stored import evidence, variant
+from support.browser.chromium import a_chromium
+from support.markup import Reader, assert_only_ours
+from support.stored import evidence, variant
 
 LIMIT = limit_of("primary_text")
 
@@ -79,7 +79,7 @@ BROKEN = """() => [...document.querySelectorAll('.cl-foot b bdi')].flatMap(bold 
 """The words of headlines that stand on two lines."""
 
 
-def test_a_headline_beside_its_button_breaks_no_word() -> None:
+def test_a_headline_beside_its_button_breaks_no_word(browser: None) -> None:
     """In Chromium, in cards of every width that a report has: the button goes below where a word has no room beside it."""
     long = "Donaudampfschifffahrtselektrizitätenhauptbetriebswerk"
     ads = [
@@ -89,8 +89,8 @@ def test_a_headline_beside_its_button_breaks_no_word() -> None:
     cards = "".join(
         f'<div style="width:{width / 10}em;font-size:.9em">{ad}</div>' for width in range(110, 250, 2) for ad in ads
     )
-    with a_chromium() as browser:
-        page = browser.new_page()
+    with a_chromium() as chromium:
+        page = chromium.new_page()
         page.set_content(framed(cards))
         assert {word for word in page.evaluate(BROKEN) if word != long} == set()
         assert page.evaluate(

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from campaign_lab.show import records_html, session_html
-from show.markup import Reader, assert_only_ours
-from show.stored import brand, claim, evidence, variant
+from support.markup import Reader, assert_only_ours
+from support.stored import brand, claim, evidence, variant
 
 
 def shown(*records: dict[str, Any], phase: str = "research", **options: Any) -> str:

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from campaign_lab.money import Sum
 from campaign_lab.show import ad_html, card, frame_html, framed, receipt_html, records_html, session_html, tree_html
-from show.markup import Reader, assert_only_ours
-from show.stored import HOSTILE, RECORDS, TEXTS, brand, claim, evidence, variant
+from support.markup import Reader, assert_only_ours
+from support.stored import HOSTILE, RECORDS, TEXTS, brand, claim, evidence, variant
 
 SEEN = st.text(st.characters(exclude_categories=["C", "M", "Z"]), min_size=1, max_size=30)
 

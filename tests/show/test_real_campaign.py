@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from conftest import MakeLab
+import pytest
 
 from campaign_lab import Brief
-from show.markup import assert_only_ours
+from support.labs import MakeLab
+from support.markup import assert_only_ours
 
 KB = 1000
 
 
+@pytest.mark.usefixtures("slow")
 def test_a_turn_and_a_session_show_themselves(lab_of: MakeLab, termwick: Brief) -> None:
     """Research below 40 kB and angles below 30 kB; replayed they are the same; the session says what comes next."""
     lab = lab_of()

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from campaign_lab.money import NOTHING, Sum
 from campaign_lab.show import frame_html, framed, receipt_html, tree_html
-from show.markup import Reader, assert_only_ours
+from support.markup import Reader, assert_only_ours
 
 NUMBERS = ("requests", "input_tokens", "cache_read_tokens", "cache_write_tokens", "output_tokens")
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from campaign_lab.show.text import address, escape_html, plain
-from show.markup import assert_only_ours
+from support.markup import assert_only_ours
 
 
 @given(st.text(st.characters(exclude_categories=["C", "M", "Zl", "Zp"]), max_size=60))

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from campaign_lab.store.duckdb.engine import DuckFile, open_file
-
-sys.path.insert(0, str(Path(__file__).parent))  # processes that a test starts find store_writers there
 
 
 @pytest.fixture

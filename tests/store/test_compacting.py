@@ -15,11 +15,11 @@ from typing import Any
 
 import duckdb
 import pytest
-from store_writers import in_child
 
 from campaign_lab.errors import StoreError
 from campaign_lab.store.duckdb import compacting
 from campaign_lab.store.duckdb.engine import DuckFile, open_file
+from support.workers.store_writers import in_child
 
 FILL = (
     "INSERT INTO entries SELECT 'p', 's' || n % 50, '', n, NULL, 'user', repeat(md5(n::VARCHAR), 60), now()"
@@ -94,6 +94,7 @@ def test_a_compacted_file_is_compacted_again_and_written_to(file: DuckFile) -> N
     ]
 
 
+@pytest.mark.usefixtures("process", "slow")
 def test_another_process_goes_on_with_the_new_file(file: DuckFile, path: str) -> None:
     """It had the old file open before; what it writes afterwards is in the new one."""
     fill(file, 500)
@@ -126,6 +127,7 @@ def test_work_that_was_submitted_meanwhile_is_done_after_it(file: DuckFile) -> N
     assert [each.result() for each in (*waiting, late)] == [(len(rows),)] * 4
 
 
+@pytest.mark.usefixtures("process", "slow")
 def test_killed_at_any_moment_it_leaves_a_whole_file(file: DuckFile, path: str) -> None:
     """Kill -9 while it compacts over and over: old file or new, every row is there, and leftovers disturb nobody."""
     fill(file)
@@ -152,6 +154,7 @@ def test_killed_at_any_moment_it_leaves_a_whole_file(file: DuckFile, path: str) 
     assert beside(path) == {"lab.duckdb"}
 
 
+@pytest.mark.usefixtures("process", "slow")
 def test_a_full_disk_leaves_the_file_as_it_was(path: str) -> None:
     """The copy does not fit: a StoreError says so, the lab file is whole and goes on being used."""
     file = open_file(path)

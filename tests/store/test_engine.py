@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import subprocess
 import sys
 import threading
 from collections.abc import Callable
-from concurrent.futures import CancelledError
 from pathlib import Path
 
 import duckdb
 import pytest
 
-from campaign_lab.errors import StoreError
 from campaign_lab.store.duckdb.engine import DuckFile, open_file
 
 
@@ -67,20 +64,6 @@ def test_what_is_stored_is_there_for_the_next_one_who_opens_the_file(file: DuckF
     again.close()
 
 
-def test_a_function_that_raises_changes_nothing_and_its_error_reaches_the_caller(file: DuckFile) -> None:
-    """One function, one transaction."""
-
-    def fails(con: duckdb.DuckDBPyConnection) -> None:
-        put(con, "never")
-        raise ZeroDivisionError("mine")
-
-    with pytest.raises(ZeroDivisionError, match="mine"):
-        file.call(fails)
-    with pytest.raises(duckdb.CatalogException):
-        file.call(lambda con: con.execute("SELECT * FROM no_such_table"))
-    assert keys(file) == []
-
-
 def test_functions_run_in_the_order_in_which_they_were_submitted(file: DuckFile) -> None:
     """Grouped or not, the queue is one."""
     busy = Busy(file)
@@ -119,47 +102,6 @@ def test_one_bad_member_of_a_group_does_not_fail_its_neighbours(file: DuckFile) 
     assert keys(file) == [f"k{n}" for n in range(10)]
 
 
-def test_what_was_cancelled_in_time_is_not_run(file: DuckFile) -> None:
-    """A cancelled task takes its write back while it waits in the queue."""
-    busy = Busy(file)
-    future = file.submit(putting("cancelled"))
-    assert future.cancel()
-    busy.go_on.set()
-    with pytest.raises(CancelledError):
-        future.result()
-    assert keys(file) == []
-
-
-def test_awaiting_does_not_block_the_event_loop(file: DuckFile) -> None:
-    """While one task waits for the file, another one runs."""
-    busy = Busy(file)
-
-    async def main() -> list[str]:
-        waiting = asyncio.create_task(file.run(putting("k")))
-        await asyncio.sleep(0)
-        assert not waiting.done()
-        busy.go_on.set()
-        return [await waiting]
-
-    assert asyncio.run(main()) == ["k"]
-
-
-def test_closing_finishes_what_was_submitted_and_may_be_repeated(file: DuckFile) -> None:
-    """Nothing that was accepted is dropped; a closed file says that it is closed."""
-    futures = [file.submit(putting(f"k{n}")) for n in range(50)]
-    file.close()
-    file.close()
-    assert all(future.done() and future.exception() is None for future in futures)
-    with pytest.raises(StoreError, match="was closed"):
-        file.submit(lambda con: None)
-
-
-def test_calling_the_file_from_inside_a_function_is_refused(file: DuckFile) -> None:
-    """It would wait for itself for ever."""
-    with pytest.raises(RuntimeError, match="use the connection"):
-        file.call(lambda con: file.call(lambda inner: None))
-
-
 def test_two_handles_of_one_file_take_turns(file: DuckFile, tmp_path: Path) -> None:
     """Also by another name of the file: a link has the same gate."""
     link = tmp_path / "link.duckdb"
@@ -172,6 +114,7 @@ def test_two_handles_of_one_file_take_turns(file: DuckFile, tmp_path: Path) -> N
     other.close()
 
 
+@pytest.mark.usefixtures("process")
 def test_an_idle_file_is_let_go(file: DuckFile) -> None:
     """After a quiet moment another program can open the file, though this process goes on."""
     file.call(putting("k"))
@@ -191,6 +134,7 @@ def test_an_idle_file_is_let_go(file: DuckFile) -> None:
     assert keys(file) == ["k"]
 
 
+@pytest.mark.usefixtures("process")
 def test_importing_the_store_loads_neither_duckdb_nor_the_sdk() -> None:
     """`from campaign_lab import Lab` stays quick."""
     script = """if True:
@@ -200,6 +144,7 @@ def test_importing_the_store_loads_neither_duckdb_nor_the_sdk() -> None:
     assert subprocess.check_output([sys.executable, "-c", script], text=True) == "[]\n"
 
 
+@pytest.mark.usefixtures("process")
 def test_a_program_that_forgets_to_close_ends_quietly_with_everything_stored(path: str) -> None:
     """No complaint of the database on stderr at exit, nothing lost."""
     script = """if True:

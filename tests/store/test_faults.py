@@ -15,11 +15,11 @@ from typing import Any
 
 import duckdb
 import pytest
-from store_writers import in_child
 
 from campaign_lab.errors import StoreError
 from campaign_lab.store.duckdb.engine import DuckFile, open_file
 from campaign_lab.store.location import default_place, open_store
+from support.workers.store_writers import in_child
 
 
 def refusal(path: str | Path, patience: float = 30.0) -> StoreError:
@@ -117,6 +117,7 @@ def test_a_journal_without_its_lab_file_is_not_thrown_away(path: str) -> None:
     assert not os.path.exists(path)
 
 
+@pytest.mark.usefixtures("process")
 @pytest.mark.parametrize("what", ["the folder", "the file"])
 def test_without_permission_the_reader_is_told_so(what: str) -> None:
     """Neither a new file in a folder of others nor a file of others can be used."""
@@ -138,6 +139,7 @@ def test_without_permission_the_reader_is_told_so(what: str) -> None:
         path.parent.chmod(0o700)
 
 
+@pytest.mark.usefixtures("process")
 def test_a_file_that_another_program_holds_open_is_named_with_the_holder(file: DuckFile) -> None:
     """The DuckDB shell does not know our gate: say which process it is, and wait for it a little only."""
     file.close()
@@ -202,6 +204,7 @@ def assert_full_disk_lost_nothing(path: str, limit: str, lift: str) -> None:
     file.close()
 
 
+@pytest.mark.usefixtures("process")
 def test_a_file_that_may_not_grow_keeps_what_was_acknowledged(path: str) -> None:
     """Writing fails with a clear error; with room again it goes on, and every acknowledged row is there."""
     infinity = "resource.RLIM_INFINITY"
@@ -214,7 +217,7 @@ def test_a_file_that_may_not_grow_keeps_what_was_acknowledged(path: str) -> None
 
 
 @pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
+def small_disk(process: None, tmp_path: Path) -> Iterator[Path]:
     """A disk of 6 MB."""
     disk = tmp_path / "disk"
     disk.mkdir()
@@ -238,6 +241,7 @@ def test_a_full_disk_keeps_what_was_acknowledged(small_disk: Path) -> None:
     )
 
 
+@pytest.mark.usefixtures("process")
 def test_a_lab_file_that_cannot_even_be_made_on_a_full_disk_leaves_no_half_file(tmp_path: Path) -> None:
     """There is either a whole lab file or none."""
     path = tmp_path / "lab.duckdb"

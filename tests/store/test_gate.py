@@ -11,14 +11,16 @@ from contextlib import contextmanager
 from multiprocessing.connection import Connection
 
 import pytest
-import store_writers
-from store_writers import PROCESSES, in_child
 
 from campaign_lab.errors import StoreError
 from campaign_lab.store.duckdb import engine
 from campaign_lab.store.duckdb.engine import DuckFile, open_file
 from campaign_lab.store.duckdb.gate import Gate, GateTimeout
 from campaign_lab.store.schema import MIGRATIONS
+from support.workers import store_writers
+from support.workers.store_writers import PROCESSES, in_child
+
+pytestmark = pytest.mark.usefixtures("process")
 
 
 @contextmanager

@@ -10,11 +10,8 @@ from typing import Any
 
 import psycopg
 import pytest
-from lab_rows import NOW, PAGE, add, add_page, dump, fork, grow, session, share, try_in_vain
-from postgres import ADMIN, OWNER, PostgresServer
 from psycopg.errors import InsufficientPrivilege, UniqueViolation
 from psycopg.sql import SQL, Identifier
-from stores import Databases
 
 from campaign_lab.sessions.run.claims import beat, claim_scope
 from campaign_lab.sessions.transfer.session_file import load, save
@@ -35,6 +32,9 @@ from campaign_lab.store.rows import (
     ShareRow,
     TurnRow,
 )
+from support.lab_rows import NOW, PAGE, add, add_page, dump, fork, grow, session, share, try_in_vain
+from support.postgres import ADMIN, OWNER, PostgresServer
+from support.stores import Databases
 
 VERBS = ("read", "fork", "run", "share", "cost", "change", "delete")
 SECRETS = tuple(table for table in RULES if table != "schema_version")

@@ -8,11 +8,13 @@ from collections import Counter
 from multiprocessing.connection import Connection
 
 import pytest
-import store_writers
-from store_writers import PROCESSES, Entry, entry
 
 from campaign_lab.store.duckdb.engine import DuckFile, open_file
 from campaign_lab.store.transcripts import Transcripts
+from support.workers import store_writers
+from support.workers.store_writers import PROCESSES, Entry, entry
+
+pytestmark = pytest.mark.usefixtures("process", "slow")
 
 
 def load(file: DuckFile, session: str) -> list[Entry]:

@@ -79,7 +79,7 @@ class Keeper:
 
 
 @pytest.fixture
-def keeper(file: DuckFile) -> Keeper:
+def keeper(process: None, file: DuckFile) -> Keeper:
     """Another process with the same lab file."""
     made = Keeper(file.path)
     assert made.ask("put first") == "done"

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import duckdb
 import pytest
-import store_writers
-from store_writers import PROCESSES
 
 from campaign_lab.errors import StoreError
 from campaign_lab.store import schema
 from campaign_lab.store.duckdb.engine import DuckFile, open_file
+from support.workers import store_writers
+from support.workers.store_writers import PROCESSES
 
 NEXT = schema.Migration(
     schema.MIGRATIONS[-1].version + 1,
@@ -106,6 +106,7 @@ def test_an_older_program_stops_when_a_newer_one_has_changed_the_file(
         assert con.execute("SELECT id FROM sessions ORDER BY id").fetchall() == [("new",), ("old",)]
 
 
+@pytest.mark.usefixtures("process")
 def test_processes_that_make_the_same_file_at_once_make_one(path: str) -> None:
     """One makes it, the others find it made."""
     pipes, processes = [], []

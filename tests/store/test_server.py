@@ -19,7 +19,6 @@ import psycopg
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from postgres import ADMIN, HOST, OWNER, PostgresServer, running
 
 from campaign_lab.errors import StoreError
 from campaign_lab.store.connection import Con
@@ -28,6 +27,7 @@ from campaign_lab.store.postgres.dialect import translated
 from campaign_lab.store.postgres.server import PostgresStore, open_server
 from campaign_lab.store.postgres.url import shown
 from campaign_lab.store.schema import MIGRATIONS
+from support.postgres import ADMIN, HOST, OWNER, PostgresServer, running
 
 TESTS = Path(__file__).resolve().parent.parent
 DATABASE = "one_lab"
@@ -316,18 +316,6 @@ def test_a_reader_sees_one_moment(lab: PostgresStore) -> None:
     assert lab.call(count) == 1
 
 
-def test_what_raises_leaves_nothing(lab: PostgresStore) -> None:
-    """The error of a function is its caller's, and what it wrote is rolled back."""
-
-    def broken(con: Con) -> None:
-        put("ana")(con)
-        raise KeyError("on purpose")
-
-    with pytest.raises(KeyError, match="on purpose"):
-        lab.call(broken)
-    assert lab.call(count) == 0
-
-
 def test_a_lock_that_is_held_too_long_is_told(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Who waits for a process that hangs is told so, and nothing of it was stored."""
     monkeypatch.setitem(store_server.SETTINGS, "lock_timeout", "300ms")
@@ -387,24 +375,10 @@ def test_closing_leaves_no_connection_behind(postgres_server: PostgresServer, ur
             time.sleep(0.05)
 
 
-def test_a_closed_store_says_so(lab: PostgresStore) -> None:
-    """A store that was closed refuses work, and may be closed again."""
-    lab.close()
-    with pytest.raises(StoreError, match="was closed by this process"):
-        lab.call(count)
-    lab.close()
-
-
-def test_a_call_inside_a_function_is_refused(lab: PostgresStore) -> None:
-    """It would wait for a connection while it holds one."""
-    with pytest.raises(RuntimeError, match="inside a function of the store"):
-        lab.call(lambda con: lab.call(count))
-
-
 # -- outages
 
 
-def test_a_restart_in_the_middle_loses_and_doubles_nothing() -> None:
+def test_a_restart_in_the_middle_loses_and_doubles_nothing(postgres: None) -> None:
     """Two threads go on writing while the server is stopped, killed and started: every row is there once."""
     with running(fast=False) as server:
         server.add_database(DATABASE)
@@ -518,14 +492,6 @@ def test_text_that_postgresql_does_not_take_is_kept_without_its_zero(lab: Postgr
     """U+0000 becomes the replacement character; all else of the text stays."""
     lab.call(put("a\x00na"))
     assert lab.call(lambda con: count(con, "a\ufffdna")) == 1
-
-
-def test_sums_are_numbers(lab: PostgresStore) -> None:
-    """Sums and means come back as int and float, as from a lab file, and not as Decimal."""
-    sql = "SELECT sum(n), avg(n), sum(n / 8.0::DOUBLE PRECISION) FROM (SELECT unnest(?::BIGINT[]) AS n) AS numbers"
-    found: Any = lab.call(lambda con: con.execute(sql, [[1, 2, 3, 4]]).fetchone())
-    assert found == (10, 2.5, 1.25)
-    assert [type(each) for each in found] == [int, float, float]
 
 
 parts = st.lists(st.sampled_from(["?", "'is it?'", "'it''s'", "%", "a LIKE '%x'", " , "]), max_size=8)

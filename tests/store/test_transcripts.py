@@ -13,13 +13,13 @@ from claude_agent_sdk import SessionKey, get_session_messages_from_store
 from claude_agent_sdk.testing import run_session_store_conformance
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from store_writers import Entry, entry
-from stores import Stores, opened, stores_of
 
 from campaign_lab.errors import LabError, NotFoundError
 from campaign_lab.store.connection import Store
 from campaign_lab.store.location import open_store
 from campaign_lab.store.transcripts import NOT_CARRIED, Transcripts, TurnTranscripts, dumps
+from support.stores import Stores, opened, stores_of
+from support.workers.store_writers import Entry, entry
 
 T = TypeVar("T")
 ANY_FOLDER = "-home-somebody"

@@ -55,7 +55,7 @@ def _watched(faults: Faults | None = None, latency_s: float = 0.0) -> Watched:
 
 
 @pytest.fixture
-def watch() -> Iterator[Callable[..., Watched]]:
+def watch(process: None) -> Iterator[Callable[..., Watched]]:
     """Starts servers, with faults or a latency, and stops them."""
     started: list[Watched] = []
 
@@ -79,7 +79,9 @@ def stored() -> Callable[..., list[Any]]:
 
 
 @pytest.fixture(scope="session")
-def campaign(tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Config) -> Iterator[Campaign]:
+def campaign(
+    process: None, tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Config
+) -> Iterator[Campaign]:
     """The mortgage site, taken through all three phases once."""
     watched = _watched()
     path = tmp_path_factory.mktemp("campaign") / "lab.duckdb"
@@ -94,7 +96,7 @@ def campaign(tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Conf
 
 
 @pytest.fixture
-def lab_with(tmp_path: Path) -> Iterator[Callable[[Reply], Lab]]:
+def lab_with(process: None, tmp_path: Path) -> Iterator[Callable[[Reply], Lab]]:
     """Opens a lab whose endpoint answers with a scripted model."""
     started: list[tuple[Lab, RehearsalServer]] = []
 

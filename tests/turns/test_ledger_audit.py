@@ -22,6 +22,7 @@ from campaign_lab.rehearsal.endpoint import RehearsalEndpoint
 from campaign_lab.rehearsal.server.app import Fault
 from campaign_lab.store.rows import AttemptRow, RequestRow
 
+pytestmark = pytest.mark.usefixtures("slow")
 DOLLARS_A_MILLION = {"fresh": 3.0, "out": 15.0, "read": 0.30, "written_5m": 3.75, "written_1h": 6.0}
 """List prices of claude-sonnet-4-5, written down here and not taken from the code under test."""
 

@@ -15,6 +15,7 @@ from campaign_lab.rehearsal.server.app import Fault
 from campaign_lab.store import queries
 from campaign_lab.store.rows import AttemptRow, RequestRow
 
+pytestmark = pytest.mark.usefixtures("slow")
 TOO_LONG = "prompt is too long: 210000 tokens > 200000 maximum"
 """What the service says."""
 

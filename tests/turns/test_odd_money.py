@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from odd_api import Change, OddServer, with_usage
 
 from campaign_lab import Brief, Lab
 from campaign_lab.agents import sdk_options as sent
@@ -21,7 +20,9 @@ from campaign_lab.rehearsal.model import ToolCall
 from campaign_lab.rehearsal.server.app import Fault
 from campaign_lab.store import queries
 from campaign_lab.store.rows import AttemptRow, RequestRow, TurnRow
+from support.web.odd_api import Change, OddServer, with_usage
 
+pytestmark = pytest.mark.usefixtures("process", "slow")
 BRAND = "brand-intelligence-analyst"
 PRICES = {"input": 3.0, "output": 15.0, "read": 0.3, "short": 3.75, "long": 6.0}
 """US dollars a million tokens, written down here and not taken from the code under test."""

@@ -13,6 +13,7 @@ from campaign_lab.rehearsal import model
 from campaign_lab.rehearsal.model import Step, TextReply, ToolCall
 from campaign_lab.rehearsal.server.api_request import Ask
 
+pytestmark = pytest.mark.usefixtures("slow")
 AskModel = Callable[[Callable[[Ask, Mapping[str, Any]], Step]], Lab]
 
 

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from web_site import WebSite, web_site
 
 from campaign_lab import Brief, Lab
 from campaign_lab.agents.events import AgentStarted, Event, PageRead, TurnStarted
@@ -22,6 +21,7 @@ from campaign_lab.rehearsal.model import Step, TextReply, ToolCall
 from campaign_lab.rehearsal.server.api_request import Ask
 from campaign_lab.sessions.session import Session
 from campaign_lab.store.rows import AttemptRow, ClaimRow, PageRow, RequestRow, TurnRow
+from support.web.web_site import WebSite, web_site
 
 BRAND, PEOPLE, RIVALS = (
     "brand-intelligence-analyst",
@@ -29,6 +29,7 @@ BRAND, PEOPLE, RIVALS = (
     "competitive-intelligence-specialist",
 )
 SAVE, FETCH = "mcp__lab__save_records", "mcp__lab__fetch_page"
+pytestmark = pytest.mark.usefixtures("process", "slow")
 AskModel = Callable[[Callable[[Ask, Mapping[str, Any]], Step]], Lab]
 STORE_FAILS_WITHIN_S = 20.0
 """Far less than the rest of a turn and the SDK's own tries take together."""

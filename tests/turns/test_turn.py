@@ -9,7 +9,6 @@ from typing import Any
 
 import psutil
 import pytest
-from processes import at_work
 
 from campaign_lab.agents.events import AgentEnded, AgentStarted, Event, Retrying
 from campaign_lab.errors import TurnFailed
@@ -17,6 +16,7 @@ from campaign_lab.rehearsal.server.api_request import task_of
 from campaign_lab.rehearsal.server.app import Fault
 from campaign_lab.store import queries
 from campaign_lab.store.rows import AttemptRow, ClaimRow, RequestRow, TurnRow
+from support.processes import at_work
 
 RESEARCHERS = ("brand-intelligence-analyst", "customer-psychology-specialist", "competitive-intelligence-specialist")
 CANCELLED_WITHIN_S = 4.0

@@ -17,7 +17,8 @@ from typing import Any
 import nbformat
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
-ROOT = Path(__file__).resolve().parents[2]
+from support.paths import ROOT
+
 COMMAND = Path(sys.executable).with_name("campaign-lab")
 START_S, STOP_S = 60.0, 10.0
 KEPT = ("PATH", "LANG")

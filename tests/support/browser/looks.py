@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from playwright.sync_api import Locator
 
-    from browser.lab_page import LabPage
+    from support.browser.lab_page import LabPage
 
 READABLE = 4.5
 """WCAG 2.2, 1.4.3: contrast of text to what is behind it."""

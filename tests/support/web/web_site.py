@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
-SITES = Path(__file__).resolve().parent.parent / "data" / "sites"
+from support.paths import SITES
 
 
 class WebSite:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Self
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Locator
 
-    from browser.jupyter import Jupyter
+    from support.browser.jupyter import Jupyter
 
 SIZE = {"width": 1400, "height": 1000}
 OPEN_S, RUN_S, LOOK_S = 60.0, 120.0, 15.0

@@ -10,7 +10,8 @@ import subprocess
 from collections.abc import Sequence
 
 import psutil
-from kernels import environment
+
+from support.kernels import environment
 
 OURS = ("_bundled/claude", f"/campaign-lab-{os.getuid()}/kernel-")
 """What stands in the command of a process that a turn or a batch started. A JupyterLab of other tests has kernels, too."""

@@ -12,11 +12,11 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import psutil
-from kernels import environment, write_notebook
 
 from campaign_lab.batch.cluster.runner import DaskRunner
 from campaign_lab.batch.events import BatchEvent
 from campaign_lab.batch.execute.work import Cancellation, Outcome, Payload
+from support.kernels import environment, write_notebook
 
 DASK = Path(sys.executable).with_name("dask")
 SECRET = "postgresql://ana:tr0ub4dor@127.0.0.1/lab"

@@ -11,11 +11,11 @@ from typing import Protocol, TypeVar
 from urllib.parse import quote
 
 import pytest
-from postgres import OWNER, PostgresServer
 
 from campaign_lab import Lab
 from campaign_lab.store.connection import Con, Store
 from campaign_lab.store.location import open_store
+from support.postgres import OWNER, PostgresServer
 
 T = TypeVar("T")
 KINDS = ("file", "server")

@@ -7,10 +7,9 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from lab_rows import NOW, grow
-
 from campaign_lab.store import queries
 from campaign_lab.store.rows import JudgementRow, RecordRow, SessionRow
+from support.lab_rows import NOW, grow
 
 HOME = "https://a.example/"
 

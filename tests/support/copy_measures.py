@@ -8,13 +8,12 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from odd_sites import read
-
 from campaign_lab.checks import near_duplicates, problems, repeated_sentences
 from campaign_lab.records import Angle, CopyVariant
 from campaign_lab.rehearsal.analyst import profiles
 from campaign_lab.rehearsal.writer import angles_and_variants
 from campaign_lab.rehearsal.writer.angle_plans import usable_claims
+from support.web.odd_sites import read
 
 Campaign = dict[str, Any]
 

@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from campaign_lab.pages import fetch
+from support.paths import SITES
 
-SITES = Path(__file__).parents[1] / "data" / "sites"
 DEMO = sorted(path.name for path in SITES.iterdir() if path.is_dir())
 Read = tuple[list[dict[str, Any]], dict[str, str]]
 

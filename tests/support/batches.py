@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import nbformat
-from kernels import write_notebook
 
 from campaign_lab import Brief, Lab
 from campaign_lab.batch.events import BatchEvent
 from campaign_lab.batch.plan.planner import BatchOptions
 from campaign_lab.batch.rows import Row
+from support.kernels import write_notebook
 
 PARAMETERS = 'brief_path: str = ""\nangle: str = "calm"\nn: int = 1'
 LOAD = 'import os, time, tomllib\nwith open(brief_path, "rb") as file:\n    brief = tomllib.load(file)\nprint("began")'

@@ -22,11 +22,9 @@ from urllib.parse import quote
 
 import psutil
 import psycopg
-import pytest
 
-ROOT = Path(__file__).resolve().parent.parent
-NEEDED = "CAMPAIGN_LAB_NEED_POSTGRES"
-"""Set it to 1 where a test without PostgreSQL has to fail."""
+from support.paths import ROOT
+
 MISSING = "PostgreSQL is not installed here: apt-get install postgresql (or put initdb and postgres in PATH)"
 HOST = "127.0.0.1"
 ADMIN = "postgres"
@@ -219,11 +217,7 @@ def _free_port() -> int:
 
 @contextlib.contextmanager
 def running(*, fast: bool = True) -> Iterator[PostgresServer]:
-    """A server of one's own. Skips the test where PostgreSQL is not installed, or fails it where it is needed."""
-    if binaries() is None:
-        if os.environ.get(NEEDED) == "1":
-            pytest.fail(MISSING)
-        pytest.skip(MISSING)
+    """A server of one's own, for a test that asks for the fixture ``postgres``."""
     server = PostgresServer(fast=fast)
     try:
         server.start()

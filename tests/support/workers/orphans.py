@@ -20,17 +20,16 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import psutil
-from kernels import environment
-from messages_api import Api
 
 from campaign_lab.agents.ledger import UNLISTED
 from campaign_lab.store import queries
 from campaign_lab.store.duckdb.engine import open_file
 from campaign_lab.store.rows import AttemptRow, RequestRow
+from support.kernels import environment
+from support.paths import BRIEFS
+from support.web.messages_api import Api
 
-ROOT = Path(__file__).resolve().parent.parent
 COMMAND = Path(sys.executable).with_name("campaign-lab")
-BRIEFS = ROOT / "data" / "briefs"
 BRIEF = BRIEFS / "cairnwold-autumn.toml"
 MARK = "CAMPAIGN_LAB_TEST_ORPHANS"
 """An environment variable that a target and all that it starts have."""
@@ -277,7 +276,7 @@ class DaskWorker(Batch):
     """The only worker of a cluster on which a batch runs."""
 
     def __init__(self, ground: Ground) -> None:
-        from dask_cluster import Cluster
+        from support.workers.dask_cluster import Cluster
 
         folder = ground.folder / "dask"
         folder.mkdir(exist_ok=True)

@@ -1,0 +1,1 @@
+"""JupyterLab and Chromium, and what is measured of a page."""

@@ -1,0 +1,1 @@
+"""Servers on loopback that a test reads from: web sites, proxies and endpoints."""

@@ -1,0 +1,1 @@
+"""Code that tests run in processes of their own, and groups of such processes."""
