@@ -41,7 +41,7 @@ INTERRUPT_S = 1.0
 
 @dataclass
 class Attempt:
-    """What is known of an attempt, while it runs and after. ``answer`` is the main agent's last text."""
+    """The state of an attempt, while it runs and after it. ``answer`` is the main agent's last text."""
 
     plan: AttemptSpec
     on_event: events.OnEvent

@@ -1,4 +1,4 @@
-"""Is a turn complete? Each kind of record, and each angle of the copy, is held by itself.
+"""What a turn still lacks: each kind of record, and each angle of the copy, is judged by itself.
 
 What one agent looked for in vain excuses no other: a line in ``missing`` counts for the kind that it was handed in with, by
 an agent that answers for that kind; of copy, for the one angle that it belongs to.

@@ -1,4 +1,4 @@
-"""Who answers: the live service or any url that speaks the Messages API. The rehearsal endpoint has the same face."""
+"""Endpoints: the live service, or any url that speaks the Messages API. The rehearsal endpoint has the same interface."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ NO_TEXT = re.compile("[\ud800-\udfff\x00]")
 
 
 class Endpoint(Protocol):
-    """What a turn needs of whoever answers."""
+    """What a turn needs of the service that answers it."""
 
     @property
     def name(self) -> str:

@@ -1,4 +1,4 @@
-"""Progress of a running turn as typed events, and the board that folds them into one line an agent.
+"""Progress of a running turn as typed events, and the board that folds them into one line per agent.
 
 The command line and the panels show the same board, so they cannot disagree.
 """
@@ -205,7 +205,7 @@ MAIN = AgentLine("main agent", state="thinking")
 
 @dataclass(frozen=True)
 class Board:
-    """The state of a turn: one line an agent, keyed by call. Immutable; ``after`` gives the next one."""
+    """The state of a turn: one line per agent, keyed by call. Immutable; ``after`` gives the next one."""
 
     phase: str = ""
     lines: dict[str, AgentLine] = field(default_factory=dict)

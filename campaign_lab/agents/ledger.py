@@ -74,7 +74,7 @@ class Ledger:
         return new
 
     def strangers(self, ordered: str, own: Mapping[str, str]) -> list[str]:
-        """Agents that the CLI gave another model than was ordered, in words. ``own``: by agent, where it is to have its own."""
+        """A sentence per agent to which the CLI gave another model than ours. ``own``: by agent, where it is to have its own."""
         main = {ordered, *(each.model for each in self._requests.values() if not each.subpath)}
         found = []
         for subpath, model in self.models.items():

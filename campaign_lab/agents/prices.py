@@ -163,7 +163,7 @@ def _read(path: str, _version: tuple[int, int]) -> Prices:
 def _unusable(path: str, why: str) -> ValueError:
     fields = ", ".join(Price.model_fields)
     return ValueError(
-        f"The price table {path!r} cannot be used: {why}. Expected is one table a model, its id in quotes, with {fields} "
+        f"The price table {path!r} cannot be used: {why}. Expected is one table per model, its id in quotes, with {fields} "
         f"(US dollars per million tokens); unset {VARIABLE} to use the built-in list"
     )
 

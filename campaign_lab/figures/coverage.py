@@ -28,7 +28,7 @@ STAGE_WIDTH = 20
 
 
 def coverage_map(frame: pd.DataFrame) -> go.Figure:
-    """Draws ``lab.coverage(session)``: a row a need, a column an awareness stage, filled where an angle stands."""
+    """Draws ``lab.coverage(session)``: one row per need, one column per awareness stage, filled where an angle stands."""
     needs = _needs(rows_of(frame))
     if not needs:
         return nothing("There are no needs yet", "Run research: it finds the customers' pains and desires.")

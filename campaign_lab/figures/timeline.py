@@ -37,7 +37,7 @@ class Stretch:
 
 
 def run_timeline(frame: pd.DataFrame) -> go.Figure:
-    """Draws ``lab.timeline(session)``: a bar an agent, in seconds since its phase began."""
+    """Draws ``lab.timeline(session)``: one bar per agent, in seconds since its phase began."""
     turns = _turns(rows_of(frame))
     if not turns:
         return nothing("No run yet", "Run a phase, such as await session.run('research').")

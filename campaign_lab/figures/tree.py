@@ -1,4 +1,4 @@
-"""The fork tree: one row a session, parents above their forks, with what it reached and what it cost."""
+"""The fork tree: one row per session, parents above their forks, with what it reached and what it cost."""
 
 from __future__ import annotations
 

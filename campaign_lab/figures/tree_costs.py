@@ -20,17 +20,17 @@ def rows_of(frame: pd.DataFrame) -> list[dict[str, Any]]:
 
 
 def known(value: Any) -> float | None:
-    """The number; None for one that is not known."""
+    """The value as a float, in US dollars; None when it is not known."""
     return None if value is None or math.isnan(value) else float(value)
 
 
 def cost(row: Row) -> Sum:
-    """What the session of the row cost."""
+    """US dollars that the session of the row cost; None when unknown."""
     return Sum.stored(row["cost_usd"], row.get("unpriced_requests"))
 
 
 def carried(row: Row) -> Sum:
-    """What the turns before the session's start once cost."""
+    """US dollars that the turns before the session's start cost when they were made; None when unknown."""
     return Sum.stored(row["carried_usd"], row.get("carried_unpriced_requests"))
 
 
@@ -40,7 +40,7 @@ def own_phases(row: Row) -> list[str]:
 
 
 def paid(rows: Iterable[Row]) -> Sum:
-    """What all sessions paid when their turns were made."""
+    """US dollars that all sessions paid when their turns were made; None when unknown."""
     return sum((cost(row) for row in rows), NOTHING)
 
 

@@ -1,4 +1,4 @@
-"""A kernel that is restarted, shut down or ended by a signal first stops the turns under way, so that their cost is booked."""
+"""Stops running turns before their kernel ends (restart, shutdown, signal), so that their cost is booked."""
 
 from __future__ import annotations
 

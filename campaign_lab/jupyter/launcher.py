@@ -35,7 +35,7 @@ LONGEST_SOCKET = 50
 
 @dataclass(frozen=True)
 class LabFolder:
-    """Where one JupyterLab works. ``state`` keeps layout, settings and trust between starts, ``run`` is thrown away."""
+    """The folders of one JupyterLab. ``state`` keeps layout, settings and trust between starts, ``run`` is thrown away."""
 
     folder: Path
     state: Path

@@ -1,4 +1,4 @@
-"""Heavy libraries are imported while a person reads: the first run and the first table are then quick."""
+"""Imports heavy libraries during the first pause between two cells, so the first run and the first table are quick."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What JupyterLab adds to a notebook by itself, and a saved one need not hold."""
+"""Removes what JupyterLab adds to a notebook and a saved one does not need."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where the CLI runs: throw-away folders of ours and an environment without anything of the user's."""
+"""Where the CLI runs: temporary folders of ours, and an environment that holds nothing of the user's own settings."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Starts a program that ends with the process that asked for it, however that one ends.
+"""Starts a program that ends when the process that started it ends, whatever ended that process.
 
-    python -I -S leash.py OWNER LIFELINE PROGRAM [ARGUMENT ...]
+    python -I -S parent_death.py OWNER LIFELINE PROGRAM [ARGUMENT ...]
 
 OWNER is the id of the process that started this one. LIFELINE is the number of the reading end of a pipe of which only the
 owner holds the writing end. The program takes this process's place and keeps its id, so the owner's signals reach it.

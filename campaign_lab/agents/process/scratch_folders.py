@@ -1,4 +1,4 @@
-"""Throw-away folders of this user, each locked by the process that works in it, so that those of dead processes are found.
+"""Temporary folders of this user. The process that works in one locks it, so the folders of dead processes can be found.
 
 They lie in one folder of the temporary folder, for this user alone. The kernel frees a lock with its process, however that one
 ends; so a folder that is not locked belongs to nobody.

@@ -24,7 +24,7 @@ STOP_S = 10.0
 
 
 class LoopTask(Generic[T]):
-    """Work under way. ``ended`` is set when its clean-up is over, which is later than a cancelled future says."""
+    """A coroutine at work. ``ended`` is set after its clean-up, which is later than a cancelled future says."""
 
     def __init__(self) -> None:
         self.future: Future[T] = Future()

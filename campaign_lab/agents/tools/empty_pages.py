@@ -1,4 +1,4 @@
-"""Pages that were fetched and say nothing: drawn by scripts, empty, or a placeholder that stands where a site will be."""
+"""Pages without content: drawn by a script, empty, or a placeholder for a site that is not there yet."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The page reader of one turn: which urls an agent may fetch, each page once a campaign, refusals as text."""
+"""The page reader of one turn: which addresses an agent may fetch. Each page is fetched once per campaign; a refusal is text."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The intake of one turn: validates what ``save_records`` hands in, tells the model what to mend, and keeps the result."""
+"""The intake of one turn: validates what ``save_records`` receives, tells the model what to correct, and keeps the records."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ class RecordIntake:
         return _numbered(sorted((left | self._kept).values(), key=place))
 
     def stands(self, kind: str) -> bool:
-        """Is there a record of the kind with a quote that stands on its page?"""
+        """Whether a record of the kind has a quote that stands on its page."""
         records = (kept.record for kept in self.results() if kept.kind == kind and kept.record is not None)
         return any(each.supported for record in records for each in record.evidence_in())
 

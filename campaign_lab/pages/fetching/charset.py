@@ -1,4 +1,4 @@
-"""Bytes to text. What the bytes are counts more than what the header or the page says they are."""
+"""Decodes the bytes of a page. The bytes themselves count more than the charset that the header or the page declares."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The limits of a reading, and what it brings back."""
+"""How much of a site is fetched at most, and what a fetch returns."""
 
 from __future__ import annotations
 

@@ -34,7 +34,7 @@ _EXPIRED, _NOT_YET, _OTHER_NAME, _OTHER_ADDRESS = 10, 9, 62, 64
 
 
 def is_public(address: IPAddress) -> bool:
-    """May anybody on the internet read it? Looks inside IPv6 addresses that stand for an IPv4 one."""
+    """Whether an IP address is public. Of an IPv6 address that stands for an IPv4 one, the IPv4 address is judged."""
     if isinstance(address, ipaddress.IPv6Address):
         inner = address.ipv4_mapped or address.sixtofour or (address.teredo[1] if address.teredo else None)
         if inner is None and address in _NAT64:
@@ -47,7 +47,7 @@ def is_public(address: IPAddress) -> bool:
 
 
 async def system_resolver(host: str, port: int) -> list[str]:
-    """The addresses of a host, as the system knows them."""
+    """The IP addresses of a host, from the operating system's resolver."""
     found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
     return list(dict.fromkeys(str(entry[4][0]) for entry in found))
 
@@ -215,7 +215,7 @@ def _accept_status(response: httpx.Response) -> None:
 
 
 async def _body(response: httpx.Response, limit: int) -> bytes:
-    """The body after decompression, counted while it comes in: a small body can unpack to a huge one."""
+    """The body after decompression. Its size is checked while it arrives, because a small body can unpack to a huge one."""
     encoding = response.headers.get("content-encoding", "identity").strip().lower()
     if encoding not in ("identity", "gzip", "x-gzip", "deflate", ""):
         raise _Refused(f"it is compressed as {encoding[:40]!r}, which was not asked for")
@@ -266,7 +266,7 @@ def _advice(verify_code: int) -> str:
 
 
 def _by_proxy(proxy: Proxy, code: int) -> str:
-    """A refusal of the proxy's. Only its number is shown: the words beside it are anybody's."""
+    """The error for a refusal by the proxy, with the status number only: anybody may have written the words beside it."""
     name = f" ({HTTPStatus(code).phrase})" if code in HTTPStatus._value2member_map_ else ""
     advice = (
         "put user and password into its url"

@@ -1,4 +1,4 @@
-"""What the surroundings say about the network: the proxy for an address, and whose certificates count."""
+"""The network settings of the environment: the proxy for an address, and the certificate authorities that count."""
 
 from __future__ import annotations
 

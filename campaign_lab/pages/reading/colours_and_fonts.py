@@ -61,7 +61,7 @@ def _own_sheets(tree: HtmlTree) -> Iterator[str]:
 
 
 class _StyleUse:
-    """Counts what the rules that apply to the page paint with. Rules for elements it does not have count nothing."""
+    """Counts colours and fonts of the rules that apply to the page, not of rules for elements that it lacks."""
 
     def __init__(self, tree: HtmlTree) -> None:
         self.tree = tree

@@ -37,7 +37,7 @@ _CONTROLS = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """A parsed page and what was remarkable about its bytes."""
+    """A parsed page, and notes on its bytes that a reader should know."""
 
     tree: HtmlTree
     markup: str

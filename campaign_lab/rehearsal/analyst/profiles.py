@@ -1,4 +1,4 @@
-"""The rehearsal reader of pages: brand profile, customer insight and competitor profiles, by extraction alone.
+"""Brand profile, customer insight and competitor profiles, extracted from the pages of a site.
 
 Pure: pages in, records out. A record says nothing that a page does not say in the same words.
 """

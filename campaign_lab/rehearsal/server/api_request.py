@@ -46,7 +46,7 @@ class Call:
 
 @dataclass(frozen=True)
 class Ask:
-    """One request. ``agent`` is the name of the asking subagent, empty for the main agent."""
+    """One request of the CLI. ``agent`` is the name of the subagent that sent it, empty for the main agent."""
 
     session_id: str
     agent_id: str

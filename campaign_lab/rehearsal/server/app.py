@@ -35,7 +35,7 @@ CUT_S = 0.3
 
 @dataclass(frozen=True)
 class Fault:
-    """A failure to rehearse: an HTTP status with a message, or a stream that breaks off after ``cut_after`` events."""
+    """A simulated failure: an HTTP status with a message, or a stream that ends after ``cut_after`` events."""
 
     status: int = 200
     cut_after: int | None = None

@@ -1,4 +1,4 @@
-"""Advertisement texts out of claims and phrases: what fits where, cut only where a sentence or clause ends."""
+"""Advertisement texts from claims and phrases. A text is cut only where a sentence or clause ends."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which claim serves which motivation: claims from the research, spread over angles so that no two angles share one."""
+"""Plans of angles: claims of the research, spread over motivations so that no two angles share a claim."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class Steer:
 
 @dataclass(slots=True)
 class AnglePlan:
-    """One angle to be: its motivation and its claims, the anchor first."""
+    """A planned angle: its motivation and its claims, the main claim first."""
 
     motivation: str
     claims: list[dict[str, Any]] = field(default_factory=list)

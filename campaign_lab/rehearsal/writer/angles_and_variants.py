@@ -1,4 +1,4 @@
-"""The rehearsal writer: angles out of research, texts out of angles. Every fact in them is a claim of the research.
+"""Angles from research, and copy variants from angles. Every fact in them is a claim of the research.
 
 Pure and deterministic: where there is a choice of phrases, a checksum of brand and angle makes it.
 """

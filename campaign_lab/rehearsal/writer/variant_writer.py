@@ -1,4 +1,4 @@
-"""Where the texts of one angle are written: one after the other, none like one before, every fact a claim."""
+"""Writes the copy variants of one angle, one after the other. No two are alike, and every fact is a claim."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _TONES = ("warm", "direct", "personal")
 
 
 class VariantWriter:
-    """Where the texts of one angle are written, one after the other, none like one before."""
+    """Writes the copy variants of one angle, each unlike those before it."""
 
     def __init__(
         self, angle: Mapping[str, Any], slots: Mapping[str, str], words: Mapping[str, Any],
@@ -45,7 +45,7 @@ class VariantWriter:
         self.made: list[Record] = []
 
     def write(self, place: int, count: int) -> Record | None:
-        """The next text, or None when nothing is left to say."""
+        """The next copy variant; None when no claim or phrase is left."""
         primary = self._first("primary_text", self._primaries(place))
         if primary is None:
             return None
