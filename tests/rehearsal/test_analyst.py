@@ -246,7 +246,7 @@ def test_links_worth_reading_come_first_and_stay_on_the_site() -> None:
 def test_reading_is_the_same_in_every_process() -> None:
     """Two processes with different hash seeds make the same records, byte for byte."""
     code = (
-        "import json, sys; from odd_sites import SITES, read; from campaign_lab.rehearsal.analyst import profiles\n"
+        "import json, sys; from support.web.odd_sites import SITES, read; from campaign_lab.rehearsal.analyst import profiles\n"
         "from campaign_lab.rehearsal.writer import angles_and_variants as cw\n"
         "pages, _ = read(SITES / 'termwick'); b = profiles.brand_profile(pages); c = profiles.customer_insight(pages)\n"
         "known = {'brand_profile': [b[0]], 'customer_insight': [c[0]]}\n"
