@@ -76,7 +76,6 @@ def _by_papermill(notebook: Path, store: Path) -> None:
 
 
 def _by_nbval(notebook: Path, store: Path) -> None:
-    shutil.copy(ROOT / "notebooks" / "conftest.py", notebook.parent)
     command = [
         sys.executable,
         "-m",
@@ -84,6 +83,8 @@ def _by_nbval(notebook: Path, store: Path) -> None:
         "-q",
         "-p",
         "no:cacheprovider",
+        "-p",
+        "campaign_lab.jupyter.cell_ids",
         "-c",
         os.devnull,
         "--nbval",
