@@ -41,7 +41,9 @@ def test_no_folder_holds_more_than_fourteen_modules() -> None:
 
 def test_no_file_is_longer_than_350_lines() -> None:
     """A file can be read in one sitting."""
-    lengths = {str(path.relative_to(PACKAGE)): len(path.read_text(encoding="utf-8").splitlines()) for path in MODULES.values()}
+    lengths = {
+        str(path.relative_to(PACKAGE)): len(path.read_text(encoding="utf-8").splitlines()) for path in MODULES.values()
+    }
     assert {name: length for name, length in lengths.items() if length > 350} == {}
 
 

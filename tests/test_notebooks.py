@@ -37,7 +37,8 @@ def _environment(lab: Path, **more: str) -> dict[str, str]:
 
 def _nbval(folder: Path, **more: str) -> Run:
     """Strict nbval of all notebooks in a process of its own: every saved output is compared."""
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:playwright", "-c", os.devnull, "--nbval",
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:playwright",
+               "-p", "campaign_lab.jupyter.cell_ids", "-c", os.devnull, "--nbval",
                "--nbval-current-env", "--nbval-cell-timeout=300", str(folder / "notebooks")]  # fmt: skip
     return subprocess.run(
         command,

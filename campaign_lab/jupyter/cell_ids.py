@@ -24,6 +24,6 @@ def stamped(client: NotebookClient, path: str | os.PathLike[str]) -> NotebookCli
 
 
 def pytest_runtest_call(item: Any) -> None:
-    """A pytest hook that does the same for nbval: import it in the conftest.py beside the notebooks."""
+    """The same for nbval, as a hook of pytest: this module is the plugin, ``pytest -p campaign_lab.jupyter.cell_ids``."""
     if type(item).__name__ == "IPyNbCell":
         item.parent.kernel.kc.session.metadata = cell_header(str(item.path), item.cell.get("id"))

@@ -19,7 +19,7 @@ from campaign_lab.jupyter.cell_ids import stamped
 from campaign_lab.rehearsal.endpoint import RehearsalEndpoint
 from campaign_lab.rehearsal.server.app import RehearsalServer
 from support.kernels import environment, kernel, write_notebook
-from support.paths import BRIEFS, ROOT
+from support.paths import BRIEFS
 
 pytestmark = pytest.mark.usefixtures("slow")
 BRIEF = BRIEFS / "termwick-renewals.toml"
@@ -77,7 +77,6 @@ def _by_papermill(notebook: Path, store: Path) -> None:
 
 
 def _by_nbval(notebook: Path, store: Path) -> None:
-    shutil.copy(ROOT / "notebooks" / "conftest.py", notebook.parent)
     command = [
         sys.executable,
         "-m",
@@ -85,6 +84,8 @@ def _by_nbval(notebook: Path, store: Path) -> None:
         "-q",
         "-p",
         "no:cacheprovider",
+        "-p",
+        "campaign_lab.jupyter.cell_ids",
         "-c",
         os.devnull,
         "--nbval",

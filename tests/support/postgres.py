@@ -1,4 +1,4 @@
-"""A real PostgreSQL for the tests: started by an ordinary user, on loopback, with the very commands of the README."""
+"""A real PostgreSQL for the tests: started by an ordinary user, on loopback, with the very commands of docs/team.md."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ HOST = "127.0.0.1"
 ADMIN = "postgres"
 OWNER = "lab_owner"
 ALONE, TEAM = "A server of your own", "The database"
-"""Headings of the README below which the commands stand."""
+"""Headings of docs/team.md below which the commands stand."""
 START_S = 30.0
 FAST = ("fsync=off", "synchronous_commit=off", "full_page_writes=off")
 """For tests that kill no server: what they lose is safety when the machine itself fails."""
@@ -38,10 +38,10 @@ FAST = ("fsync=off", "synchronous_commit=off", "full_page_writes=off")
 
 @cache
 def readme(heading: str, language: str) -> str:
-    """The first block of a language below a heading of the README."""
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    """The first block of a language below a heading of docs/team.md."""
+    text = (ROOT / "docs" / "team.md").read_text(encoding="utf-8")
     found = re.search(rf"^#+ {re.escape(heading)}$.*?^```{language}\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
-    assert found, f"README: no {language} block below {heading!r}"
+    assert found, f"docs/team.md: no {language} block below {heading!r}"
     return found[1]
 
 
@@ -158,7 +158,7 @@ class PostgresServer:
         self._run_as_admin(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
 
     def _run(self, what: str, *, role: str = OWNER, database: str = "campaign_lab", more: str = "") -> None:
-        """Runs the README's statement that begins so, with other names in it."""
+        """Runs the page's statement that begins so, with other names in it."""
         (statement,) = [
             line for line in readme(TEAM, "sql").splitlines() if line.startswith(what) and "lab_owner" in line
         ]
@@ -180,7 +180,7 @@ class PostgresServer:
     # -- the program
 
     def _command(self, program: str) -> list[str]:
-        """The README's line that begins with this program, as words."""
+        """The page's line that begins with this program, as words."""
         (line,) = [each for each in readme(ALONE, "sh").splitlines() if each.startswith(f"{program} ")]
         words = {"DATA": self.folder / "data", "SECRET": self.folder / "secret", "PORT": self.port}
         first, *rest = shlex.split(Template(line).substitute(words), comments=True)
