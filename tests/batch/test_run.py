@@ -29,7 +29,7 @@ from campaign_lab.batch.events import (
     RunStarted,
     Waiting,
 )
-from campaign_lab.batch.execute import local, machine
+from campaign_lab.batch.execute import machine, runner
 from campaign_lab.batch.rows import Row
 from campaign_lab.sessions.budgets import Budgets
 
@@ -46,7 +46,7 @@ def lab(make_lab: MakeLab) -> Lab:
 @pytest.fixture(autouse=True)
 def _short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     """A second try does not wait long here."""
-    monkeypatch.setattr(local, "FIRST_PAUSE_S", 0.05)
+    monkeypatch.setattr(runner, "FIRST_PAUSE_S", 0.05)
 
 
 def _states(rows: list[Row]) -> dict[str, str]:

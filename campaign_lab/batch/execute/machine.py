@@ -1,9 +1,12 @@
-"""How many notebooks this machine can run at once: by its cores, and by the memory that is really free."""
+"""How many notebooks this machine can run at once: by its cores, and by the memory that is free at the moment."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
@@ -15,6 +18,10 @@ PER_CORE = 2
 """Notebooks wait for answers most of the time: twice as many as cores keep two cores busy."""
 CGROUPS = Path("/proc/self/cgroup")
 MOUNT = Path("/sys/fs/cgroup")
+LOOK_S = 0.2
+"""How often a notebook that waits for memory looks for it, in seconds."""
+KERNEL = "ipykernel_launcher"
+"""A part of the command line of every Python kernel."""
 UNLIMITED = 2**60
 """What cgroup v1 writes for no limit is a little less than 2**63."""
 
@@ -31,6 +38,51 @@ def room_for_one(running: int) -> bool:
         return True
     to_come = max(0, running * NOTEBOOK_BYTES - _used_below())
     return free_memory() - to_come >= NOTEBOOK_BYTES
+
+
+class KernelSlots:
+    """The running kernels of this process: one more may start while there are fewer than the limit and memory for it.
+
+    The first one never waits, unless ``shared``: then it waits while memory is short and kernels of other processes run here.
+    """
+
+    def __init__(self, *, shared: bool = False) -> None:
+        self._shared = shared
+        self._lock = threading.Lock()
+        self._running = 0
+
+    @contextmanager
+    def taken(self, limit: int, stop: Callable[[], bool], *, on_wait: Callable[[], None]) -> Iterator[bool]:
+        """Waits for a slot, holds it, and yields True; or yields False when ``stop`` came first.
+
+        ``on_wait`` is called once if it must wait.
+        """
+        free, waits = False, False
+        while not stop() and not (free := self._take(limit)):
+            if not waits:
+                on_wait()
+                waits = True
+            time.sleep(LOOK_S)
+        try:
+            yield free
+        finally:
+            if free:
+                with self._lock:
+                    self._running -= 1
+
+    def _take(self, limit: int) -> bool:
+        with self._lock:
+            if self._running >= limit or not room_for_one(self._running):
+                return False
+            if self._shared and not self._running and free_memory() < NOTEBOOK_BYTES and _kernel_runs_here():
+                return False
+            self._running += 1
+            return True
+
+
+def _kernel_runs_here() -> bool:
+    """Does a kernel run on this machine, such as one of another worker? When it ends there is memory again."""
+    return any(KERNEL in (process.info["cmdline"] or ()) for process in psutil.process_iter(["cmdline"]))
 
 
 def free_memory() -> int:

@@ -12,7 +12,8 @@ from typing import TypeVar
 from campaign_lab.agents.process.sdk_loop import HEARTBEAT_S
 from campaign_lab.batch.events import BatchEnded, BatchStarted, OnBatchEvent, ignore_batch_event
 from campaign_lab.batch.execute.booking import Booking
-from campaign_lab.batch.execute.local import LocalRunner, Runner
+from campaign_lab.batch.execute.local import LocalRunner
+from campaign_lab.batch.execute.runner import Runner
 from campaign_lab.batch.execute.work import Cancellation, Payload
 from campaign_lab.batch.folder import HOME, RowFiles
 from campaign_lab.batch.plan.jobs import BatchOptions, BatchPlan, PlannedRun
