@@ -1,4 +1,4 @@
-"""``--set key=value`` and ``--matrix key=v1,v2``: what is written after them, as values for a notebook's parameters."""
+"""Reads ``--set key=value`` and ``--matrix key=v1,v2`` into the parameters of a notebook."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ RULE = "true, false and numbers as in JSON (5, -0.25, 1e6) are taken as such, al
 
 
 def value(written: str) -> Any:
-    """The value: true, false, a whole number, a number, else the text as it stands."""
+    """Returns the value: True or False, a whole number, a number, else the text unchanged."""
     if written in ("true", "false"):
         return written == "true"
     if (found := NUMBER.fullmatch(written)) is None:
@@ -26,7 +26,7 @@ def value(written: str) -> Any:
 
 
 def settings(pairs: Sequence[str]) -> dict[str, Any]:
-    """Each ``key=value`` of --set. Raises ValueError for one without "=" and for a key that comes twice."""
+    """Returns the pairs of --set by key. Raises ValueError for a pair without "=" and for a key that comes twice."""
     found: dict[str, Any] = {}
     for pair in pairs:
         key, written = _split(pair, "--set")
@@ -36,7 +36,7 @@ def settings(pairs: Sequence[str]) -> dict[str, Any]:
 
 
 def matrix(pairs: Sequence[str]) -> dict[str, tuple[Any, ...]]:
-    """Each ``key=v1,v2`` of --matrix; a value with a comma in it stands in double quotes, as in CSV. Raises ValueError."""
+    """Returns the values of --matrix by key; a value with a comma stands in double quotes, as in CSV. Raises ValueError."""
     found: dict[str, tuple[Any, ...]] = {}
     for pair in pairs:
         key, written = _split(pair, "--matrix")
@@ -66,7 +66,7 @@ def _once(key: str, found: Mapping[str, Any], option: str) -> None:
 
 
 def _values(key: str, written: str) -> tuple[Any, ...]:
-    """The values of one key: none empty, none twice."""
+    """Returns the values of one key. Raises ValueError for an empty value and for one that comes twice."""
     try:
         (cells,) = csv.reader([written], skipinitialspace=True, strict=True) if written else ([],)
     except (csv.Error, ValueError) as error:
@@ -82,5 +82,5 @@ def _values(key: str, written: str) -> tuple[Any, ...]:
 
 
 def _same(one: Any, other: Any) -> bool:
-    """Equal and of one type: true is not 1."""
+    """Are they equal and of one type? True is not 1."""
     return type(one) is type(other) and bool(one == other)

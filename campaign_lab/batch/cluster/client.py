@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import queue
+import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
@@ -64,11 +65,12 @@ class ClusterClient:
         """Is the scheduler still there?"""
         return bool(self._client.status == "running")
 
-    def submit(self, payload: Payload, key: str) -> Future[Any]:
+    def submit(self, payload: Payload) -> Future[Any]:
         """Sends a run. It is wanted for as long as the future is kept, and this process and the connection live.
 
         Dask's own retries are of no use for it: they wait for nothing, and hand in no notebook.
         """
+        key = f"notebook-{payload.run}-{uuid.uuid4().hex[:12]}"
         # the client's id is the topic: the scheduler forgets what was said there some time after the client has gone
         future = self._client.submit(run_on_worker, SecretPayload(payload), self._client.id, key=key, pure=False)
         self._ended.add(future)
@@ -100,18 +102,18 @@ class ClusterClient:
                 if isinstance(message, Mapping) and "what" in message:  # the scheduler itself logs there too
                     yield message
 
-    def interrupt(self, key: str) -> None:
+    def interrupt(self, task: Future[Any]) -> None:
         """Asks the task to end and to hand in its notebook as far as it came."""
-        self._call("event_set", key)
+        self._call("event_set", task)
 
-    def forget(self, key: str) -> None:
+    def forget(self, task: Future[Any]) -> None:
         """Removes what ``interrupt`` left on the scheduler."""
-        self._call("event_clear", key)
+        self._call("event_clear", task)
 
-    def _call(self, method: str, key: str) -> None:
+    def _call(self, method: str, task: Future[Any]) -> None:
         """Sets or clears the distributed.Event of a task without a wait: Event's own methods wait as long as nobody answers."""
         if self.alive:
-            self._client.loop.add_callback(getattr(self._client.scheduler, method), name=cancel_name(key))
+            self._client.loop.add_callback(getattr(self._client.scheduler, method), name=cancel_name(str(task.key)))
 
     def has_workers(self) -> bool:
         """Does the scheduler have a worker? True, too, when it does not answer."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -34,9 +33,8 @@ class _ClusterTask:
     """A run that is not settled. Times are those of ``time.monotonic``."""
 
     payload: Payload
-    key: str = ""
-    """The name of its task on the cluster: a new one each time it is sent, empty while it is not sent."""
     future: Future[Any] | None = None
+    """Its task on the cluster: a new one each time it is sent, None while it is not sent."""
     starts: int = 0
     """How often the task began: more than once when a worker was lost and Dask moved it to another."""
     tries: int = 0
@@ -91,7 +89,7 @@ class DaskRunner(Runner):
             if self._is_cancelled(task):
                 self._cancel(task)
             elif task.future is None and time.monotonic() >= task.not_before and self._has_room():
-                self._send(task)
+                task.future = self._client.submit(task.payload)
         ended = self._client.ended()  # asked for first: what a task has told is then in the messages already
         for message in self._client.messages(0.0 if ended else LOOK_S):
             self._on_message(message)
@@ -103,14 +101,9 @@ class DaskRunner(Runner):
         """May one more be sent? What was sent and has not ended counts, begun or not."""
         return self._most is None or sum(task.future is not None for task in self._tasks.values()) < self._most
 
-    def _send(self, task: _ClusterTask) -> None:
-        task.key = f"notebook-{task.payload.run}-{uuid.uuid4().hex[:12]}"
-        task.starts = 0
-        task.future = self._client.submit(task.payload, task.key)
-
     def _task(self, key: str) -> _ClusterTask | None:
         """The run whose task has this key; None for an earlier task, which is of no interest any more."""
-        return next((task for task in self._tasks.values() if task.key == key), None)
+        return next((task for task in self._tasks.values() if task.future is not None and task.future.key == key), None)
 
     def _on_message(self, message: Mapping[str, Any]) -> None:
         if (task := self._task(message["key"])) is None:
@@ -174,9 +167,9 @@ class DaskRunner(Runner):
 
     def _cancel(self, task: _ClusterTask) -> None:
         """A run that began is asked to hand in what it has, for a bounded time; one that did not is taken back at once."""
-        if task.starts and task.stop_by is None:
+        if task.future is not None and task.starts and task.stop_by is None:
             task.stop_by = time.monotonic() + END_S
-            self._client.interrupt(task.key)
+            self._client.interrupt(task.future)
         elif not task.starts or time.monotonic() > (task.stop_by or 0.0):
             self._end(task, task.failed or cancelled_outcome(task.payload.run))
 
@@ -191,20 +184,20 @@ class DaskRunner(Runner):
 
     def _drop(self, task: _ClusterTask) -> None:
         """Forgets the task. Where it still runs it stops, as nobody wants its result any more."""
-        if task.stop_by is not None:
-            self._client.forget(task.key)
         if task.future is not None:
+            if task.stop_by is not None:
+                self._client.forget(task.future)
             task.future.release()  # type: ignore[no-untyped-call]
-        task.key, task.future, task.starts = "", None, 0
+        task.future, task.starts = None, 0
 
     def _reconnect(self) -> bool:
         """Looks for the lost scheduler; returns whether it is there again. If not, every run is settled.
 
         Dask's own reconnection would neither subscribe to our events again nor check the versions of what has come back.
         """
-        self._client.close()
         for task in self._tasks.values():
-            task.key, task.future, task.starts = "", None, 0
+            self._drop(task)
+        self._client.close()
         self._report(f"the scheduler at {self._client.scheduler} does not answer; trying again")
         give_up, lost = time.monotonic() + self._patience_s, ""
         while not lost and not (
