@@ -272,15 +272,15 @@ class Lab:
         of ``plan_batch``. ``on_event`` hears how it goes on; ``cancelled`` stops it, and so does an interrupt. The table's
         columns are ``batch.BATCH_COLUMNS``. Raises what ``plan_batch`` raises, and FolderInUse.
         """
-        from campaign_lab.batch.execute.run import beside, run_batch
+        from campaign_lab.batch.execute.run import in_thread, run_batch
         from campaign_lab.batch.execute.work import Cancellation
         from campaign_lab.batch.progress_hook import watching
         from campaign_lab.batch.rows import batch_frame
 
         stop = cancelled or Cancellation()
-        plan = await beside(lambda: self.plan_batch(briefs, notebook, out=out, **options), stop)
+        plan = await in_thread(lambda: self.plan_batch(briefs, notebook, out=out, **options), stop)
         with watching(on_event) as hear:
-            rows = await beside(lambda: run_batch(self._context, plan, on_event=hear, cancelled=stop), stop)
+            rows = await in_thread(lambda: run_batch(self._context, plan, on_event=hear, cancelled=stop), stop)
         return batch_frame(rows)
 
     def plan_batch(

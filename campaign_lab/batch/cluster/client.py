@@ -71,7 +71,7 @@ class ClusterClient:
         Dask's own retries are of no use for it: they wait for nothing, and hand in no notebook.
         """
         key = f"notebook-{payload.run}-{uuid.uuid4().hex[:12]}"
-        # the client's id is the topic: the scheduler forgets what was said there some time after the client has gone
+        # the client's id is the topic: the scheduler deletes its events some time after the client has gone
         future = self._client.submit(run_on_worker, SecretPayload(payload), self._client.id, key=key, pure=False)
         self._ended.add(future)
         return future  # type: ignore[no-any-return]  # distributed's client has no types there

@@ -90,7 +90,7 @@ class DaskRunner(Runner):
                 self._cancel(task)
             elif task.future is None and time.monotonic() >= task.not_before and self._has_room():
                 task.future = self._client.submit(task.payload)
-        ended = self._client.ended()  # asked for first: what a task has told is then in the messages already
+        ended = self._client.ended()  # before the messages: those of an ended task have then arrived
         for message in self._client.messages(0.0 if ended else LOOK_S):
             self._on_message(message)
         for key, result in ended:

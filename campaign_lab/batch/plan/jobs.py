@@ -1,4 +1,4 @@
-"""A batch before it begins: how it is to be run, its runs, and what is to be done for each."""
+"""The plan of a batch as data: its options, its runs, and what is to be done for each of them."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ from campaign_lab.show.tables import table
 from campaign_lab.show.text import escape_html, pluralize
 
 JobStatus = Literal["new", "kept", "again", "changed", "refused"]
-"""``kept``: finished, and nothing it stands on has changed. ``again``: it did not finish. ``changed``: its inputs have changed,
-whether it had finished or not.
-``refused``: its brief cannot be used."""
+"""``kept``: finished, with the same inputs as now. ``again``: it did not finish. ``changed``: its inputs have changed, whether
+it had finished or not. ``refused``: its brief cannot be used."""
 
 TIMEOUT_S = 20 * 60.0
 RETRIES = 2
 MOST_SHOWN = 200
-"""Jobs that a plan shows of itself."""
+"""The most runs that a plan shows in a notebook."""
 
 
 @dataclass(frozen=True)
 class BatchOptions:
-    """How a batch is run. ``parameters`` go to every run, ``matrix`` has a run for each combination of its values.
+    """How a batch is run. Every run gets the ``parameters``; each combination of the values of ``matrix`` is a run.
 
-    ``workers`` None: as many as cores and memory allow. ``timeout_s``: for a whole notebook; None for no end. ``retries``: of
-    what may pass the second time. ``budget_usd``: for the whole batch. ``scheduler``: the address of a Dask cluster.
+    ``workers``: notebooks at once, None for as many as cores and memory allow. ``timeout_s``: limit for a whole notebook in
+    seconds, or None. ``retries``: how often a run is tried again after an error that may pass. ``budget_usd``: limit for the
+    whole batch. ``scheduler``: the address of a Dask cluster.
     """
 
     notebook: Path
@@ -47,7 +47,7 @@ class BatchOptions:
 
 @dataclass(frozen=True)
 class PlannedRun:
-    """One run of the plan. ``reason`` says why it runs again, or what is wrong with its brief; one line."""
+    """One run of the plan. ``reason`` says in one line why it runs again, or what is wrong with its brief."""
 
     run: str
     name: str
@@ -66,10 +66,10 @@ class PlannedRun:
 
 @dataclass(frozen=True, repr=False)
 class BatchPlan:
-    """What the batch is going to do. ``estimate_usd`` is for the runs to do, None when a price is unknown.
+    """What the batch will do. ``estimate_usd`` is the expected cost of the runs to do, None when a price is unknown.
 
-    ``basis`` says in words what the estimate stands on; ``spent`` is what earlier starts of this batch have paid, and
-    ``limit_usd`` what all of it may cost: the batch's budget, or what the user's own budgets leave if that is less.
+    ``basis`` says in words where the estimate comes from. ``spent`` is what earlier starts of this batch have paid.
+    ``limit_usd`` is what the whole batch may cost: its budget, or what the user's budgets leave if that is less.
     """
 
     options: BatchOptions
@@ -83,17 +83,17 @@ class BatchPlan:
 
     @property
     def todo(self) -> tuple[PlannedRun, ...]:
-        """The jobs that will be run."""
+        """The runs to do."""
         return tuple(job for job in self.jobs if job.todo)
 
     @property
     def kept(self) -> tuple[PlannedRun, ...]:
-        """The jobs whose results stand."""
+        """The runs whose results are kept."""
         return tuple(job for job in self.jobs if job.status == "kept")
 
     @property
     def refused(self) -> tuple[PlannedRun, ...]:
-        """The jobs whose brief cannot be used."""
+        """The runs whose brief cannot be used."""
         return tuple(job for job in self.jobs if job.status == "refused")
 
     def __repr__(self) -> str:

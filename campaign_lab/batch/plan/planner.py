@@ -1,4 +1,4 @@
-"""What a batch is going to do, before it does anything: which runs are new, kept or run again and why, and for about how much."""
+"""Plans a batch without starting anything: which runs are new, kept or run again and why, and what they will cost."""
 
 from __future__ import annotations
 
@@ -28,15 +28,14 @@ from campaign_lab.sessions.spending.batch_budget import RunCost, batch_costs
 
 
 def plan_batch(context: Context, source: Briefs, options: BatchOptions) -> BatchPlan:
-    """Looks at the briefs, the template and the folder. Costs nothing, starts nothing, writes nothing.
+    """Returns the plan for the briefs, the template and the folder. It costs nothing, starts nothing and writes nothing.
 
     Raises NotFoundError (no such template or parameter), BriefError (a source of briefs that cannot be read), ValueError
-    (options), LabError (a damaged folder), BudgetExceeded when the estimate does not fit.
+    (options), LabError (a damaged folder), BudgetExceeded when the estimate is more than the budgets leave.
     """
     _check(options)
     template = read_template(options.notebook)
-    given = (*options.parameters, *options.matrix)
-    for name in given:
+    for name in (*options.parameters, *options.matrix):
         if name not in template.parameters or name == BRIEF_PARAMETER:
             known = tuple(each for each in template.parameters if each != BRIEF_PARAMETER)
             raise NotFoundError("parameter", name, known)
@@ -47,7 +46,7 @@ def plan_batch(context: Context, source: Briefs, options: BatchOptions) -> Batch
 
 
 def planned(context: Context, template: Template, jobs: Sequence[PlannedRun], options: BatchOptions) -> BatchPlan:
-    """The plan for these jobs as the folder stands now. Raises BudgetExceeded, ValueError for files of others in the folder."""
+    """Returns the plan of these runs for the present folder. Raises BudgetExceeded, ValueError for foreign files in it."""
     files = RowFiles(options.out)
     rows, batch = files.rows(), files.batch_id()
     costs = context.engine.call(partial(batch_costs, batch=batch)) if batch else {}
@@ -64,7 +63,7 @@ def planned(context: Context, template: Template, jobs: Sequence[PlannedRun], op
 
 
 def _check(options: BatchOptions) -> None:
-    """Raises ValueError for an option that cannot be."""
+    """Raises ValueError for an option with a value that is not allowed."""
     for name, value, least in (("workers", options.workers, 1), ("retries", options.retries, 0)):
         if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < least):
             raise ValueError(f"{name}: {value!r} is not allowed; expected a whole number from {least} on")
@@ -84,7 +83,7 @@ def _check(options: BatchOptions) -> None:
 def _jobs(
     context: Context, template: Template, sources: Sequence[BriefSource], options: BatchOptions
 ) -> Iterator[PlannedRun]:
-    """A job for each brief and each combination of the matrix. A brief that cannot be used has one job."""
+    """Yields a run for each brief and each combination of the matrix. A brief that cannot be used has one run."""
     briefs = distinct([source.name for source in sources], [source.identity for source in sources])
     parts = [
         [(name, value, part) for value, part in zip(values, _slugs(values), strict=True)]
@@ -104,7 +103,7 @@ def _slugs(values: Sequence[Any]) -> list[str]:
 
 
 def _judged(job: PlannedRun, row: Row | None, folder: Path) -> PlannedRun:
-    """The job with what is to be done for it, and why."""
+    """Returns the run with its status and the reason for it."""
     if job.source.brief is None:
         return replace(job, status="refused", reason=job.source.problem)
     if row is None:
@@ -125,13 +124,12 @@ def _judged(job: PlannedRun, row: Row | None, folder: Path) -> PlannedRun:
 
 
 def _spent(costs: Mapping[str, RunCost]) -> Sum:
-    """What is known to be paid, for finished turns and for those that failed."""
+    """Returns what is known to be paid, for finished and for failed turns."""
     return sum((cost.spent for cost in costs.values()), NOTHING)
 
 
 def _limit(context: Context, plan: BatchPlan) -> float | None:
-    """What the whole batch may cost, None for no limit. Raises BudgetExceeded when its estimate does not fit."""
-
+    """Returns what the whole batch may cost in US dollars, None for no limit. Raises BudgetExceeded."""
     scopes = context.engine.call(lambda con: of_user(con, context.budgets, context.user, context.now()))
     left = hold(
         [("batch", plan.options.budget_usd, plan.spent), *scopes], plan.estimate_usd if plan.todo else -math.inf
