@@ -77,12 +77,12 @@ class ClusterClient:
         return future  # type: ignore[no-any-return]  # distributed's client has no types there
 
     def ended(self) -> list[tuple[str, Any]]:
-        """The tasks that have ended since the last call: the key of each, and its Outcome or the error that it ended with."""
+        """Returns the tasks that have ended since the last call: the key of each, with its Outcome or its error."""
         futures = self._ended.next_batch(block=False)
         return [(future.key, result) for future in futures if (result := self._result(future)) is not None]
 
     def _result(self, future: Any) -> Any:
-        """The result or the error; None when the result was lost with its worker: then Dask runs the task once more."""
+        """Returns the result or the error; None if the result was lost with its worker, as Dask then runs the task again."""
         from distributed import CancelledError
 
         try:
@@ -94,7 +94,7 @@ class ClusterClient:
             return error
 
     def messages(self, wait_s: float) -> Iterator[Mapping[str, Any]]:
-        """What the tasks have logged since the last call; waits for the first message, at most ``wait_s`` seconds."""
+        """Yields what the tasks have logged since the last call; waits at most ``wait_s`` seconds for the first message."""
         with suppress(queue.Empty):
             while True:
                 _, message = self._messages.get(timeout=wait_s)
@@ -111,7 +111,7 @@ class ClusterClient:
         self._call("event_clear", task)
 
     def _call(self, method: str, task: Future[Any]) -> None:
-        """Sets or clears the distributed.Event of a task without a wait: Event's own methods wait as long as nobody answers."""
+        """Sets or clears the distributed.Event of a task. Event's own methods would block until the scheduler answers."""
         if self.alive:
             self._client.loop.add_callback(getattr(self._client.scheduler, method), name=cancel_name(str(task.key)))
 
@@ -119,7 +119,7 @@ class ClusterClient:
         """Does the scheduler have a worker? True, too, when it does not answer."""
         try:
             return bool(self._client.sync(self._client.scheduler.ncores, callback_timeout=ANSWER_S))
-        except Exception:  # then ``alive`` tells soon what there is to tell
+        except Exception:  # if the scheduler is lost, ``alive`` soon says so
             return True
 
     def close(self) -> None:

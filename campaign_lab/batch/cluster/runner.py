@@ -84,7 +84,7 @@ class DaskRunner(Runner):
                 self._step()
 
     def _step(self) -> None:
-        """Sends what is not sent, takes in what has come, and cancels what was cancelled."""
+        """Cancels what was cancelled, sends what is not sent, and handles the messages and results that have come."""
         for task in list(self._tasks.values()):
             if self._is_cancelled(task):
                 self._cancel(task)
@@ -98,11 +98,11 @@ class DaskRunner(Runner):
         self._look_for_workers()
 
     def _has_room(self) -> bool:
-        """May one more be sent? What was sent and has not ended counts, begun or not."""
+        """May one more be sent? Every task that was sent and has not ended counts, whether it has begun or not."""
         return self._most is None or sum(task.future is not None for task in self._tasks.values()) < self._most
 
     def _task(self, key: str) -> _ClusterTask | None:
-        """The run whose task has this key; None for an earlier task, which is of no interest any more."""
+        """Returns the run whose task has this key, or None when the key is of an earlier task."""
         return next((task for task in self._tasks.values() if task.future is not None and task.future.key == key), None)
 
     def _on_message(self, message: Mapping[str, Any]) -> None:
@@ -128,7 +128,7 @@ class DaskRunner(Runner):
         self._on_event(RunStarted(task.payload.run, task.payload.name, task.tries, host))
 
     def _on_end(self, key: str, result: Any) -> None:
-        """A task has ended, with an outcome or with an error of the cluster."""
+        """Handles the end of a task: an outcome, or an error of the cluster."""
         from distributed import CancelledError
         from distributed.scheduler import KilledWorker
 
@@ -156,7 +156,7 @@ class DaskRunner(Runner):
                 self._fail(task, f"the cluster could not run it: {type(result).__name__}: {result}")
 
     def _use_retry(self, task: _ClusterTask) -> bool:
-        """Uses up one retry of a run whose task was lost, when there is one and the run was not asked to stop."""
+        """Uses one retry of a run whose task was lost. Returns False when none is left or the run was asked to stop."""
         if task.retries_used >= self._retries or task.stop_by is not None:
             return False
         task.retries_used += 1
@@ -166,7 +166,7 @@ class DaskRunner(Runner):
         return self._cancelled.cancelled_run(task.payload.run)
 
     def _cancel(self, task: _ClusterTask) -> None:
-        """A run that began is asked to hand in what it has, for a bounded time; one that did not is taken back at once."""
+        """Asks a run that began to hand in its notebook within END_S; ends a run that did not begin at once."""
         if task.future is not None and task.starts and task.stop_by is None:
             task.stop_by = time.monotonic() + END_S
             self._client.interrupt(task.future)
@@ -183,7 +183,7 @@ class DaskRunner(Runner):
         self._settle(outcome)
 
     def _drop(self, task: _ClusterTask) -> None:
-        """Forgets the task. Where it still runs it stops, as nobody wants its result any more."""
+        """Gives up the task on the cluster. If it still runs, its worker stops it."""
         if task.future is not None:
             if task.stop_by is not None:
                 self._client.forget(task.future)
@@ -191,7 +191,7 @@ class DaskRunner(Runner):
         task.future, task.starts = None, 0
 
     def _reconnect(self) -> bool:
-        """Looks for the lost scheduler; returns whether it is there again. If not, every run is settled.
+        """Looks for the lost scheduler and returns whether it answers again. If not, every run is settled.
 
         Dask's own reconnection would neither subscribe to our events again nor check the versions of what has come back.
         """
@@ -200,9 +200,7 @@ class DaskRunner(Runner):
         self._client.close()
         self._report(f"the scheduler at {self._client.scheduler} does not answer; trying again")
         give_up, lost = time.monotonic() + self._patience_s, ""
-        while not lost and not (
-            self._cancelled.wait(RECONNECT_S) or all(map(self._is_cancelled, self._tasks.values()))
-        ):
+        while not (lost or self._cancelled.wait(RECONNECT_S) or all(map(self._is_cancelled, self._tasks.values()))):
             try:
                 self._client = self._connect()
             except ClusterError as error:
@@ -217,7 +215,7 @@ class DaskRunner(Runner):
         return False
 
     def _look_for_workers(self) -> None:
-        """Looks now and then for workers while nothing runs."""
+        """Checks every COUNT_S seconds, while nothing runs, that the scheduler has workers."""
         if time.monotonic() < self._next_count or any(task.starts for task in self._tasks.values()):
             return
         self._next_count = time.monotonic() + COUNT_S
@@ -225,7 +223,7 @@ class DaskRunner(Runner):
             self._report(f"the scheduler at {self._client.scheduler} has no worker yet; start one with `dask worker`")
 
     def _report(self, reason: str) -> None:
-        """Tells once why nothing goes on."""
+        """Reports once why no run goes on."""
         if reason != self._reported:
             self._reported = reason
             self._on_event(Waiting(reason))

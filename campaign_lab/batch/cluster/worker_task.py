@@ -1,4 +1,4 @@
-"""What a worker of a Dask cluster does with a run: it waits for memory, tells how far it is, and stops when nobody wants it."""
+"""Runs a notebook on a worker of a Dask cluster: waits for memory, reports each cell, stops when nobody wants the result."""
 
 from __future__ import annotations
 
