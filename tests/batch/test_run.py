@@ -285,7 +285,7 @@ def test_a_try_without_a_notebook_keeps_what_was_there_unless_its_inputs_changed
     for status, kept in (("again", ("one.ipynb", 3, {"s": "t"})), ("changed", ("", 0, {}))):
         jobs = {"one": replace(job, status=status)}
         booking = Booking(lab._context, files, files.batch_id(), jobs=jobs, on_event=lambda _event: None)
-        booking.tell(RunStarted("one", "One", 1, "here"))
+        booking.on_event(RunStarted("one", "One", 1, "here"))
         booking.settle(Outcome("one", "failed", b"", error="its worker was lost"))
         row = files.rows()["one"]
         assert (row.state, row.notebook, row.records, row.tips) == ("failed", *kept)

@@ -56,15 +56,15 @@ def _run(payload: Payload, topic: str) -> Outcome:
     if not payload.at_home and not is_server(store):  # a file of that name here would be another lab
         where = f"the lab {store} is a file of {payload.home}, and this is {host}"
         return _failed(payload, f"{where}; give a server's url as {SETTING} or --lab", "StoreError")
-    tell = partial(_log_event, worker, topic, key=key, host=host)
+    log = partial(_log_event, worker, topic, key=key, host=host)
     stop = StopSignal(worker, key)
-    with _slots.taken(_limit(worker), stop, on_wait=partial(tell, what="memory")) as free:
+    with _slots.taken(_limit(worker), stop, on_wait=partial(log, what="memory")) as free:
         if not free:
             return cancelled_outcome(payload.run)
-        tell(what="start")
+        log(what="start")
         return run_payload(
             payload, cancelled=stop,
-            on_cell=lambda index, cells, cell: tell(what="cell", index=index, cells=cells, cell=cell),
+            on_cell=lambda index, cells, cell: log(what="cell", index=index, cells=cells, cell=cell),
         )  # fmt: skip
 
 

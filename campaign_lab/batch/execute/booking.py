@@ -46,15 +46,15 @@ class Booking:
         self._files = files
         self._batch = batch
         self._jobs = jobs
-        self._on_event = safe_listener(on_event)
+        self._listener = safe_listener(on_event)
         self._lock = threading.Lock()
         self._begun: set[str] = set()
 
-    def tell(self, event: BatchEvent) -> None:
+    def on_event(self, event: BatchEvent) -> None:
         """Handles an event and passes it on. An error of the listener stops no run."""
         if isinstance(event, RunStarted):
             self._start(event)
-        self._on_event(event)
+        self._listener(event)
 
     def _start(self, event: RunStarted) -> None:
         job, now = self._jobs[event.run], self._context.now()
@@ -125,7 +125,7 @@ class Booking:
             self._keep(row)
         else:
             self.rows[row.run] = row
-        self.tell(RunEnded(row.run, self._jobs[row.run].name, row))
+        self.on_event(RunEnded(row.run, self._jobs[row.run].name, row))
 
     def _keep(self, row: Row) -> None:
         """Keeps the row, also on disk. On a full disk the batch goes on, and the next start does the run again."""

@@ -75,11 +75,11 @@ def run_notebook(
         for name, value in (parameters or {}).items()
     }
     reached = _Reached(on_progress)
-    place = str(source.parent if folder is None else Path(folder).resolve())
+    kernel_folder = str(source.parent if folder is None else Path(folder).resolve())
     try:
         papermill.execute_notebook(
             source, target, values, engine_name=NAME, kernel_name="python3", language="python", progress_bar=False,
-            on_progress=reached, cancelled=cancelled, resources={"metadata": {"path": place}},
+            on_progress=reached, cancelled=cancelled, resources={"metadata": {"path": kernel_folder}},
             extra_env={SETTING: default_place(), **(env or {})},  # the kernel works in another folder
         )  # fmt: skip
     except papermill.PapermillExecutionError as error:

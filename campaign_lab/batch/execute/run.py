@@ -49,20 +49,20 @@ def run_batch(
         booking = Booking(context, files, batch, jobs=jobs, on_event=on_event)
         started = BatchStarted(len(plan.jobs), len(plan.todo), len(plan.kept), plan.workers, plan.estimate_usd)
         for turn in dead:
-            booking.tell(turn)
-        booking.tell(started)
+            booking.on_event(turn)
+        booking.on_event(started)
         try:
             if plan.todo:
                 _runner(plan.options, plan.workers).run(
                     _payloads(context, files, plan, batch=batch),
-                    retries=plan.options.retries, on_event=booking.tell, cancelled=cancelled or Cancellation(),
+                    retries=plan.options.retries, on_event=booking.on_event, cancelled=cancelled or Cancellation(),
                     settle=booking.settle,
                 )  # fmt: skip
         finally:
             booking.book_again()
             rows = booking.listed()
             _report(context, rows, plan)
-            booking.tell(BatchEnded(tuple(rows)))
+            booking.on_event(BatchEnded(tuple(rows)))
         return rows
 
 

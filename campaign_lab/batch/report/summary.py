@@ -55,8 +55,8 @@ def made_by(context: Context, rows: Sequence[Row]) -> list[RunResult]:
     visible = context.engine.call(lambda con: {row.id: row for row in access.visible(con, context.user)})
     made = []
     for row in rows:
-        places = [HandlePosition(visible[session], turn) for session, turn in row.tips.items() if session in visible]
-        made.append(_made(context, row, places))
+        positions = [HandlePosition(visible[session], turn) for session, turn in row.tips.items() if session in visible]
+        made.append(_made(context, row, positions))
     return made
 
 
@@ -93,19 +93,19 @@ def _rank(row: Fields) -> tuple[Any, ...]:
     return PICKS.get(row["pick"], 1), -(row["rating"] or UNRATED), weak
 
 
-def _made(context: Context, row: Row, places: Sequence[HandlePosition]) -> RunResult:
+def _made(context: Context, row: Row, positions: Sequence[HandlePosition]) -> RunResult:
     """Returns what a run made, as plain rows: a frame per run took ten times as long for sixty runs."""
-    if not places:
+    if not positions:
         return RunResult(row)
 
     def read(con: Con) -> tuple[list[dict[str, Any]], list[dict[str, Any]], list[dict[str, Any]], str]:
-        known = (con, context.user, context.phases, places)
+        known = (con, context.user, context.phases, positions)
         angles, brands = (record_rows(*known, kind=kind) for kind in (Angle.kind, BrandProfile.kind))
         variants = copy_rows(*known)
-        return variants, angles, brands, "" if variants else _kinds(con, context.phases, places)
+        return variants, angles, brands, "" if variants else _kinds(con, context.phases, positions)
 
     variants, angles, brands, kinds = context.engine.call(read)
-    last = places[-1]
+    last = positions[-1]
     address = host(last.session.url)
     return RunResult(
         row,
@@ -114,13 +114,13 @@ def _made(context: Context, row: Row, places: Sequence[HandlePosition]) -> RunRe
         kinds,
         brands[-1]["label"] if brands else address,
         address,
-        any(place.session.endpoint.startswith("rehearsal") for place in places),
+        any(position.session.endpoint.startswith("rehearsal") for position in positions),
     )
 
 
-def _kinds(con: Con, phases: Phases, places: Sequence[HandlePosition]) -> str:
+def _kinds(con: Con, phases: Phases, positions: Sequence[HandlePosition]) -> str:
     steps = all_steps(con)
-    turns = dict.fromkeys(step for place in places for step in latest(line_to(steps, place.turn)))
+    turns = dict.fromkeys(step for position in positions for step in latest(line_to(steps, position.turn)))
     counts = Counter(record.kind.replace("_", " ") for record in stored(con, list(turns), phases))
     return ", ".join(pluralize(count, kind) for kind, count in counts.items())
 
