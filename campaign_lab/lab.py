@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from campaign_lab.batch.events import OnBatchEvent
     from campaign_lab.batch.execute.work import Cancellation
     from campaign_lab.batch.plan.briefs import Briefs
-    from campaign_lab.batch.plan.planner import BatchPlan
+    from campaign_lab.batch.plan.jobs import BatchPlan
     from campaign_lab.sessions.fan_out import FanOut
     from campaign_lab.sessions.upkeep.doctor import HealthFinding
     from campaign_lab.sessions.upkeep.sweep import SweepReport
@@ -272,15 +272,15 @@ class Lab:
         of ``plan_batch``. ``on_event`` hears how it goes on; ``cancelled`` stops it, and so does an interrupt. The table's
         columns are ``batch.BATCH_COLUMNS``. Raises what ``plan_batch`` raises, and FolderInUse.
         """
-        from campaign_lab.batch.execute.run import beside, run_batch
+        from campaign_lab.batch.execute.run import in_thread, run_batch
         from campaign_lab.batch.execute.work import Cancellation
         from campaign_lab.batch.progress_hook import watching
         from campaign_lab.batch.rows import batch_frame
 
         stop = cancelled or Cancellation()
-        plan = await beside(lambda: self.plan_batch(briefs, notebook, out=out, **options), stop)
+        plan = await in_thread(lambda: self.plan_batch(briefs, notebook, out=out, **options), stop)
         with watching(on_event) as hear:
-            rows = await beside(lambda: run_batch(self._context, plan, on_event=hear, cancelled=stop), stop)
+            rows = await in_thread(lambda: run_batch(self._context, plan, on_event=hear, cancelled=stop), stop)
         return batch_frame(rows)
 
     def plan_batch(
@@ -304,7 +304,8 @@ class Lab:
         time. ``budget_usd``: for the whole batch. ``scheduler``: the address of a Dask cluster that is to do the work.
         Raises NotFoundError, BriefError, ValueError, BudgetExceeded.
         """
-        from campaign_lab.batch.plan.planner import BatchOptions, plan_batch
+        from campaign_lab.batch.plan.jobs import BatchOptions
+        from campaign_lab.batch.plan.planner import plan_batch
         from campaign_lab.batch.plan.template import default_template
 
         options = BatchOptions(

@@ -1,7 +1,7 @@
-"""A batch's folder: executed notebooks for people, and what the batch knows of itself in ``.batch``. Each file is written whole.
+"""A batch's folder: the executed notebooks, and the batch's own files in ``.batch``. Each file is replaced as a whole.
 
-``batch.json`` has the batch's id, ``rows/`` one file a run, ``briefs/`` the briefs as they were used, and ``lock`` is held
-while a batch works here: it is an flock, so it ends with its process.
+``batch.json`` has the batch's id, ``rows/`` one file per run, ``briefs/`` the briefs as they were used. ``lock`` is locked
+while a batch works here; the lock (flock) ends with its process.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ HOME = ".batch"
 
 
 class FolderInUse(LabError):
-    """Another batch works in the folder. ``holder`` says who, as it wrote it down itself."""
+    """Another batch works in the folder. ``holder`` is how that batch described itself in the lock file."""
 
     def __init__(self, folder: str, holder: str) -> None:
         super().__init__(folder, holder)
@@ -40,14 +40,14 @@ class FolderInUse(LabError):
 
 
 class RowFiles:
-    """The rows of a batch in its folder. Whoever writes holds the folder; reading needs nothing."""
+    """The rows of a batch in its folder. Only the batch that has locked the folder may write; everybody may read."""
 
     def __init__(self, folder: str | os.PathLike[str]) -> None:
         self.folder = Path(folder)
         self.home = self.folder / HOME
 
     def batch_id(self) -> str:
-        """The batch's id in the ledger; empty when none was begun here. Raises LabError when its file is damaged."""
+        """Returns the batch's id in the ledger, empty when there is no batch here. Raises LabError when its file is damaged."""
         path = self.home / "batch.json"
         try:
             return str(json.loads(path.read_text(encoding="utf-8"))["id"])
@@ -59,7 +59,7 @@ class RowFiles:
             ) from None
 
     def refuse_foreign(self, runs: Sequence[str]) -> None:
-        """Raises ValueError when a batch of these runs would write over files that none has made: notebooks, or a report."""
+        """Raises ValueError when these runs would overwrite notebooks or a report that no batch has made."""
         notebooks = [f"{run}.ipynb" for run in runs if not (self.home / "rows" / f"{run}.json").exists()]
         reports = [] if self.home.is_dir() else ["index.html", "summary.parquet"]
         for name in (*notebooks, *reports):
@@ -69,7 +69,7 @@ class RowFiles:
                 )
 
     def begin(self, template: str) -> str:
-        """The batch's id; a new one is written down first when there is none."""
+        """Returns the batch's id; makes and saves a new one when there is none."""
         known = self.batch_id()
         if known:
             return known
@@ -78,7 +78,7 @@ class RowFiles:
         return made["id"]
 
     def rows(self) -> dict[str, Row]:
-        """All rows by run. A file that cannot be read counts as none: its run is done again, and what was paid replays."""
+        """Returns all rows by run. A file that cannot be read counts as missing: its run is done again, and paid turns replay."""
         found = {}
         for path in sorted((self.home / "rows").glob("*.json")):
             try:
@@ -91,11 +91,11 @@ class RowFiles:
         return found
 
     def write(self, row: Row) -> None:
-        """Writes a row. Raises OSError; the row is then as it was."""
+        """Saves a row. Raises OSError; the stored row is then unchanged."""
         self.save(f"{HOME}/rows/{row.run}.json", row.to_json().encode())
 
     def save(self, name: str, data: bytes) -> Path:
-        """Writes a file of the folder whole: it is the old one or the new one, whatever happens. Raises OSError."""
+        """Replaces a file of the folder and returns its path: it is the old file or the new one, never a part. Raises OSError."""
         target = self.folder / name
         target.parent.mkdir(parents=True, exist_ok=True)
         draft = self.home / f"{target.name}.draft"
@@ -113,7 +113,7 @@ class RowFiles:
 
     @contextlib.contextmanager
     def held(self) -> Iterator[None]:
-        """Holds the folder for a batch. Raises FolderInUse, ValueError when no folder can be made there."""
+        """Locks the folder for a batch. Raises FolderInUse, and ValueError when the folder cannot be made."""
         try:
             self.home.mkdir(parents=True, exist_ok=True)
             file = os.open(self.home / "lock", os.O_RDWR | os.O_CREAT, 0o666)

@@ -1,4 +1,4 @@
-"""A row of a batch: what a run is and how it stands."""
+"""A row of a batch: one run, its state and its results."""
 
 from __future__ import annotations
 
@@ -16,23 +16,23 @@ if TYPE_CHECKING:
     import pandas as pd
 
 RunState = Literal["waiting", "running", "finished", "failed", "cancelled", "over budget", "refused"]
-"""``refused``: the brief cannot be used, so nothing was started. ``over budget``: a turn was not sent for the budget's sake."""
+"""``refused``: the brief cannot be used, so nothing was started. ``over budget``: a budget stopped a turn."""
 SIGNS: Mapping[str, str] = {
     "waiting": "○", "running": "▶", "finished": "✓", "failed": "✗", "cancelled": "■", "over budget": "✗", "refused": "✗",
 }  # fmt: skip
-"""Before each state, beside its word and colour."""
+"""The sign shown before the name of each state."""
 
 
 @dataclass(frozen=True)
 class Row:
-    """What a run is and how it stands. ``run`` is its id, unique in its batch and safe as a file name. Sums are US dollars.
+    """One run of a batch. ``run`` is its id, unique in its batch and safe as a file name. Sums are US dollars.
 
-    ``parameters`` are those that the batch set, without the brief. ``cost_usd`` is what its finished attempts were paid, over
-    all starts of the batch, as far as it is known, None when nothing is; ``cut_usd`` what failed and cut ones were;
-    ``replayed_usd`` what replayed turns once cost. Beside each stands how many of its requests have no price. ``attempts``
-    counts the tries, ``notebook`` is a file name in the batch's folder. ``error`` is one line, and ``cell`` where it happened.
-    ``sessions`` are ids, ``tips`` the turn at which it left each: another run may have gone on from there. ``changed`` says
-    why it ran again. ``inputs`` are digests of all that it stands on.
+    ``parameters`` are those that the batch set, without the brief. ``cost_usd`` is what was paid for its finished attempts in
+    all starts of the batch, as far as it is known, None when nothing is; ``cut_usd`` for attempts that failed or were cut;
+    ``replayed_usd`` is what replayed turns cost when they were made. Each sum has a count of its requests without a price.
+    ``attempts`` counts the tries, ``notebook`` is a file name in the batch's folder. ``error`` is one line, ``cell`` the id of
+    the cell that failed. ``sessions`` are ids, ``tips`` the last turn of the run in each session. ``changed`` says why it ran
+    again. ``inputs`` are digests of all its inputs.
     """
 
     run: str
@@ -61,42 +61,42 @@ class Row:
 
     @property
     def name(self) -> str:
-        """The run as people know it: its brief, and what sets it apart from other runs of that brief."""
+        """The name shown to people: the brief, and the parameters that differ among the runs of that brief."""
         return run_name(self.brief, self.parameters)
 
     @property
     def paid(self) -> Sum:
-        """What its finished attempts were paid."""
+        """What was paid for its finished attempts."""
         return Sum.stored(self.cost_usd, self.unpriced_requests)
 
     @property
     def cut(self) -> Sum:
-        """What attempts that failed or were cut were paid."""
+        """What was paid for attempts that failed or were cut."""
         return Sum.stored(self.cut_usd, self.cut_unpriced_requests)
 
     @property
     def replayed(self) -> Sum:
-        """What replayed turns once cost."""
+        """What replayed turns cost when they were made."""
         return Sum.stored(self.replayed_usd, self.replayed_unpriced_requests)
 
     def to_json(self) -> str:
-        """The row as it is stored."""
+        """Returns the row as it is stored."""
         return json.dumps(asdict(self), ensure_ascii=False, indent=1, default=_stored)
 
     @classmethod
     def from_json(cls, text: str) -> Self:
-        """The row that ``to_json`` wrote. Raises ValueError or TypeError for anything else."""
+        """Returns the row that ``to_json`` wrote. Raises ValueError or TypeError for anything else."""
         known = {one.name for one in fields(cls)}
-        given = {name: value for name, value in json.loads(text).items() if name in known}
-        if given.get("state") not in get_args(RunState):
-            raise ValueError(f"state: {given.get('state')!r} is not allowed")
+        stored = {name: value for name, value in json.loads(text).items() if name in known}
+        if stored.get("state") not in get_args(RunState):
+            raise ValueError(f"state: {stored.get('state')!r} is not allowed")
         for name in ("started_at", "ended_at"):
-            given[name] = datetime.fromisoformat(given[name]) if given.get(name) else None
-        return cls(**{**given, "sessions": tuple(given.get("sessions", ()))})
+            stored[name] = datetime.fromisoformat(stored[name]) if stored.get(name) else None
+        return cls(**{**stored, "sessions": tuple(stored.get("sessions", ()))})
 
 
 def run_name(brief: str, parameters: Mapping[str, Any]) -> str:
-    """A run in words, such as ``termwick-renewals, angle: emotional``."""
+    """Returns the name of a run, such as ``termwick-renewals, angle: emotional``."""
     return ", ".join([brief, *(f"{name}: {value}" for name, value in parameters.items())])
 
 
@@ -105,7 +105,7 @@ def _stored(value: Any) -> Any:
 
 
 UNPRICED = ("unpriced_requests", "cut_unpriced_requests", "replayed_unpriced_requests")
-"""Beside what a row paid, cut and replayed: how many of those requests have no price."""
+"""For what a row paid, cut and replayed: how many of those requests have no price."""
 
 BATCH_COLUMNS: tuple[Column, ...] = (
     *(Column(name, "str", itemgetter(name)) for name in ("run", "brief", "campaign")),
@@ -116,9 +116,9 @@ BATCH_COLUMNS: tuple[Column, ...] = (
     *(Column(name, "str", itemgetter(name)) for name in ("notebook", "error", "cell", "changed")),
     *(Column(name, "int64", itemgetter(name)) for name in UNPRICED),
 )
-"""One row a run; see ``Row``. ``parameters`` in words, ``duration_s`` NaN for a run that was not begun."""
+"""One row per run; see ``Row``. ``parameters`` in words, ``duration_s`` NaN for a run that was not begun."""
 
 
 def batch_frame(rows: Sequence[Row]) -> pd.DataFrame:
-    """The rows as a table: BATCH_COLUMNS."""
+    """Returns the rows as a table with BATCH_COLUMNS."""
     return frame([vars(row) for row in rows], BATCH_COLUMNS)

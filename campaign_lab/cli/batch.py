@@ -1,4 +1,4 @@
-"""``campaign-lab batch``: a notebook for each brief, with a plan and a question before, and a table of rows after."""
+"""``campaign-lab batch``: shows the plan, asks, runs a notebook for each brief, and shows a table of the results."""
 
 from __future__ import annotations
 
@@ -23,9 +23,8 @@ from campaign_lab.show import price_words, usd
 from campaign_lab.show.text import pluralize
 
 if TYPE_CHECKING:
-    from campaign_lab.batch.plan.planner import BatchOptions, BatchPlan
+    from campaign_lab.batch.plan.jobs import BatchOptions, BatchPlan
     from campaign_lab.batch.rows import Row
-    from campaign_lab.cli.terminal.batch_progress import BatchProgress
 
 GIB = 2**30
 LOOK_S = 0.2
@@ -33,26 +32,26 @@ LOOK_S = 0.2
 STOPPING = "Stopping: kernels are interrupted. Ctrl-C once more ends at once."
 
 
-def batch(given: argparse.Namespace) -> int:
-    """Plans, asks, runs, and shows the rows. Returns the exit code."""
-    parameters, values = settings(given.set), matrix(given.matrix)
-    with Lab(given.lab, user=given.user) as lab:
+def batch(args: argparse.Namespace) -> int:
+    """Plans, asks, runs, and prints the rows. Returns the exit code."""
+    parameters, values = settings(args.set), matrix(args.matrix)
+    with Lab(args.lab, user=args.user) as lab:
         try:
             plan = lab.plan_batch(
-                given.briefs, given.notebook, out=given.out, parameters=parameters, matrix=values, workers=given.workers,
-                timeout=given.timeout, retries=given.retries, budget_usd=given.budget, scheduler=given.scheduler,
+                args.briefs, args.notebook, out=args.out, parameters=parameters, matrix=values, workers=args.workers,
+                timeout=args.timeout, retries=args.retries, budget_usd=args.budget, scheduler=args.scheduler,
             )  # fmt: skip
         except BudgetExceeded as error:
             return say(error, REFUSED)
-        if not given.json:
-            _print_plan(plan)
-        if plan.todo and not given.yes:  # also when nothing is expected to be paid: an estimate is no promise
-            price = price_words(plan.estimate_usd, unpaid=lab.endpoint.startswith("rehearsal"))
-            if refused := refusal(f"Run {pluralize(len(plan.todo), 'notebook')}, {price}?", json=given.json):
-                return say(refused, REFUSED)
-        rows, stopped = _run(lab, plan, quiet=given.json)
         unpaid = lab.endpoint.startswith("rehearsal")
-    if given.json:
+        if not args.json:
+            _print_plan(plan)
+        if plan.todo and not args.yes:  # also when nothing is expected to be paid: an estimate is no promise
+            price = price_words(plan.estimate_usd, unpaid=unpaid)
+            if refused := refusal(f"Run {pluralize(len(plan.todo), 'notebook')}, {price}?", json=args.json):
+                return say(refused, REFUSED)
+        rows, stopped = _run(lab, plan, quiet=args.json)
+    if args.json:
         print_json(_as_json(rows, _files(plan)))
     else:
         _print_report(plan, rows, unpaid=unpaid)
@@ -65,7 +64,7 @@ def batch(given: argparse.Namespace) -> int:
 
 
 def _print_plan(plan: BatchPlan) -> None:
-    """The runs that are not simply kept, each with the reason; then the sums, and how many run at once."""
+    """Prints the runs that will be run or are refused, each with the reason; then the sums, and how many run at once."""
     rows = [
         {"notebook": job.name, "plan": job.status, "why": job.reason, "about_usd": job.estimate_usd}
         for job in plan.jobs
@@ -78,23 +77,23 @@ def _print_plan(plan: BatchPlan) -> None:
 
 
 def plan_lines(plan: BatchPlan) -> list[str]:
-    """How many notebooks, for how much, under which budget, and how many at once."""
+    """Returns in lines how many notebooks there are, what they cost in US dollars, the budget, and how many run at once."""
     states = Counter(job.status for job in plan.jobs)
     about = "a price that is not known" if plan.estimate_usd is None else f"about {usd(plan.estimate_usd)}"
     budget = plan.options.budget_usd
-    held = "no budget" if budget is None else f"budget {usd(budget)}"
+    limit = "no budget" if budget is None else f"budget {usd(budget)}"
     found = f"{pluralize(len(plan.jobs), 'notebook')}: {', '.join(f'{number} {state}' for state, number in states.items())}."
     if not plan.todo:
-        return [found, f"Nothing is left to run; spent so far {plan.spent}, {held}."]
+        return [found, f"Nothing is left to run; spent so far {plan.spent}, {limit}."]
     return [
         found,
-        f"To run: {len(plan.todo)}, {about} ({plan.basis}); spent so far {plan.spent}, {held}.",
+        f"To run: {len(plan.todo)}, {about} ({plan.basis}); spent so far {plan.spent}, {limit}.",
         f"At once: {plan.workers} ({_why_so_many(plan.options)}).",
     ]
 
 
 def _why_so_many(options: BatchOptions) -> str:
-    """What decides how many notebooks run at once."""
+    """Returns in words what limits how many notebooks run at once."""
     from campaign_lab.batch.execute import machine
 
     if options.workers:
@@ -112,9 +111,9 @@ def _why_so_many(options: BatchOptions) -> str:
 
 
 def _run(lab: Lab, plan: BatchPlan, *, quiet: bool) -> tuple[list[Row], int]:
-    """Does what the plan says. The rows, and the number of the signal that has stopped it, 0 for none.
+    """Runs the plan. Returns the rows, and the number of the signal that stopped it, or 0.
 
-    The work is done in a thread, so that a signal reaches the handler here and no lock is held when it does.
+    The work is done in another thread, so that a signal reaches the handler here while no lock is held.
     """
     from campaign_lab.batch.execute.run import run_batch
     from campaign_lab.batch.execute.work import Cancellation
@@ -128,24 +127,20 @@ def _run(lab: Lab, plan: BatchPlan, *, quiet: bool) -> tuple[list[Row], int]:
     ):
         work = pool.submit(run_batch, lab._context, plan, on_event=progress.hear, cancelled=stop)
         while not wait([work], timeout=LOOK_S).done:
-            _tell(progress, interrupted=bool(interrupts.heard))
+            if interrupts.heard:
+                progress.stopping(STOPPING)
         return work.result(), interrupts.heard
-
-
-def _tell(progress: BatchProgress, *, interrupted: bool) -> None:
-    if interrupted:
-        progress.stopping(STOPPING)
 
 
 # -- after
 
 
 def _print_report(plan: BatchPlan, rows: Sequence[Row], *, unpaid: bool) -> None:
-    """The rows with their sums, what went wrong in words, and where the report is."""
+    """Prints the rows with their sums, the errors, and the files of the report."""
     from campaign_lab.batch.board import totals
 
     sums = totals(rows)
-    print_rows("batch", [_as_line(row) for row in rows])
+    print_rows("batch", [_table_row(row) for row in rows])
     for row in rows:
         if row.error:
             print_text(f"{row.name}: {f'in cell {row.cell}: ' if row.cell else ''}{row.error}")
@@ -156,14 +151,14 @@ def _print_report(plan: BatchPlan, rows: Sequence[Row], *, unpaid: bool) -> None
 
 
 def _files(plan: BatchPlan) -> list[Path]:
-    """The files of the report that are there."""
+    """Returns the files of the report that exist."""
     from campaign_lab.batch.report.write import PAGE, TABLE
 
     return [path for name in (PAGE, TABLE) if (path := Path(plan.options.out) / name).is_file()]
 
 
 def _exit_code(plan: BatchPlan, rows: Sequence[Row]) -> int:
-    """By the runs of this plan: other rows of the folder are of earlier commands."""
+    """Returns the exit code for the runs of this plan; other rows of the folder belong to earlier commands."""
     planned = {job.run for job in plan.jobs}
     states = {row.state for row in rows if row.run in planned}
     if "over budget" in states:
@@ -171,7 +166,7 @@ def _exit_code(plan: BatchPlan, rows: Sequence[Row]) -> int:
     return FAILED if states - {"finished"} else 0
 
 
-def _as_line(row: Row) -> dict[str, Any]:
+def _table_row(row: Row) -> dict[str, Any]:
     took = "" if row.duration_s is None else f"{row.duration_s:.0f} s"
     return {
         "notebook": row.name, "state": row.state, "paid_usd": cell(row.paid), "cut_usd": _unless_none(row.cut),
@@ -184,7 +179,7 @@ def _unless_none(cost: Sum) -> float | str | None:
 
 
 def _as_json(rows: Sequence[Row], files: Sequence[Path]) -> dict[str, Any]:
-    """The rows as they are stored, the sums, and the files of the report."""
+    """Returns the rows as they are stored, their sums in US dollars, and the files of the report."""
     from campaign_lab.batch.board import totals
 
     sums = totals(rows)

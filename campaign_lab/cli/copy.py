@@ -1,4 +1,4 @@
-"""``campaign-lab copy``: moves a lab to another store, and says what arrived."""
+"""``campaign-lab copy``: copies a lab to another store, and reports what arrived."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import argparse
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
+from campaign_lab.cli.exit_codes import FAILED
 from campaign_lab.cli.terminal.printing import print_json, print_text
 from campaign_lab.show.text import pluralize
 
@@ -13,24 +14,24 @@ if TYPE_CHECKING:
     from campaign_lab.sessions.transfer.lab_copy import CopyReport
 
 
-def copy(given: argparse.Namespace) -> int:
-    """``campaign-lab copy SOURCE TARGET``; 1 when a session is not whole where it arrived."""
+def copy(args: argparse.Namespace) -> int:
+    """``campaign-lab copy SOURCE TARGET``. Returns the exit code: FAILED when a session did not arrive whole."""
     from rich.console import Console
 
     from campaign_lab.sessions.transfer.lab_copy import copy_lab
 
     with Console(stderr=True).status("Copying …") as status:
         report = copy_lab(
-            given.source, given.target, on_progress=lambda table, rows: status.update(f"Copying {table}: {rows:,} rows")
+            args.source, args.target, on_progress=lambda table, rows: status.update(f"Copying {table}: {rows:,} rows")
         )
-    if given.json:
+    if args.json:
         print_json(asdict(report))
     else:
-        _say(report)
-    return 1 if report.problems else 0
+        _print_report(report)
+    return FAILED if report.problems else 0
 
 
-def _say(report: CopyReport) -> None:
+def _print_report(report: CopyReport) -> None:
     print_text(f"From {report.source} to {report.target}: {pluralize(report.rows, 'row')} added.")
     for table, rows in report.added.items():
         print_text(f"  {table:<16} {rows:>9,}")

@@ -8,9 +8,9 @@ import signal
 from campaign_lab.cli.exit_codes import BY_SIGNAL
 
 
-def lab(given: argparse.Namespace) -> int:
-    """Opens JupyterLab and waits until it is stopped. Returns the exit code: Ctrl-C is how it is meant to end."""
+def lab(args: argparse.Namespace) -> int:
+    """Opens JupyterLab and waits for its end. Returns the exit code, which is 0 after Ctrl-C."""
     from campaign_lab.jupyter.launcher import launch
 
-    number = launch(given.folder, port=given.port, browser=not given.no_browser, store=given.lab, user=given.user)
+    number = launch(args.folder, port=args.port, browser=not args.no_browser, store=args.lab, user=args.user)
     return 0 if number == signal.SIGINT else BY_SIGNAL + number

@@ -1,4 +1,4 @@
-"""``campaign-lab run``: the main job, with live progress, and the campaign at its end."""
+"""``campaign-lab run``: runs the phases of a campaign, shows live progress, and prints the campaign."""
 
 from __future__ import annotations
 
@@ -25,52 +25,54 @@ DEFAULT_PHASES = ",".join(ORDER)
 BRIEF_FILES = (".toml", ".yaml", ".yml")
 
 
-def run(given: argparse.Namespace) -> int:
+def run(args: argparse.Namespace) -> int:
     """Runs the phases and prints the campaign. Returns the exit code."""
     from campaign_lab.cli.terminal.turn_progress import Progress, print_campaign
 
-    if (given.site is None) == (given.session is None):
+    if (args.site is None) == (args.session is None):
         raise ValueError("BRIEF: give a brief, a web address or a folder, or else --session NAME")
-    names = [
-        name.strip() for name in (DEFAULT_PHASES if given.phases is None else given.phases).split(",") if name.strip()
-    ]
+    phases = DEFAULT_PHASES if args.phases is None else args.phases
+    names = [name.strip() for name in phases.split(",") if name.strip()]
     if not names:
         raise ValueError(f"--phases: '' names no phase; expected a list such as {DEFAULT_PHASES}")
-    with Lab(given.lab, user=given.user, endpoint=given.endpoint, model=given.model or DEFAULT_MODEL) as lab:
+    with Lab(args.lab, user=args.user, endpoint=args.endpoint, model=args.model or DEFAULT_MODEL) as lab:
         lab.known_phases(names)
-        if given.session is None:
-            session = lab.session(_brief(given))
+        if args.session is None:
+            session = lab.session(_brief(args))
         else:
-            session = lab.open(given.session, from_start=True)
+            session = lab.open(args.session, from_start=True)
             done = {each.phase for each in session.checkpoints()}
-            names = names if given.phases else [name for name in names if name not in done]
+            names = names if args.phases else [name for name in names if name not in done]
         if session.notice:
             note(session.notice)
         if names:
             session.go_on_for(names[0])
-        if refused := _refusal(session, names, given):
+        if refused := _refusal(session, names, args):
             return say(refused, REFUSED)
-        with Progress(quiet=given.json) as progress:
-            turns, stopped = _run_phases(lab, session, names, given, progress=progress)
+        with Progress(quiet=args.json) as progress:
+            turns, stopped = _run_phases(lab, session, names, args, progress=progress)
         result = to_json(lab, session, turns)
-        if given.json:
+        if args.json:
             print_json(result)
         else:
             print_campaign(result, turns)
     return say(stopped, FAILED) if stopped else 0
 
 
-def _brief(given: argparse.Namespace) -> Brief:
-    """The brief that the arguments mean; its market is asked for where nothing tells it. Raises BriefError."""
-    codes = {"market": given.market, "language": given.language}
+def _brief(args: argparse.Namespace) -> Brief:
+    """Returns the brief that the arguments name; asks for its market where nothing tells it. Raises BriefError."""
+    codes = {"market": args.market, "language": args.language}
     try:
-        return brief_of(given.site, given.competitor, **codes)
+        return brief_of(args.site, args.competitor, **codes)
     except MarketUnknown:
-        return brief_of(given.site, given.competitor, **codes | {"market": market(json=given.json)})
+        return brief_of(args.site, args.competitor, **codes | {"market": market(json=args.json)})
 
 
 def brief_of(site: str, competitors: Sequence[str] | None, **codes: str | None) -> Brief:
-    """The brief in a file, or one made for a web address or a folder; what is given beside replaces it. Raises BriefError."""
+    """Returns the brief of a file, or a new one for a web address or a folder. The other arguments override its fields.
+
+    Raises BriefError.
+    """
     rivals = list(competitors) if competitors else None
     if Path(site).suffix.lower() in BRIEF_FILES:
         return Brief.load(site, competitors=rivals, **codes)
@@ -78,7 +80,7 @@ def brief_of(site: str, competitors: Sequence[str] | None, **codes: str | None) 
 
 
 def to_json(lab: Lab, session: Session, turns: Sequence[Turn]) -> dict[str, Any]:
-    """The campaign as one JSON object: session, endpoint, user, records by kind, what is missing, receipt, checkpoints."""
+    """Returns the campaign as one JSON object: session, endpoint, user, records by kind, missing, receipt, checkpoints."""
     records: dict[str, list[dict[str, Any]]] = {record.kind: [] for record in RECORD_TYPES}
     for turn in turns:
         for kept in turn.kept:
@@ -98,7 +100,7 @@ def to_json(lab: Lab, session: Session, turns: Sequence[Turn]) -> dict[str, Any]
 
 
 def _receipt(turns: Sequence[Turn]) -> dict[str, Any]:
-    """All turns as one receipt: what was paid this time, and what all of it once cost."""
+    """Returns all turns as one receipt, in US dollars: what this run paid, and what all turns cost when they were made."""
     whole = joined([turn.receipt for turn in turns]).to_json()
     paid = sum((turn.receipt.cost for turn in turns if turn.receipt.paid), NOTHING)
     whole["paid"], whole["paid_unpriced_requests"] = paid.known, paid.unpriced
@@ -107,14 +109,14 @@ def _receipt(turns: Sequence[Turn]) -> dict[str, Any]:
 
 
 def _run_phases(
-    lab: Lab, session: Session, names: Sequence[str], given: argparse.Namespace, *, progress: Any
+    lab: Lab, session: Session, names: Sequence[str], args: argparse.Namespace, *, progress: Any
 ) -> tuple[list[Turn], PhaseOrderError | None]:
-    """The phases in order. When those before it made nothing for one to work on, the turns so far and the error that says why.
+    """Runs the phases in order and returns their turns. ``--take`` and ``--fresh`` apply to the first phase.
 
-    A take, and fresh pages, are asked of the first phase; the others follow it.
+    When an earlier phase made nothing that the next one could use, it ends there and returns the error, too.
     """
     turns: list[Turn] = []
-    options: dict[str, Any] = {"take": given.take, "fresh_pages": given.fresh}
+    options: dict[str, Any] = {"take": args.take, "fresh_pages": args.fresh}
     for name in names:
         try:
             turns.append(lab.run_sync(session.run(name, on_event=progress.hear, **options)))
@@ -127,12 +129,12 @@ def _run_phases(
     return turns, None
 
 
-def _refusal(session: Session, names: Sequence[str], given: argparse.Namespace) -> str:
-    """Why an answer beside those that are stored is not made: nobody agreed to its price. Empty: go on."""
-    if given.yes or not (given.fresh or given.take):
+def _refusal(session: Session, names: Sequence[str], args: argparse.Namespace) -> str:
+    """Returns why no new answer is made next to the stored ones: nobody agreed to its price. Empty: go on."""
+    if args.yes or not (args.fresh or args.take):
         return ""
-    expected = session.estimate_all(names, take=given.take, fresh_pages=given.fresh)
+    expected = session.estimate_all(names, take=args.take, fresh_pages=args.fresh)
     if expected.basis == "replay":
         return ""
     price = price_words(expected.usd, unpaid=session.endpoint.startswith("rehearsal"))
-    return refusal(f"Run {', '.join(names)} anew, {price}?", json=given.json)
+    return refusal(f"Run {', '.join(names)} anew, {price}?", json=args.json)

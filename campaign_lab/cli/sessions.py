@@ -1,4 +1,4 @@
-"""The session commands: each opens the lab, calls one method, and prints what came back."""
+"""The commands on sessions and on the lab: each opens the lab, calls one method, and prints the result."""
 
 from __future__ import annotations
 
@@ -7,8 +7,10 @@ import json
 import shlex
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
+from functools import wraps
 from typing import TYPE_CHECKING, Any
 
+from campaign_lab.cli.exit_codes import FAILED
 from campaign_lab.cli.terminal.printing import cell, print_json, print_rows, print_text
 from campaign_lab.lab import Lab
 from campaign_lab.money import NOTHING, Sum
@@ -17,47 +19,49 @@ from campaign_lab.show.text import pluralize
 if TYPE_CHECKING:
     import pandas as pd
 
-Command = Callable[[Lab, argparse.Namespace], Any]
 
+def opened(command: Callable[[Lab, argparse.Namespace], Any]) -> Callable[[argparse.Namespace], int]:
+    """Gives the command the lab of --lab and --user. With --json, prints what the command returns as JSON."""
 
-def opened(command: Command) -> Callable[[argparse.Namespace], int]:
-    """The command with the lab that its --lab and --user name. What it returns is printed as JSON with --json."""
-
-    def run(given: argparse.Namespace) -> int:
-        with Lab(given.lab, user=given.user) as lab:
-            result = command(lab, given)
-        if given.json:
+    @wraps(command)
+    def run(args: argparse.Namespace) -> int:
+        with Lab(args.lab, user=args.user) as lab:
+            result = command(lab, args)
+        if args.json:
             print_json(result)
         return 0
 
     return run
 
 
-def sessions(lab: Lab, given: argparse.Namespace) -> Any:
+@opened
+def sessions(lab: Lab, args: argparse.Namespace) -> Any:
     """``campaign-lab sessions``"""
     frame = lab.sessions()
     columns = ("session", "campaign", "url", "owner", "purpose", "phase", "turns", "cost_usd", "state", "expires_at")
-    return _shown(given, "sessions", frame, columns=columns, cost=_sum)
+    return _shown(args, "sessions", frame, columns=columns, cost=_sum)
 
 
-def fork(lab: Lab, given: argparse.Namespace) -> Any:
+@opened
+def fork(lab: Lab, args: argparse.Namespace) -> Any:
     """``campaign-lab fork SESSION PURPOSE``"""
-    base = lab.open(given.session)
-    at = int(given.at) if given.at and given.at.isdigit() else given.at
-    made = base.fork(given.purpose, at=at)
-    if not given.json:
+    base = lab.open(args.session)
+    at = int(args.at) if args.at and args.at.isdigit() else args.at
+    made = base.fork(args.purpose, at=at)
+    if not args.json:
         print_text(
             f"{made.name}: forked from {base.full_name} at {made.checkpoint()}. It carries all before it; nothing was sent."
         )
-        place = lab._context.engine.path if given.lab else ""  # and not as it was given: a url may hold a password
-        options = [f"--{name} {shlex.quote(value)}" for name, value in (("lab", place), ("user", given.user)) if value]
+        place = lab._context.engine.path if args.lab else ""  # and not as it was given: a url may hold a password
+        options = [f"--{name} {shlex.quote(value)}" for name, value in (("lab", place), ("user", args.user)) if value]
         print_text(" ".join(["Go on with: campaign-lab run --session", shlex.quote(made.known_as), *options]))
     return {"session": made.name, "id": made.id, "parent": base.name, "checkpoint": made.checkpoint().number}
 
 
-def show(lab: Lab, given: argparse.Namespace) -> Any:
+@opened
+def show(lab: Lab, args: argparse.Namespace) -> Any:
     """``campaign-lab show SESSION``"""
-    session = lab.open(given.session)
+    session = lab.open(args.session)
     lines = [
         {
             "number": step.number, "phase": step.phase, "session": step.session, "purpose": step.purpose,
@@ -77,38 +81,40 @@ def show(lab: Lab, given: argparse.Namespace) -> Any:
         }
         for turn in turns
     ]
-    said = [asdict(message) for message in session.conversation(given.agent)] if given.agent is not None else []
-    if not given.json:
+    messages = [] if args.agent is None else [asdict(message) for message in session.conversation(args.agent)]
+    if not args.json:
         print_text(f"{session.name} · {session.brief.campaign} · {session.brief.url} · owner {session.owner}")
         if session.notice:
             print_text(session.notice)
         print_rows("lineage", lines)
         print_rows("receipts", receipts)
-        for message in said:
+        for message in messages:
             print_text(
                 f"\n{message['phase']} · {message['agent'] or 'main agent'} · {message['role']}\n{message['text']}"
             )
-    return {"session": session.name, "id": session.id, "lineage": lines, "receipts": receipts, "conversation": said}
+    return {"session": session.name, "id": session.id, "lineage": lines, "receipts": receipts, "conversation": messages}
 
 
-def share(lab: Lab, given: argparse.Namespace) -> Any:
+@opened
+def share(lab: Lab, args: argparse.Namespace) -> Any:
     """``campaign-lab share SESSION USER [PERMISSION]``"""
-    session = lab.open(given.session)
-    if given.revoke:
-        session.unshare(given.with_user)
+    session = lab.open(args.session)
+    if args.revoke:
+        session.unshare(args.with_user)
     else:
-        session.share(given.with_user, given.permission)
-    what = "no longer shared with" if given.revoke else f"shared ({given.permission}) with"
-    if not given.json:
-        print_text(f"{session.name} is {what} {given.with_user}.")
-    return {"session": session.name, "user": given.with_user, "permission": "" if given.revoke else given.permission}
+        session.share(args.with_user, args.permission)
+    what = "no longer shared with" if args.revoke else f"shared ({args.permission}) with"
+    if not args.json:
+        print_text(f"{session.name} is {what} {args.with_user}.")
+    return {"session": session.name, "user": args.with_user, "permission": "" if args.revoke else args.permission}
 
 
-def costs(lab: Lab, given: argparse.Namespace) -> Any:
+@opened
+def costs(lab: Lab, args: argparse.Namespace) -> Any:
     """``campaign-lab costs --by KEY``"""
-    frame = lab.costs(by=given.by)
-    result = _shown(given, f"costs by {given.by}", frame, columns=tuple(frame.columns))
-    if not given.json:
+    frame = lab.costs(by=args.by)
+    result = _shown(args, f"costs by {args.by}", frame, columns=tuple(frame.columns))
+    if not args.json:
         whole = sum((_sum(row) for row in result), NOTHING)
         cut = sum(row["cut_requests"] for row in result)
         lost = f" {pluralize(cut, 'request')} cut; what that cost is not known." if cut else ""
@@ -116,36 +122,33 @@ def costs(lab: Lab, given: argparse.Namespace) -> Any:
     return result
 
 
-def sweep(lab: Lab, given: argparse.Namespace) -> Any:
+@opened
+def sweep(lab: Lab, args: argparse.Namespace) -> Any:
     """``campaign-lab sweep``"""
-    report = lab.sweep(grace=given.grace, keep=given.keep or "", dry_run=given.dry_run)
-    if not given.json:
+    report = lab.sweep(grace=args.grace, keep=args.keep or "", dry_run=args.dry_run)
+    if not args.json:
         print_text(str(report))
     return report.to_json()
 
 
-def save(lab: Lab, given: argparse.Namespace) -> Any:
+@opened
+def save(lab: Lab, args: argparse.Namespace) -> Any:
     """``campaign-lab save SESSION FILE``"""
-    report = lab.open(given.session).save(given.file)
-    if not given.json:
+    report = lab.open(args.session).save(args.file)
+    if not args.json:
         print_text(str(report))
-    return {"file": given.file, "report": str(report)}
+    return {"file": args.file, "report": str(report)}
 
 
-def doctor(lab: Lab, given: argparse.Namespace) -> Any:
+def doctor(args: argparse.Namespace) -> int:
     """``campaign-lab doctor``"""
-    findings = [asdict(finding) for finding in lab.doctor()]
-    if not given.json:
-        print_rows("doctor", findings)
-    if any(finding["level"] == "fail" for finding in findings):
-        raise SystemExit(_failed(findings, given))
-    return findings
-
-
-def _failed(findings: Sequence[dict[str, Any]], given: argparse.Namespace) -> int:
-    if given.json:
+    with Lab(args.lab, user=args.user) as lab:
+        findings = [asdict(finding) for finding in lab.doctor()]
+    if args.json:
         print_json(findings)
-    return 1
+    else:
+        print_rows("doctor", findings)
+    return FAILED if any(finding["level"] == "fail" for finding in findings) else 0
 
 
 def _sum(row: Mapping[str, Any]) -> Sum:
@@ -153,16 +156,16 @@ def _sum(row: Mapping[str, Any]) -> Sum:
 
 
 def _shown(
-    given: argparse.Namespace,
+    args: argparse.Namespace,
     title: str,
     frame: pd.DataFrame,
     *,
     columns: Sequence[str],
     cost: Callable[[Mapping[str, Any]], Sum] | None = None,
 ) -> Any:
-    """A frame as a table, and as JSON-ready rows. ``cost``: what its one column of money says, where none counts beside it."""
+    """Prints a frame as a table, unless with --json, and returns its rows for JSON. ``cost`` makes the text of cost_usd."""
     rows = json.loads(frame.to_json(orient="records", date_format="iso"))
-    if not given.json:
+    if not args.json:
         seen = [row | ({"cost_usd": cell(cost(row))} if cost else {}) for row in rows]
         print_rows(title, [{name: row[name] for name in columns} for row in seen])
     return rows

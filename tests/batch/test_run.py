@@ -26,7 +26,7 @@ from campaign_lab.batch.events import (
     RunStarted,
     Waiting,
 )
-from campaign_lab.batch.execute import local, machine
+from campaign_lab.batch.execute import machine, runner
 from campaign_lab.batch.rows import Row
 from campaign_lab.sessions.budgets import Budgets
 from support.batches import brief_of, cells_of, cheap_template, names, run_cheap, said
@@ -47,7 +47,7 @@ def lab(make_lab: MakeLab) -> Lab:
 @pytest.fixture(autouse=True)
 def _short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     """A second try does not wait long here."""
-    monkeypatch.setattr(local, "FIRST_PAUSE_S", 0.05)
+    monkeypatch.setattr(runner, "FIRST_PAUSE_S", 0.05)
 
 
 def _states(rows: list[Row]) -> dict[str, str]:
@@ -275,7 +275,8 @@ def test_a_try_without_a_notebook_keeps_what_was_there_unless_its_inputs_changed
     from campaign_lab.batch.execute.booking import Booking
     from campaign_lab.batch.execute.work import Outcome
     from campaign_lab.batch.folder import RowFiles
-    from campaign_lab.batch.plan.planner import BatchOptions, plan_batch
+    from campaign_lab.batch.plan.jobs import BatchOptions
+    from campaign_lab.batch.plan.planner import plan_batch
 
     run_cheap(lab, [brief_of("One")], tmp_path)
     files = RowFiles(tmp_path / "out")
@@ -285,7 +286,7 @@ def test_a_try_without_a_notebook_keeps_what_was_there_unless_its_inputs_changed
     for status, kept in (("again", ("one.ipynb", 3, {"s": "t"})), ("changed", ("", 0, {}))):
         jobs = {"one": replace(job, status=status)}
         booking = Booking(lab._context, files, files.batch_id(), jobs=jobs, on_event=lambda _event: None)
-        booking.tell(RunStarted("one", "One", 1, "here"))
+        booking.on_event(RunStarted("one", "One", 1, "here"))
         booking.settle(Outcome("one", "failed", b"", error="its worker was lost"))
         row = files.rows()["one"]
         assert (row.state, row.notebook, row.records, row.tips) == ("failed", *kept)

@@ -10,7 +10,7 @@ import nbformat
 
 from campaign_lab import Brief, Lab
 from campaign_lab.batch.events import BatchEvent
-from campaign_lab.batch.plan.planner import BatchOptions
+from campaign_lab.batch.plan.jobs import BatchOptions
 from campaign_lab.batch.rows import Row
 from support.kernels import write_notebook
 

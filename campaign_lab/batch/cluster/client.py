@@ -1,11 +1,11 @@
-"""The connection to a Dask scheduler: made only when all its Pythons have this package, quiet, and told when it is gone."""
+"""The connection to a Dask scheduler: quiet, and made only when all machines of the cluster have this package."""
 
 from __future__ import annotations
 
 import logging
-import threading
-from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+import queue
+import uuid
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
@@ -19,11 +19,11 @@ if TYPE_CHECKING:
     from campaign_lab.batch.execute.work import Payload
 
 PACKAGE = "campaign_lab"
-CLOSE_S = 5.0
-"""How long saying goodbye to a scheduler may take, in seconds."""
+ANSWER_S = 5.0
+"""How long an answer of the scheduler is waited for while a batch runs, in seconds."""
 _log = logging.getLogger(__name__)
 _LOUD = ("distributed", "distributed.client", "tornado.application")
-"""The loggers to which distributed gives handlers of its own, which write to standard error."""
+"""The loggers to which distributed gives handlers that write to standard error."""
 
 
 class ClusterError(LabError):
@@ -40,105 +40,112 @@ class ClusterError(LabError):
 
 
 class ClusterClient:
-    """One connection. ``on_message`` hears what the tasks tell; ``on_end`` gets a task's key and its Outcome, or the error.
+    """One connection. Its methods are called in one thread, and none of them waits for long.
 
-    Both are called in other threads. Raises ClusterError when nobody answers within ``connect_s`` seconds, or when the
-    scheduler or a worker has another version of Python or of this package, or has none.
+    Raises ClusterError when nobody answers within ``connect_s`` seconds, or when the scheduler or a worker has another
+    version of Python or of this package, or has none.
     """
 
-    def __init__(
-        self,
-        scheduler: str,
-        *,
-        connect_s: float,
-        on_message: Callable[[Mapping[str, Any]], None],
-        on_end: Callable[[str, Any], None],
-    ) -> None:
+    def __init__(self, scheduler: str, *, connect_s: float) -> None:
         self.scheduler = plain(scheduler)
-        self._on_message = on_message
-        self._on_end = on_end
-        self._client = _client(scheduler, connect_s)
-        self._pool = ThreadPoolExecutor(4, thread_name_prefix="cluster")
+        self._client = _connected(scheduler, connect_s)
+        self._messages: queue.SimpleQueue[tuple[float, Any]] = queue.SimpleQueue()
         try:
             self._check_versions()
-            self._client.subscribe_topic(self._client.id, self._heard)
+            self._client.subscribe_topic(self._client.id, self._messages.put)
         except BaseException:
             self.close()
             raise
+        from distributed import as_completed
+
+        self._ended: Any = as_completed(loop=self._client.loop)  # type: ignore[no-untyped-call]
 
     @property
     def alive(self) -> bool:
         """Is the scheduler still there?"""
         return bool(self._client.status == "running")
 
-    def submit(self, payload: Payload, key: str) -> Future[Any]:
-        """Sends a run. It is wanted for as long as the future is kept, and this process and the link live."""
-        # the client's id is the topic: the scheduler forgets what was said there some time after the client has gone
+    def submit(self, payload: Payload) -> Future[Any]:
+        """Sends a run. It is wanted for as long as the future is kept, and this process and the connection live.
+
+        Dask's own retries are of no use for it: they wait for nothing, and hand in no notebook.
+        """
+        key = f"notebook-{payload.run}-{uuid.uuid4().hex[:12]}"
+        # the client's id is the topic: the scheduler deletes its events some time after the client has gone
         future = self._client.submit(run_on_worker, SecretPayload(payload), self._client.id, key=key, pure=False)
-        future.add_done_callback(lambda done: self._later(self._fetch, key, done))
+        self._ended.add(future)
         return future  # type: ignore[no-any-return]  # distributed's client has no types there
 
-    def interrupt(self, key: str) -> None:
+    def ended(self) -> list[tuple[str, Any]]:
+        """Returns the tasks that have ended since the last call: the key of each, with its Outcome or its error."""
+        futures = self._ended.next_batch(block=False)
+        return [(future.key, result) for future in futures if (result := self._result(future)) is not None]
+
+    def _result(self, future: Any) -> Any:
+        """Returns the result or the error; None if the result was lost with its worker, as Dask then runs the task again."""
+        from distributed import CancelledError
+
+        try:
+            return future.exception() if future.status == "error" else future.result(timeout=ANSWER_S)
+        except TimeoutError:
+            self._ended.add(future)
+            return None
+        except (Exception, CancelledError) as error:
+            return error
+
+    def messages(self, wait_s: float) -> Iterator[Mapping[str, Any]]:
+        """Yields what the tasks have logged since the last call; waits at most ``wait_s`` seconds for the first message."""
+        with suppress(queue.Empty):
+            while True:
+                _, message = self._messages.get(timeout=wait_s)
+                wait_s = 0.0
+                if isinstance(message, Mapping) and "what" in message:  # the scheduler itself logs there too
+                    yield message
+
+    def interrupt(self, task: Future[Any]) -> None:
         """Asks the task to end and to hand in its notebook as far as it came."""
-        self._later(self._event(key).set)
+        self._call("event_set", task)
 
-    def forget(self, key: str) -> None:
-        """Takes back what ``interrupt`` left on the scheduler."""
-        self._later(self._event(key).clear)
+    def forget(self, task: Future[Any]) -> None:
+        """Removes what ``interrupt`` left on the scheduler."""
+        self._call("event_clear", task)
 
-    def count_workers(self, tell: Callable[[int], None]) -> None:
-        """Tells, from another thread, how many workers the scheduler has."""
-        self._later(lambda: tell(len(self._client.nthreads())))
+    def _call(self, method: str, task: Future[Any]) -> None:
+        """Sets or clears the distributed.Event of a task. Event's own methods would block until the scheduler answers."""
+        if self.alive:
+            self._client.loop.add_callback(getattr(self._client.scheduler, method), name=cancel_name(str(task.key)))
+
+    def has_workers(self) -> bool:
+        """Does the scheduler have a worker? True, too, when it does not answer."""
+        try:
+            return bool(self._client.sync(self._client.scheduler.ncores, callback_timeout=ANSWER_S))
+        except Exception:  # if the scheduler is lost, ``alive`` soon says so
+            return True
 
     def close(self) -> None:
-        """Lets go: what still runs there is interrupted and nothing of it is kept."""
-        self._pool.shutdown(wait=False, cancel_futures=True)
+        """Ends the connection: what still runs there is interrupted and nothing of it is kept."""
         with suppress(Exception):  # it is gone already
-            self._client.close(timeout=CLOSE_S)
-
-    def _later(self, do: Callable[..., None], *given: Any) -> None:
-        """In a thread of its own, as each question to a scheduler may wait for long. A link that is closed asks nothing."""
-        with suppress(RuntimeError):
-            self._pool.submit(_logged, do, *given)
-
-    def _fetch(self, key: str, future: Future[Any]) -> None:
-        try:
-            result = future.result()
-        except BaseException as error:  # the task's own error may be of any kind
-            result = error
-        self._on_end(key, result)
-
-    def _heard(self, event: tuple[float, Any]) -> None:
-        _, message = event
-        if isinstance(message, Mapping) and "key" in message:  # the scheduler itself writes there too
-            self._on_message(message)
-
-    def _event(self, key: str) -> Any:
-        from distributed import Event
-
-        return Event(cancel_name(key), client=self._client)  # type: ignore[no-untyped-call]
+            self._client.close(timeout=ANSWER_S)
 
     def _check_versions(self) -> None:
-        """Raises ClusterError for each machine that cannot run our notebooks."""
+        """Raises ClusterError that names each machine that cannot run our notebooks; Dask's own check looks at its own needs."""
         try:
             found = self._client.get_versions(packages=[PACKAGE])
         except (OSError, TimeoutError) as error:
             raise _silent(self.scheduler) from error
-        ours = _versions(found["client"])
-        hosts = {
-            "the scheduler": found["scheduler"],
-            **{f"the worker {at}": one for at, one in found["workers"].items()},
-        }
-        wrong = [f"{name} has {_told(_versions(one))}" for name, one in hosts.items() if _versions(one) != ours]
+        ours = _version(found["client"])
+        machines = {"the scheduler": found["scheduler"]}
+        machines |= {f"the worker {address}": worker for address, worker in found["workers"].items()}
+        wrong = [f"{name} has {each}" for name, host in machines.items() if (each := _version(host)) != ours]
         if wrong:
             raise ClusterError(
                 self.scheduler,
                 f"has machines that cannot run these notebooks: {'; '.join(sorted(wrong))}",
-                f"Give all of them what is here: {_told(ours)}.",
+                f"Give all of them what is here: {ours}.",
             )
 
 
-def _client(scheduler: str, connect_s: float) -> Any:
+def _connected(scheduler: str, connect_s: float) -> Any:
     try:
         from distributed import Client
     except ImportError:
@@ -163,70 +170,28 @@ def _silent(scheduler: str) -> ClusterError:
     )
 
 
-def _versions(found: Mapping[str, Any]) -> tuple[str, str]:
-    """Python's version without what a patch changes, and the version of this package, empty where it is not installed."""
-    packages = found["packages"]
-    return ".".join(str(packages["python"]).split(".")[:2]), packages.get(PACKAGE) or ""
-
-
-def _told(versions: tuple[str, str]) -> str:
-    python, package = versions
+def _version(host: Mapping[str, Any]) -> str:
+    """Python's version without its patch number, and the version of this package where it is installed."""
+    packages = host["packages"]
+    python, package = ".".join(str(packages["python"]).split(".")[:2]), packages.get(PACKAGE)
     return f"Python {python} {f'with {PACKAGE} {package}' if package else f'without {PACKAGE}'}"
-
-
-def _logged(do: Callable[..., None], *given: Any) -> None:
-    """Calls it; what fails because the scheduler has just gone is seen by ``Link.alive``."""
-    try:
-        do(*given)
-    except Exception:
-        _log.debug("the scheduler was asked in vain", exc_info=True)
-
-
-class _Debug(logging.Handler):
-    """Passes a record on to our own logger, where it is told to whoever wants to debug."""
-
-    def emit(self, record: logging.LogRecord) -> None:
-        """As ``logging.Handler.emit``."""
-        _log.debug("%s: %s", record.name, record.getMessage(), exc_info=record.exc_info)
-
-
-class _Quiet:
-    """Keeps distributed's log off standard error while any batch of this process needs it."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._batches = 0
-        self._before: list[tuple[logging.Logger, list[logging.Handler], bool]] = []
-
-    def enter(self) -> None:
-        with self._lock:
-            self._batches += 1
-            if self._batches > 1:
-                return
-            with suppress(ImportError):
-                import distributed  # noqa: F401  # it sets its handlers up as it is imported
-            loggers = [logging.getLogger(name) for name in _LOUD]
-            self._before = [(logger, logger.handlers[:], logger.propagate) for logger in loggers]
-            for logger in loggers:
-                logger.handlers, logger.propagate = [_Debug()], False
-
-    def leave(self) -> None:
-        with self._lock:
-            self._batches -= 1
-            if self._batches:
-                return
-            for logger, handlers, propagate in self._before:
-                logger.handlers, logger.propagate = handlers, propagate
-
-
-_quiet = _Quiet()
 
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """What distributed would write to standard error goes to our log; what matters of it becomes an event, a row or an error."""
-    _quiet.enter()
+    """Sends to our own log what distributed would write to standard error; what matters becomes an event, a row or an error."""
+    with suppress(ImportError):
+        import distributed  # noqa: F401  # it makes its handlers when it is imported
+
+    def to_our_log(record: logging.LogRecord) -> bool:
+        _log.debug("%s: %s", record.name, record.getMessage(), exc_info=record.exc_info)
+        return False
+
+    handlers = {handler for name in _LOUD for handler in logging.getLogger(name).handlers}
+    for handler in handlers:
+        handler.addFilter(to_our_log)
     try:
         yield
     finally:
-        _quiet.leave()
+        for handler in handlers:
+            handler.removeFilter(to_our_log)

@@ -1,4 +1,4 @@
-"""The rows of a batch while it works: who runs, how each ended, and what the ledger says it cost."""
+"""Keeps the rows of a batch while it runs: their states, how they ended, and what the ledger says they cost."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from campaign_lab.agents.events import safe_listener
 from campaign_lab.batch.events import BatchEvent, OnBatchEvent, RunEnded, RunStarted
 from campaign_lab.batch.execute.work import USED_UP, Outcome
 from campaign_lab.batch.folder import RowFiles
-from campaign_lab.batch.plan.planner import PlannedRun
+from campaign_lab.batch.plan.jobs import PlannedRun
 from campaign_lab.batch.rows import Row, RunState
 from campaign_lab.errors import LabError
 from campaign_lab.money import NOTHING, Sum
@@ -29,14 +29,14 @@ log = logging.getLogger("campaign_lab")
 
 @dataclass(frozen=True)
 class BatchLedger:
-    """What the store says of a batch: by run its cost, and the turns that were made for it."""
+    """What the store holds of a batch, by run: its cost, and the ids of its attempts."""
 
     costs: Mapping[str, RunCost]
     made: Mapping[str, frozenset[str]]
 
 
 class Booking:
-    """Keeps the rows of a batch. Called from the threads of its runs."""
+    """The rows of a batch. Its methods are called from the threads of the runs."""
 
     def __init__(
         self, context: Context, files: RowFiles, batch: str, *, jobs: Mapping[str, PlannedRun], on_event: OnBatchEvent
@@ -46,15 +46,15 @@ class Booking:
         self._files = files
         self._batch = batch
         self._jobs = jobs
-        self._on_event = safe_listener(on_event)
+        self._listener = safe_listener(on_event)
         self._lock = threading.Lock()
         self._begun: set[str] = set()
 
-    def tell(self, event: BatchEvent) -> None:
-        """Takes in an event and passes it on. A listener that breaks stops no run."""
+    def on_event(self, event: BatchEvent) -> None:
+        """Handles an event and passes it on. An error of the listener stops no run."""
         if isinstance(event, RunStarted):
             self._start(event)
-        self._on_event(event)
+        self._listener(event)
 
     def _start(self, event: RunStarted) -> None:
         job, now = self._jobs[event.run], self._context.now()
@@ -73,7 +73,7 @@ class Booking:
         )  # fmt: skip
 
     def settle(self, outcome: Outcome) -> None:
-        """Writes down how a run ended: its notebook first, so that a row which says finished always has one."""
+        """Saves how a run ended: the notebook first, so that a row with the state ``finished`` always has one."""
         job = self._jobs[outcome.run]
         if outcome.run not in self._begun:  # cancelled before it began: nothing about it has changed
             self._end(replace(self._row_of(job), state="cancelled", error="", cell=""), kept=False)
@@ -95,7 +95,7 @@ class Booking:
         self._end(replace(row, **_costs(ledger, row.run)))
 
     def book_again(self) -> None:
-        """Reads the ledger once more: what killed attempts were charged is booked by whoever finds them."""
+        """Books what killed attempts were charged, and updates the costs of all rows from the ledger."""
         self._settle_accounts()
         ledger = self._ledger()
         if ledger is None:
@@ -106,13 +106,13 @@ class Booking:
                 self._keep(booked)
 
     def listed(self) -> list[Row]:
-        """The rows of the plan in its order, then those of other finished runs of the folder."""
+        """Returns the rows of the plan in its order, then those of other finished runs of the folder."""
         planned = [self._row_of(job) for job in self._jobs.values()]
         rest = [row for run, row in self.rows.items() if run not in self._jobs and row.state == "finished"]
         return planned + rest
 
     def _row_of(self, job: PlannedRun) -> Row:
-        """The row of a job as it stands; of one that never began, what is known of it."""
+        """Returns the row of a planned run; a new one if the run never began."""
         brief = job.source.brief
         campaign = brief.campaign if brief else ""
         row = self.rows.get(job.run) or Row(job.run, job.source.name, campaign, dict(job.parameters))
@@ -125,10 +125,10 @@ class Booking:
             self._keep(row)
         else:
             self.rows[row.run] = row
-        self.tell(RunEnded(row.run, self._jobs[row.run].name, row))
+        self.on_event(RunEnded(row.run, self._jobs[row.run].name, row))
 
     def _keep(self, row: Row) -> None:
-        """Keeps the row, also on disk. Where that is full the batch goes on: the run is then done again the next time."""
+        """Keeps the row, also on disk. On a full disk the batch goes on, and the next start does the run again."""
         with self._lock:
             self.rows[row.run] = row
             try:
@@ -144,7 +144,7 @@ class Booking:
             log.warning("what was cut off could not be booked yet: %s", error)
 
     def _ledger(self) -> BatchLedger | None:
-        """What the store says of this batch; None when it does not answer: the rows then keep what they had."""
+        """Returns what the store holds of this batch, or None when it does not answer: then the rows keep their costs."""
         try:
             return self._context.engine.call(partial(_read, batch=self._batch))
         except LabError as error:
@@ -175,7 +175,7 @@ def _state(outcome: Outcome) -> RunState:
 
 
 def with_journal(row: Row, journal: tuple[dict[str, Any], ...], ledger: BatchLedger | None) -> Row:
-    """The row with what the run's sessions wrote down. A turn counts once, and is no replay if this run has paid for it."""
+    """Returns the row with the entries of the journal. A turn counts once, and is no replay if this run paid for it."""
     turns = {str(line["turn"]): line for line in journal if line.get("turn")}
     own = ledger.made.get(row.run, frozenset()) if ledger else frozenset()
     tips = {str(line["session"]): turn for turn, line in turns.items()}

@@ -1,4 +1,4 @@
-"""Many kernels on this machine, from one process: threads that each run a notebook, as many as cores and memory allow."""
+"""The runs of a batch on this machine: threads that each run a notebook in a kernel, as many as cores and memory allow."""
 
 from __future__ import annotations
 
@@ -6,170 +6,90 @@ import socket
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
-from typing import Protocol
+from collections.abc import Sequence
+from contextlib import suppress
+from functools import partial
 
-from campaign_lab.batch.events import MEMORY, CellStarted, OnBatchEvent, RunStarted, Waiting
-from campaign_lab.batch.execute import machine
-from campaign_lab.batch.execute.work import Cancellation, Outcome, Payload, run_payload
-
-LOOK_S = 0.2
-"""How often a thread that waits looks up, in seconds."""
-FIRST_PAUSE_S, LONGEST_PAUSE_S = 1.0, 60.0
-"""Before a run is tried again, in seconds: four times as long from try to try."""
+from campaign_lab.batch.events import MEMORY, CellStarted, RunStarted, Waiting
+from campaign_lab.batch.execute.machine import KernelSlots
+from campaign_lab.batch.execute.runner import LOOK_S, Runner, cancelled_outcome, pause_s
+from campaign_lab.batch.execute.work import Outcome, Payload, run_payload
 
 
-def pause_s(failed: int) -> float:
-    """How long a run waits before it is tried again, in seconds, when so many of its tries have failed."""
-    return min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 4.0 ** (failed - 1))
-
-
-class Runner(Protocol):
-    """Where the runs of a batch are done: ``LocalRunner``, or ``cluster.DaskRunner``."""
-
-    def run(
-        self,
-        payloads: Sequence[Payload],
-        *,
-        retries: int,
-        on_event: OnBatchEvent,
-        cancelled: Cancellation,
-        settle: Callable[[Outcome], None],
-    ) -> None:
-        """Does all runs and returns when the last one has ended. ``settle`` gets the last outcome of each, from any thread.
-
-        ``on_event`` gets RunStarted for each try, CellStarted and Waiting. A KeyboardInterrupt cancels, waits until nothing
-        runs, and is raised again. A run that was cancelled before it began settles too, with an empty notebook.
-        """
-
-
-class LocalRunner:
-    """Runs notebooks in kernels of this machine, ``workers`` at once."""
+class LocalRunner(Runner):
+    """Runs notebooks in kernels of this machine, at most ``workers`` at once."""
 
     def __init__(self, workers: int) -> None:
         self.workers = workers
+        self._slots = KernelSlots()
+        self._waiting: deque[Payload] = deque()
+        self._problems: list[BaseException] = []
 
-    def run(
-        self,
-        payloads: Sequence[Payload],
-        *,
-        retries: int,
-        on_event: OnBatchEvent,
-        cancelled: Cancellation,
-        settle: Callable[[Outcome], None],
-    ) -> None:
-        """As ``Runner.run``."""
-        start = _LocalStart(payloads, retries=retries, on_event=on_event, cancelled=cancelled, settle=settle)
+    def _run_all(self, payloads: Sequence[Payload]) -> None:
+        self._waiting.extend(payloads)
+        ends = [self._start_thread(number) for number in range(min(self.workers, len(payloads)))]
         try:
-            start.begin(min(self.workers, len(payloads)))
-            start.wait()
+            _wait_for(ends)
         except KeyboardInterrupt:
-            cancelled.set()
-            start.wait()
+            self._cancelled.set()
+            _wait_for(ends)
             raise
-        if start.problems:
-            raise start.problems[0]
+        if self._problems:
+            raise self._problems[0]
 
+    def _start_thread(self, number: int) -> threading.Event:
+        """Starts a thread and returns the event of its end. It is a daemon, so that a second Ctrl-C ends the process."""
+        ended = threading.Event()
+        threading.Thread(target=self._work, args=(ended,), name=f"batch-{number}", daemon=True).start()
+        return ended
 
-class _LocalStart:
-    """One start of a batch, shared by its threads."""
-
-    def __init__(
-        self,
-        payloads: Sequence[Payload],
-        *,
-        retries: int,
-        on_event: OnBatchEvent,
-        cancelled: Cancellation,
-        settle: Callable[[Outcome], None],
-    ) -> None:
-        self.problems: list[BaseException] = []
-        self._waiting = deque(payloads)
-        self._retries = retries
-        self._on_event = on_event
-        self._cancelled = cancelled
-        self._settle = settle
-        self._door = threading.Lock()
-        self._running = 0
-        self._ends: list[threading.Event] = []
-
-    def begin(self, threads: int) -> None:
-        """Starts the threads. They are no reason to live on: a second Ctrl-C waits for none."""
-        for n in range(threads):
-            end = threading.Event()
-            threading.Thread(target=self._work, args=(end,), name=f"batch-{n}", daemon=True).start()
-            self._ends.append(end)
-
-    def wait(self) -> None:
-        """Waits until all threads have ended, and hears Ctrl-C meanwhile.
-
-        Not by ``join``: interrupted, it takes a thread that still runs for ended (Python 3.11).
-        """
-        for end in self._ends:
-            while not end.wait(LOOK_S):
-                pass
-
-    def _work(self, end: threading.Event) -> None:
-        try:
-            self._work_off()
-        finally:
-            end.set()
-
-    def _work_off(self) -> None:
+    def _work(self, ended: threading.Event) -> None:
         """Does one run after another, until none is left."""
-        while self._waiting and not self.problems:
-            try:
-                payload = self._waiting.popleft()
-            except IndexError:  # another thread took the last one
-                return
-            try:
-                self._settle(self._done(payload))
-            except BaseException as error:  # no run's doing: it ends the batch, and is raised where the batch was begun
-                self.problems.append(error)
-                self._cancelled.set()
+        try:
+            while (payload := self._next()) and not self._problems:
+                self._settle(self._last_outcome(payload))
+        except (
+            BaseException
+        ) as error:  # not the fault of a run: it ends the batch, and is raised where the batch was begun
+            self._problems.append(error)
+            self._cancelled.set()
+        finally:
+            ended.set()
 
-    def _done(self, payload: Payload) -> Outcome:
-        """The last outcome of a run: it is tried again where that may help, after a pause that grows."""
-        attempt = 1
+    def _next(self) -> Payload | None:
+        with suppress(IndexError):
+            return self._waiting.popleft()
+        return None
+
+    def _last_outcome(self, payload: Payload) -> Outcome:
+        """The outcome of the last try at a run."""
+        failed = 0
         while True:
-            outcome = self._try(payload, attempt)
-            if outcome.state != "failed" or not outcome.retriable or attempt > self._retries:
+            outcome = self._try(payload, failed + 1)
+            if not self._may_repeat(outcome, failed):
                 return outcome
-            until = time.monotonic() + pause_s(attempt)
+            failed += 1
+            until = time.monotonic() + pause_s(failed)
             while time.monotonic() < until:
                 if self._cancelled.cancelled_run(payload.run):
                     return outcome  # it did fail, and its notebook shows how
                 self._cancelled.wait(LOOK_S)
-            attempt += 1
 
     def _try(self, payload: Payload, attempt: int) -> Outcome:
-        run = payload.run
-
-        def gone() -> bool:
-            return self._cancelled.cancelled_run(run)
-
-        if not self._enter(gone):
-            return Outcome(run, "cancelled", b"")
-        try:
-            self._on_event(RunStarted(run, payload.name, attempt, socket.gethostname()))
+        run, name = payload.run, payload.name
+        stop = partial(self._cancelled.cancelled_run, run)
+        with self._slots.taken(self.workers, stop, on_wait=lambda: self._on_event(Waiting(MEMORY))) as free:
+            if not free:
+                return cancelled_outcome(run)
+            self._on_event(RunStarted(run, name, attempt, socket.gethostname()))
             return run_payload(
-                payload, cancelled=gone,
-                on_cell=lambda index, cells, cell: self._on_event(CellStarted(run, payload.name, cell, index, cells)),
+                payload, cancelled=stop,
+                on_cell=lambda index, cells, cell: self._on_event(CellStarted(run, name, cell, index, cells)),
             )  # fmt: skip
-        finally:
-            with self._door:
-                self._running -= 1
 
-    def _enter(self, gone: Callable[[], bool]) -> bool:
-        """Waits until there is memory for one notebook more. False: the run was cancelled before."""
-        said = False
-        while not gone():
-            with self._door:
-                if machine.room_for_one(self._running):
-                    self._running += 1
-                    return True
-            if not said:
-                self._on_event(Waiting(MEMORY))
-                said = True
-            self._cancelled.wait(LOOK_S)
-        return False
+
+def _wait_for(ends: Sequence[threading.Event]) -> None:
+    """Waits until all threads have ended. ``Thread.join`` would not do: interrupted, it takes the thread for ended (3.11)."""
+    for ended in ends:
+        while not ended.wait(LOOK_S):
+            pass

@@ -1,45 +1,97 @@
-"""How many notebooks this machine can run at once: by its cores, and by the memory that is really free."""
+"""How many notebooks this machine can run at once: by its cores, and by the memory that is free at the moment."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
 
 NOTEBOOK_BYTES = 512 * 2**20
-"""What a running notebook takes: its kernel and the CLI below it. Measured at the peak of a whole campaign (research, strategy,
-copy) in rehearsal: 423 to 478 MiB, pages that several processes share counted by share, and 499 MiB counted in full."""
+"""The memory of a running notebook: its kernel and the CLI below it. Measured at the peak of a whole campaign in rehearsal:
+423 to 478 MiB with shared pages divided among their users, and 499 MiB with shared pages counted in full."""
 PER_CORE = 2
-"""Notebooks wait for answers most of the time: twice as many as cores keep two cores busy."""
+"""Notebooks per core. They wait for answers most of the time: twice as many as cores keep two cores busy."""
 CGROUPS = Path("/proc/self/cgroup")
 MOUNT = Path("/sys/fs/cgroup")
+LOOK_S = 0.2
+"""How often a notebook that waits for memory looks for it, in seconds."""
+KERNEL = "ipykernel_launcher"
+"""A part of the command line of every Python kernel."""
 UNLIMITED = 2**60
 """What cgroup v1 writes for no limit is a little less than 2**63."""
 
 
-def workers(todo: int, given: int | None = None) -> int:
-    """How many notebooks to run at once, at least 1: as many as were asked for, else what cores and memory allow."""
-    allowed = given or min(PER_CORE * len(os.sched_getaffinity(0)), free_memory() // NOTEBOOK_BYTES)
+def workers(todo: int, wanted: int | None = None) -> int:
+    """Returns how many notebooks to run at once, from 1 to ``todo``: ``wanted``, else what cores and memory allow."""
+    allowed = wanted or min(PER_CORE * len(os.sched_getaffinity(0)), free_memory() // NOTEBOOK_BYTES)
     return max(1, min(todo, allowed))
 
 
 def room_for_one(running: int) -> bool:
-    """Is there memory for one notebook more? Those that run may not have grown to their full size yet: that is kept for them."""
+    """Is there memory for one more notebook? Memory that the ``running`` ones have not used yet is reserved for them."""
     if not running:
         return True
     to_come = max(0, running * NOTEBOOK_BYTES - _used_below())
     return free_memory() - to_come >= NOTEBOOK_BYTES
 
 
+class KernelSlots:
+    """The running kernels of this process: one more may start while there are fewer than the limit and memory for it.
+
+    The first one never waits, unless ``shared``: then it waits while memory is short and kernels of other processes run here.
+    """
+
+    def __init__(self, *, shared: bool = False) -> None:
+        self._shared = shared
+        self._lock = threading.Lock()
+        self._running = 0
+
+    @contextmanager
+    def taken(self, limit: int, stop: Callable[[], bool], *, on_wait: Callable[[], None]) -> Iterator[bool]:
+        """Waits for a slot, holds it, and yields True; or yields False when ``stop`` came first.
+
+        ``on_wait`` is called once if it must wait.
+        """
+        free, waits = False, False
+        while not stop() and not (free := self._take(limit)):
+            if not waits:
+                on_wait()
+                waits = True
+            time.sleep(LOOK_S)
+        try:
+            yield free
+        finally:
+            if free:
+                with self._lock:
+                    self._running -= 1
+
+    def _take(self, limit: int) -> bool:
+        with self._lock:
+            if self._running >= limit or not room_for_one(self._running):
+                return False
+            if self._shared and not self._running and free_memory() < NOTEBOOK_BYTES and _kernel_runs_here():
+                return False
+            self._running += 1
+            return True
+
+
+def _kernel_runs_here() -> bool:
+    """Does a kernel run on this machine, such as one of another worker? When it ends there is memory again."""
+    return any(KERNEL in (process.info["cmdline"] or ()) for process in psutil.process_iter(["cmdline"]))
+
+
 def free_memory() -> int:
-    """Bytes that processes here can still take: what the machine has free, or a cgroup's limit leaves, if that is less."""
+    """Returns how many bytes processes can still use: what the machine has free, or less if a control group limits it."""
     return min([psutil.virtual_memory().available, *_left_in_cgroups(CGROUPS, MOUNT)])
 
 
 def _used_below() -> int:
-    """Bytes that all processes started from this one hold: pages that several share are counted by share."""
+    """Returns how many bytes all processes started from this one hold; shared pages are divided among their users."""
     used = 0
     for process in psutil.Process().children(recursive=True):
         try:
@@ -50,7 +102,7 @@ def _used_below() -> int:
 
 
 def _left_in_cgroups(cgroups: Path, mount: Path) -> list[int]:
-    """What the limit of each control group around us leaves, in bytes. Linux, versions 1 and 2; nothing where there is none."""
+    """Returns how many bytes each control group of this process leaves (Linux, versions 1 and 2); empty where there is none."""
     try:
         lines = cgroups.read_text().splitlines()
     except OSError:
@@ -69,14 +121,14 @@ def _left_in_cgroups(cgroups: Path, mount: Path) -> list[int]:
 
 
 def _upwards(root: Path, path: str) -> Iterator[Path]:
-    """The group's folder and those around it. In a container the path may be the host's: then the root is ours."""
+    """Yields the folder of the group and its parents. In a container the path may be the host's: then the root is ours."""
     parts = [part for part in path.split("/") if part not in ("", "..")]
     for length in range(len(parts), -1, -1):
         yield root.joinpath(*parts[:length])
 
 
 def _left(folder: Path, limit: str, usage: str, cache: str) -> int | None:
-    """Bytes that a group's limit leaves. Files in the page cache that nobody uses give way, so they count as free."""
+    """Returns how many bytes a group's limit leaves; unused files in the page cache count as free. None without a limit."""
     try:
         most = int((folder / limit).read_text())
         used = int((folder / usage).read_text())

@@ -22,7 +22,7 @@ KERNEL_ENDED = "KernelEnded"
 
 
 EXPECTED = "; the tag raises-exception let the rest run, but a notebook with an error in it counts as failed"
-"""What is said of an error that stopped nothing: papermill fails such a notebook, too."""
+"""Added to the reason when an error did not stop the notebook: papermill fails such a notebook, too."""
 
 
 class NotebookFailed(LabError):
@@ -53,11 +53,11 @@ def run_notebook(
     env: Mapping[str, str] | None = None,
     folder: FilePath | None = None,
 ) -> Path:
-    """Runs a copy of the template with these parameters, saves it at ``out`` with its outputs, and returns that path as given.
+    """Returns the path ``out`` after it has run a copy of the template with the parameters and saved it there.
 
-    It runs in the ``folder``, else in the template's own, as in JupyterLab. ``on_progress`` hears of each cell, ``cancelled``
-    may stop the run, ``env`` is added to the kernel's environment. The lab is the one that ``Lab()`` opens here, unless
-    ``env`` names another. Raises NotFoundError, NotebookFailed, ValueError.
+    It runs in ``folder``, or in the template's own folder, as in JupyterLab. ``on_progress`` is called before each cell,
+    ``cancelled`` may stop the run, ``env`` is added to the kernel's environment. The lab is the one that ``Lab()`` opens here,
+    unless ``env`` names another. Raises NotFoundError, NotebookFailed, ValueError.
     """
     source, target = Path(template).resolve(), Path(out).resolve()
     if not source.is_file():
@@ -70,16 +70,16 @@ def run_notebook(
     from campaign_lab.batch.execute.papermill_engine import NAME, register
 
     register()
-    given = {
+    values = {
         name: os.fspath(value) if isinstance(value, os.PathLike) else value
         for name, value in (parameters or {}).items()
     }
     reached = _Reached(on_progress)
-    place = str(source.parent if folder is None else Path(folder).resolve())
+    kernel_folder = str(source.parent if folder is None else Path(folder).resolve())
     try:
         papermill.execute_notebook(
-            source, target, given, engine_name=NAME, kernel_name="python3", language="python", progress_bar=False,
-            on_progress=reached, cancelled=cancelled, resources={"metadata": {"path": place}},
+            source, target, values, engine_name=NAME, kernel_name="python3", language="python", progress_bar=False,
+            on_progress=reached, cancelled=cancelled, resources={"metadata": {"path": kernel_folder}},
             extra_env={SETTING: default_place(), **(env or {})},  # the kernel works in another folder
         )  # fmt: skip
     except papermill.PapermillExecutionError as error:
@@ -92,7 +92,7 @@ def run_notebook(
 
 
 class _Reached:
-    """Remembers the cell that was begun last, and passes progress on."""
+    """Keeps the id of the last cell that was started, and passes progress on."""
 
     def __init__(self, on_progress: OnProgress | None) -> None:
         self.cell = ""
@@ -105,7 +105,7 @@ class _Reached:
 
 
 def _stopped_at(path: Path) -> tuple[str, bool]:
-    """The id of the cell in which an executed notebook stopped; or of the last one with an error, and that the rest was run."""
+    """Returns the id of the cell that stopped a notebook, or of its last cell with an error; and whether the rest was run."""
     try:
         cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
     except (OSError, ValueError, KeyError):
@@ -118,5 +118,5 @@ def _stopped_at(path: Path) -> tuple[str, bool]:
 
 
 def clause(text: object) -> str:
-    """A text as a part of a sentence: one line without its full stop, and without what steers, hides or reorders other text."""
+    """Returns a text as part of a sentence: one line, no full stop, and no characters that control, hide or reorder text."""
     return one_line(text).rstrip(".")

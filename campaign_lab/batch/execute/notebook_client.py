@@ -1,4 +1,4 @@
-"""How the engine runs a notebook: each request of a cell is stamped with it, and the kernel can be interrupted."""
+"""Runs a notebook for the papermill engine: each request names its cell, and the kernel can be interrupted."""
 
 from __future__ import annotations
 
@@ -18,18 +18,16 @@ from campaign_lab.agents.process.scratch_folders import KERNEL, scratch
 from campaign_lab.sessions.position import cell_header
 
 OnProgress = Callable[[int, int, str], None]
-"""Hears of each cell before it runs: its index, how many cells there are, and its id."""
+"""Called before each cell runs, with its index from 0, the number of cells, and its id."""
 
 INJECTED = "injected-parameters"
 """Papermill's tag of the cell that it writes the parameters into; here also the cell's id."""
 LOOK_S = 0.2
-"""How often a run looks whether it was cancelled, in seconds."""
+"""How often a run checks whether it was cancelled, in seconds."""
 GRACE_S = 3.0
 """How long an interrupted kernel may take to end its cell, in seconds; then it is killed."""
 _log = logging.getLogger("campaign_lab.kernel")
-_log.addHandler(
-    logging.NullHandler()
-)  # what nbclient says of a kernel that was stopped, the row of its run says better
+_log.addHandler(logging.NullHandler())  # nbclient logs kernels that were stopped; the row of the run says it better
 
 LONGEST_SOCKET = 90
 """Characters. A path of a Unix socket may have 104 to 108, by system; the port's number comes behind it."""
@@ -58,26 +56,26 @@ class CampaignClient(PapermillNotebookClient):  # type: ignore[misc]  # papermil
     def execute(self, **options: Any) -> Any:
         """Runs all cells. A cancelled run ends as if its cell had been interrupted.
 
-        What the kernel process itself says, such as that it is being shut down, goes into no notebook: neither into this one
-        nor into the one that started it.
+        What the kernel process prints itself, such as that it shuts down, is in no notebook: not in this one, and not in the
+        one that started it.
         """
         done = threading.Event()
         with (
             scratch(KERNEL) as folder,
-            (folder / "kernel.log").open("wb") as said,
+            (folder / "kernel.log").open("wb") as output,
         ):
             self._sockets = str(folder / "kernel")
             watch = threading.Thread(target=self._watch, args=(done,), daemon=True)
             watch.start()
             try:
                 env = {**os.environ, **self._extra_env}
-                return super().execute(env=env, stdout=said, stderr=said, **options)
+                return super().execute(env=env, stdout=output, stderr=output, **options)
             finally:
                 done.set()
                 watch.join()
 
     def create_kernel_manager(self) -> Any:
-        """A kernel manager that talks over sockets in a private folder: two kernels started at once take no other's port."""
+        """Returns a kernel manager that uses sockets in a private folder: kernels that start together cannot share a port."""
         manager = super().create_kernel_manager()
         if self._sockets and len(self._sockets) <= LONGEST_SOCKET:
             manager.transport = "ipc"
@@ -91,7 +89,7 @@ class CampaignClient(PapermillNotebookClient):  # type: ignore[misc]  # papermil
             self._on_progress(cell_index, len(self.nb.cells), cell.get("id", ""))
 
     def _watch(self, done: threading.Event) -> None:
-        """Interrupts the kernel once the run is cancelled, and kills it when it does not listen."""
+        """Interrupts the kernel once the run is cancelled, and kills it if it goes on."""
         while self._cancelled is not None and not done.wait(LOOK_S):
             process = getattr(getattr(self.km, "provisioner", None), "process", None)
             if process is None or not self._cancelled():
@@ -103,11 +101,11 @@ class CampaignClient(PapermillNotebookClient):  # type: ignore[misc]  # papermil
 
 
 def _with_its_error(cell: Any, execute_reply: Any, **_position: int) -> None:
-    """Puts an error into the cell's outputs that is only in the kernel's reply, such as that of an unknown magic."""
-    said = execute_reply["content"]
+    """Adds to the outputs of a cell an error that is only in the kernel's reply, such as that of an unknown magic."""
+    reply = execute_reply["content"]
     if not any(output.output_type == "error" for output in cell.outputs):
-        error = {name: said.get(name, "") for name in ("ename", "evalue")}
-        output = new_output("error", **error, traceback=said.get("traceback", []))  # type: ignore[no-untyped-call]
+        error = {name: reply.get(name, "") for name in ("ename", "evalue")}
+        output = new_output("error", **error, traceback=reply.get("traceback", []))  # type: ignore[no-untyped-call]
         cell.outputs.append(output)
 
 
@@ -128,7 +126,7 @@ class NotebookEngine(NBClientEngine):  # type: ignore[misc]
             if INJECTED in cell.metadata.get("tags", ()):
                 cell["id"] = INJECTED
         known = remove_args(["input_path", "timeout", "startup_timeout"], **options)
-        given = merge_kwargs(
+        chosen = merge_kwargs(
             known, timeout=execution_timeout, startup_timeout=start_timeout, kernel_name=kernel_name, log=_log
         )
-        return CampaignClient(nb_man, **given).execute()
+        return CampaignClient(nb_man, **chosen).execute()

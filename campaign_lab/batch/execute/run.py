@@ -1,4 +1,4 @@
-"""A batch from its start to its end: the folder is held, runs are done, rows are written. Safe to kill at any moment."""
+"""Runs a batch: locks its folder, does its runs, writes their rows. It can be killed at any moment without loss."""
 
 from __future__ import annotations
 
@@ -12,10 +12,12 @@ from typing import TypeVar
 from campaign_lab.agents.process.sdk_loop import HEARTBEAT_S
 from campaign_lab.batch.events import BatchEnded, BatchStarted, OnBatchEvent, ignore_batch_event
 from campaign_lab.batch.execute.booking import Booking
-from campaign_lab.batch.execute.local import LocalRunner, Runner
+from campaign_lab.batch.execute.local import LocalRunner
+from campaign_lab.batch.execute.runner import Runner
 from campaign_lab.batch.execute.work import Cancellation, Payload
 from campaign_lab.batch.folder import HOME, RowFiles
-from campaign_lab.batch.plan.planner import BatchOptions, BatchPlan, PlannedRun, planned
+from campaign_lab.batch.plan.jobs import BatchOptions, BatchPlan, PlannedRun
+from campaign_lab.batch.plan.planner import planned
 from campaign_lab.batch.rows import Row
 from campaign_lab.errors import LabError
 from campaign_lab.sessions.budgets import SESSION_USD, TURN_USD
@@ -32,10 +34,11 @@ def run_batch(
     on_event: OnBatchEvent = ignore_batch_event,
     cancelled: Cancellation | None = None,
 ) -> list[Row]:
-    """Does what the plan says and returns the rows: of its runs in their order, then of other finished runs in the folder.
+    """Runs the plan and returns the rows: first its runs in their order, then other finished runs of the folder.
 
-    Blocks; call it in a thread where a loop must stay free. Runs that are cancelled have that state, and the same plan goes on
-    later. Ctrl-C cancels, waits for the kernels, writes all rows, and is raised again. Raises FolderInUse, BudgetExceeded.
+    It blocks: call it in a thread where an event loop must stay free. Cancelled runs have the state ``cancelled``; the same
+    batch again does them. Ctrl-C cancels, waits for the kernels, writes all rows, and is raised again. Raises FolderInUse,
+    BudgetExceeded.
     """
     files = RowFiles(plan.options.out)
     with files.held():
@@ -45,21 +48,21 @@ def run_batch(
         jobs = {job.run: job for job in plan.jobs}
         booking = Booking(context, files, batch, jobs=jobs, on_event=on_event)
         started = BatchStarted(len(plan.jobs), len(plan.todo), len(plan.kept), plan.workers, plan.estimate_usd)
-        for each in dead:
-            booking.tell(each)
-        booking.tell(started)
+        for turn in dead:
+            booking.on_event(turn)
+        booking.on_event(started)
         try:
             if plan.todo:
                 _runner(plan.options, plan.workers).run(
                     _payloads(context, files, plan, batch=batch),
-                    retries=plan.options.retries, on_event=booking.tell, cancelled=cancelled or Cancellation(),
+                    retries=plan.options.retries, on_event=booking.on_event, cancelled=cancelled or Cancellation(),
                     settle=booking.settle,
                 )  # fmt: skip
         finally:
             booking.book_again()
             rows = booking.listed()
             _report(context, rows, plan)
-            booking.tell(BatchEnded(tuple(rows)))
+            booking.on_event(BatchEnded(tuple(rows)))
         return rows
 
 
@@ -72,7 +75,7 @@ def _runner(options: BatchOptions, workers: int) -> Runner:
 
 
 def _payloads(context: Context, files: RowFiles, plan: BatchPlan, *, batch: str) -> list[Payload]:
-    """The work of all runs that are to be done. Raises LabError when the folder takes no more files."""
+    """Returns the payloads of all runs to do. Raises LabError when no file can be written in the folder."""
     try:
         return [_payload(context, files, plan, job, batch=batch) for job in plan.todo]
     except OSError as error:
@@ -82,7 +85,7 @@ def _payloads(context: Context, files: RowFiles, plan: BatchPlan, *, batch: str)
 
 
 def _payload(context: Context, files: RowFiles, plan: BatchPlan, job: PlannedRun, *, batch: str) -> Payload:
-    """The work of one run, with a copy of its brief beside the rows: the notebook can be run again by hand."""
+    """Returns the payload of a run, and keeps a copy of its brief, so that the notebook can be run again by hand."""
     brief = files.save(f"{HOME}/briefs/{job.run}.toml", job.source.toml.encode())
     folder = plan.template.folder or files.folder
     return Payload(
@@ -94,9 +97,9 @@ def _payload(context: Context, files: RowFiles, plan: BatchPlan, job: PlannedRun
 
 
 def _env(context: Context, plan: BatchPlan, batch: str, run: str) -> Mapping[str, str]:
-    """What the kernel's lab is to be: this one, but for its model and how long its sessions live, which the template says.
+    """Returns the environment that gives the kernel this lab. The template sets the model and how long sessions live.
 
-    The store's password goes nowhere else.
+    It is the only place that the store's password is passed to.
     """
     env = {
         "CAMPAIGN_LAB_STORE": context.engine.place,
@@ -115,7 +118,7 @@ def _env(context: Context, plan: BatchPlan, batch: str, run: str) -> Mapping[str
 
 
 def _report(context: Context, rows: list[Row], plan: BatchPlan) -> None:
-    """The report of the folder. What is wrong with it, such as a full disk, takes no result away."""
+    """Writes the report of the folder. An error, such as a full disk, is logged and loses no result."""
     from campaign_lab.batch.report.write import write_report
 
     try:
@@ -124,8 +127,8 @@ def _report(context: Context, rows: list[Row], plan: BatchPlan) -> None:
         logging.getLogger("campaign_lab").exception("the report of the batch could not be written")
 
 
-async def beside(work: Callable[[], T], cancelled: Cancellation) -> T:
-    """Does the work in a thread and waits, with the loop free. Whoever stops waiting cancels the batch, and waits for its end."""
+async def in_thread(work: Callable[[], T], cancelled: Cancellation) -> T:
+    """Returns the result of the work, which a thread does. When the caller stops waiting, it cancels and waits for its end."""
     task = asyncio.ensure_future(asyncio.to_thread(work))
     try:
         while not task.done():

@@ -1,4 +1,4 @@
-"""One run as a piece of work that may be done anywhere: on this machine or on a worker of a cluster."""
+"""One run of a batch as a picklable task: it can be done on this machine or on a worker of a cluster."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from campaign_lab.batch.execute.notebook import KERNEL_ENDED, NotebookFailed, cl
 from campaign_lab.batch.plan.template import BRIEF_PARAMETER
 
 OnCell = Callable[[int, int, str], None]
-"""Hears of each cell before it runs: its place from 0, how many cells there are, and its id."""
+"""Called before each cell runs, with its index from 0, the number of cells, and its id."""
 
 
 TEMPLATE, OUT, JOURNAL = "template.ipynb", "out", "journal.jsonl"
-"""Names in the temporary folder of a run. The executed notebook has a folder of its own: a run may be called template."""
+"""Names in the temporary folder of a run. The executed notebook has a folder of its own, as a run may be called template."""
 TIMEOUT, CANCELLED = "Timeout", "Cancelled"
-"""Kinds of failures that are no error in the notebook."""
+"""Kinds of failures that are not errors of the notebook."""
 MARK = "papermill-error-cell-tag"
-"""Papermill's tag of the cells that tell where a notebook stopped."""
+"""Papermill's tag of the cells that show where a notebook stopped."""
 BUSY = ("in use", "cannot be reached", "connection", "was busy", "did not answer")
 """What a StoreError says that passes by itself."""
 USED_UP = "for this turn is used up"
@@ -34,11 +34,11 @@ USED_UP = "for this turn is used up"
 
 @dataclass(frozen=True)
 class Payload:
-    """All that a run needs, picklable. The template and the brief come along as they were when the batch began.
+    """All that a run needs, picklable. It holds the template and the brief as they were when the batch began.
 
-    ``env`` is added to the kernel's environment; it may hold the store's password, so it is not shown. ``timeout_s`` is for
-    the whole notebook. ``folder`` is where the template lives, and ``brief_path`` where a copy of the brief lies: on the
-    machine that made the payload, which is called ``home``; another machine works in a temporary folder.
+    ``env`` is added to the kernel's environment; it may hold the store's password, so it is not shown. ``timeout_s`` is the
+    limit for the whole notebook, in seconds. ``folder`` holds the template, and ``brief_path`` is a copy of the brief: both on
+    ``home``, the machine that made the payload. Another machine works in a temporary folder.
     """
 
     run: str
@@ -56,7 +56,7 @@ class Payload:
 
     @property
     def at_home(self) -> bool:
-        """Is this the machine that made the payload, so that its paths mean something?"""
+        """Is this the machine that made the payload, so that its paths exist here?"""
         return self.home in ("", socket.gethostname())
 
 
@@ -64,8 +64,8 @@ class Payload:
 class Outcome:
     """How a try at a run ended, picklable. ``notebook`` is the executed notebook, as far as it came.
 
-    ``error`` is one line and ``error_type`` the name of its class; ``cell`` is where it happened. ``journal`` is what the
-    notebook's sessions did. ``retriable``: it may go well the second time.
+    ``error`` is one line and ``error_type`` the name of its class; ``cell`` is the id of the cell that failed. ``journal`` is
+    what the notebook's sessions did. ``retriable``: another try may succeed.
     """
 
     run: str
@@ -81,14 +81,14 @@ class Outcome:
 
 
 class Cancellation:
-    """What cancels a batch, or some of its runs, from any thread. Once set it stays."""
+    """Cancels a batch, or some of its runs, from any thread. It cannot be undone."""
 
     def __init__(self) -> None:
         self._all = threading.Event()
         self._runs: set[str] = set()
 
     def set(self) -> None:
-        """Cancels the whole batch: what runs is interrupted, what waits is not begun."""
+        """Cancels the whole batch: running notebooks are interrupted, waiting ones are not started."""
         self._all.set()
 
     def is_set(self) -> bool:
@@ -96,7 +96,7 @@ class Cancellation:
         return self._all.is_set()
 
     def wait(self, timeout_s: float) -> bool:
-        """Waits so long, or until the batch is cancelled, and says whether it is."""
+        """Waits ``timeout_s`` seconds, or until the batch is cancelled. Returns whether it is cancelled."""
         return self._all.wait(timeout_s)
 
     def cancel_run(self, run: str) -> None:
@@ -109,9 +109,9 @@ class Cancellation:
 
 
 def run_payload(payload: Payload, *, on_cell: OnCell, cancelled: Callable[[], bool]) -> Outcome:
-    """Runs the notebook and says how it went. Never raises for what goes wrong in the run; blocks, so call it in a thread.
+    """Runs the notebook and returns its outcome, also when the run fails. It blocks, so call it in a thread.
 
-    Cancelled, or over its time, the kernel is interrupted, and ended when it does not listen.
+    When the run is cancelled or takes too long, its kernel is interrupted, and killed if it goes on.
     """
     began = time.monotonic()
     limits = _StopReason(payload.timeout_s, cancelled)
@@ -137,7 +137,7 @@ def run_payload(payload: Payload, *, on_cell: OnCell, cancelled: Callable[[], bo
 
 
 class _StopReason:
-    """Asked whether the run is to stop, it remembers why: cancelled, or late."""
+    """Answers whether the run must stop, and keeps the reason: it was cancelled, or it is late."""
 
     def __init__(self, timeout_s: float | None, cancelled: Callable[[], bool]) -> None:
         self.was_cancelled = self.was_late = False
@@ -152,7 +152,7 @@ class _StopReason:
 
 
 def _run(payload: Payload, place: Path, limits: _StopReason, *, on_cell: OnCell) -> NotebookFailed | None:
-    """Runs the template in the place. What stopped it, None when nothing did."""
+    """Runs the template in the folder. Returns what stopped it, or None."""
     (place / TEMPLATE).write_bytes(payload.template)
     folder = Path(payload.folder) if payload.folder and payload.at_home and Path(payload.folder).is_dir() else place
     brief = _brief(payload, place)
@@ -172,7 +172,7 @@ def _run(payload: Payload, place: Path, limits: _StopReason, *, on_cell: OnCell)
 
 
 def _brief(payload: Payload, place: Path) -> Path:
-    """The copy of the brief that stays, where this machine has it; else one that goes with the run."""
+    """Returns the path of the copy in the batch's folder, if this machine has it; else of a new copy for this run only."""
     kept = Path(payload.brief_path) if payload.brief_path and payload.at_home else place / f"{payload.run}.toml"
     try:
         if kept.read_text(encoding="utf-8") == payload.brief_toml:
@@ -185,7 +185,7 @@ def _brief(payload: Payload, place: Path) -> Path:
 
 
 def _executed(payload: Payload, place: Path, failed: NotebookFailed | None) -> bytes:
-    """The executed notebook without the names of temporary files; where it stopped is marked, also when the kernel was gone."""
+    """Returns the executed notebook without names of temporary files, with a mark where it stopped."""
     try:
         data = (place / OUT / f"{payload.run}.ipynb").read_bytes()
         notebook = json.loads(data)
@@ -207,18 +207,18 @@ def _executed(payload: Payload, place: Path, failed: NotebookFailed | None) -> b
     return json.dumps(notebook, ensure_ascii=False, indent=1).encode("utf-8", "surrogateescape") + b"\n"
 
 
-def _mark(words: str) -> dict[str, Any]:
-    """A cell as papermill marks errors: it takes them out when the notebook is run again."""
-    return {"cell_type": "markdown", "id": "stopped", "metadata": {"tags": [MARK]}, "source": words}
+def _mark(text: str) -> dict[str, Any]:
+    """Returns a cell as papermill marks errors: papermill removes it when the notebook is run again."""
+    return {"cell_type": "markdown", "id": "stopped", "metadata": {"tags": [MARK]}, "source": text}
 
 
-def _escaped(words: str) -> str:
-    """Plain words in Markdown: what stands in them draws nothing."""
-    return re.sub(r"([\\`*_{}\[\]()#+\-.!|<>$~])", r"\\\1", words)
+def _escaped(text: str) -> str:
+    """Returns the text with all Markdown characters escaped."""
+    return re.sub(r"([\\`*_{}\[\]()#+\-.!|<>$~])", r"\\\1", text)
 
 
 def read_journal(path: Path) -> tuple[dict[str, Any], ...]:
-    """What the sessions of a run wrote down. A line that is not whole, because its process was killed, is left out."""
+    """Returns what the sessions of a run wrote down. Skips a line that is incomplete because its process was killed."""
     try:
         lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:
@@ -226,11 +226,11 @@ def read_journal(path: Path) -> tuple[dict[str, Any], ...]:
     found = []
     for line in lines:
         try:
-            said = json.loads(line)
+            entry = json.loads(line)
         except ValueError:
             continue
-        if isinstance(said, dict):
-            found.append(said)
+        if isinstance(entry, dict):
+            found.append(entry)
     return tuple(found)
 
 

@@ -1,1 +1,1 @@
-"""What a batch is going to do: its briefs, its template, which runs are new, and what they cost."""
+"""Plans a batch: its briefs, its template, which runs are to be done, and what they will cost."""

@@ -1,4 +1,4 @@
-"""Where the briefs of a batch come from: a table, a folder, files, or Brief objects. A bad one stops no other."""
+"""Reads the briefs of a batch from a table, a folder, files, or Brief objects. A bad brief stops no other."""
 
 from __future__ import annotations
 
@@ -25,17 +25,17 @@ Briefs: TypeAlias = "OneBrief | pd.DataFrame | Sequence[OneBrief]"
 BRIEF_FILES = (".toml", ".yaml", ".yml")
 TABLE_FILES = (".csv", ".tsv")
 ABOVE = re.compile(r"(?:[^\S\n]*\n)*(?:sep=.\r?\n)?(?:[^\S\n]*\n)*", re.IGNORECASE)
-"""What may stand above a table: empty lines, and the line with which Excel says what stands between the columns."""
+"""Lines that may come before a table: empty ones, and Excel's line that names the delimiter."""
 LISTS = ("competitors", "placements", "special_ad_categories")
-"""Fields of a brief that are lists: in a table their items stand in one cell, with ; or | between them."""
+"""Fields of a brief that are lists: in a table their items share one cell, with ; or | between them."""
 FIELDS = tuple(name for name in Brief.model_fields if name not in FILLED_IN)
 
 
 @dataclass(frozen=True)
 class BriefSource:
-    """A brief, or what is wrong with it in one line. ``name`` is for people; ``toml`` is the brief as a file of its own.
+    """A brief, or in one line what is wrong with it. ``name`` is for people; ``toml`` is the brief as a file of its own.
 
-    ``identity`` tells sources of one name apart, however often they are read.
+    ``identity`` distinguishes sources with the same name, and stays the same when they are read again.
     """
 
     name: str
@@ -46,12 +46,12 @@ class BriefSource:
 
 
 def read_briefs(source: Briefs) -> list[BriefSource]:
-    """The briefs of a table (CSV, TSV or a frame, with fields of Brief as columns), a folder of files, a file, or a list.
+    """Returns the briefs of a table (CSV, TSV or a frame, with fields of Brief as columns), a folder, a file, or a list.
 
     A list holds files, web addresses and Brief objects. Folders of saved pages are relative to the file that names them.
     Raises BriefError when the source as a whole cannot be read.
     """
-    pandas = sys.modules.get("pandas")  # who gives a frame has imported it
+    pandas = sys.modules.get("pandas")  # a frame exists only where pandas is imported
     if pandas is not None and isinstance(source, pandas.DataFrame):
         return _of_frame(source)
     if isinstance(source, Brief) or (isinstance(source, str) and "://" in source):
@@ -88,7 +88,7 @@ def _of_file(path: Path, *, identity: str) -> BriefSource:
 
 
 def _source(read: Callable[[], Brief], otherwise: str, *, name: Callable[[Brief], str], identity: str) -> BriefSource:
-    """The brief that was read; where it cannot be, the problem stands under the ``otherwise`` name."""
+    """Returns the brief; if it cannot be read, the problem, under the name ``otherwise``."""
     try:
         brief = read()
     except BriefError as error:
@@ -104,7 +104,7 @@ def _known(name: str, brief: Brief, identity: str) -> BriefSource:
 
 
 def _of_frame(table: pd.DataFrame) -> list[BriefSource]:
-    """Lists may be lists in a frame; what is missing is left out."""
+    """Returns the briefs of a frame. Its cells may hold lists; missing cells are left out."""
     names = [str(name).strip().lower() for name in table.columns]
     cells = table.astype(object).where(table.notna(), None)
     rows = [dict(zip(names, row, strict=True)) for row in cells.itertuples(index=False, name=None)]
@@ -113,9 +113,9 @@ def _of_frame(table: pd.DataFrame) -> list[BriefSource]:
 
 
 def _of_csv(path: Path) -> list[BriefSource]:
-    """The first line names the fields; commas, semicolons or tabs stand between them, as spreadsheets write them.
+    """Returns the briefs of a table. Its first line names the fields; the delimiter is a comma, a semicolon or a tab.
 
-    Empty lines above it, and Excel's ``sep=;``, are passed over.
+    Empty lines before it, and Excel's ``sep=;``, are skipped.
     """
     try:
         text = path.read_bytes().decode("utf-8-sig")
@@ -140,12 +140,12 @@ def _of_csv(path: Path) -> list[BriefSource]:
 
 
 def _delimiter(heads: str) -> str:
-    """What stands between the columns: the sign that finds the most fields in the first line."""
+    """Returns the delimiter: the character that separates the most fields of a brief in the first line."""
     return max(",;\t", key=lambda sign: sum(cell.strip(' "').lower() in FIELDS for cell in heads.split(sign)))
 
 
 def _columns(names: Sequence[str], rows: Sequence[Mapping[str, Any]], where: str) -> list[str]:
-    """The columns that are fields; empty ones without a name are passed over. Raises BriefError for all others."""
+    """Returns the columns that are fields, without empty columns that have no name. Raises BriefError for any other."""
     filled = [name for name in names if name or any(not _empty(row.get(name)) for row in rows)]
     unknown = [name for name in filled if name not in FIELDS]
     twice = {name for name in filled if filled.count(name) > 1}
@@ -176,14 +176,14 @@ def _cell(name: str, value: Any, folder: Path) -> Any:
     if name in LISTS:
         parts = value.replace("|", ";").split(";") if isinstance(value, str) else list(value)
         texts = [str(part).strip() for part in parts if str(part).strip()]
-        return [_beside(text, folder) for text in texts] if name == "competitors" else texts
+        return [_in_folder(text, folder) for text in texts] if name == "competitors" else texts
     if name == "url":
-        return _beside(str(value).strip(), folder)
+        return _in_folder(str(value).strip(), folder)
     return value.strip() if isinstance(value, str) else value
 
 
-def _beside(site: str, folder: Path) -> str:
-    """A site that is named in a file of the folder: relative folders are meant from there."""
+def _in_folder(site: str, folder: Path) -> str:
+    """Returns a site that a file of the folder names: a relative path starts from the folder."""
     return site if "://" in site or site.startswith(("/", "~")) else str(folder / site)
 
 
@@ -192,7 +192,7 @@ def _empty(value: Any) -> bool:
 
 
 def as_toml(brief: Brief) -> str:
-    """The brief as a TOML file that means the same wherever it lies: folders of saved pages are whole paths."""
+    """Returns the brief as TOML that means the same in every folder: folders of saved pages are absolute paths."""
     import tomlkit
 
     fields = {name: value for name, value in brief.given().items() if value is not None}

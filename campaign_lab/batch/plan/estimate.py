@@ -1,4 +1,4 @@
-"""What a batch is going to cost, before it starts. About: never a promise. All sums are US dollars."""
+"""Estimates what a batch will cost before it starts. All sums are US dollars."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from collections.abc import Collection, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from campaign_lab.batch.plan.jobs import PlannedRun
 from campaign_lab.batch.plan.template import Template
 from campaign_lab.batch.rows import Row
 from campaign_lab.brief import FILLED_IN
@@ -18,11 +19,10 @@ from campaign_lab.sessions.spending.batch_budget import RunCost
 from campaign_lab.show.text import pluralize
 
 if TYPE_CHECKING:
-    from campaign_lab.batch.plan.planner import PlannedRun
     from campaign_lab.store.connection import Con
 
 CONVERSATION_TOKENS = 8_000
-"""Typical size of what a phase's main agent is sent, the conversation before it included."""
+"""The typical number of tokens sent to the main agent of a phase, including the conversation before it."""
 
 Known = frozenset[tuple[str, str]]
 """Brief, as ``_of_brief`` tells them apart, and phase of turns that are stored."""
@@ -35,11 +35,11 @@ def estimated(
     rows: Mapping[str, Row],
     costs: Mapping[str, RunCost],
 ) -> tuple[list[float | None], str]:
-    """For each job what it will cost, None when a price is unknown, and in words what that stands on.
+    """Returns the cost of each run, None when a price is unknown, and in words where the estimate comes from.
 
-    Phases that a batch has stored for the brief are replayed, and cost nothing, unless parameters or a change may ask for
-    something else. What several jobs ask for alike, because the parameters that tell them apart come in later, the first of
-    them pays. A run that was cut off has only the rest before it.
+    Phases that a batch has stored for the brief are replayed for nothing, unless parameters or a change may ask for
+    something else. A turn that several runs share, because their different parameters are read later, is paid by the first
+    of them. A run that was cut off costs only its rest.
     """
     models = {job.run: _model(context, template, job.parameters) for job in jobs}
     wholes = {model: _whole(context, template, rows, model) for model in {*models.values()}}
@@ -57,11 +57,11 @@ def estimated(
 
 
 Asked = tuple[str, str, str, str]
-"""What decides whether two jobs ask for the same turn: brief, model, phase, and the parameters that were read before it."""
+"""Two runs share a turn when these are equal: brief, model, phase, and the parameters that were read before it."""
 
 
 def _asked(job: PlannedRun, template: Template, model: str) -> dict[str, Asked]:
-    """By phase, what the job asks for; without those of which nobody can tell."""
+    """Returns by phase what the run asks for, without phases for which that is not known."""
     brief = job.source.brief
     if brief is None:
         return {}
@@ -74,12 +74,12 @@ def _asked(job: PlannedRun, template: Template, model: str) -> dict[str, Asked]:
 
 
 def _in_force(job: PlannedRun, names: Collection[str]) -> dict[str, Any]:
-    """The job's parameters of these names; the model's is told apart as who answers."""
+    """Returns the parameters of these names, without the model, which is compared apart."""
     return {name: value for name, value in job.parameters.items() if name in names and name != "model"}
 
 
 def _replays(job: PlannedRun, template: Template, phase: str, known: Known) -> bool:
-    """Is the turn that the job asks for stored? Not known where a parameter has a say in it."""
+    """Is the turn that the run asks for stored? False also where a parameter may change it."""
     brief, names = job.source.brief, template.reads[phase]
     if brief is None or job.status == "changed" or names is None or _in_force(job, names):
         return False
@@ -87,19 +87,19 @@ def _replays(job: PlannedRun, template: Template, phase: str, known: Known) -> b
 
 
 def _model(context: Context, template: Template, parameters: Mapping[str, Any]) -> str:
-    """Whom a run asks, as far as its parameter of that name tells."""
+    """Returns the model of a run: its parameter ``model``, else the template's, else the lab's."""
     return str(parameters.get("model") or template.model or context.model)
 
 
 class RunEstimate(NamedTuple):
-    """What a whole run costs: by phase, and (``mean``) by the runs of this batch that are finished, which count before that."""
+    """What a whole run costs: the sum of ``phases``, or ``mean``, the mean of this batch's finished runs, if there are any."""
 
     phases: Mapping[str, float | None]
     mean: float | None = None
 
 
 def _whole(context: Context, template: Template, rows: Mapping[str, Row], model: str) -> tuple[RunEstimate, str]:
-    """What a run with the model costs, and in words what that stands on."""
+    """Returns what a run with the model costs, and in words where the estimate comes from."""
     sums = [
         row.paid + row.replayed
         for row in rows.values()
@@ -127,7 +127,7 @@ def _typical(context: Context, phase: str, model: str) -> float | None:
 def _missing(
     job: PlannedRun, template: Template, whole: RunEstimate, carried: Collection[str], cost: RunCost | None
 ) -> float | None:
-    """What the phases cost that are not carried; no more than what is left of a run once what it has paid counts off."""
+    """Returns the cost of the phases that are not carried, at most the cost of a whole run less what the run has paid."""
     if template.phases and set(template.phases) <= set(carried):
         return 0.0
     rest = Sum.of(usd for phase, usd in whole.phases.items() if phase not in carried).whole
@@ -140,7 +140,7 @@ def _missing(
 
 
 def _stored(con: Con, context: Context, model: str) -> Known:
-    """The phases that batches of the user have finished, for each of his briefs, with this model and endpoint."""
+    """Returns brief and phase of all turns that the user's batches have finished with this model and endpoint."""
     sql = (
         "SELECT DISTINCT turns.brief, turns.phase FROM turns "
         "JOIN sessions ON sessions.id = turns.session_id JOIN attempts ON attempts.id = turns.id "
@@ -151,7 +151,7 @@ def _stored(con: Con, context: Context, model: str) -> Known:
 
 
 def _of_brief(stored: str) -> str:
-    """The JSON of a brief without the folders of saved pages, which are in no key."""
+    """Returns the JSON of a brief without the folders of saved pages, which are in no key."""
     return json.dumps(
         {name: value for name, value in json.loads(stored).items() if name not in FILLED_IN}, sort_keys=True
     )

@@ -1,4 +1,4 @@
-"""What a run stands on, as digests, and what of it has changed since, in words."""
+"""The inputs of a run as digests, and which of them have changed since, in words."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ BETWEEN = ": "
 
 
 def inputs_of(context: Context, template: Template, brief: Brief, parameters: Mapping[str, Any]) -> dict[str, str]:
-    """A digest for each field of the brief, each code cell, each parameter, the store and who answers.
+    """Returns a digest for each field of the brief, each code cell, each parameter, the store and the endpoint.
 
-    Where a brief's folders of saved pages lie is not among them, as it is in no key.
+    The places of a brief's folders of saved pages are left out, as they are in no key.
     """
     parts = {
         "brief": {name: digest(value) for name, value in brief.model_dump(mode="json").items()},
@@ -34,7 +34,7 @@ def inputs_of(context: Context, template: Template, brief: Brief, parameters: Ma
 
 
 def changes(before: Mapping[str, str], now: Mapping[str, str]) -> str:
-    """What differs, such as ``brief: objective, audience; notebook: cell strategy``; empty for nothing."""
+    """Returns what differs, such as ``brief: objective, audience; notebook: cell strategy``; empty for nothing."""
     names = [name for name in dict.fromkeys((*before, *now)) if before.get(name) != now.get(name)]
     added_or_gone = [name for name in names if name.startswith("notebook") and (name in before) != (name in now)]
     if added_or_gone:  # then the order is another one for that alone

@@ -1,4 +1,4 @@
-"""Names of runs: made of a brief's name and parameters, safe as file names, and no two alike. A text never chooses a path."""
+"""Makes names of runs from a brief's name and parameters: unique, safe as file names, and never a path."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ from collections.abc import Sequence
 from typing import Any
 
 LONGEST, LONGEST_NAME = 60, 200
-"""Characters of one part of a name, and of a whole one; file systems allow 255 bytes, endings included."""
+"""The most characters of one part of a name, and of a whole name; file systems allow 255 bytes with the suffix."""
 LETTERS = {"ß": "ss", "æ": "ae", "œ": "oe", "ø": "o", "ł": "l", "đ": "d"}
-"""Letters that do not come apart into a plain one and an accent."""
+"""Letters that Unicode does not decompose into a plain letter and an accent."""
 
 
 def slug(text: str) -> str:
-    """The text in plain lower-case letters, digits and single hyphens; empty when it has none of them."""
-    apart = unicodedata.normalize("NFKD", text).lower()
-    plain = "".join(LETTERS.get(sign, sign) for sign in apart).encode("ascii", "ignore").decode()
+    """Returns the text in ASCII lower-case letters, digits and single hyphens; empty when nothing of it is left."""
+    decomposed = unicodedata.normalize("NFKD", text).lower()
+    plain = "".join(LETTERS.get(sign, sign) for sign in decomposed).encode("ascii", "ignore").decode()
     return re.sub(r"[^a-z0-9]+", "-", plain).strip("-")
 
 
 def distinct(texts: Sequence[str], identities: Sequence[str]) -> list[str]:
-    """A slug for each text. From the second of one slug on, and where there is none, a hash of the identity tells them apart.
+    """Returns a unique slug for each text. A repeated or empty slug gets a hash of the text's identity.
 
-    The same texts in the same order give the same slugs, and what is added behind changes none before it.
+    The same texts in the same order give the same slugs, and texts added at the end change none before them.
     """
     taken: set[str] = set()
     names = []
@@ -41,11 +41,11 @@ def distinct(texts: Sequence[str], identities: Sequence[str]) -> list[str]:
 
 
 def capped(name: str) -> str:
-    """The name, or as much of it as a file name holds, with a hash of all of it."""
+    """Returns the name; one that is too long for a file name is cut and ends with a hash of the whole."""
     return name if len(name) <= LONGEST_NAME else f"{name[: LONGEST_NAME - 9]}-{digest(name)[:8]}"
 
 
 def digest(value: Any) -> str:
-    """A short hash of JSON data."""
+    """Returns a hash of JSON data as 16 hexadecimal digits."""
     text = json.dumps(value, sort_keys=True, ensure_ascii=False, default=str)
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]

@@ -1,22 +1,22 @@
-"""What a batch is going to do, before it does anything: which runs are new, kept or run again and why, and for about how much."""
+"""Plans a batch without starting anything: which runs are new, kept or run again and why, and what they will cost."""
 
 from __future__ import annotations
 
 import itertools
 import json
 import math
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from campaign_lab.batch.execute import machine
 from campaign_lab.batch.folder import RowFiles
 from campaign_lab.batch.plan.briefs import Briefs, BriefSource, read_briefs
 from campaign_lab.batch.plan.estimate import estimated
 from campaign_lab.batch.plan.inputs import changes, inputs_of
+from campaign_lab.batch.plan.jobs import BatchOptions, BatchPlan, PlannedRun
 from campaign_lab.batch.plan.names import capped, distinct, slug
 from campaign_lab.batch.plan.template import BRIEF_PARAMETER, Template, read_template
 from campaign_lab.batch.rows import Row, run_name
@@ -25,117 +25,17 @@ from campaign_lab.money import NOTHING, Sum
 from campaign_lab.sessions.budgets import hold, of_user
 from campaign_lab.sessions.context import Context
 from campaign_lab.sessions.spending.batch_budget import RunCost, batch_costs
-from campaign_lab.show import framed, usd
-from campaign_lab.show.tables import table
-from campaign_lab.show.text import escape_html, pluralize
-
-JobStatus = Literal["new", "kept", "again", "changed", "refused"]
-"""``kept``: finished, and nothing it stands on has changed. ``again``: it did not finish. ``changed``: its inputs have changed,
-whether it had finished or not.
-``refused``: its brief cannot be used."""
-
-TIMEOUT_S = 20 * 60.0
-RETRIES = 2
-MOST_SHOWN = 200
-"""Jobs that a plan shows of itself."""
-
-
-@dataclass(frozen=True)
-class BatchOptions:
-    """How a batch is run. ``parameters`` go to every run, ``matrix`` has a run for each combination of its values.
-
-    ``workers`` None: as many as cores and memory allow. ``timeout_s``: for a whole notebook; None for no end. ``retries``: of
-    what may pass the second time. ``budget_usd``: for the whole batch. ``scheduler``: the address of a Dask cluster.
-    """
-
-    notebook: Path
-    out: Path
-    parameters: Mapping[str, Any] = field(default_factory=dict)
-    matrix: Mapping[str, Sequence[Any]] = field(default_factory=dict)
-    workers: int | None = None
-    timeout_s: float | None = TIMEOUT_S
-    retries: int = RETRIES
-    budget_usd: float | None = None
-    scheduler: str | None = None
-
-
-@dataclass(frozen=True)
-class PlannedRun:
-    """One run of the plan. ``reason`` says why it runs again, or what is wrong with its brief; one line."""
-
-    run: str
-    name: str
-    source: BriefSource = field(repr=False)
-    parameters: Mapping[str, Any] = field(default_factory=dict)
-    inputs: Mapping[str, str] = field(default_factory=dict, repr=False)
-    status: JobStatus = "new"
-    reason: str = ""
-    estimate_usd: float | None = None
-
-    @property
-    def todo(self) -> bool:
-        """Will it be run?"""
-        return self.status in ("new", "again", "changed")
-
-
-@dataclass(frozen=True, repr=False)
-class BatchPlan:
-    """What the batch is going to do. ``estimate_usd`` is for the runs to do, None when a price is unknown.
-
-    ``basis`` says in words what the estimate stands on; ``spent`` is what earlier starts of this batch have paid, and
-    ``limit_usd`` what all of it may cost: the batch's budget, or what the user's own budgets leave if that is less.
-    """
-
-    options: BatchOptions
-    template: Template
-    jobs: tuple[PlannedRun, ...]
-    estimate_usd: float | None
-    basis: str
-    spent: Sum
-    workers: int
-    limit_usd: float | None = None
-
-    @property
-    def todo(self) -> tuple[PlannedRun, ...]:
-        """The jobs that will be run."""
-        return tuple(job for job in self.jobs if job.todo)
-
-    @property
-    def kept(self) -> tuple[PlannedRun, ...]:
-        """The jobs whose results stand."""
-        return tuple(job for job in self.jobs if job.status == "kept")
-
-    @property
-    def refused(self) -> tuple[PlannedRun, ...]:
-        """The jobs whose brief cannot be used."""
-        return tuple(job for job in self.jobs if job.status == "refused")
-
-    def __repr__(self) -> str:
-        states = Counter(job.status for job in self.jobs)
-        counts = ", ".join(f"{number} {status}" for status, number in states.items())
-        return f"BatchPlan({pluralize(len(self.jobs), 'run')}{': ' if counts else ''}{counts}; about {usd(self.estimate_usd)})"
-
-    def _repr_html_(self) -> str:
-        rows = [
-            [job.name, job.status, job.reason, usd(job.estimate_usd) if job.todo else ""]
-            for job in self.jobs[:MOST_SHOWN]
-        ]
-        more = f"<p>{len(rows)} of {len(self.jobs)} runs are shown.</p>" if len(self.jobs) > len(rows) else ""
-        about = f"{pluralize(len(self.todo), 'run')} to do, about {usd(self.estimate_usd)} ({self.basis})"
-        sums = f"{about if self.todo else 'Nothing is left to run'}; {self.spent} spent so far."
-        return framed(f"{table(('Run', 'Plan', 'Why', 'About US$'), rows, right=(3,))}{more}<p>{escape_html(sums)}</p>")
 
 
 def plan_batch(context: Context, source: Briefs, options: BatchOptions) -> BatchPlan:
-    """Looks at the briefs, the template and the folder. Costs nothing, starts nothing, writes nothing.
+    """Returns the plan for the briefs, the template and the folder. It costs nothing, starts nothing and writes nothing.
 
     Raises NotFoundError (no such template or parameter), BriefError (a source of briefs that cannot be read), ValueError
-    (options), LabError (a damaged folder), BudgetExceeded when the estimate does not fit.
+    (options), LabError (a damaged folder), BudgetExceeded when the estimate is more than the budgets leave.
     """
     _check(options)
     template = read_template(options.notebook)
-    given = (*options.parameters, *options.matrix)
-    for name in given:
+    for name in (*options.parameters, *options.matrix):
         if name not in template.parameters or name == BRIEF_PARAMETER:
             known = tuple(each for each in template.parameters if each != BRIEF_PARAMETER)
             raise NotFoundError("parameter", name, known)
@@ -146,7 +46,7 @@ def plan_batch(context: Context, source: Briefs, options: BatchOptions) -> Batch
 
 
 def planned(context: Context, template: Template, jobs: Sequence[PlannedRun], options: BatchOptions) -> BatchPlan:
-    """The plan for these jobs as the folder stands now. Raises BudgetExceeded, ValueError for files of others in the folder."""
+    """Returns the plan of these runs for the present folder. Raises BudgetExceeded, ValueError for foreign files in it."""
     files = RowFiles(options.out)
     rows, batch = files.rows(), files.batch_id()
     costs = context.engine.call(partial(batch_costs, batch=batch)) if batch else {}
@@ -163,7 +63,7 @@ def planned(context: Context, template: Template, jobs: Sequence[PlannedRun], op
 
 
 def _check(options: BatchOptions) -> None:
-    """Raises ValueError for an option that cannot be."""
+    """Raises ValueError for an option with a value that is not allowed."""
     for name, value, least in (("workers", options.workers, 1), ("retries", options.retries, 0)):
         if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < least):
             raise ValueError(f"{name}: {value!r} is not allowed; expected a whole number from {least} on")
@@ -183,7 +83,7 @@ def _check(options: BatchOptions) -> None:
 def _jobs(
     context: Context, template: Template, sources: Sequence[BriefSource], options: BatchOptions
 ) -> Iterator[PlannedRun]:
-    """A job for each brief and each combination of the matrix. A brief that cannot be used has one job."""
+    """Yields a run for each brief and each combination of the matrix. A brief that cannot be used has one run."""
     briefs = distinct([source.name for source in sources], [source.identity for source in sources])
     parts = [
         [(name, value, part) for value, part in zip(values, _slugs(values), strict=True)]
@@ -203,7 +103,7 @@ def _slugs(values: Sequence[Any]) -> list[str]:
 
 
 def _judged(job: PlannedRun, row: Row | None, folder: Path) -> PlannedRun:
-    """The job with what is to be done for it, and why."""
+    """Returns the run with its status and the reason for it."""
     if job.source.brief is None:
         return replace(job, status="refused", reason=job.source.problem)
     if row is None:
@@ -224,13 +124,12 @@ def _judged(job: PlannedRun, row: Row | None, folder: Path) -> PlannedRun:
 
 
 def _spent(costs: Mapping[str, RunCost]) -> Sum:
-    """What is known to be paid, for finished turns and for those that failed."""
+    """Returns what is known to be paid, for finished and for failed turns."""
     return sum((cost.spent for cost in costs.values()), NOTHING)
 
 
 def _limit(context: Context, plan: BatchPlan) -> float | None:
-    """What the whole batch may cost, None for no limit. Raises BudgetExceeded when its estimate does not fit."""
-
+    """Returns what the whole batch may cost in US dollars, None for no limit. Raises BudgetExceeded."""
     scopes = context.engine.call(lambda con: of_user(con, context.budgets, context.user, context.now()))
     left = hold(
         [("batch", plan.options.budget_usd, plan.spent), *scopes], plan.estimate_usd if plan.todo else -math.inf

@@ -41,12 +41,12 @@ class Template:
 
 
 def default_template() -> Path:
-    """The notebook that runs one whole campaign, in a checkout or in the installed package."""
+    """Returns the path of the notebook that runs one whole campaign, in a checkout or in the installed package."""
     return IN_CHECKOUT if IN_CHECKOUT.is_file() else IN_WHEEL
 
 
 def read_template(path: Path) -> Template:
-    """Reads a template. Raises NotFoundError when there is none, ValueError when it is no notebook or takes no brief."""
+    """Returns the template at the path. Raises NotFoundError, and ValueError when it is no notebook or takes no brief."""
     whole = path.resolve()
     try:
         data = whole.read_bytes()
@@ -75,7 +75,7 @@ def read_template(path: Path) -> Template:
 
 
 def _code_cells(data: bytes) -> list[tuple[str, str]]:
-    """Id and source of each code cell; one without an id is named by its place."""
+    """Returns id and source of each code cell; a cell without an id is named by its number."""
     cells: list[dict[str, Any]] = json.loads(data)["cells"]
     return [
         (str(cell.get("id") or f"number {n}"), "".join(cell["source"]))
@@ -85,7 +85,7 @@ def _code_cells(data: bytes) -> list[tuple[str, str]]:
 
 
 def _parameters(data: bytes) -> dict[str, str]:
-    """The parameters, each with its default as it stands in the code. It is run as Python, whatever its metadata say."""
+    """Returns the parameters with the code of their defaults. The notebook is run as Python, whatever its metadata say."""
     from papermill.translators import PythonTranslator  # type: ignore[import-untyped]  # costs 1.5 s
 
     cells: list[dict[str, Any]] = json.loads(data)["cells"]
@@ -95,7 +95,7 @@ def _parameters(data: bytes) -> dict[str, str]:
 
 
 def _text(code: str) -> str:
-    """The text that a piece of code is; empty for anything else."""
+    """Returns the value of a string literal; empty for any other code."""
     try:
         value = ast.literal_eval(code)
     except (SyntaxError, ValueError, TypeError, MemoryError, RecursionError):
@@ -104,12 +104,12 @@ def _text(code: str) -> str:
 
 
 def phases_in(sources: Sequence[str]) -> tuple[str, ...]:
-    """The phases that code runs by name: ``….run("research")``, ``….run_all(forks, "copy")`` and ``….ask(…)``, in their order."""
+    """Returns in order the phases that code names: ``….run("research")``, ``….run_all(forks, "copy")`` and ``….ask(…)``."""
     return tuple(read_before(sources))
 
 
 def read_before(sources: Sequence[str]) -> dict[str, frozenset[str] | None]:
-    """By phase that code runs, the names that it reads up to there; None where a cell before it is not Python."""
+    """Returns by phase the names that the code reads before it; None where a cell before it is not Python."""
     found: dict[str, frozenset[str] | None] = {}
     names: frozenset[str] | None = frozenset()
     for source in sources:
@@ -131,7 +131,6 @@ def _phases(call: ast.Call) -> Iterator[str]:
     method = call.func.attr if isinstance(call.func, ast.Attribute) else ""
     if method == "ask":
         yield "ask"
-    given = {"run": call.args[:1], "run_all": call.args[1:]}.get(method, [])
-    for each in given:
+    for each in {"run": call.args[:1], "run_all": call.args[1:]}.get(method, []):
         if isinstance(each, ast.Constant) and isinstance(each.value, str):
             yield each.value

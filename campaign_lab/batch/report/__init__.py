@@ -1,1 +1,1 @@
-"""What a batch leaves beside its notebooks: its page, its table, and the campaigns in it."""
+"""The report of a batch: a page, and a table of all copy variants."""

@@ -1,4 +1,4 @@
-"""What the campaigns of a batch say, as HTML: each with its angles, and the best text of each angle."""
+"""The campaigns of a batch as HTML: each with its angles, and the best text of each angle."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from campaign_lab.show.frame import bullets
 from campaign_lab.show.text import bidi_isolate, escape_html, plain, pluralize, words
 
 Anchors = Mapping[int, str]
-"""By identity of what a run made, the name of its place on the page."""
+"""The HTML id of each RunResult, by ``id()`` of the object."""
 
 GOOD, BAD = ("finished",), ("failed", "over budget", "refused")
 MOST_OPEN = 6
-"""So many campaigns are shown open; of more each is folded to a line."""
+"""Up to so many campaigns are shown open; if there are more, each is folded to a line."""
 MOST_ADS = 400
-"""More advertisements than these are lines of a table: a browser draws the page at once, and it can be sent by mail."""
+"""If there are more advertisements, they are lines of a table: the page stays small and fast."""
 TEXT, NAME, LINE = 500, 120, 240
-"""Characters of a text, a name and a line that are shown; the notebook has the whole."""
+"""The most characters that are shown of a text, a name and a line; the notebook has the whole."""
 
 
 def campaigns_html(made: Sequence[RunResult], anchors: Anchors) -> str:
-    """Each campaign with its runs; folded where there are many."""
+    """Returns each campaign with its runs as HTML; folded where there are many."""
     groups: dict[tuple[str, str], list[RunResult]] = {}
     for each in made:
         groups.setdefault((each.row.brief, each.row.campaign), []).append(each)
@@ -36,32 +36,32 @@ def campaigns_html(made: Sequence[RunResult], anchors: Anchors) -> str:
 
 
 def why_html(row: Row) -> str:
-    """How a run ended, where, and why, in one line."""
+    """Returns in one line of HTML how a run ended, in which cell, and why."""
     where = f" in the cell {shortened(row.cell, NAME)}" if row.cell else ""
     reason = f". {shortened(row.error, TEXT)}" if row.error else ""
     return bidi_isolate(f"{row.state}{where}{reason}")
 
 
 def state_html(row: Row) -> str:
-    """The state in a word, with a sign and a colour."""
+    """Returns the state as HTML: a sign and a word in a colour."""
     kind = "good" if row.state in GOOD else "bad" if row.state in BAD else "quiet"
     return f'<span class="state {kind}">{SIGNS.get(row.state, "?")} {escape_html(row.state)}</span>'
 
 
 def parameters_html(row: Row) -> str:
-    """What sets the run apart from others of its brief."""
+    """Returns the run's parameters as HTML."""
     return "<br>".join(f"{escape_html(name)}: {bidi_isolate(_value(value))}" for name, value in row.parameters.items())
 
 
 def claims_that_stand(made: Sequence[RunResult]) -> str:
-    """Such as "18 of 20"; nothing where there is no copy."""
+    """Returns how many claims are supported, such as "18 of 20"; empty where there is no copy."""
     variants = [row for each in made for row in each.variants]
     claims, good = (sum(int(row[name]) for row in variants) for name in ("claims", "claims_supported"))
     return f"{good:,} of {claims:,}" if variants else ""
 
 
 def shortened(value: object, most: int) -> str:
-    """The value as text that can be shown, cut at so many characters."""
+    """Returns the value as text that is safe to show, cut after ``most`` characters."""
     seen = plain(value)
     return seen if len(seen) <= most else f"{seen[: most - 1]}…"
 
@@ -103,7 +103,7 @@ def _angle(name: str, idea: str) -> str:
 
 
 def _ads(each: RunResult) -> str:
-    """The best text of each angle as an advertisement."""
+    """Returns the best text of each angle as an advertisement in HTML."""
     ads = []
     for name, best in best_by_angle(each.variants).items():
         row = {**best, **{field: shortened(best[field], TEXT) for field in ("headline", "primary_text", "description")}}
@@ -117,7 +117,7 @@ def _ads(each: RunResult) -> str:
 
 
 def _texts(each: RunResult) -> str:
-    """The best text of each angle as a line of a table."""
+    """Returns the best text of each angle as a line of an HTML table."""
     lines = "".join(
         f"<tr><td><b>{bidi_isolate(shortened(name, NAME))}</b>"
         f"<br><small>{escape_html(words(best['motivation']).lower())}</small></td>"
@@ -131,11 +131,11 @@ def _texts(each: RunResult) -> str:
 
 
 def _judged(row: Fields) -> str:
-    said = [
+    judgement = [
         {"pick": "✓ picked", "reject": "✗ rejected"}.get(row["pick"], ""),
         f"rating {row['rating']}" if row["rating"] else "",
     ]
-    shown = " · ".join(part for part in said if part)
+    shown = " · ".join(part for part in judgement if part)
     return f"<p><b>{shown}</b></p>" if shown else ""
 
 

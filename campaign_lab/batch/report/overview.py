@@ -1,4 +1,4 @@
-"""The page of a batch as HTML: totals, what needs a look, a table with a line a run, and the campaigns below it."""
+"""The page of a batch as HTML: totals, runs that need a look, a table with one line per run, and the campaigns."""
 
 from __future__ import annotations
 
@@ -46,13 +46,13 @@ SHEET = (
 )
 
 NUMBERS = ("Paid", "Cut", "Replayed", "Minutes", "Records", "Texts", "Claims stand")
-"""Columns of figures. Money is US dollars; ``Cut`` was paid for attempts that failed, ``Replayed`` once and not again."""
+"""Columns of figures. Money is US dollars; ``Cut`` was paid for attempts that failed, ``Replayed`` by an earlier run."""
 RIGHT = ' class="n"'
 NONE = "\N{EN DASH}"
 
 
 def overview(title: str, made: Sequence[RunResult]) -> str:
-    """The body of the page. ``title`` is plain text."""
+    """Returns the body of the page as HTML. ``title`` is plain text."""
     if not made:
         return f"<h1>{escape_html(title)}</h1><p>No run is in this batch yet.</p>"
     anchors = {id(each): f"run-{number}" for number, each in enumerate(made, 1)}
@@ -66,16 +66,16 @@ def _when(made: Sequence[RunResult]) -> str:
     rows = [each.row for each in made]
     began = min((row.started_at for row in rows if row.started_at), default=None)
     ended = max((row.ended_at for row in rows if row.ended_at), default=None)
-    said = [f"{began:%Y-%m-%d %H:%M}"] if began else []
-    said += [f"to {ended:%Y-%m-%d %H:%M} UTC"] if ended else []
+    times = [f"{began:%Y-%m-%d %H:%M}"] if began else []
+    times += [f"to {ended:%Y-%m-%d %H:%M} UTC"] if ended else []
     tags = ""
     if any(each.rehearsal for each in made):
         tags = ' <span class="tag">rehearsal</span> at list price; rehearsal costs nothing'
-    return f'<p class="quiet">{escape_html(" ".join(said))}{tags}</p>'
+    return f'<p class="quiet">{escape_html(" ".join(times))}{tags}</p>'
 
 
 def _facts(made: Sequence[RunResult]) -> str:
-    """The figures of the whole batch."""
+    """Returns the figures of the whole batch as HTML."""
     states = [each.row.state for each in made]
     count = ", ".join(f"{states.count(state)} {state}" for state in SIGNS if state in states)
     texts = sum(len(each.variants) for each in made)
@@ -94,7 +94,7 @@ def _facts(made: Sequence[RunResult]) -> str:
 
 
 def _attention(made: Sequence[RunResult], anchors: Anchors) -> str:
-    """The runs that need somebody, with what stopped them."""
+    """Returns the runs that somebody must look at, each with what stopped it, as HTML."""
     stopped = [each for each in made if each.row.state in BAD]
     items = [
         f'<a href="#{anchors[id(each)]}">{bidi_isolate(shortened(each.row.name, NAME))}</a>: {why_html(each.row)}'
@@ -104,7 +104,7 @@ def _attention(made: Sequence[RunResult], anchors: Anchors) -> str:
 
 
 def _table(made: Sequence[RunResult], anchors: Anchors) -> str:
-    """One line a run, and below it what stopped it or why it ran again."""
+    """Returns one line per run as HTML, and below it what stopped it or why it ran again."""
     several = any(each.row.parameters for each in made)
     names = ["Campaign", *(["Parameters"] if several else []), "State", *NUMBERS, "Notebook"]
     head = "".join(f'<th scope="col"{RIGHT if name in NUMBERS else ""}>{name}</th>' for name in names)
@@ -129,12 +129,12 @@ def _line(each: RunResult, anchor: str, several: bool, width: int) -> str:
     )
     if not below:
         return f"<tr>{cells}</tr>"
-    told = f'<tr class="why"><td></td><td colspan="{width - 1}"><small>{" · ".join(below)}</small></td></tr>'
-    return f'<tr class="told">{cells}</tr>{told}'
+    notes = f'<tr class="why"><td></td><td colspan="{width - 1}"><small>{" · ".join(below)}</small></td></tr>'
+    return f'<tr class="told">{cells}</tr>{notes}'
 
 
 def _figures(made: Sequence[RunResult]) -> str:
-    """The cells of numbers, of one run or of several together."""
+    """Returns the cells of numbers as HTML, for one run or the sum of several."""
     cut, replayed = _sum(each.row.cut for each in made), _sum(each.row.replayed for each in made)
     minutes = [each.row.duration_s / 60 for each in made if each.row.duration_s is not None]
     cells = (

@@ -1,4 +1,4 @@
-"""What the runs of a batch made, read from the lab: their copy, angles and brands; and all of it as one table."""
+"""Reads from the lab what the runs of a batch made: copy, angles and brands; and makes a table of all copy variants."""
 
 from __future__ import annotations
 
@@ -26,17 +26,17 @@ if TYPE_CHECKING:
 Fields = Mapping[str, Any]
 
 PREFIX = "param_"
-"""Before a parameter's name as a column: it may be called ``angle``, as a column of the copy is."""
+"""The prefix of a parameter's column: a parameter may be called ``angle``, as a column of the copy is."""
 DTYPES: dict[type, str] = {bool: "boolean", int: "Int64", float: "Float64", str: "str"}
 LARGEST = 2**63
-"""A whole number from here on has no column type, and is text."""
+"""Whole numbers from here on fit no column type, and are text."""
 PICKS = {"pick": 0, "": 1, "reject": 2}
 UNRATED = 3
 
 
 @dataclass(frozen=True)
 class RunResult:
-    """What one run made, as far as it came."""
+    """What one run made before it ended."""
 
     row: Row
     variants: tuple[Fields, ...] = ()
@@ -51,17 +51,17 @@ class RunResult:
 
 
 def made_by(context: Context, rows: Sequence[Row]) -> list[RunResult]:
-    """What each run made, in the order of the rows. Sessions that are gone, or not the user's to read, are passed over."""
+    """Returns what each run made, in the order of the rows, without sessions that are gone or that the user may not read."""
     visible = context.engine.call(lambda con: {row.id: row for row in access.visible(con, context.user)})
     made = []
     for row in rows:
-        places = [HandlePosition(visible[session], turn) for session, turn in row.tips.items() if session in visible]
-        made.append(_made(context, row, places))
+        positions = [HandlePosition(visible[session], turn) for session, turn in row.tips.items() if session in visible]
+        made.append(_made(context, row, positions))
     return made
 
 
 def summary(made: Sequence[RunResult]) -> pd.DataFrame:
-    """One row a copy variant of all runs.
+    """Returns a table with one row per copy variant of all runs.
 
     ``run``, ``brief`` and ``state``; each parameter as ``param_NAME``, typed where its values are of one type, else JSON; what
     the run ``paid_usd``, ``cut_usd`` and ``replayed_usd``, the same in each of its rows; then COPY_COLUMNS, and how many of
@@ -80,7 +80,7 @@ def summary(made: Sequence[RunResult]) -> pd.DataFrame:
 
 
 def best_by_angle(variants: Sequence[Fields]) -> dict[str, Fields]:
-    """By angle, the variant to show first: picked, then rated best, then claims that stand, lengths, words of its own."""
+    """Returns by angle the best variant: by pick, rating, supported claims, length, and own wording, in this order."""
     best: dict[str, Fields] = {}
     for row in sorted(variants, key=_rank):
         best.setdefault(row["angle"], row)
@@ -88,24 +88,24 @@ def best_by_angle(variants: Sequence[Fields]) -> dict[str, Fields]:
 
 
 def _rank(row: Fields) -> tuple[Any, ...]:
-    """Small is good."""
+    """Returns a sort key that is smallest for the best variant."""
     weak = (row["claims_supported"] < row["claims"], bool(row["over_limit"]), bool(row["near_duplicate"]))
     return PICKS.get(row["pick"], 1), -(row["rating"] or UNRATED), weak
 
 
-def _made(context: Context, row: Row, places: Sequence[HandlePosition]) -> RunResult:
-    """What was made, as plain rows: a frame for each of sixty runs takes ten times as long."""
-    if not places:
+def _made(context: Context, row: Row, positions: Sequence[HandlePosition]) -> RunResult:
+    """Returns what a run made, as plain rows: a frame per run took ten times as long for sixty runs."""
+    if not positions:
         return RunResult(row)
 
     def read(con: Con) -> tuple[list[dict[str, Any]], list[dict[str, Any]], list[dict[str, Any]], str]:
-        known = (con, context.user, context.phases, places)
+        known = (con, context.user, context.phases, positions)
         angles, brands = (record_rows(*known, kind=kind) for kind in (Angle.kind, BrandProfile.kind))
         variants = copy_rows(*known)
-        return variants, angles, brands, "" if variants else _kinds(con, context.phases, places)
+        return variants, angles, brands, "" if variants else _kinds(con, context.phases, positions)
 
     variants, angles, brands, kinds = context.engine.call(read)
-    last = places[-1]
+    last = positions[-1]
     address = host(last.session.url)
     return RunResult(
         row,
@@ -114,13 +114,13 @@ def _made(context: Context, row: Row, places: Sequence[HandlePosition]) -> RunRe
         kinds,
         brands[-1]["label"] if brands else address,
         address,
-        any(place.session.endpoint.startswith("rehearsal") for place in places),
+        any(position.session.endpoint.startswith("rehearsal") for position in positions),
     )
 
 
-def _kinds(con: Con, phases: Phases, places: Sequence[HandlePosition]) -> str:
+def _kinds(con: Con, phases: Phases, positions: Sequence[HandlePosition]) -> str:
     steps = all_steps(con)
-    turns = dict.fromkeys(step for place in places for step in latest(line_to(steps, place.turn)))
+    turns = dict.fromkeys(step for position in positions for step in latest(line_to(steps, position.turn)))
     counts = Counter(record.kind.replace("_", " ") for record in stored(con, list(turns), phases))
     return ", ".join(pluralize(count, kind) for kind, count in counts.items())
 

@@ -1,4 +1,4 @@
-"""What a batch leaves beside its notebooks: a page to look at, and a table to work with."""
+"""Writes the report of a batch: a page to look at, and a table to work with."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ TABLE = "summary.parquet"
 
 
 def write_report(context: Context, rows: Sequence[Row], out: Path) -> None:
-    """Writes index.html and summary.parquet into the batch's folder, also of runs that failed or never began.
+    """Writes index.html and summary.parquet into the batch's folder, including runs that failed or never began.
 
-    What the runs made is read from the lab as it stands at ``Row.tips``. Each file is written beside its target first, so that an
-    older one stays whole until then. Blocks: call it in a thread where a loop must stay free. Raises StoreError, OSError.
+    What the runs made is read from the lab at ``Row.tips``. An error leaves an older file whole. It blocks: call it in a
+    thread where an event loop must stay free. Raises StoreError, OSError.
     """
     made = made_by(context, rows)
     out.mkdir(parents=True, exist_ok=True)
     write_parquet(summary(made), out / TABLE)
     title = f"Batch {out.resolve().name}"
-    beside = out / f".{token_hex(8)}.part"
+    draft = out / f".{token_hex(8)}.part"
     try:
-        beside.write_text(document(title, overview(title, made), SHEET), encoding="utf-8")
-        beside.replace(out / PAGE)
+        draft.write_text(document(title, overview(title, made), SHEET), encoding="utf-8")
+        draft.replace(out / PAGE)
     finally:
-        beside.unlink(missing_ok=True)
+        draft.unlink(missing_ok=True)
