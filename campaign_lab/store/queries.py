@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import astuple, fields, replace
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import fields, replace
 from datetime import datetime
-from typing import Any, TypeVar
+from itertools import groupby
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from campaign_lab.store.connection import Con
 from campaign_lab.store.rows import (
@@ -14,29 +15,21 @@ from campaign_lab.store.rows import (
     AuditRow,
     CacheRow,
     ClaimRow,
+    EntryRow,
     JudgementRow,
     PageRow,
     RecordRow,
     RequestRow,
     SessionRow,
     ShareRow,
+    TranscriptRow,
     TurnRow,
 )
 
-Row = TypeVar(
-    "Row",
-    SessionRow,
-    TurnRow,
-    ClaimRow,
-    AttemptRow,
-    RequestRow,
-    RecordRow,
-    JudgementRow,
-    PageRow,
-    CacheRow,
-    ShareRow,
-    AuditRow,
-)
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+Row = TypeVar("Row", bound="DataclassInstance")
 
 IN_LIST = "IN (SELECT unnest(?::VARCHAR[]))"
 """What follows a column in WHERE to ask for one of many ids; they are bound as one list."""
@@ -49,6 +42,8 @@ TABLES: dict[type, str] = {
     TurnRow: "turns",
     ClaimRow: "claims",
     AttemptRow: "attempts",
+    TranscriptRow: "transcripts",
+    EntryRow: "entries",
     RequestRow: "requests",
     RecordRow: "records",
     JudgementRow: "judgements",
@@ -59,14 +54,13 @@ TABLES: dict[type, str] = {
 }
 
 
-def insert(con: Con, rows: Iterable[Row]) -> None:
-    """Adds rows of one or several tables."""
-    for row in rows:
-        names = ", ".join(field.name for field in fields(row))
-        marks = ", ".join("?" for _ in fields(row))
-        con.execute(
-            f"INSERT INTO {TABLES[type(row)]} ({names}) VALUES ({marks})", [_whole(each) for each in astuple(row)]
-        )
+def insert(con: Con, rows: Iterable[DataclassInstance]) -> None:
+    """Adds rows of one or several tables, in their order."""
+    for row_type, some in groupby(rows, type):
+        names = [field.name for field in fields(row_type)]
+        marks = ", ".join("?" for _ in names)
+        sql = f"INSERT INTO {TABLES[row_type]} ({', '.join(names)}) VALUES ({marks})"
+        con.executemany(sql, [[_whole(getattr(row, name)) for name in names] for row in some])
 
 
 def _whole(value: Any) -> Any:
@@ -79,6 +73,12 @@ def select(con: Con, table: type[Row], rest: str = "", values: Sequence[Any] = (
     names = ", ".join(f"{TABLES[table]}.{field.name}" for field in fields(table))
     found = con.execute(f"SELECT {names} FROM {TABLES[table]} {rest}", list(values)).fetchall()
     return [table(*row) for row in found]
+
+
+def ids_in(con: Con, table: str, column: str, ids: Collection[str]) -> set[str]:
+    """Those of the ids that a column of a table has. Table and column are named by us."""
+    sql = f"SELECT DISTINCT {column} FROM {table} WHERE {column} {IN_LIST}"
+    return {str(found) for (found,) in con.execute(sql, [list(ids)]).fetchall()}
 
 
 def line_of(con: Con, turn_id: str | None) -> list[TurnRow]:

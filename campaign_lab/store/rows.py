@@ -107,6 +107,32 @@ class AttemptRow:
 
 
 @dataclass(frozen=True)
+class TranscriptRow:
+    """What one agent of an attempt wrote, as a whole. ``session_id`` is the attempt, ``subpath`` is empty for the main agent."""
+
+    project_key: str
+    session_id: str
+    subpath: str
+    n: int
+    mtime: int
+    summary: str | None
+
+
+@dataclass(frozen=True)
+class EntryRow:
+    """One entry of a transcript, as the CLI wrote it (``entry``, JSON). ``seq`` is its place in the transcript, from 0."""
+
+    project_key: str
+    session_id: str
+    subpath: str
+    seq: int
+    uuid: str | None
+    kind: str
+    entry: str
+    stored_at: datetime
+
+
+@dataclass(frozen=True)
 class RequestRow:
     """One request of an attempt: the ledger of record. Counts of tokens, and the cost, are None where they are not known."""
 

@@ -14,9 +14,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from campaign_lab.errors import StoreError
+from campaign_lab.store import queries
 
 if TYPE_CHECKING:
     import duckdb
+
+    from campaign_lab.store.connection import Con
 
 
 @dataclass(frozen=True)
@@ -127,6 +130,17 @@ def migrate(con: duckdb.DuckDBPyConnection, path: str) -> int:
     for step in pending:
         _apply(con, path, step)
     return len(pending)
+
+
+def shape(con: Con) -> set[tuple[str, str, str, str]]:
+    """Table, kind of table, column and type of all our columns. A view in a table's place would run what its maker wrote."""
+    found = con.execute(
+        "SELECT c.table_name, t.table_type, c.column_name, c.data_type FROM information_schema.columns AS c"
+        " JOIN information_schema.tables AS t ON t.table_schema = c.table_schema AND t.table_name = c.table_name"
+        f" WHERE c.table_name {queries.IN_LIST}",
+        [list(queries.TABLES.values())],
+    )
+    return {(str(table), str(kind), str(column), str(type_)) for table, kind, column, type_ in found.fetchall()}
 
 
 def _version(con: duckdb.DuckDBPyConnection, path: str) -> int:

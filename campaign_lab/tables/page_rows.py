@@ -9,7 +9,7 @@ from urllib.parse import urldefrag, urlsplit
 
 from campaign_lab.sessions.history.path_loader import HandlePosition, all_steps, line_to
 from campaign_lab.sessions.upkeep.access import root_owner
-from campaign_lab.store import queries, transfer
+from campaign_lab.store import queries
 from campaign_lab.store.queries import IN_LIST
 from campaign_lab.store.rows import PageRow
 from campaign_lab.tables.tool_calls import FETCH, pages_asked
@@ -29,7 +29,7 @@ def page_rows(con: Con, user: str, place: HandlePosition) -> list[Row]:
     owner = root_owner(con, place.session)
     turns = [step.id for step in line_to(all_steps(con), place.turn)]
     met = queries.pages_met(con, owner, place.session.campaign)
-    swept = not transfer.present(con, "transcripts", "session_id", turns).issuperset(turns)
+    swept = not queries.ids_in(con, "transcripts", "session_id", turns).issuperset(turns)
     asked = {row.requested_url for row in met} if swept and user == owner else _asked(con, turns)
     home = urlsplit(place.session.url).netloc
     rows = [_read(row) if row.error is None else _refused(row) for row in _newest(met, asked)]

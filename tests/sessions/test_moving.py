@@ -25,7 +25,6 @@ from campaign_lab.sessions.transfer.lab_copy import copy_lab
 from campaign_lab.store import queries
 from campaign_lab.store.location import open_store
 from campaign_lab.store.rows import ClaimRow
-from campaign_lab.store.transfer import ENTRY, HEAD
 
 DATABASE = "moved lab"
 
@@ -41,7 +40,6 @@ def url(postgres_server: PostgresServer) -> Iterator[str]:
 def rows(place: str) -> dict[str, list[tuple[object, ...]]]:
     """All rows of a lab but its claims, in an order of their own."""
     columns = {table: tuple(row.__dataclass_fields__) for row, table in queries.TABLES.items() if table != "claims"}
-    columns |= {"transcripts": HEAD, "entries": ENTRY}
     with contextlib.closing(open_store(place)) as store:
         return {
             table: sorted(

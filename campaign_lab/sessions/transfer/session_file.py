@@ -19,9 +19,10 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from campaign_lab.errors import LabError, StoreError
-from campaign_lab.sessions.transfer.bundle import Bundle, collect, owned, portable, store
+from campaign_lab.sessions.history import ratings
+from campaign_lab.sessions.transfer.bundle import Bundle, add, of_session, owned, portable, stands_on
 from campaign_lab.sessions.upkeep.verify import verify
-from campaign_lab.store import queries, transfer
+from campaign_lab.store import queries, schema
 from campaign_lab.store.connection import Store
 from campaign_lab.store.duckdb.engine import open_file
 from campaign_lab.store.rows import SessionRow, TurnRow
@@ -80,13 +81,13 @@ def save(engine: Store, session: SessionRow, path: str | os.PathLike[str], *, us
     target = os.path.abspath(os.fspath(path))
     if os.path.lexists(target):
         raise _there(target)
-    bundle = portable(engine.call(lambda con: collect(con, session, user)))
+    bundle = portable(engine.call(lambda con: of_session(con, session, user)))
     try:
         os.makedirs(os.path.dirname(target), exist_ok=True)
         with tempfile.TemporaryDirectory(dir=os.path.dirname(target), prefix=".saving-") as folder:
             draft = os.path.join(folder, "session.duckdb")
             _write(draft, bundle)
-            _put_in_place(draft, target)
+            _publish(draft, target)
     except OSError as error:
         advice = "Choose a folder that you may write to and that has room. Nothing was written."
         raise StoreError(target, f"could not be written: {error.strerror or error}", advice) from error
@@ -98,7 +99,7 @@ def save(engine: Store, session: SessionRow, path: str | os.PathLike[str], *, us
         turns=len(bundle.turns),
         records=len(bundle.records),
         pages=sum(page.error is None for page in bundle.pages),
-        entries=sum(len(transcript.entries) for transcript in bundle.transcripts),
+        entries=len(bundle.entries),
         size=os.path.getsize(target),
     )
 
@@ -124,11 +125,10 @@ def _write(path: str, bundle: Bundle) -> None:
     mark = {"at": datetime.now(UTC).isoformat(), "by": first.owner}
     marked = replace(first, metadata=json.dumps({**json.loads(first.metadata), MARK: mark}))
     with contextlib.closing(open_file(path)) as file:
-        file.call(lambda con: queries.insert(con, [marked, *others]))
-        file.call(lambda con: store(con, bundle))
+        file.call(lambda con: add(con, replace(bundle, sessions=(marked, *others))))
 
 
-def _put_in_place(draft: str, target: str) -> None:
+def _publish(draft: str, target: str) -> None:
     """Gives the draft its name, unless somebody has made a file of that name meanwhile."""
     try:
         os.link(draft, target)
@@ -174,11 +174,11 @@ def _read(path: str) -> Bundle:
 def _shape(folder: str) -> set[tuple[str, str, str, str]]:
     """The tables of a new lab file."""
     with contextlib.closing(open_file(os.path.join(folder, "new.duckdb"))) as file:
-        return file.call(transfer.shape)
+        return file.call(schema.shape)
 
 
 def _checked(con: Con, path: str, shape: set[tuple[str, str, str, str]]) -> Bundle:
-    if transfer.shape(con) != shape:
+    if schema.shape(con) != shape:
         raise _unfit(path, "has other tables than a lab file")
     marked = [row for row in queries.select(con, SessionRow) if MARK in json.loads(row.metadata)]
     if len(marked) != 1:
@@ -187,7 +187,7 @@ def _checked(con: Con, path: str, shape: set[tuple[str, str, str, str]]) -> Bund
     if faults:
         raise _unfit(path, f"is damaged: {faults[0].what}")
     unmarked = {name: value for name, value in json.loads(marked[0].metadata).items() if name != MARK}
-    return portable(collect(con, replace(marked[0], metadata=json.dumps(unmarked))))
+    return portable(of_session(con, replace(marked[0], metadata=json.dumps(unmarked))))
 
 
 def _unfit(path: str, reason: str) -> StoreError:
@@ -202,8 +202,10 @@ def _take_in(con: Con, bundle: Bundle, owner: str, *, path: str, hidden: bool) -
     _refuse_other_turns(con, bundle, path)
     line = [turn.id for turn in bundle.turns]
     ids = {row.id: _place(con, row, owner, line=line, hidden=hidden) for row in bundle.sessions}
-    new = [row for row in bundle.sessions if _add(con, row, owner, ids[row.id])]
-    store(con, owned(bundle, owner, ids), owner)
+    new = [row for row in bundle.sessions if _add_session(con, row, owner, ids[row.id])]
+    fresh = set(line) - queries.ids_in(con, "records", "turn_id", line)
+    judgements = ratings.make_room(con, bundle.judgements, fresh=fresh, owner=owner)
+    add(con, replace(owned(bundle, owner, ids), sessions=(), judgements=tuple(judgements)))
     for row in bundle.sessions:
         _settle(con, row, ids, new=row in new)
     (session,) = queries.select(con, SessionRow, "WHERE id = ?", [ids[bundle.sessions[0].id]])
@@ -241,14 +243,15 @@ def _is_same(con: Con, here: SessionRow, row: SessionRow, owner: str, *, line: l
         return False
     if any(getattr(here, name) != getattr(row, name) for name in SAME_SESSION):
         return False
-    return _is_ahead(con, here, row) or here.tip_turn is None or here.tip_turn in line
+    return _is_ahead(con, here, row) or stands_on(line, here.tip_turn)
 
 
 def _is_ahead(con: Con, here: SessionRow, row: SessionRow) -> bool:
-    return row.tip_turn is None or any(turn.id == row.tip_turn for turn in queries.line_of(con, here.tip_turn))
+    """Has the session here gone on from where the file has it?"""
+    return stands_on(queries.ancestry(con, here.tip_turn), row.tip_turn)
 
 
-def _add(con: Con, row: SessionRow, owner: str, session_id: str) -> bool:
+def _add_session(con: Con, row: SessionRow, owner: str, session_id: str) -> bool:
     """Adds the session under that id, standing nowhere, unless it is here."""
     if queries.select(con, SessionRow, "WHERE id = ?", [session_id]):
         return False

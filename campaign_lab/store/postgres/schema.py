@@ -139,7 +139,7 @@ def _own_schema(con: Con, path: str, found: int) -> str:
 def _refuse_strangers(con: Con, path: str) -> None:
     """Raises StoreError when another program has tables of our names where ours would be."""
     sql = f"SELECT tablename FROM pg_tables WHERE schemaname = current_schema() AND tablename {queries.IN_LIST} ORDER BY 1"
-    taken = [name for (name,) in con.execute(sql, [[*queries.TABLES.values(), "transcripts", "entries"]]).fetchall()]
+    taken = [name for (name,) in con.execute(sql, [list(queries.TABLES.values())]).fetchall()]
     if taken:
         raise StoreError(
             path,
