@@ -1,4 +1,4 @@
-"""Comparing: one row a copy variant of many sessions, with its angle, its checks, what it cost and what people say of it.
+"""Comparing: one row per copy variant of many sessions, with its angle, its checks, what it cost and what people say of it.
 
 It may be a thousand forks, so each table is read once, and a variant that several forks carry is examined once.
 """
@@ -43,7 +43,7 @@ TEXTS = ("angle", "headline", "primary_text", "description", "call_to_action", "
 
 
 def copy_rows(con: Con, user: str, phases: Phases, places: Sequence[HandlePosition]) -> list[Row]:
-    """One row a copy variant, in the order of the places and of the turns; a degraded variant is left out."""
+    """One row per copy variant, in the order of the places and of the turns; a degraded variant is left out."""
     steps = all_steps(con)
     lines = [line_to(steps, place.turn) for place in places]
     current = [latest(line) for line in lines]

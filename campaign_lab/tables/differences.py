@@ -30,7 +30,7 @@ WHOLE = "record"
 
 
 def difference_rows(con: Con, phases: Phases, one: HandlePosition, other: HandlePosition) -> list[Row]:
-    """One row a field that differs, kind by kind. A claim counts by its statement; evidence alone makes no row.
+    """One row per field that differs, kind by kind. A claim counts by its statement; evidence alone makes no row.
 
     Records are paired by kind and label, copy variants within their angle, or within the one that is paired with it. Of what
     is left over, angles are paired by their motivation, and all others in order within their kind and angle.

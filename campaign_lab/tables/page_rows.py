@@ -21,7 +21,7 @@ Row = dict[str, Any]
 
 
 def page_rows(con: Con, user: str, place: HandlePosition) -> list[Row]:
-    """One row an address that the line asked for, as last met: the brand's own site first, then the others, each by address.
+    """One row per address that the line asked for, as last met: the brand's own site first, then the others, each by address.
 
     Agents read in parallel, so the order of reading means nothing. What a turn asked for is not known any more when its
     conversations were swept: the owner of the pages is then shown all of the campaign, others what is left.

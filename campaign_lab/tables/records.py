@@ -47,7 +47,7 @@ def places_of_all(con: Con, user: str) -> list[HandlePosition]:
 
 
 def record_rows(con: Con, user: str, phases: Phases, places: Sequence[HandlePosition], *, kind: str) -> list[Row]:
-    """One row a record up to where the places stand, degraded ones included; ``fields`` holds its own fields.
+    """One row per record up to where the places stand, degraded ones included; ``fields`` holds its own fields.
 
     A turn that several sessions carry is listed once, under the session that made it. When the user may not see that
     one, it is the first of the places that carry it.

@@ -32,7 +32,7 @@ class _Thread:
 
 
 def timeline_rows(con: Con, place: HandlePosition) -> list[Row]:
-    """One row an agent of each turn from the root on, the main agent first, the others in the order in which they began.
+    """One row per agent of each turn from the root on, the main agent first, the others in the order in which they began.
 
     The second turn of a phase is called "copy 2", the second agent of a name in a turn likewise. A turn whose
     conversations were swept has no rows.

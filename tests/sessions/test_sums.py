@@ -23,7 +23,7 @@ from campaign_lab.sessions.budgets import spent_by
 from campaign_lab.sessions.spending.batch_budget import batch_costs, spent_on
 from campaign_lab.store import queries
 from campaign_lab.store.rows import AttemptRow, RequestRow, TurnRow
-from campaign_lab.tables.session_rows import COST_KEYS
+from campaign_lab.tables.costs import COST_KEYS
 
 COSTS = st.one_of(st.none(), st.sampled_from([0.0, 0.1, 0.2, 0.00005, 0.37065]), st.floats(0, 5))
 

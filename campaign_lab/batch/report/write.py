@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from secrets import token_hex
 
 from campaign_lab.batch.report.overview import SHEET, overview
 from campaign_lab.batch.report.summary import made_by, summary
@@ -12,6 +11,7 @@ from campaign_lab.batch.rows import Row
 from campaign_lab.sessions.context import Context
 from campaign_lab.show.document import document
 from campaign_lab.store.duckdb.parquet import write_parquet
+from campaign_lab.store.whole_file import whole_file
 
 PAGE = "index.html"
 TABLE = "summary.parquet"
@@ -20,16 +20,12 @@ TABLE = "summary.parquet"
 def write_report(context: Context, rows: Sequence[Row], out: Path) -> None:
     """Writes index.html and summary.parquet into the batch's folder, also of runs that failed or never began.
 
-    What the runs made is read from the lab as it stands at ``Row.tips``. Each file is written beside its target first, so that an
-    older one stays whole until then. Blocks: call it in a thread where a loop must stay free. Raises StoreError, OSError.
+    What the runs made is read from the lab as it stands at ``Row.tips``. An error leaves an older file
+    whole. Blocks: call it in a thread where a loop must stay free. Raises StoreError, OSError.
     """
     made = made_by(context, rows)
     out.mkdir(parents=True, exist_ok=True)
     write_parquet(summary(made), out / TABLE)
     title = f"Batch {out.resolve().name}"
-    beside = out / f".{token_hex(8)}.part"
-    try:
-        beside.write_text(document(title, overview(title, made), SHEET), encoding="utf-8")
-        beside.replace(out / PAGE)
-    finally:
-        beside.unlink(missing_ok=True)
+    with whole_file(out / PAGE) as draft:
+        draft.write_text(document(title, overview(title, made), SHEET), encoding="utf-8")

@@ -70,17 +70,17 @@ def copy_lab(source: str, target: str, *, on_progress: OnProgress = lambda _tabl
 
 
 def _refuse(old: Store, new: Store) -> None:
-    if old.path == new.path:
-        raise StoreError(new.path, "cannot be copied to itself", "Name another file or database.")
+    if old.display_url == new.display_url:
+        raise StoreError(new.display_url, "cannot be copied to itself", "Name another file or database.")
     for store in (old, new):
         if store.role is not None:
             reason = f"lets you in as {store.role}, who sees no sessions of others"
-            raise StoreError(store.path, reason, "Copy as the role that owns the tables.")
+            raise StoreError(store.display_url, reason, "Copy as the role that owns the tables.")
     running = old.call(_living)
     if running:
         users = ", ".join(sorted({claim.user_name for claim in running}))
         turns = "1 turn is" if len(running) == 1 else f"{len(running)} turns are"
-        raise StoreError(old.path, f"is in use: {turns} running ({users})", "Copy it when nothing runs.")
+        raise StoreError(old.display_url, f"is in use: {turns} running ({users})", "Copy it when nothing runs.")
 
 
 def _living(con: Con) -> list[ClaimRow]:
@@ -162,7 +162,7 @@ def _proved(old: Store, new: Store, copy: _Copy) -> CopyReport:
         found = new.call(partial(verify, session=session))
         problems += [f"{session.campaign}/{session.name}: {problem}" for problem in found if not problem.info]
     return CopyReport(
-        source=old.path, target=new.path, added=copy.added, sessions=len(names),
+        source=old.display_url, target=new.display_url, added=copy.added, sessions=len(names),
         moved_on=tuple(names[each] for each in copy.moved_on),
         differing=tuple(names[each] for each in copy.differing),
         strangers=tuple(new.strangers({session.owner for session in sessions})), problems=tuple(problems),

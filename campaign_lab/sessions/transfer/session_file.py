@@ -201,7 +201,7 @@ def _take_in(con: Con, bundle: Bundle, owner: str, *, path: str, hidden: bool) -
     """Sessions first, without a line: on a server nobody writes turns into one that is not there, or stands on what is not."""
     _refuse_other_turns(con, bundle, path)
     line = [turn.id for turn in bundle.turns]
-    ids = {row.id: _place(con, row, owner, line=line, hidden=hidden) for row in bundle.sessions}
+    ids = {row.id: _id_here(con, row, owner, line=line, hidden=hidden) for row in bundle.sessions}
     new = [row for row in bundle.sessions if _add_session(con, row, owner, ids[row.id])]
     fresh = set(line) - queries.ids_in(con, "records", "turn_id", line)
     judgements = ratings.make_room(con, bundle.judgements, fresh=fresh, owner=owner)
@@ -220,7 +220,7 @@ def _refuse_other_turns(con: Con, bundle: Bundle, path: str) -> None:
                 raise _unfit(path, f"has a turn {turn.id} that differs from the one of that id in this lab")
 
 
-def _place(con: Con, row: SessionRow, owner: str, *, line: list[str], hidden: bool) -> str:
+def _id_here(con: Con, row: SessionRow, owner: str, *, line: list[str], hidden: bool) -> str:
     """The id that the session has or gets here: its own, else one made from it, else one made from it and its tip.
 
     Where sessions of others are ``hidden``, that of somebody else's session may be taken.

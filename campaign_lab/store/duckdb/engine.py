@@ -77,7 +77,9 @@ class DuckFile:
     role: str | None = None  # whoever can read the file can read it
 
     def __init__(self, path: str | os.PathLike[str], *, patience: float = PATIENCE) -> None:
-        self.path = self.place = os.path.realpath(os.fspath(path))  # one file, one gate, whatever names it has
+        self.path = self.display_url = self.location = os.path.realpath(
+            os.fspath(path)
+        )  # one file, one gate, whatever names it has
         self._patience = patience
         if self.path in _lost:
             raise opening.half_inherited(self.path)
