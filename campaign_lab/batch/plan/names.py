@@ -15,8 +15,11 @@ LETTERS = {"ß": "ss", "æ": "ae", "œ": "oe", "ø": "o", "ł": "l", "đ": "d"}
 """Letters that do not come apart into a plain one and an accent."""
 
 
-def slug(text: str) -> str:
-    """The text in plain lower-case letters, digits and single hyphens; empty when it has none of them."""
+def file_slug(text: str) -> str:
+    """The text in ASCII lower-case letters, digits and single hyphens; empty when it has none of them.
+
+    ``records.slug`` keeps the letters of every script: a record's id is read by people and models, and is no file name.
+    """
     apart = unicodedata.normalize("NFKD", text).lower()
     plain = "".join(LETTERS.get(sign, sign) for sign in apart).encode("ascii", "ignore").decode()
     return re.sub(r"[^a-z0-9]+", "-", plain).strip("-")
@@ -30,7 +33,7 @@ def distinct(texts: Sequence[str], identities: Sequence[str]) -> list[str]:
     taken: set[str] = set()
     names = []
     for text, identity in zip(texts, identities, strict=True):
-        short = slug(text)
+        short = file_slug(text)
         name, n = (short if len(short) <= LONGEST else ""), 0
         while not name or name in taken:
             mark = digest([identity, n])[:8]
