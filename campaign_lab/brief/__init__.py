@@ -2,6 +2,15 @@
 
 from campaign_lab.brief.allowed import FILLED_IN, REGULATED_MARKETS, AdvertiserRole, Objective, SpecialAdCategory
 from campaign_lab.brief.brief import Brief
-from campaign_lab.brief.sites import origin_of
+from campaign_lab.brief.sites import origin_of, site_beside
 
-__all__ = ["FILLED_IN", "REGULATED_MARKETS", "AdvertiserRole", "Brief", "Objective", "SpecialAdCategory", "origin_of"]
+__all__ = [
+    "FILLED_IN",
+    "REGULATED_MARKETS",
+    "AdvertiserRole",
+    "Brief",
+    "Objective",
+    "SpecialAdCategory",
+    "origin_of",
+    "site_beside",
+]

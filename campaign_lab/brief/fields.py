@@ -25,12 +25,14 @@ ASK_FOR_MARKET = (
 def resolved(fields: dict[str, Any], problems: list[str]) -> dict[str, Any]:
     """The fields with made-up addresses for folders and files, campaign and market. Notes what is no site and no code."""
     sources: dict[str, str] = {}
+    refused: set[str] = set()
 
     def site(given: Any, field: str) -> Any:
         try:
             return site_address(given, field, sources) if isinstance(given, str) else given
         except ValueError as error:
             problems.append(str(error))
+            refused.add(field)
             return given
 
     try:
@@ -43,11 +45,14 @@ def resolved(fields: dict[str, Any], problems: list[str]) -> dict[str, Any]:
     if isinstance(found.get("url"), str) and not fields.get("campaign") and not problems:
         found["campaign"] = urlsplit(found["url"]).hostname or ""
     others = {name: value for name, value in found.items() if name not in CHECKS}
-    return {**others, **_codes(found, problems), "sources": tuple(sources.items())}
+    return {**others, **_codes(found, problems, refused), "sources": tuple(sources.items())}
 
 
-def _codes(fields: dict[str, Any], problems: list[str]) -> dict[str, Any]:
-    """Market and language as codes, and from what the market was guessed. Notes what is none, and a market to ask for."""
+def _codes(fields: dict[str, Any], problems: list[str], refused: set[str]) -> dict[str, Any]:
+    """Market and language as codes, and from what the market was guessed. Notes what is none, and a market to ask for.
+
+    ``refused``: fields with a problem. No market is guessed from one of them.
+    """
     found = {"language": "en", "market_from": ""}
     found |= {name: fields[name] for name in CHECKS if fields.get(name) is not None}
     for name, check in CHECKS.items():
@@ -56,7 +61,8 @@ def _codes(fields: dict[str, Any], problems: list[str]) -> dict[str, Any]:
                 found[name] = check(given)
             except ValueError as error:
                 problems.append(f"{name}: {given!r} is not allowed; {str(error) or f'expected {EXPECTED[name]}'}")
-    if "market" in found or any(each.startswith(("url: ", "language: ")) for each in problems):
+                refused.add(name)
+    if "market" in found or refused & {"url", "language"}:
         return found
     if isinstance(fields.get("url"), str) and isinstance(found["language"], str):
         market, found["market_from"] = guessed_market(urlsplit(fields["url"]).hostname or "", found["language"])

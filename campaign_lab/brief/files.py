@@ -6,6 +6,7 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
+from campaign_lab.brief.sites import site_beside
 from campaign_lab.errors import BriefError
 
 
@@ -39,9 +40,6 @@ def as_fields(found: Any, where: str = "") -> dict[str, Any]:
 
 
 def _beside(file: Path, value: Any) -> Any:
-    """Relative folders in a brief file are meant from the file's own folder."""
     if isinstance(value, list):
         return [_beside(file, item) for item in value]
-    if not isinstance(value, str) or not value.strip() or "://" in value or value.startswith(("/", "~")):
-        return value
-    return str(file.parent / value)
+    return site_beside(value, file.parent) if isinstance(value, str) and value.strip() else value

@@ -18,6 +18,11 @@ def origin_of(url: str) -> str:
     return f"{parts.scheme}://{parts.netloc}".lower()
 
 
+def site_beside(site: str, folder: Path) -> str:
+    """A site as it is named in a file of the folder: a relative path is meant from there."""
+    return site if not site or "://" in site or site.startswith(("/", "~")) else str(folder / site)
+
+
 def site_address(given: str, field: str, sources: dict[str, str]) -> str:
     """The address that stands for a site in prompts and records; a folder is noted in ``sources``."""
     text = given.strip()

@@ -137,7 +137,7 @@ def get_or_create_fork(con: Con, row: SessionRow, is_expired: Callable[[SessionR
     ]
     if found and not is_expired(found[0]):
         return found[0]
-    named = replace(row, name=found[0].name, renews=found[0].id) if found else _renamed(row, _names(con, row))
+    named = replace(row, name=found[0].name, renews=found[0].id) if found else renamed(row, _names(con, row))
     insert(con, [named])
     parents = select(con, SessionRow, "WHERE id = ?", [row.parent_session])
     if parents and not is_expired(parents[0]):  # forking prolongs a living session, but revives none
@@ -197,7 +197,7 @@ def move_tip(con: Con, turn: TurnRow) -> SessionRow:
         session, id=f"s-{turn.id}", parent_session=session.id, start_turn=turn.parent_turn, tip_turn=turn.id,
         purpose=turn.steer, automatic=True, made_at=turn.finished_at, last_paid_at=turn.finished_at,
     )  # fmt: skip
-    fork = _renamed(fork, _names(con, session))
+    fork = renamed(fork, _names(con, session))
     insert(con, [fork])
     con.execute("UPDATE turns SET session_id = ? WHERE id = ?", [fork.id, turn.id])
     con.execute("UPDATE attempts SET session_id = ? WHERE id = ?", [fork.id, turn.id])  # its cost goes with it
@@ -253,7 +253,7 @@ def _names(con: Con, session: SessionRow) -> set[str]:
     return {str(name) for (name,) in con.execute(sql, [session.owner, session.campaign]).fetchall()}
 
 
-def _renamed(row: SessionRow, taken: set[str]) -> SessionRow:
+def renamed(row: SessionRow, taken: set[str]) -> SessionRow:
     """The row with the first free name: its own, else with 2, 3, … behind it."""
     names = [row.name, *(f"{row.name} {number}" for number in range(2, len(taken) + 3))]
     free = next(name for name in names if name not in taken)

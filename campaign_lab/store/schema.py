@@ -119,17 +119,23 @@ def migrate(con: duckdb.DuckDBPyConnection, path: str) -> int:
 
     Call it outside a transaction, under the gate. Raises StoreError for a file that is not ours or is newer than us.
     """
-    found, newest = _version(con, path), MIGRATIONS[-1].version
-    if found > newest:
-        raise StoreError(
-            path,
-            f"was written by a newer campaign_lab (schema {found}; this one knows {newest})",
-            "Upgrade campaign_lab, or choose another lab file. Nothing was changed.",
-        )
+    found = _version(con, path)
+    refuse_newer(path, found, "lab file")
     pending = [step for step in MIGRATIONS if step.version > found]
     for step in pending:
         _apply(con, path, step)
     return len(pending)
+
+
+def refuse_newer(path: str, found: int, kind: str) -> None:
+    """Raises StoreError for a schema version that is newer than ours. ``kind``: what to choose another one of."""
+    newest = MIGRATIONS[-1].version
+    if found > newest:
+        raise StoreError(
+            path,
+            f"was written by a newer campaign_lab (schema {found}; this one knows {newest})",
+            f"Upgrade campaign_lab, or choose another {kind}. Nothing was changed.",
+        )
 
 
 def shape(con: Con) -> set[tuple[str, str, str, str]]:

@@ -7,7 +7,6 @@ out; the pages that were read go along.
 from __future__ import annotations
 
 import contextlib
-import itertools
 import json
 import os
 import shutil
@@ -252,11 +251,13 @@ def _is_ahead(con: Con, here: SessionRow, row: SessionRow) -> bool:
 
 
 def _add_session(con: Con, row: SessionRow, owner: str, session_id: str) -> bool:
-    """Adds the session under that id, standing nowhere, unless it is here."""
+    """Adds the session under that id and a free name, standing nowhere, unless it is here."""
     if queries.select(con, SessionRow, "WHERE id = ?", [session_id]):
         return False
-    bare = replace(row, parent_session=None, renews=None, start_turn=None, tip_turn=None)
-    queries.insert(con, [replace(bare, id=session_id, owner=owner, name=_free_name(con, row, owner))])
+    rest = "WHERE owner = ? AND campaign = ? AND swept_at IS NULL"
+    taken = {each.name for each in queries.select(con, SessionRow, rest, [owner, row.campaign])}
+    bare = replace(row, id=session_id, owner=owner, parent_session=None, renews=None, start_turn=None, tip_turn=None)
+    queries.insert(con, [queries.renamed(bare, taken)])
     return True
 
 
@@ -270,11 +271,3 @@ def _settle(con: Con, row: SessionRow, ids: Mapping[str, str], *, new: bool) -> 
     if new or not _is_ahead(con, here, row):
         sql = "UPDATE sessions SET tip_turn = ?, last_paid_at = ? WHERE id = ?"
         con.execute(sql, [row.tip_turn, datetime.now(UTC), here.id])
-
-
-def _free_name(con: Con, row: SessionRow, owner: str) -> str:
-    """The session's name, with 2, 3, … behind it when the owner's campaign has one of that name."""
-    rest = "WHERE owner = ? AND campaign = ? AND swept_at IS NULL"
-    taken = {each.name for each in queries.select(con, SessionRow, rest, [owner, row.campaign])}
-    names = itertools.chain([row.name], (f"{row.name} {number}" for number in itertools.count(2)))
-    return next(name for name in names if name not in taken)
