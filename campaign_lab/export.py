@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from secrets import token_hex
 from typing import TYPE_CHECKING, Any
 
 from campaign_lab.show.text import plain
+from campaign_lab.store.whole_file import whole_file
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -21,8 +21,7 @@ def save_csv(frame: pd.DataFrame, path: str | os.PathLike[str]) -> pd.DataFrame:
 
     An index is written when it says what a row is about, as after a pivot. Texts that a spreadsheet would take for a formula
     get an apostrophe before them, as OWASP advises, in headings too; what steers a terminal or reorders text is left out.
-    The file is written beside the target first, so that an error leaves an older file whole. Raises ValueError for a folder
-    that is not there.
+    An error leaves an older file whole. Raises ValueError for a folder that is not there.
     """
     target = Path(path)
     if not target.parent.is_dir():
@@ -31,12 +30,8 @@ def save_csv(frame: pd.DataFrame, path: str | os.PathLike[str]) -> pd.DataFrame:
 
     safe = frame.map(_harmless).rename(index=_harmless, columns=_harmless)
     safe = safe.rename_axis(index=_harmless, columns=_harmless)
-    beside = target.with_name(f".{token_hex(8)}.part")  # of its own, for two may write the same file
-    try:
-        safe.to_csv(beside, index=is_telling(frame.index), encoding="utf-8-sig")
-        beside.replace(target)
-    finally:
-        beside.unlink(missing_ok=True)
+    with whole_file(target) as draft:
+        safe.to_csv(draft, index=is_telling(frame.index), encoding="utf-8-sig")
     return frame
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import getpass
 import hashlib
 import json
-import logging
 import os
 import uuid
 from collections.abc import Callable, Coroutine, Mapping, Sequence
@@ -26,13 +25,13 @@ from campaign_lab.sessions.budgets import Budgets, budgets_of
 from campaign_lab.sessions.context import Context, batch_tag, ignore_event, utc_now
 from campaign_lab.sessions.not_awaited import awaited
 from campaign_lab.sessions.position import current_cell
-from campaign_lab.sessions.run.recovery import recover
 from campaign_lab.sessions.session import Session
 from campaign_lab.sessions.session_names import SAVED, find_session
 from campaign_lab.sessions.upkeep.expiry import seconds
 from campaign_lab.store import queries
-from campaign_lab.store.location import default_place, open_store
+from campaign_lab.store.location import default_location, open_store
 from campaign_lab.store.rows import SessionRow
+from campaign_lab.tables.lab_tables import LabTables
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -54,7 +53,7 @@ DEFAULT_MODEL = "claude-sonnet-4-6"
 ALIASES = ("sonnet", "opus", "haiku", "fable", "inherit", "default")
 
 
-class Lab:
+class Lab(LabTables):
     """A lab and who works in it. ``Lab()`` is the checkout's data/lab.duckdb, the user who is logged in, rehearsal.
 
     ``path``: the lab file, or the url of a team's server, such as postgresql://ada@db.example/lab (else CAMPAIGN_LAB_STORE,
@@ -89,7 +88,7 @@ class Lab:
         if on_miss not in ("run", "refuse"):
             raise ValueError(f"on_miss: {on_miss!r} is not allowed; expected run or refuse")
         own_prices()  # a price table of the user's that cannot be used is said now, not in the middle of a turn
-        engine = open_store(path or default_place())
+        engine = open_store(path or default_location())
         self._context = Context(
             engine=engine,
             user=_user(user, engine.role),
@@ -167,76 +166,6 @@ class Lab:
             raise NotFoundError("session", str(name))
         context.require(found, "read")
         return Session(context, found, found.start_turn if from_start and not found.automatic else found.tip_turn)
-
-    # -- tables
-
-    def sessions(self) -> pd.DataFrame:
-        """One row a session that the user owns or was given: what it is for, how far it is, what it cost, when it expires.
-
-        Its columns are ``compare.SESSION_COLUMNS``.
-        """
-        from campaign_lab.tables import lab_tables
-
-        return lab_tables.sessions(self._context)
-
-    def compare(self, sessions: Session | Sequence[Session]) -> pd.DataFrame:
-        """One row a copy variant of the sessions, up to where each handle stands (``compare.COPY_COLUMNS``)."""
-        from campaign_lab.tables import lab_tables
-
-        return lab_tables.compare(self._context, sessions)
-
-    def records(self, kind: str, sessions: Session | Sequence[Session] | None = None) -> pd.DataFrame:
-        """One row a record of a kind, such as ``angle``; of all sessions that the user may see, unless some are named.
-
-        Each record is listed once, under the session that made it. Its own fields are columns (``compare.record_columns``).
-        Raises NotFoundError that lists the known kinds.
-        """
-        from campaign_lab.tables import lab_tables
-
-        return lab_tables.records(self._context, kind, sessions)
-
-    def diff(self, a: Session, b: Session) -> pd.DataFrame:
-        """One row a field in which the records of two sessions differ; turns that both carry are equal (``DIFF_COLUMNS``)."""
-        from campaign_lab.tables import lab_tables
-
-        return lab_tables.diff(self._context, a, b)
-
-    def coverage(self, session: Session | Sequence[Session]) -> pd.DataFrame:
-        """Each pain and desire at each stage of awareness, with the angles there: zeros are gaps (``COVERAGE_COLUMNS``)."""
-        from campaign_lab.tables import lab_tables
-
-        return lab_tables.coverage(self._context, session)
-
-    def pages(self, session: Session) -> pd.DataFrame:
-        """What the page reader saw: one row a page that agents asked for, the brand's own first, refused ones with the reason."""
-        from campaign_lab.tables import lab_tables
-
-        return lab_tables.pages(self._context, session)
-
-    def timeline(self, session: Session | Sequence[Session]) -> pd.DataFrame:
-        """Which agent worked when in the session's turns, in seconds from the start of each turn (``TIMELINE_COLUMNS``)."""
-        from campaign_lab.tables import lab_tables
-
-        return lab_tables.timeline(self._context, session)
-
-    def costs(self, by: str = "session") -> pd.DataFrame:
-        """What was spent, in US dollars, by ``user``, ``campaign``, ``session``, ``phase``, ``agent``, ``day``, ``model``,
-        ``batch`` or ``run`` of a batch (empty for what was made by hand).
-
-        Read from the ledger: what the user paid, and what was paid on sessions that the user may see. The rows add up. What
-        turns were charged whose process died is booked first. Its columns are ``compare.cost_columns``.
-        """
-        from campaign_lab.tables import lab_tables
-
-        for booked in self.run_sync(recover(self._context)):
-            logging.getLogger("campaign_lab").warning(booked.words)
-        return lab_tables.costs(self._context, by)
-
-    def tree(self, session: Session) -> pd.DataFrame:
-        """The fork tree that a session belongs to: one row a session that the user may see, parents first."""
-        from campaign_lab.tables import lab_tables
-
-        return lab_tables.tree(self._context, session)
 
     # -- several at once
 
@@ -331,7 +260,7 @@ class Lab:
         grace_s, now, engine = seconds(grace), self._context.now(), self._context.engine
         if engine.role is not None:
             reason = f"lets you in as {engine.role}, who does not see all forks"
-            raise StoreError(engine.path, reason, "Sweep as the role that owns the tables.")
+            raise StoreError(engine.display_url, reason, "Sweep as the role that owns the tables.")
         report = engine.call(
             lambda con: sweep(con, now=now, grace_s=grace_s, keep_records=keep == "records", dry_run=dry_run)
         )
@@ -363,7 +292,7 @@ class Lab:
         self.close()
 
     def __repr__(self) -> str:
-        return f"Lab({self._context.engine.path.rpartition('/')[2]}, {self._context.endpoint.name})"
+        return f"Lab({self._context.engine.display_url.rpartition('/')[2]}, {self._context.endpoint.name})"
 
 
 def _check_folder(stored: SessionRow | None, brief: Brief, context: Context) -> None:

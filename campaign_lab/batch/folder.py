@@ -20,6 +20,7 @@ from pathlib import Path
 
 from campaign_lab.batch.rows import Row
 from campaign_lab.errors import LabError
+from campaign_lab.store.whole_file import whole_file
 
 HOME = ".batch"
 
@@ -98,17 +99,9 @@ class RowFiles:
         """Replaces a file of the folder and returns its path: it is the old file or the new one, never a part. Raises OSError."""
         target = self.folder / name
         target.parent.mkdir(parents=True, exist_ok=True)
-        draft = self.home / f"{target.name}.draft"
         self.home.mkdir(exist_ok=True)
-        try:
-            with draft.open("wb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-            draft.replace(target)
-        except BaseException:
-            draft.unlink(missing_ok=True)
-            raise
+        with whole_file(target, self.home / f"{target.name}.draft") as draft:
+            draft.write_bytes(data)
         return target
 
     @contextlib.contextmanager

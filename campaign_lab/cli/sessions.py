@@ -52,7 +52,9 @@ def fork(lab: Lab, args: argparse.Namespace) -> Any:
         print_text(
             f"{made.name}: forked from {base.full_name} at {made.checkpoint()}. It carries all before it; nothing was sent."
         )
-        place = lab._context.engine.path if args.lab else ""  # and not as it was given: a url may hold a password
+        place = (
+            lab._context.engine.display_url if args.lab else ""
+        )  # and not as it was given: a url may hold a password
         options = [f"--{name} {shlex.quote(value)}" for name, value in (("lab", place), ("user", args.user)) if value]
         print_text(" ".join(["Go on with: campaign-lab run --session", shlex.quote(made.known_as), *options]))
     return {"session": made.name, "id": made.id, "parent": base.name, "checkpoint": made.checkpoint().number}

@@ -8,6 +8,7 @@ from campaign_lab.figures.style import CLEAR, INK, PAID, cut, drawn, hover, noth
 from campaign_lab.figures.tree_costs import avoided, carried, cost, own_phases, rows_of
 from campaign_lab.money import NOTHING
 from campaign_lab.show.text import pluralize
+from campaign_lab.show.tree_places import TreePlace, tree_places
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -33,27 +34,18 @@ SHAPES = {
 
 def fork_tree(frame: pd.DataFrame) -> go.Figure:
     """Draws ``lab.tree(session)``: the sessions as a tree, beside them their own cost in US dollars."""
-    rows = [_placed(row, place) for place, row in enumerate(rows_of(frame))]
+    found = rows_of(frame)
+    rows = [_placed(row, place, tree) for place, (row, tree) in enumerate(zip(found, tree_places(found), strict=True))]
     if not rows:
         return nothing("There is no session yet", "lab.session(brief) makes the first one.")
-    _find_parents(rows)
     height = len(rows) * (ROW if len(rows) < MANY else DENSE_ROW)
     return drawn(_traces(rows), _title(rows), _note(rows), plot=height, head=34, foot=12, layout=_layout(rows))
 
 
-def _placed(row: Row, place: int) -> Row:
-    """The row with its place from the top, what it reached by itself, and its kind."""
+def _placed(row: Row, place: int, tree: TreePlace) -> Row:
+    """The row with its place from the top, that of its parent and its depth, what it reached by itself, and its kind."""
     kind = "start" if place == 0 else "automatic" if row["automatic"] else "fork"
-    return row | {"y": place, "own": own_phases(row), "kind": kind, "cost": cost(row)}
-
-
-def _find_parents(rows: list[Row]) -> None:
-    """Notes the place of each row's parent and its depth. Names may come twice: the nearest one above is meant."""
-    places: dict[str, int] = {}
-    for row in rows:
-        above = places.get(str(row["parent"])) if row["parent"] else None
-        row["above"], row["depth"] = above, 0 if above is None else int(rows[above]["depth"]) + 1
-        places[str(row["session"])] = int(row["y"])
+    return row | tree._asdict() | {"y": place, "own": own_phases(row), "kind": kind, "cost": cost(row)}
 
 
 def _traces(rows: list[Row]) -> list[Row]:

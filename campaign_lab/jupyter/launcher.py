@@ -18,7 +18,7 @@ from urllib.parse import quote
 from campaign_lab.agents.process.scratch_folders import JUPYTERLAB, scratch
 from campaign_lab.errors import StoreError
 from campaign_lab.jupyter.saving import without_pictures
-from campaign_lab.store.location import default_place, whole_path
+from campaign_lab.store.location import default_location, whole_path
 
 HOST = "127.0.0.1"
 FIRST_PORT = 8888
@@ -199,7 +199,7 @@ def _serve(place: LabFolder, *, shown_token: str) -> int:
 def _tell(address: str, token: str, environment: Mapping[str, str]) -> None:
     """Says in plain words where it is and how it is stopped."""
     print(f"\n  Open    {address}{f'?token={token}' if token else f'   (with the token of your {OWN_TOKEN})'}")
-    print(f"  Lab     {_shown(environment.get(STORE) or default_place())}")
+    print(f"  Lab     {_shown(environment.get(STORE) or default_location())}")
     print("  Stop    Ctrl-C. Kernels stop with it; whatever turns have finished is kept.\n", flush=True)
 
 

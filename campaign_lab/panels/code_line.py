@@ -63,7 +63,7 @@ def run_line(handle: str, known_as: str, phase: str, *, steer: str = "") -> str:
 
 def _is_same(held: object, session: Session) -> bool:
     context = session._context
-    if not isinstance(held, Session) or held._context.engine.path != context.engine.path:
+    if not isinstance(held, Session) or held._context.engine.display_url != context.engine.display_url:
         return False
     mine, theirs = _named(context, session), _named(context, held)
     return (mine.owner, full_name(mine)) == (theirs.owner, full_name(theirs))

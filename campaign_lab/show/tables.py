@@ -10,6 +10,7 @@ from typing import Any
 from campaign_lab.money import NOTHING, Sum
 from campaign_lab.show.frame import framed
 from campaign_lab.show.text import and_take, bidi_isolate, escape_html, pluralize
+from campaign_lab.show.tree_places import tree_places
 
 WIDTHS = ((400, 28), (120, 22), (40, 15))
 """How wide, in em, a column of texts is that has more than so many characters; shorter ones are as wide as their text."""
@@ -68,7 +69,6 @@ def tree_html(rows: Sequence[Mapping[str, Any]]) -> str:
     its own turns, and what the turns before its start once cost, as far as they are known; ``unpriced_requests`` and
     ``carried_unpriced_requests`` count the requests without a price.
     """
-    depths = _depths(rows)
     lines = [
         [
             "\N{NO-BREAK SPACE}" * 4 * (depth - 1) + "└ " * (depth > 0) + str(row["session"]),
@@ -77,7 +77,7 @@ def tree_html(rows: Sequence[Mapping[str, Any]]) -> str:
             str(Sum.stored(row["cost_usd"], row.get("unpriced_requests"))),
             str(Sum.stored(row.get("carried_usd"), row.get("carried_unpriced_requests"))) if depth else "",
         ]
-        for row, depth in zip(rows, depths, strict=True)
+        for row, (_, depth) in zip(rows, tree_places(rows), strict=True)
     ]
     return table(
         ("Session", "Purpose", "Phases of its own", "Own cost", "Carried, not paid again"), lines, right=(3, 4)
@@ -135,15 +135,3 @@ def _shown(value: Any) -> str:
 def _phases(value: Any) -> str:
     """Phases as a text or a list of names."""
     return str(value or "") if isinstance(value, str) or value is None else ", ".join(map(str, value))
-
-
-def _depths(rows: Sequence[Mapping[str, Any]]) -> list[int]:
-    """How many forks each row lies below the first: one more than its parent among the rows before it."""
-    known: dict[str, int] = {}
-    depths = []
-    for row in rows:
-        parent = str(row.get("parent") or "")
-        depth = known[parent] + 1 if parent in known else 0
-        known[str(row["session"])] = depth
-        depths.append(depth)
-    return depths

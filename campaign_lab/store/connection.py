@@ -38,12 +38,12 @@ class Store(Protocol):
     """
 
     @property
-    def path(self) -> str:
-        """What names the store: the file's path, or the server's url without a password."""
+    def display_url(self) -> str:
+        """What users see of where the lab lies: the file's path, or the server's url without its password."""
 
     @property
-    def place(self) -> str:
-        """What opens the store again: its path, or the server's url with its password. It is never shown."""
+    def location(self) -> str:
+        """What opens the store again: the file's path, or the server's url with its password. It is never shown."""
 
     @property
     def role(self) -> str | None:

@@ -1,12 +1,13 @@
-"""What is read from and written to the lab file. Each function runs inside one transaction: ``engine.run(lambda con: …)``."""
+"""Reading and writing the rows of a lab. Each function runs inside one transaction: ``engine.run(lambda con: …)``."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import astuple, fields, replace
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import fields, replace
 from datetime import datetime
-from typing import Any, TypeVar
+from itertools import groupby
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from campaign_lab.store.connection import Con
 from campaign_lab.store.rows import (
@@ -14,32 +15,24 @@ from campaign_lab.store.rows import (
     AuditRow,
     CacheRow,
     ClaimRow,
+    EntryRow,
     JudgementRow,
     PageRow,
     RecordRow,
     RequestRow,
     SessionRow,
     ShareRow,
+    TranscriptRow,
     TurnRow,
 )
 
-Row = TypeVar(
-    "Row",
-    SessionRow,
-    TurnRow,
-    ClaimRow,
-    AttemptRow,
-    RequestRow,
-    RecordRow,
-    JudgementRow,
-    PageRow,
-    CacheRow,
-    ShareRow,
-    AuditRow,
-)
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+Row = TypeVar("Row", bound="DataclassInstance")
 
 IN_LIST = "IN (SELECT unnest(?::VARCHAR[]))"
-"""What follows a column in WHERE to ask for one of many ids; they are bound as one list."""
+"""The SQL after a column in WHERE that finds any of several ids; they are bound as one list."""
 
 LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 """Half a character: no text that can be stored or shown."""
@@ -49,6 +42,8 @@ TABLES: dict[type, str] = {
     TurnRow: "turns",
     ClaimRow: "claims",
     AttemptRow: "attempts",
+    TranscriptRow: "transcripts",
+    EntryRow: "entries",
     RequestRow: "requests",
     RecordRow: "records",
     JudgementRow: "judgements",
@@ -59,26 +54,31 @@ TABLES: dict[type, str] = {
 }
 
 
-def insert(con: Con, rows: Iterable[Row]) -> None:
-    """Adds rows of one or several tables."""
-    for row in rows:
-        names = ", ".join(field.name for field in fields(row))
-        marks = ", ".join("?" for _ in fields(row))
-        con.execute(
-            f"INSERT INTO {TABLES[type(row)]} ({names}) VALUES ({marks})", [_whole(each) for each in astuple(row)]
-        )
+def insert(con: Con, rows: Iterable[DataclassInstance]) -> None:
+    """Adds rows, of one or several tables, in the given order."""
+    for row_type, some in groupby(rows, type):
+        names = [field.name for field in fields(row_type)]
+        marks = ", ".join("?" for _ in names)
+        sql = f"INSERT INTO {TABLES[row_type]} ({', '.join(names)}) VALUES ({marks})"
+        con.executemany(sql, [[_whole(getattr(row, name)) for name in names] for row in some])
 
 
 def _whole(value: Any) -> Any:
-    """The value as a database takes it: models cut emoji in half, and what was paid for is not lost for that."""
+    """The value without lone surrogates: models cut emoji in half, and a paid answer must still be stored."""
     return LONE_SURROGATE.sub("\ufffd", value) if isinstance(value, str) else value
 
 
 def select(con: Con, table: type[Row], rest: str = "", values: Sequence[Any] = ()) -> list[Row]:
-    """Rows of a table. ``rest`` is what follows FROM, written by us and never from input; input goes into ``values``."""
+    """The rows of a table. ``rest`` is the SQL after FROM, always written by us; input goes into ``values``."""
     names = ", ".join(f"{TABLES[table]}.{field.name}" for field in fields(table))
     found = con.execute(f"SELECT {names} FROM {TABLES[table]} {rest}", list(values)).fetchall()
     return [table(*row) for row in found]
+
+
+def ids_in(con: Con, table: str, column: str, ids: Collection[str]) -> set[str]:
+    """Those of the ids that a column of a table has. Table and column are named by us."""
+    sql = f"SELECT DISTINCT {column} FROM {table} WHERE {column} {IN_LIST}"
+    return {str(found) for (found,) in con.execute(sql, [list(ids)]).fetchall()}
 
 
 def line_of(con: Con, turn_id: str | None) -> list[TurnRow]:
@@ -90,7 +90,7 @@ def line_of(con: Con, turn_id: str | None) -> list[TurnRow]:
 
 
 def ancestry(con: Con, turn_id: str | None) -> list[str]:
-    """Ids of the turn and its ancestors, the root last. Walked here, because a recursive query took 20 times as long for 200."""
+    """The ids of the turn and its ancestors, the root last. For 200 turns a recursive query took 20 times as long."""
     parents = dict(con.execute("SELECT id, parent_turn FROM turns").fetchall()) if turn_id else {}
     line: dict[str, None] = {}
     while turn_id is not None and turn_id in parents and turn_id not in line:
@@ -110,7 +110,7 @@ def session_by_identity(con: Con, row: SessionRow) -> SessionRow | None:
 
 
 def get_or_create_session(con: Con, row: SessionRow, is_expired: Callable[[SessionRow], bool]) -> SessionRow:
-    """The stored session of that identity; the row itself when there is none yet. The newest brief is kept.
+    """The stored session of that identity, with the row's brief; the row itself, now stored, when there is none yet.
 
     When the stored one has expired, the row is a new session that renews it.
     """
@@ -125,7 +125,7 @@ def get_or_create_session(con: Con, row: SessionRow, is_expired: Callable[[Sessi
 
 
 def get_or_create_fork(con: Con, row: SessionRow, is_expired: Callable[[SessionRow], bool]) -> SessionRow:
-    """The fork of that owner, checkpoint and purpose; the row itself when there is none yet, or when that has expired."""
+    """The stored fork of that owner, checkpoint and purpose; the row itself, now stored, when there is none or it has expired."""
     rest = (
         "WHERE owner = ? AND start_turn IS NOT DISTINCT FROM ? AND purpose = ? AND NOT automatic AND swept_at IS NULL "
         "ORDER BY made_at DESC, id"
@@ -137,16 +137,16 @@ def get_or_create_fork(con: Con, row: SessionRow, is_expired: Callable[[SessionR
     ]
     if found and not is_expired(found[0]):
         return found[0]
-    named = replace(row, name=found[0].name, renews=found[0].id) if found else _renamed(row, _names(con, row))
+    named = replace(row, name=found[0].name, renews=found[0].id) if found else renamed(row, _names(con, row))
     insert(con, [named])
     parents = select(con, SessionRow, "WHERE id = ?", [row.parent_session])
-    if parents and not is_expired(parents[0]):  # forking keeps a session alive, but wakes none
+    if parents and not is_expired(parents[0]):  # forking prolongs a living session, but revives none
         set_session(con, parents[0].id, "last_paid_at", row.made_at)
     return named
 
 
 def family_of(con: Con, session: SessionRow, *, renewed: bool = True) -> list[SessionRow]:
-    """The named session that this one belongs to, and the forks that runs made of it by themselves.
+    """The named session that this one belongs to, and the automatic forks that runs made of it.
 
     With ``renewed`` also the families of the expired sessions that it renews: it replays their turns.
     """
@@ -165,9 +165,9 @@ def family_of(con: Con, session: SessionRow, *, renewed: bool = True) -> list[Se
 
 
 def session_for(con: Con, session: SessionRow, turn: TurnRow, *, take_over: bool) -> SessionRow:
-    """The session of the family in which a found turn stands.
+    """The session of the family that a found turn belongs to.
 
-    A renewing session takes over a turn of the one it renews (``take_over``: for a user who may run on it).
+    With ``take_over`` (for a user who may run on it) a session that renews another one moves on to that one's turn.
     """
     own = {row.id: row for row in family_of(con, session, renewed=False)}
     if any(each.id == turn.id for each in line_of(con, session.tip_turn)):
@@ -180,13 +180,13 @@ def session_for(con: Con, session: SessionRow, turn: TurnRow, *, take_over: bool
 
 
 def turns_after(con: Con, parent: str | None, sessions: Sequence[SessionRow]) -> list[TurnRow]:
-    """Finished turns that stand right after a checkpoint, in any of the sessions, oldest first."""
+    """The finished turns directly after a checkpoint, in any of the sessions, oldest first."""
     rest = f"WHERE parent_turn IS NOT DISTINCT FROM ? AND session_id {IN_LIST} ORDER BY finished_at, id"
     return select(con, TurnRow, rest, [parent, [session.id for session in sessions]])
 
 
 def move_tip(con: Con, turn: TurnRow) -> SessionRow:
-    """Moves the session on to its new turn. When it has gone on otherwise meanwhile, an automatic fork is made for the turn."""
+    """Moves the session on to its new turn and returns it; an automatic fork instead when it has another new turn meanwhile."""
     (session,) = select(con, SessionRow, "WHERE id = ?", [turn.session_id])
     if session.tip_turn == turn.parent_turn:
         con.execute(
@@ -197,7 +197,7 @@ def move_tip(con: Con, turn: TurnRow) -> SessionRow:
         session, id=f"s-{turn.id}", parent_session=session.id, start_turn=turn.parent_turn, tip_turn=turn.id,
         purpose=turn.steer, automatic=True, made_at=turn.finished_at, last_paid_at=turn.finished_at,
     )  # fmt: skip
-    fork = _renamed(fork, _names(con, session))
+    fork = renamed(fork, _names(con, session))
     insert(con, [fork])
     con.execute("UPDATE turns SET session_id = ? WHERE id = ?", [fork.id, turn.id])
     con.execute("UPDATE attempts SET session_id = ? WHERE id = ?", [fork.id, turn.id])  # its cost goes with it
@@ -205,7 +205,7 @@ def move_tip(con: Con, turn: TurnRow) -> SessionRow:
 
 
 def end_attempt(con: Con, attempt: AttemptRow) -> None:
-    """Writes how an attempt ended, and gives its claim back."""
+    """Stores how an attempt ended, and removes its claim."""
     con.execute(
         "UPDATE attempts SET state = ?, cause = ?, reason = ?, ended_at = ?, cost_usd = ? WHERE id = ?",
         [attempt.state, attempt.cause, _whole(attempt.reason), attempt.ended_at, attempt.cost_usd, attempt.id],
@@ -220,7 +220,7 @@ def entries_of(con: Con, attempt_id: str) -> list[tuple[str, str]]:
 
 
 def leaf_of(con: Con, attempt_id: str) -> str | None:
-    """Uuid of the last entry of the main conversation that has one: the SDK's own mark of this checkpoint."""
+    """The uuid of the last entry of the main conversation that has one: by it the SDK knows this checkpoint."""
     sql = (
         "SELECT uuid FROM entries WHERE session_id = ? AND subpath = '' AND uuid IS NOT NULL ORDER BY seq DESC LIMIT 1"
     )
@@ -229,39 +229,39 @@ def leaf_of(con: Con, attempt_id: str) -> str | None:
 
 
 def pages_of(con: Con, owner: str, campaign: str) -> list[PageRow]:
-    """The newest stored version of each page of a campaign, bytes left out. Refusals are not among them."""
+    """The newest stored version of each page of a campaign, without bytes and without refused pages."""
     return list({row.requested_url: row for row in pages_met(con, owner, campaign) if row.error is None}.values())
 
 
 def pages_met(con: Con, owner: str, campaign: str) -> list[PageRow]:
-    """Each time that a page of a campaign was read or refused, oldest first, bytes left out."""
+    """One row per time that a page of a campaign was read or refused, oldest first, without bytes."""
     names = ", ".join("NULL" if field.name == "body" else field.name for field in fields(PageRow))
     sql = f"SELECT {names} FROM pages WHERE owner = ? AND campaign = ? ORDER BY fetched_at"
     return [PageRow(*row) for row in con.execute(sql, [owner, campaign]).fetchall()]
 
 
 def oldest_page(con: Con, owner: str, campaign: str) -> datetime | None:
-    """When the oldest page of a campaign was fetched."""
+    """The time at which the oldest page of a campaign was fetched; None when it has none."""
     sql = "SELECT min(fetched_at) FROM pages WHERE owner = ? AND campaign = ? AND error IS NULL"
     row = con.execute(sql, [owner, campaign]).fetchone()
     return row[0] if row else None
 
 
 def _names(con: Con, session: SessionRow) -> set[str]:
-    """The names of all sessions of the campaign; without their other columns, because there may be hundreds."""
+    """The names of all sessions of the owner's campaign."""
     sql = "SELECT name FROM sessions WHERE owner = ? AND campaign = ?"
     return {str(name) for (name,) in con.execute(sql, [session.owner, session.campaign]).fetchall()}
 
 
-def _renamed(row: SessionRow, taken: set[str]) -> SessionRow:
-    """The row under a name that is still free: the name, then with 2, 3, … behind it."""
+def renamed(row: SessionRow, taken: set[str]) -> SessionRow:
+    """The row with the first free name: its own, else with 2, 3, … behind it."""
     names = [row.name, *(f"{row.name} {number}" for number in range(2, len(taken) + 3))]
     free = next(name for name in names if name not in taken)
     return replace(row, name=free)
 
 
 def move_untouched_fork(con: Con, session_id: str, turn_id: str) -> None:
-    """Moves a fork to a turn, unless somebody has run on it meanwhile: then it stays where it is."""
+    """Moves a fork to a turn, unless the fork already has a turn of its own."""
     con.execute(
         "UPDATE sessions SET tip_turn = ? WHERE id = ? AND tip_turn IS NOT DISTINCT FROM start_turn",
         [turn_id, session_id],
@@ -269,14 +269,14 @@ def move_untouched_fork(con: Con, session_id: str, turn_id: str) -> None:
 
 
 def set_session(con: Con, session_id: str, column: str, value: object) -> None:
-    """Writes one column of a session. ``column`` is a field of SessionRow."""
+    """Sets one column of a session. Raises ValueError when ``column`` is no field of SessionRow."""
     if column not in {field.name for field in fields(SessionRow)}:
         raise ValueError(f"column: {column!r} is not a field of a session")
     con.execute(f"UPDATE sessions SET {column} = ? WHERE id = ?", [value, session_id])
 
 
 def rename_session(con: Con, session: SessionRow, name: str) -> SessionRow:
-    """Gives a session another name. Raises ValueError for an empty name, or one that is taken in its campaign."""
+    """The session under its new name, which is stored. Raises ValueError for an empty name, or one taken in its campaign."""
     rest = "WHERE owner = ? AND campaign = ? AND name = ? AND id <> ? AND swept_at IS NULL"
     if not name:
         raise ValueError("name: '' is not allowed; give a name")

@@ -1,6 +1,6 @@
-"""The rows of the lab file as frozen values: one class a table, fields named like the columns.
+"""The rows of a lab as frozen values: one class per table, with fields named like the columns.
 
-Times are aware and in UTC. Fields that hold JSON are text; who reads them knows their shape.
+Times are aware and in UTC. Fields that hold JSON are text; the code that reads them knows their shape.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class SessionRow:
 
 @dataclass(frozen=True)
 class TurnRow:
-    """A finished turn. ``id`` is that of the attempt that made it, and of its SDK session."""
+    """A finished turn. Its ``id`` is also the id of the attempt that made it, and of that attempt's SDK session."""
 
     id: str
     session_id: str
@@ -67,9 +67,9 @@ class TurnRow:
 
 @dataclass(frozen=True)
 class ClaimRow:
-    """Who is running a key right now. A claim whose process has died is void.
+    """Which process is running a key right now. A claim is void once its process has died.
 
-    ``seen_at`` is when that process last said that it lives, by the store's clock.
+    ``seen_at`` is the last time that the process confirmed that it is alive, by the store's clock.
     """
 
     key: str
@@ -107,8 +107,34 @@ class AttemptRow:
 
 
 @dataclass(frozen=True)
+class TranscriptRow:
+    """What one agent of an attempt wrote, as a whole. ``session_id`` is the attempt, ``subpath`` is empty for the main agent."""
+
+    project_key: str
+    session_id: str
+    subpath: str
+    n: int
+    mtime: int
+    summary: str | None
+
+
+@dataclass(frozen=True)
+class EntryRow:
+    """One entry of a transcript, as the CLI wrote it (``entry``, JSON). ``seq`` is its place in the transcript, from 0."""
+
+    project_key: str
+    session_id: str
+    subpath: str
+    seq: int
+    uuid: str | None
+    kind: str | None
+    entry: str
+    stored_at: datetime
+
+
+@dataclass(frozen=True)
 class RequestRow:
-    """One request of an attempt: the ledger of record. Counts of tokens, and the cost, are None where they are not known."""
+    """One request of an attempt: the ledger of record. Token counts and the cost in US dollars are None where unknown."""
 
     attempt_id: str
     subpath: str
@@ -127,16 +153,16 @@ class RequestRow:
 
     @property
     def prompt_tokens(self) -> int | None:
-        """All tokens that went in; None where a count is not known."""
+        """The number of tokens that the request sent, cached ones included; None where a count is unknown."""
         counts = (self.input_tokens, self.cache_read_tokens, self.cache_write_5m_tokens, self.cache_write_1h_tokens)
         return None if None in counts else sum(count or 0 for count in counts)
 
 
 @dataclass(frozen=True)
 class RecordRow:
-    """A record of a turn. ``body`` is its JSON; ``problems`` a JSON list of what was wrong and stayed so.
+    """A record of a turn. ``body`` is its JSON; ``problems`` a JSON list of the problems that were never mended.
 
-    ``near_duplicate`` is the id of the record of the same turn that says nearly the same.
+    ``near_duplicate`` is the id of a record of the same turn with nearly the same text.
     """
 
     turn_id: str
@@ -153,9 +179,9 @@ class RecordRow:
 
 @dataclass(frozen=True)
 class JudgementRow:
-    """What a user thinks of a record: ``pick`` is pick, reject or nothing, ``rating`` 1 to 5. One row a (record, user).
+    """What a user thinks of a record: ``pick`` is pick, reject or empty, ``rating`` 1 to 5. One row per record and user.
 
-    One that was taken back says nothing and stays, so that it is known when.
+    A judgement that was taken back stays as an empty row, so that its time is known.
     """
 
     turn_id: str
@@ -170,7 +196,7 @@ class JudgementRow:
 
 @dataclass(frozen=True)
 class PageRow:
-    """A page of a campaign, or (``error``) the refusal that was met. ``page`` is the page's JSON, ``body`` its bytes."""
+    """A page of a campaign; ``error`` is why it was refused. ``page`` is its JSON, ``body`` its bytes, ``size`` their number."""
 
     owner: str
     campaign: str
@@ -209,7 +235,7 @@ class ShareRow:
 
 @dataclass(frozen=True)
 class AuditRow:
-    """Who did, or tried to do, what with which session."""
+    """One action on a session: which user, which verb, and whether it was allowed."""
 
     user_name: str
     verb: str

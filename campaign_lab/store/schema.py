@@ -14,9 +14,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from campaign_lab.errors import StoreError
+from campaign_lab.store import queries
 
 if TYPE_CHECKING:
     import duckdb
+
+    from campaign_lab.store.connection import Con
 
 
 @dataclass(frozen=True)
@@ -116,17 +119,34 @@ def migrate(con: duckdb.DuckDBPyConnection, path: str) -> int:
 
     Call it outside a transaction, under the gate. Raises StoreError for a file that is not ours or is newer than us.
     """
-    found, newest = _version(con, path), MIGRATIONS[-1].version
-    if found > newest:
-        raise StoreError(
-            path,
-            f"was written by a newer campaign_lab (schema {found}; this one knows {newest})",
-            "Upgrade campaign_lab, or choose another lab file. Nothing was changed.",
-        )
+    found = _version(con, path)
+    refuse_newer(path, found, "lab file")
     pending = [step for step in MIGRATIONS if step.version > found]
     for step in pending:
         _apply(con, path, step)
     return len(pending)
+
+
+def refuse_newer(path: str, found: int, kind: str) -> None:
+    """Raises StoreError for a schema version that is newer than ours. ``kind``: what to choose another one of."""
+    newest = MIGRATIONS[-1].version
+    if found > newest:
+        raise StoreError(
+            path,
+            f"was written by a newer campaign_lab (schema {found}; this one knows {newest})",
+            f"Upgrade campaign_lab, or choose another {kind}. Nothing was changed.",
+        )
+
+
+def shape(con: Con) -> set[tuple[str, str, str, str]]:
+    """Table, kind of table, column and type of all our columns. A view in a table's place would run what its maker wrote."""
+    found = con.execute(
+        "SELECT c.table_name, t.table_type, c.column_name, c.data_type FROM information_schema.columns AS c"
+        " JOIN information_schema.tables AS t ON t.table_schema = c.table_schema AND t.table_name = c.table_name"
+        f" WHERE c.table_name {queries.IN_LIST}",
+        [list(queries.TABLES.values())],
+    )
+    return {(str(table), str(kind), str(column), str(type_)) for table, kind, column, type_ in found.fetchall()}
 
 
 def _version(con: duckdb.DuckDBPyConnection, path: str) -> int:

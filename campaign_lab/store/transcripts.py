@@ -1,6 +1,6 @@
-"""The SDK's SessionStore over the lab file: what the CLI writes down, and what a turn is resumed from.
+"""The SDK's SessionStore, kept in the lab: what the CLI writes, and what a turn resumes from.
 
-Importing this module imports the SDK (a second or two), so only who runs a turn or reads a transcript does.
+Importing this module imports the SDK (one or two seconds), so only code that runs a turn or reads a transcript imports it.
 """
 
 from __future__ import annotations
@@ -33,19 +33,19 @@ _WHERE = "project_key = ? AND session_id = ? AND subpath = ?"
 
 
 class Transcripts(SessionStore):
-    """Every transcript in the lab file, by the SDK's own keys."""
+    """All transcripts of the lab, by the SDK's own keys."""
 
     def __init__(self, engine: Store) -> None:
         self._engine = engine
 
     async def append(self, key: SessionKey, entries: list[SessionStoreEntry]) -> None:
-        """Store a batch once it is committed. An entry whose uuid is there already is not stored again."""
+        """Stores a batch and returns when it is committed. An entry whose uuid is stored already is skipped."""
         if entries:
             batch = _Batch.of(_key(key), entries)  # serialised here, to keep the worker and the gate short
             await self._engine.run(lambda con: _append(con, batch), scope="\n".join(batch.key))
 
     async def load(self, key: SessionKey) -> list[SessionStoreEntry] | None:
-        """All entries of one transcript in the order they were stored; None for one that was never written."""
+        """All entries of one transcript in the order in which they were stored; None for one that was never written."""
         rows = await self._engine.run(lambda con: _entries(con, _key(key)))
         return [json.loads(row) for row in rows] or None
 
@@ -55,7 +55,7 @@ class Transcripts(SessionStore):
         return [{"session_id": session, "mtime": mtime} for session, mtime, _ in rows]
 
     async def list_session_summaries(self, project_key: str) -> list[SessionSummaryEntry]:
-        """The same with the summary that the SDK keeps for each."""
+        """The main transcripts of a project, each with the SDK's summary and the time of its last append in milliseconds."""
         rows = await self._engine.run(lambda con: _sessions(con, project_key))
         return [
             {"session_id": session, "mtime": mtime, "data": json.loads(summary or "{}")}
@@ -63,7 +63,7 @@ class Transcripts(SessionStore):
         ]
 
     async def delete(self, key: SessionKey) -> None:
-        """Delete one transcript; a main one together with those of its agents."""
+        """Deletes one transcript; a main one together with those of its agents."""
         await self._engine.run(lambda con: _delete(con, _key(key)))
 
     async def list_subkeys(self, key: SessionListSubkeysKey) -> list[str]:
@@ -100,11 +100,11 @@ class TurnTranscripts(Transcripts):
         """Why the conversation before the attempt could not be loaded; the SDK wraps it in an error of its own."""
 
     def give_up(self) -> None:
-        """Store nothing from here on. The SDK tries each batch for a second, and ends its process only after the last."""
+        """Stores nothing from here on. The SDK retries each batch for a second, and ends its process only after the last one."""
         self._given_up = True
 
     async def append(self, key: SessionKey, entries: list[SessionStoreEntry]) -> None:
-        """Store a batch of this attempt, then tell ``on_append``."""
+        """Stores a batch of this attempt, then calls ``on_append``."""
         own = self._own(key)
         cleaned = [_cleaned(entry, self._clean) for entry in entries]
         try:
@@ -140,15 +140,15 @@ class TurnTranscripts(Transcripts):
         return await super().list_sessions(PROJECT)
 
     async def list_session_summaries(self, project_key: str) -> list[SessionSummaryEntry]:
-        """The same with their summaries."""
+        """The main transcripts of all turns with their summaries."""
         return await super().list_session_summaries(PROJECT)
 
     async def delete(self, key: SessionKey) -> None:
-        """Delete what this attempt wrote."""
+        """Deletes what this attempt wrote."""
         await super().delete(self._own(key))
 
     async def list_subkeys(self, key: SessionListSubkeysKey) -> list[str]:
-        """The agents of this attempt; those of its ancestors have done their work."""
+        """The subpaths of this attempt's agents; those of its ancestors have ended."""
         own = self._own(cast("SessionKey", key))
         return await super().list_subkeys({"project_key": PROJECT, "session_id": own["session_id"]})
 
@@ -165,7 +165,7 @@ class TurnTranscripts(Transcripts):
 
 @dataclass(frozen=True, slots=True)
 class _Batch:
-    """Entries ready to be stored: entry, uuid, type and JSON, index by index, no uuid twice."""
+    """Entries ready to be stored, in four lists of equal length: entry, uuid, type and JSON. No uuid stands twice."""
 
     key: Key
     entries: list[SessionStoreEntry]
@@ -182,7 +182,7 @@ class _Batch:
         return whole._at(n for n, uuid in enumerate(uuids) if uuid is None or first[uuid] == n)
 
     def without(self, known: set[str]) -> _Batch:
-        """The batch less the entries whose uuid is stored."""
+        """The batch without the entries whose uuid is stored already."""
         return self._at(n for n, uuid in enumerate(self.uuids) if uuid is None or uuid not in known)
 
     def _at(self, places: Iterable[int]) -> _Batch:

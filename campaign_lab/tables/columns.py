@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from types import UnionType
 from typing import Any, Union, get_args, get_origin
 
-from campaign_lab.checks import graphemes, limit_of
-from campaign_lab.checks.findings import COPY_FIELDS
 from campaign_lab.records import Record
 
 Row = Mapping[str, Any]
@@ -33,10 +31,18 @@ def _named(name: str, dtype: str) -> Column:
 
 
 def _length(name: str) -> Column:
-    return Column(f"{name}_length", "int64", lambda row: graphemes(row[name]))
+    def value(row: Row) -> int:
+        from campaign_lab.checks import graphemes  # importing the package needs no checks
+
+        return graphemes(row[name])
+
+    return Column(f"{name}_length", "int64", value)
 
 
 def _over_limit(row: Row) -> str:
+    from campaign_lab.checks import graphemes, limit_of
+    from campaign_lab.checks.findings import COPY_FIELDS
+
     return ", ".join(name for name in COPY_FIELDS if graphemes(row[name]) > limit_of(name))
 
 
@@ -74,7 +80,7 @@ COPY_COLUMNS: tuple[Column, ...] = (
     _named("endpoint", "str"),
     _named("id", "str"),
 )
-"""One row a copy variant.
+"""One row per copy variant.
 
 - ``campaign``, ``session`` and its ``purpose``; ``lineage`` is the way to it from its root session: ``main > Emotional angle``.
 - ``angle`` with its ``motivation`` and ``awareness_stage``; "" when the session has no angle of that name.
@@ -91,7 +97,7 @@ COPY_COLUMNS: tuple[Column, ...] = (
 """
 
 DIFF_COLUMNS: tuple[Column, ...] = tuple(_named(name, "str") for name in ("kind", "label", "field", "a", "b"))
-"""One row a field that differs. ``label`` is the record's in the first session, or in the one that has it; ``a`` and ``b``
+"""One row per field that differs. ``label`` is the record's in the first session, or in the one that has it; ``a`` and ``b``
 are the field in the first and in the second one. The field ``record`` says that only one of them has the record."""
 
 COVERAGE_COLUMNS: tuple[Column, ...] = (
@@ -99,7 +105,7 @@ COVERAGE_COLUMNS: tuple[Column, ...] = (
     _named("angles", "int64"),
     _named("names", "str"),
 )
-"""One row a need and stage of awareness. ``need_kind`` is pain, desire, or other (only an angle speaks of it); ``angles``
+"""One row per need and stage of awareness. ``need_kind`` is pain, desire, or other (only an angle speaks of it); ``angles``
 counts the angles there, 0 for a gap, and ``names`` lists them."""
 
 TIMELINE_COLUMNS: tuple[Column, ...] = (
@@ -107,7 +113,7 @@ TIMELINE_COLUMNS: tuple[Column, ...] = (
     *(_named(name, "float64") for name in ("started_s", "ended_s")),
     *(_named(name, "int64") for name in ("requests", "pages")),
 )
-"""One row an agent of a turn. ``started_s`` and ``ended_s`` are seconds since the turn began; ``requests`` are those that
+"""One row per agent of a turn. ``started_s`` and ``ended_s`` are seconds since the turn began; ``requests`` are those that
 were answered, ``pages`` those that the agent asked for."""
 
 
@@ -122,7 +128,7 @@ SESSION_COLUMNS: tuple[Column, ...] = (
     _named("endpoint", "str"),
     _named("id", "str"),
 )
-"""One row a session. ``phase`` is the newest one, and ``state`` is living, expired or pinned.
+"""One row per session. ``phase`` is the newest one, and ``state`` is living, expired or pinned.
 
 ``turns`` counts all turns up to its tip, carried ones too; ``cost_usd`` is what is known of what its own turns and failed
 attempts cost (NaN: nothing is), and ``unpriced_requests`` have no price.
@@ -144,7 +150,7 @@ TREE_COLUMNS: tuple[Column, ...] = (
     _named("made_at", TIME),
     *(_named(name, "str") for name in ("notebook", "cell", "id")),
 )
-"""One row a session of a fork tree. ``checkpoint`` and ``phase`` are what it was forked at, ``phases`` its turns from the root.
+"""One row per session of a fork tree. ``checkpoint`` and ``phase`` are what it was forked at, ``phases`` its turns from the root.
 
 ``cost_usd`` is what its own turns and failed attempts cost, ``carried_usd`` what the turns before its start once cost, which
 the fork avoided: both as far as they are known (NaN: nothing is), with the requests without a price beside them.
@@ -159,7 +165,7 @@ PAGE_COLUMNS: tuple[Column, ...] = (
     _named("notes", "str"),
     _named("fetched_at", TIME),
 )
-"""One row a page that agents asked for. ``state`` is read or refused, ``words`` counts its own text without navigation,
+"""One row per page that agents asked for. ``state`` is read or refused, ``words`` counts its own text without navigation,
 ``numbers`` and ``testimonials`` what was found in it; ``notes`` says why it was refused, or what is odd about it."""
 
 
@@ -178,7 +184,7 @@ def cost_columns(by: str) -> tuple[Column, ...]:
 
 
 def record_columns(made: type[Record]) -> tuple[Column, ...]:
-    """One row a record of a class: whose it is, its own fields in the order of the class, and how it stands.
+    """One row per record of a class: whose it is, its own fields in the order of the class, and how it stands.
 
     ``label`` is its name; a field of its own is text (claims as their statements, lists joined with " · ", "" when absent)
     or a figure; one whose name is taken has ``_text`` behind it. ``claims`` and ``claims_supported`` count; a ``degraded``

@@ -30,13 +30,13 @@ WHOLE = "record"
 
 
 def difference_rows(con: Con, phases: Phases, one: HandlePosition, other: HandlePosition) -> list[Row]:
-    """One row a field that differs, kind by kind. A claim counts by its statement; evidence alone makes no row.
+    """One row per field that differs, kind by kind. A claim counts by its statement; evidence alone makes no row.
 
     Records are paired by kind and label, copy variants within their angle, or within the one that is paired with it. Of what
     is left over, angles are paired by their motivation, and all others in order within their kind and angle.
     """
     steps = all_steps(con)
-    ours, theirs = (latest(line_to(steps, place.turn)) for place in (one, other))
+    ours, theirs = (latest(line_to(steps, position.turn)) for position in (one, other))
     shared = {step.id for step in ours} & {step.id for step in theirs}
     kept = records_of(con, list({*ours, *theirs}), phases)
     left = [record for step in ours if step.id not in shared for record in kept.get(step.id, ())]

@@ -235,7 +235,7 @@ def test_a_batch_is_a_notebooks_too(lab: Lab, tmp_path: Path) -> None:
     assert about["parameters"]["brief_path"] == str(tmp_path / "out" / ".batch" / "briefs" / "one.toml")
     assert Path(about["parameters"]["brief_path"]).is_file()
     assert f"campaign-lab-{os.getuid()}" not in text
-    assert str(lab._context.engine.place) not in text
+    assert str(lab._context.engine.location) not in text
 
 
 def test_a_kernel_knows_its_lab_and_its_batch(lab: Lab, tmp_path: Path) -> None:

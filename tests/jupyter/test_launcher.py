@@ -176,7 +176,7 @@ def asked(server: Server, home: Path) -> dict[str, Any]:
     heard: list[str] = []
     code = (
         "import json, os, sys\nfrom campaign_lab import Lab\nlab = Lab()\n"
-        "print(json.dumps([dict(os.environ), sys.executable, os.getcwd(), lab.user, str(lab._context.engine.path)]))"
+        "print(json.dumps([dict(os.environ), sys.executable, os.getcwd(), lab.user, str(lab._context.engine.display_url)]))"
     )
     client.execute_interactive(
         code, timeout=60, output_hook=lambda message: heard.append(message["content"].get("text", ""))

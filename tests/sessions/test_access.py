@@ -171,7 +171,7 @@ def test_commands_refuse_and_advise_without_a_password(
     lab_of: LabOf, researched_stores: Stores, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """``fork`` names the lab to go on with and ``sweep`` who may, both without the password of the url that they were given."""
-    place, path = researched_stores.place(user="ana"), lab_of("ana")._context.engine.path
+    place, path = researched_stores.place(user="ana"), lab_of("ana")._context.engine.display_url
     assert main(["fork", "main", "Calm", "--lab", place, "--user", "ana"]) == 0
     said = " ".join(capsys.readouterr().out.split())
     assert f"--lab {shlex.quote(path)} --user ana" in said

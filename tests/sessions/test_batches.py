@@ -303,7 +303,7 @@ def test_two_processes_cannot_overrun_the_batch_together(lab_of: LabOf, tmp_path
     """The budget is enough for one of them: told to go at once, one pays and the other one is refused."""
     lab = lab_of()
     limit = 1.5 * strategy_usd(lab)
-    path = lab._context.engine.path
+    path = lab._context.engine.display_url
     environ = {**os.environ, "CAMPAIGN_LAB_BATCH": "batch-1", "CAMPAIGN_LAB_BATCH_USD": f"{limit:.6f}"}
     notebooks = [
         subprocess.Popen(

@@ -22,7 +22,7 @@ from campaign_lab.store import queries
 from campaign_lab.store.rows import AuditRow, SessionRow
 from campaign_lab.tables.copy_variants import copy_rows
 from campaign_lab.tables.coverage import coverage_rows
-from campaign_lab.tables.session_rows import session_rows
+from campaign_lab.tables.sessions import session_rows
 from support.copy_rows import HOME, angle, claim, quote, turn, variant
 from support.lab_rows import NOW, add, fork, grow, session, share, try_in_vain
 from support.labs import MakeLab
@@ -299,7 +299,7 @@ def test_a_session_of_another_lab_file_is_refused(make_lab: MakeLab) -> None:
     """Instead of an empty table."""
     lab, other = make_lab(), make_lab("other.duckdb")
     one_session(other, variant("There"))
-    place = re.escape(other._context.engine.path)
+    place = re.escape(other._context.engine.display_url)
     with pytest.raises(ValueError, match=f"main' is of another lab file, {place}"):
         lab.compare(other.open("main"))
 

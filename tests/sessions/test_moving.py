@@ -8,7 +8,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import psutil
@@ -21,10 +21,11 @@ from campaign_lab.rehearsal.endpoint import RehearsalEndpoint
 from campaign_lab.rehearsal.server.app import RehearsalServer
 from campaign_lab.sessions.run.claims import machine, under_way
 from campaign_lab.sessions.transfer.lab_copy import copy_lab
+from campaign_lab.sessions.upkeep.sweep import sweep
 from campaign_lab.store import queries
 from campaign_lab.store.location import open_store
-from campaign_lab.store.rows import ClaimRow
-from campaign_lab.store.transfer import ENTRY, HEAD
+from campaign_lab.store.rows import AuditRow, ClaimRow, JudgementRow
+from support.lab_rows import NOW, add, add_page, fork, grow, session, share, try_in_vain
 from support.postgres import OWNER, PostgresServer
 
 DATABASE = "moved lab"
@@ -41,7 +42,6 @@ def url(postgres_server: PostgresServer) -> Iterator[str]:
 def rows(place: str) -> dict[str, list[tuple[object, ...]]]:
     """All rows of a lab but its claims, in an order of their own."""
     columns = {table: tuple(row.__dataclass_fields__) for row, table in queries.TABLES.items() if table != "claims"}
-    columns |= {"transcripts": HEAD, "entries": ENTRY}
     with contextlib.closing(open_store(place)) as store:
         return {
             table: sorted(
@@ -78,6 +78,52 @@ def test_every_row_arrives_and_comes_back(researched_file: Path, url: str, tmp_p
     assert there.added == back.added
     assert there.added["entries"] > 100
     assert seen(rows(str(researched_file))) == seen(rows(url)) == seen(rows(str(tmp_path / "back.duckdb")))
+
+
+@pytest.fixture
+def grown(tmp_path: Path) -> Path:
+    """A lab with a living session and a fork of it, a swept one, an attempt in vain, a share, a judgement, and an audit row."""
+
+    def make(con: queries.Con) -> None:
+        main = grow(con, add(con, session(pinned=True)), "t1")
+        grow(con, add(con, fork(main, "Closer", owner="bob", pinned=True)), "t2", phase="copy")
+        grow(con, add(con, session("gone")), "t3")
+        sweep(con, now=NOW + timedelta(days=30), grace_s=0, keep_records=False, dry_run=False)
+        try_in_vain(con, main, "vain")
+        share(con, main, "bob")
+        add_page(con)
+        queries.insert(con, [JudgementRow("t1", "brand_profile", 0, "ana", "pick", 4, "", NOW)])
+        queries.insert(con, [AuditRow("eve", "read", "main", allowed=False, happened_at=NOW)])
+
+    with contextlib.closing(open_store(str(tmp_path / "grown.duckdb"))) as store:
+        store.call(make)
+    return tmp_path / "grown.duckdb"
+
+
+def test_what_no_living_session_stands_on_comes_along(grown: Path, tmp_path: Path) -> None:
+    """The ledger of swept sessions and of attempts in vain, shares and audit; copied again, nothing comes twice."""
+    target = str(tmp_path / "target.duckdb")
+    report = copy_lab(str(grown), target)
+    assert report.problems == ()
+    assert {"attempts": 4, "turns": 2, "sessions": 3, "shares": 1, "audit": 1, "judgements": 1, "pages": 1}.items() <= (
+        report.added.items()
+    )
+    assert seen(rows(str(grown))) == seen(rows(target))
+    assert copy_lab(str(grown), target).added == {}
+
+
+def test_a_turn_that_was_swept_there_comes_back_whole(grown: Path, tmp_path: Path) -> None:
+    """With its records and its conversation; what it cost is not booked twice."""
+    target = str(tmp_path / "target.duckdb")
+    copy_lab(str(grown), target)
+    before = rows(target)
+    with contextlib.closing(open_store(target)) as store:
+        store.call(lambda con: [con.execute(f"DELETE FROM {table} WHERE {column} = 't2'") for table, column in (
+            ("turns", "id"), ("records", "turn_id"), ("entries", "session_id"), ("transcripts", "session_id"),
+            ("rehearsal_cache", "attempt_id"),
+        )] and None)  # fmt: skip
+    assert copy_lab(str(grown), target).problems == ()
+    assert seen(rows(target)) == seen(before)
 
 
 @pytest.mark.usefixtures("slow")

@@ -21,7 +21,7 @@ from campaign_lab.sessions.budgets import spent_by
 from campaign_lab.sessions.spending.batch_budget import batch_costs, spent_on
 from campaign_lab.store import queries
 from campaign_lab.store.rows import AttemptRow, RequestRow, TurnRow
-from campaign_lab.tables.session_rows import COST_KEYS
+from campaign_lab.tables.costs import COST_KEYS
 from support.lab_rows import MODEL, NOW, add, fork, session
 from support.stores import Stores, by_hand
 

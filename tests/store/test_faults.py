@@ -18,7 +18,7 @@ import pytest
 
 from campaign_lab.errors import StoreError
 from campaign_lab.store.duckdb.engine import DuckFile, open_file
-from campaign_lab.store.location import default_place, open_store
+from campaign_lab.store.location import default_location, open_store
 from support.workers.store_writers import in_child
 
 
@@ -264,7 +264,7 @@ def test_a_tilde_is_the_home_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("CAMPAIGN_LAB_STORE", "~/x.duckdb")
-    assert default_place() == str(tmp_path / "x.duckdb")
+    assert default_location() == str(tmp_path / "x.duckdb")
     store = open_store("~/y.duckdb")
     store.close()
     assert [path.name for path in tmp_path.iterdir() if path.suffix == ".duckdb"] == ["y.duckdb"]
@@ -277,7 +277,7 @@ def test_a_lab_in_memory_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     """No file of that name is made."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("CAMPAIGN_LAB_STORE", ":memory:")
-    for opened in (default_place, lambda: open_store(":memory:"), lambda: open_store(":memory:named")):
+    for opened in (default_location, lambda: open_store(":memory:"), lambda: open_store(":memory:named")):
         with pytest.raises(StoreError, match="in memory only"):
             opened()
     assert not list(tmp_path.iterdir())

@@ -22,6 +22,7 @@ from hypothesis import strategies as st
 
 from campaign_lab.errors import StoreError
 from campaign_lab.store.connection import Con
+from campaign_lab.store.postgres import connections
 from campaign_lab.store.postgres import server as store_server
 from campaign_lab.store.postgres.dialect import translated
 from campaign_lab.store.postgres.server import PostgresStore, open_server
@@ -86,10 +87,10 @@ def in_processes(script: str, url: str, *, processes: int) -> list[str]:
 
 def test_its_name_tells_no_password(postgres_server: PostgresServer, lab: PostgresStore) -> None:
     """Neither the store's name nor an error about it holds the password."""
-    secret = psycopg.conninfo.conninfo_to_dict(lab.place)["password"]
-    assert lab.path == f"postgresql://{OWNER}@{HOST}:{postgres_server.port}/{DATABASE}"
+    secret = psycopg.conninfo.conninfo_to_dict(lab.location)["password"]
+    assert lab.display_url == f"postgresql://{OWNER}@{HOST}:{postgres_server.port}/{DATABASE}"
     with pytest.raises(StoreError) as refused:
-        open_server(lab.place.replace(DATABASE, "elsewhere"))
+        open_server(lab.location.replace(DATABASE, "elsewhere"))
     assert str(secret) not in str(refused.value)
 
 
@@ -148,7 +149,7 @@ def test_a_newer_lab_is_left_alone(lab: PostgresStore) -> None:
         lambda con: con.execute("INSERT INTO schema_version VALUES (?, now())", [MIGRATIONS[-1].version + 1]) and None
     )
     with pytest.raises(StoreError, match="newer campaign_lab"):
-        open_server(lab.place)
+        open_server(lab.location)
 
 
 def test_the_tables_of_another_program_are_left_alone(url: str) -> None:
@@ -180,7 +181,7 @@ def test_processes_that_begin_at_once_make_one_lab(url: str) -> None:
 def test_a_changed_access_table_arrives(postgres_server: PostgresServer, lab: PostgresStore) -> None:
     """Policies of another version are brought up to date when the owner opens the lab, and by nobody else."""
     policies = "SELECT count(*) FROM pg_policies WHERE tablename = 'turns'"
-    with psycopg.connect(lab.place, autocommit=True) as raw:
+    with psycopg.connect(lab.location, autocommit=True) as raw:
         made = raw.execute(policies).fetchone()
         for (name,) in raw.execute("SELECT policyname FROM pg_policies WHERE tablename = 'turns'").fetchall():
             raw.execute(f'DROP POLICY "{name}" ON turns')
@@ -188,7 +189,7 @@ def test_a_changed_access_table_arrives(postgres_server: PostgresServer, lab: Po
         postgres_server.add_role("ana")
         open_server(postgres_server.url("ana", DATABASE)).close()
         assert raw.execute(policies).fetchone() == (0,)
-        open_server(lab.place).close()
+        open_server(lab.location).close()
         assert raw.execute(policies).fetchone() == made
 
 
@@ -318,7 +319,7 @@ def test_a_reader_sees_one_moment(lab: PostgresStore) -> None:
 
 def test_a_lock_that_is_held_too_long_is_told(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Who waits for a process that hangs is told so, and nothing of it was stored."""
-    monkeypatch.setitem(store_server.SETTINGS, "lock_timeout", "300ms")
+    monkeypatch.setitem(connections.SETTINGS, "lock_timeout", "300ms")
     with open_lab(url) as one, open_lab(url) as other:
         one.call(put("ben"))
         other.call(put("ben"))
@@ -357,7 +358,7 @@ def test_closing_leaves_no_connection_behind(postgres_server: PostgresServer, ur
     lab = open_server(url)
     lab.call(put("ben"))
     go_on = threading.Event()
-    held = [lab.submit(lambda con: count(con) + int(go_on.wait(20))) for _ in range(store_server.CONNECTIONS)]
+    held = [lab.submit(lambda con: count(con) + int(go_on.wait(20))) for _ in range(connections.CONNECTIONS)]
     waiting = [lab.submit(count) for _ in range(8)]
     with ThreadPoolExecutor(1) as threads:
         closing = threads.submit(lab.close)
@@ -523,4 +524,4 @@ def test_the_administrator_sees_whose_connections_these_are(
         sql = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'campaign_lab' AND datname = %s"
         row = raw.execute(sql, [DATABASE]).fetchone()
     assert row is not None
-    assert 1 <= row[0] <= 2 * store_server.CONNECTIONS
+    assert 1 <= row[0] <= 2 * connections.CONNECTIONS

@@ -129,5 +129,5 @@ def by_hand(lab: Lab, work: Callable[[Con], T]) -> T:
     store = lab._context.engine
     if store.role is None:
         return store.call(work)
-    with opened(store.path.replace(f"//{quote(store.role)}@", f"//{OWNER}@")) as owned:
+    with opened(store.display_url.replace(f"//{quote(store.role)}@", f"//{OWNER}@")) as owned:
         return owned.call(work)

@@ -314,7 +314,7 @@ def test_a_lab_file_that_another_program_holds_fails_the_turn(make_lab, watch, s
         if isinstance(event, AgentStarted) and not holders:
             piped, engine._patience = subprocess.PIPE, 2.0
             holders.append(
-                subprocess.Popen([sys.executable, "-c", hold, engine.path], stdin=piped, stdout=piped, text=True)
+                subprocess.Popen([sys.executable, "-c", hold, engine.display_url], stdin=piped, stdout=piped, text=True)
             )
 
     error = failed(lab, session, on_event=take)
@@ -324,7 +324,7 @@ def test_a_lab_file_that_another_program_holds_fails_the_turn(make_lab, watch, s
         holder.communicate("done\n")
     assert error.cause == "store"
     heard = json.dumps([[block.text for block in ask.blocks] for ask in watched.asks])
-    assert engine.path not in heard
+    assert engine.display_url not in heard
     assert str(holder.pid) not in heard
     assert stored(lab, TurnRow) == []
     assert lab.run_sync(session.run("research")).records

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from campaign_lab.errors import LabError, NotFoundError
 from campaign_lab.show.text import one_line
-from campaign_lab.store.location import SETTING, default_place
+from campaign_lab.store.location import SETTING, default_location
 
 if TYPE_CHECKING:
     from campaign_lab.batch.execute.notebook_client import OnProgress
@@ -80,7 +80,7 @@ def run_notebook(
         papermill.execute_notebook(
             source, target, values, engine_name=NAME, kernel_name="python3", language="python", progress_bar=False,
             on_progress=reached, cancelled=cancelled, resources={"metadata": {"path": kernel_folder}},
-            extra_env={SETTING: default_place(), **(env or {})},  # the kernel works in another folder
+            extra_env={SETTING: default_location(), **(env or {})},  # the kernel works in another folder
         )  # fmt: skip
     except papermill.PapermillExecutionError as error:
         reason = clause(f"{error.ename}: {error.evalue}")

@@ -102,7 +102,7 @@ def _env(context: Context, plan: BatchPlan, batch: str, run: str) -> Mapping[str
     It is the only place that the store's password is passed to.
     """
     env = {
-        "CAMPAIGN_LAB_STORE": context.engine.place,
+        "CAMPAIGN_LAB_STORE": context.engine.location,
         "CAMPAIGN_LAB_USER": context.user,
         "CAMPAIGN_LAB_ENDPOINT": context.endpoint.setting,
         "CAMPAIGN_LAB_ON_MISS": context.on_miss,

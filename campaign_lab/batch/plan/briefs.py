@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
-from campaign_lab.brief import FILLED_IN, Brief, origin_of
+from campaign_lab.brief import FILLED_IN, Brief, origin_of, site_beside
 from campaign_lab.errors import BriefError
 from campaign_lab.show.text import one_line, plain
 
@@ -176,15 +176,10 @@ def _cell(name: str, value: Any, folder: Path) -> Any:
     if name in LISTS:
         parts = value.replace("|", ";").split(";") if isinstance(value, str) else list(value)
         texts = [str(part).strip() for part in parts if str(part).strip()]
-        return [_in_folder(text, folder) for text in texts] if name == "competitors" else texts
+        return [site_beside(text, folder) for text in texts] if name == "competitors" else texts
     if name == "url":
-        return _in_folder(str(value).strip(), folder)
+        return site_beside(str(value).strip(), folder)
     return value.strip() if isinstance(value, str) else value
-
-
-def _in_folder(site: str, folder: Path) -> str:
-    """Returns a site that a file of the folder names: a relative path starts from the folder."""
-    return site if "://" in site or site.startswith(("/", "~")) else str(folder / site)
 
 
 def _empty(value: Any) -> bool:

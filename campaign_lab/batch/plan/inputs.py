@@ -28,7 +28,7 @@ def inputs_of(context: Context, template: Template, brief: Brief, parameters: Ma
     order = digest(list(template.cells))
     return found | {
         f"notebook{BETWEEN}order of cells": order,
-        "store": digest(context.engine.path),
+        "store": digest(context.engine.display_url),
         "endpoint": context.endpoint.name,
     }
 

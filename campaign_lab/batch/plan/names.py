@@ -15,8 +15,11 @@ LETTERS = {"ß": "ss", "æ": "ae", "œ": "oe", "ø": "o", "ł": "l", "đ": "d"}
 """Letters that Unicode does not decompose into a plain letter and an accent."""
 
 
-def slug(text: str) -> str:
-    """Returns the text in ASCII lower-case letters, digits and single hyphens; empty when nothing of it is left."""
+def file_slug(text: str) -> str:
+    """Returns the text in ASCII lower-case letters, digits and single hyphens; empty when nothing of it is left.
+
+    ``records.slug`` keeps the letters of every script: a record's id is read by people and models, and is no file name.
+    """
     decomposed = unicodedata.normalize("NFKD", text).lower()
     plain = "".join(LETTERS.get(sign, sign) for sign in decomposed).encode("ascii", "ignore").decode()
     return re.sub(r"[^a-z0-9]+", "-", plain).strip("-")
@@ -30,7 +33,7 @@ def distinct(texts: Sequence[str], identities: Sequence[str]) -> list[str]:
     taken: set[str] = set()
     names = []
     for text, identity in zip(texts, identities, strict=True):
-        short = slug(text)
+        short = file_slug(text)
         name, n = (short if len(short) <= LONGEST else ""), 0
         while not name or name in taken:
             mark = digest([identity, n])[:8]

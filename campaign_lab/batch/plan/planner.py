@@ -17,7 +17,7 @@ from campaign_lab.batch.plan.briefs import Briefs, BriefSource, read_briefs
 from campaign_lab.batch.plan.estimate import estimated
 from campaign_lab.batch.plan.inputs import changes, inputs_of
 from campaign_lab.batch.plan.jobs import BatchOptions, BatchPlan, PlannedRun
-from campaign_lab.batch.plan.names import capped, distinct, slug
+from campaign_lab.batch.plan.names import capped, distinct, file_slug
 from campaign_lab.batch.plan.template import BRIEF_PARAMETER, Template, read_template
 from campaign_lab.batch.rows import Row, run_name
 from campaign_lab.errors import NotFoundError
@@ -92,7 +92,7 @@ def _jobs(
     for source, brief in zip(sources, briefs, strict=True):
         for combination in itertools.product(*parts) if source.brief else [()]:
             varied = {name: value for name, value, _ in combination}
-            run = capped("--".join([brief, *(f"{slug(name)}-{part}" for name, _, part in combination)]))
+            run = capped("--".join([brief, *(f"{file_slug(name)}-{part}" for name, _, part in combination)]))
             parameters = {**options.parameters, **varied}
             inputs = inputs_of(context, template, source.brief, parameters) if source.brief else {}
             yield PlannedRun(run, run_name(source.name, varied), source, parameters, inputs)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from secrets import token_hex
 
 from campaign_lab.batch.report.overview import SHEET, overview
 from campaign_lab.batch.report.summary import made_by, summary
@@ -12,6 +11,7 @@ from campaign_lab.batch.rows import Row
 from campaign_lab.sessions.context import Context
 from campaign_lab.show.document import document
 from campaign_lab.store.duckdb.parquet import write_parquet
+from campaign_lab.store.whole_file import whole_file
 
 PAGE = "index.html"
 TABLE = "summary.parquet"
@@ -27,9 +27,5 @@ def write_report(context: Context, rows: Sequence[Row], out: Path) -> None:
     out.mkdir(parents=True, exist_ok=True)
     write_parquet(summary(made), out / TABLE)
     title = f"Batch {out.resolve().name}"
-    draft = out / f".{token_hex(8)}.part"
-    try:
+    with whole_file(out / PAGE) as draft:
         draft.write_text(document(title, overview(title, made), SHEET), encoding="utf-8")
-        draft.replace(out / PAGE)
-    finally:
-        draft.unlink(missing_ok=True)

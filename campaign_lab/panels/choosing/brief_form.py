@@ -9,7 +9,7 @@ from typing import Any, get_args
 
 import ipywidgets as widgets
 
-from campaign_lab.brief import FILLED_IN, Brief, SpecialAdCategory
+from campaign_lab.brief import FILLED_IN, Brief, SpecialAdCategory, site_beside
 from campaign_lab.errors import BriefError
 from campaign_lab.panels.base import Panel
 from campaign_lab.panels.choosing.brief_fields import (
@@ -24,7 +24,7 @@ from campaign_lab.panels.choosing.brief_fields import (
     label,
     said,
 )
-from campaign_lab.panels.choosing.brief_toml import fields_of, site_from, site_in, toml
+from campaign_lab.panels.choosing.brief_toml import fields_of, site_in, toml
 from campaign_lab.show import escape_html, framed
 from campaign_lab.show.text import one_line
 
@@ -158,8 +158,11 @@ class BriefForm(Panel):
     def _given(self) -> dict[str, Any]:
         """What was typed, as ``Brief`` takes it."""
         values = self._typed()
-        sites = {"url": site_from(values["url"], self._folder)} if "url" in values else {}
-        return {**values, **sites, "competitors": [site_from(site, self._folder) for site in values["competitors"]]}
+        sites = {"url": self._site(values["url"])} if "url" in values else {}
+        return {**values, **sites, "competitors": [self._site(site) for site in values["competitors"]]}
+
+    def _site(self, typed: str) -> str:
+        return site_beside(typed.strip(), self._folder)
 
     def _check(self) -> None:
         """Puts each message by its field, and says how many fields need a look."""
@@ -188,7 +191,7 @@ class BriefForm(Panel):
         """A message with the sites as they were typed, without the folder that was put before them."""
         typed = self._typed()
         for site in (typed.get("url", ""), *typed["competitors"]):
-            message = message.replace(repr(site_from(site, self._folder)), repr(site))
+            message = message.replace(repr(self._site(site)), repr(site))
         return message
 
     def _fill(self, brief: Brief, folder: Path) -> None:

@@ -36,14 +36,6 @@ def site_in(brief: Brief, url: str, folder: Path) -> str:
     return f"./{path}" if path.startswith("~") else path
 
 
-def site_from(text: str, folder: Path) -> str:
-    """What ``Brief`` takes for a site that is written in a file in ``folder``: relative folders are meant from there."""
-    site = text.strip()
-    if not site or "://" in site or site.startswith(("/", "~")):
-        return site
-    return str(folder / site)
-
-
 def toml(fields: Mapping[str, Any], older: str = "") -> str:
     """The fields as TOML. Comments and order of an ``older`` version of the file are kept where its fields still are."""
     document = _parsed(older)

@@ -15,7 +15,7 @@ from campaign_lab.panels.code_line import handle_for, open_line, run_line
 from campaign_lab.sessions.position import current_cell, running_for
 from campaign_lab.show import escape_html, framed, tree_html
 from campaign_lab.show.text import pluralize, words
-from campaign_lab.tables.session_rows import tree_rows
+from campaign_lab.tables.tree import tree_rows
 
 if TYPE_CHECKING:
     from campaign_lab.lab import Lab

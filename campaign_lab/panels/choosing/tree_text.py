@@ -9,6 +9,7 @@ from typing import Any
 from campaign_lab.money import Sum
 from campaign_lab.show import escape_html
 from campaign_lab.show.text import plain as seen
+from campaign_lab.show.tree_places import tree_places
 
 Row = Mapping[str, Any]
 Choice = tuple[str, int | None]
@@ -28,21 +29,13 @@ CACHE = {
 def options(rows: Sequence[Row], user: str, now: datetime) -> list[tuple[str, Choice]]:
     """The tree as lines for a list, parents first, each session with its own checkpoints below it."""
     lines: list[tuple[str, Choice]] = []
-    for row, depth in zip(rows, depths(rows), strict=True):
+    for row, (_, depth) in zip(rows, tree_places(rows, name="id", parent="parent_id"), strict=True):
         indent = STEP * min(depth, DEEPEST)
         lines.append((indent + session_line(row, user, now), (row["id"], None)))
         lines += [
             (indent + STEP + checkpoint_line(point, user), (row["id"], point["number"])) for point in row["checkpoints"]
         ]
     return lines
-
-
-def depths(rows: Sequence[Row]) -> list[int]:
-    """How many sessions stand above each; parents come before their forks."""
-    found: dict[str, int] = {}
-    for row in rows:
-        found[row["id"]] = found.get(row["parent_id"], -1) + 1
-    return [found[row["id"]] for row in rows]
 
 
 def session_line(row: Row, user: str, now: datetime) -> str:

@@ -111,17 +111,20 @@ def known_to(con: Con, turns: Collection[str], user: str) -> list[JudgementRow]:
     return [row for row in rows if row.user_name == user or row.turn_id in seen]
 
 
-def take_in(con: Con, rows: Iterable[JudgementRow], *, fresh: Collection[str], owner: str) -> None:
-    """Keeps judgements that come from a file, for the user who takes it in.
+def make_room(con: Con, rows: Iterable[JudgementRow], *, fresh: Collection[str], owner: str) -> list[JudgementRow]:
+    """Those judgements of a file that the user who takes it in may add. Earlier ones in their place are removed.
 
     For turns that were not here before (``fresh``) everybody's. Of turns that were here only the user's own, when they
     are newer: nobody changes by a file what others think.
     """
+    taken = []
     for row in rows:
         here = queries.select(con, JudgementRow, _SAME, _same(row)) if row.turn_id not in fresh else []
         newer = row.user_name == owner and all(row.rated_at > each.rated_at for each in here)
         if row.turn_id in fresh or newer:
-            _keep(con, row)
+            con.execute(f"DELETE FROM judgements {_SAME}", _same(row))
+            taken.append(row)
+    return taken
 
 
 def faults(con: Con, turn: str) -> Iterator[str]:

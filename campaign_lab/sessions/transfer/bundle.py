@@ -1,81 +1,135 @@
-"""A bundle: one line of turns with all that belongs to it, as rows that any lab file can take in."""
+"""Bundles: rows of a lab on their way to another one. A saved session is one bundle, a copied lab many, one after another."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from datetime import datetime
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
 from pathlib import PurePath
 from typing import TYPE_CHECKING
 
 from campaign_lab.sessions.history import ratings
 from campaign_lab.sessions.upkeep import access
-from campaign_lab.store import queries, transfer
+from campaign_lab.store import queries
 from campaign_lab.store.queries import IN_LIST
 from campaign_lab.store.rows import (
     AttemptRow,
+    AuditRow,
     CacheRow,
+    EntryRow,
     JudgementRow,
     PageRow,
     RecordRow,
     RequestRow,
     SessionRow,
+    ShareRow,
+    TranscriptRow,
     TurnRow,
 )
-from campaign_lab.store.transfer import Transcript
 
 if TYPE_CHECKING:
     from campaign_lab.store.connection import Con
+    from campaign_lab.store.queries import Row
+
+IDENTITY: dict[type, tuple[str, ...]] = {
+    SessionRow: ("id",),
+    TurnRow: ("id",),
+    AttemptRow: ("id",),
+    TranscriptRow: ("session_id",),
+    EntryRow: ("session_id",),
+    RequestRow: ("attempt_id",),
+    CacheRow: ("attempt_id",),
+    RecordRow: ("turn_id",),
+    JudgementRow: ("turn_id", "kind", "n", "user_name"),
+    ShareRow: ("session_id", "user_name"),
+    AuditRow: ("session_id", "user_name", "verb", "happened_at"),
+    PageRow: ("owner", "campaign", "requested_url", "fetched_at"),
+}
+"""Columns by which a row is known to be in a lab already. What an attempt wrote into a table comes whole or not at all."""
 
 
 @dataclass(frozen=True)
 class Bundle:
-    """``sessions``: the one to stand on first, then those that its line came through. The rest belongs to ``turns``."""
+    """Rows by table, in the order in which they are added. In the bundle of one session that session is the first.
 
-    sessions: tuple[SessionRow, ...]
-    turns: tuple[TurnRow, ...]
-    attempts: tuple[AttemptRow, ...]
-    requests: tuple[RequestRow, ...]
-    records: tuple[RecordRow, ...]
-    judgements: tuple[JudgementRow, ...]
-    cache: tuple[CacheRow, ...]
-    transcripts: tuple[Transcript, ...]
-    pages: tuple[PageRow, ...]
+    On a server nobody adds to a turn that is there, or stands on one that is not: turns come after what belongs to them,
+    the root first.
+    """
+
+    sessions: tuple[SessionRow, ...] = ()
+    attempts: tuple[AttemptRow, ...] = ()
+    requests: tuple[RequestRow, ...] = ()
+    records: tuple[RecordRow, ...] = ()
+    judgements: tuple[JudgementRow, ...] = ()
+    cache: tuple[CacheRow, ...] = ()
+    transcripts: tuple[TranscriptRow, ...] = ()
+    entries: tuple[EntryRow, ...] = ()
+    turns: tuple[TurnRow, ...] = ()
+    pages: tuple[PageRow, ...] = ()
+    shares: tuple[ShareRow, ...] = ()
+    audit: tuple[AuditRow, ...] = ()
 
 
-def collect(con: Con, session: SessionRow, user: str | None = None) -> Bundle:
+def session_bundle(con: Con, session: SessionRow, user: str | None = None) -> Bundle:
     """Everything on the session's line, and the pages that its campaign has read.
 
-    ``user``: whoever it is collected for; judgements that the user may not know are left out. None: nothing is.
+    ``user``: whom it is collected for; judgements that the user may not know are left out. None: nothing is left out.
     """
     line = queries.line_of(con, session.tip_turn)
     ids = [turn.id for turn in line]
-    owner = access.root_owner(con, session)
-    said = (
+    judgements = (
         queries.select(con, JudgementRow, f"WHERE turn_id {IN_LIST} ORDER BY turn_id, n, user_name", [ids])
         if user is None
         else ratings.known_to(con, ids, user)
     )
-    return Bundle(
+    return replace(
+        attempts_bundle(con, ids),
         sessions=(session, *_came_through(con, session, line)),
         turns=tuple(line),
-        attempts=tuple(queries.select(con, AttemptRow, f"WHERE id {IN_LIST}", [ids])),
-        requests=tuple(queries.select(con, RequestRow, f"WHERE attempt_id {IN_LIST}", [ids])),
-        records=tuple(queries.select(con, RecordRow, f"WHERE turn_id {IN_LIST} ORDER BY turn_id, n", [ids])),
-        judgements=tuple(said),
-        cache=tuple(queries.select(con, CacheRow, f"WHERE attempt_id {IN_LIST}", [ids])),
-        transcripts=tuple(transfer.transcripts_of(con, ids)),
-        pages=tuple(
-            queries.select(
-                con, PageRow, "WHERE owner = ? AND campaign = ? ORDER BY fetched_at", [owner, session.campaign]
-            )
-        ),
+        judgements=tuple(judgements),
+        pages=tuple(stored_pages(con, access.root_owner(con, session), session.campaign)),
     )
 
 
+def attempts_bundle(con: Con, ids: Sequence[str]) -> Bundle:
+    """The attempts of these ids with all that they wrote, and the turns that they came to."""
+
+    def found(table: type[Row], column: str, order: str = "") -> tuple[Row, ...]:
+        return tuple(queries.select(con, table, f"WHERE {column} {IN_LIST} {order}", [list(ids)]))
+
+    return Bundle(
+        attempts=found(AttemptRow, "id"),
+        requests=found(RequestRow, "attempt_id"),
+        records=found(RecordRow, "turn_id", "ORDER BY turn_id, n"),
+        cache=found(CacheRow, "attempt_id"),
+        transcripts=found(TranscriptRow, "session_id", "ORDER BY session_id, subpath"),
+        entries=found(EntryRow, "session_id", "ORDER BY session_id, subpath, seq"),
+        turns=found(TurnRow, "id"),
+    )
+
+
+def stored_pages(con: Con, owner: str, campaign: str) -> list[PageRow]:
+    """All pages of an owner's campaign with their bytes, oldest first."""
+    return queries.select(con, PageRow, "WHERE owner = ? AND campaign = ? ORDER BY fetched_at", [owner, campaign])
+
+
+def add_bundle(con: Con, bundle: Bundle) -> dict[str, int]:
+    """Adds the rows that are not there yet, and says how many by table. What is there stays as it is."""
+    added = {}
+    for field in fields(bundle):
+        if rows := _missing(con, getattr(bundle, field.name)):
+            queries.insert(con, rows)
+            added[queries.TABLES[type(rows[0])]] = len(rows)
+    return added
+
+
+def stands_on(line: Collection[str], tip: str | None) -> bool:
+    """Is the tip one of the line's turns, or the root? Then a session at the end of the line has only gone on from it."""
+    return tip is None or tip in line
+
+
 def portable(bundle: Bundle) -> Bundle:
-    """The bundle without what holds on this machine only: folders of sites and of notebooks, and turns of other lines."""
+    """The bundle of a session without what holds on this machine only: folders of sites and notebooks, turns of other lines."""
     line = [turn.id for turn in bundle.turns]
     last = {turn.session_id: turn.id for turn in bundle.turns}  # the line is root first
 
@@ -111,29 +165,16 @@ def owned(bundle: Bundle, owner: str, ids: Mapping[str, str]) -> Bundle:
     )
 
 
-def store(con: Con, bundle: Bundle, owner: str = "") -> None:
-    """Stores all but the sessions; what is here already is not stored again, but for newer judgements of the owner's."""
-    turns = [turn.id for turn in bundle.turns]
-    known = {
-        name: transfer.present(con, table, column, turns)
-        for name, table, column in (
-            ("turn", "turns", "id"),
-            ("attempt", "attempts", "id"),
-            ("record", "records", "turn_id"),
-            ("cache", "rehearsal_cache", "attempt_id"),
-        )
-    }
-    queries.insert(con, [row for row in bundle.attempts if row.id not in known["attempt"]])
-    queries.insert(con, [row for row in bundle.requests if row.attempt_id not in known["attempt"]])
-    queries.insert(con, [row for row in bundle.records if row.turn_id not in known["record"]])
-    ratings.take_in(con, bundle.judgements, fresh={turn for turn in turns if turn not in known["record"]}, owner=owner)
-    queries.insert(con, [row for row in bundle.cache if row.attempt_id not in known["cache"]])
-    transfer.add_transcripts(con, bundle.transcripts)
-    # last, and the root first: on a server nobody adds to a turn that is there, or stands on one that is not
-    queries.insert(con, [row for row in bundle.turns if row.id not in known["turn"]])
-    for page in bundle.pages:
-        if not _has_page(con, page):
-            queries.insert(con, [page])
+def _missing(con: Con, rows: Sequence[Row]) -> list[Row]:
+    """The rows of one table that are not there yet."""
+    if not rows:
+        return []
+    names = IDENTITY[type(rows[0])]
+    keys = [tuple(getattr(row, name) for name in names) for row in rows]
+    table = queries.TABLES[type(rows[0])]
+    sql = f"SELECT DISTINCT {', '.join(names)} FROM {table} WHERE {names[0]} {IN_LIST}"
+    here = set(con.execute(sql, [list({key[0] for key in keys})]).fetchall())
+    return [row for row, key in zip(rows, keys, strict=True) if key not in here]
 
 
 def _came_through(con: Con, session: SessionRow, line: Sequence[TurnRow]) -> list[SessionRow]:
@@ -149,17 +190,10 @@ def _came_through(con: Con, session: SessionRow, line: Sequence[TurnRow]) -> lis
     return sorted(found.values(), key=lambda row: (row.made_at, row.id))
 
 
-def _has_page(con: Con, page: PageRow) -> bool:
-    same = ("owner", "campaign", "url", "requested_url", "sha256", "error", "fetched_at")
-    where = " AND ".join(f"{name} IS NOT DISTINCT FROM ?" for name in same)
-    values: list[str | datetime | None] = [getattr(page, name) for name in same]
-    return con.execute(f"SELECT 1 FROM pages WHERE {where} LIMIT 1", values).fetchone() is not None
-
-
 def _without_folders(brief: str) -> str:
     """The JSON of a brief without the local folders that stand for its sites; their pages are in the bundle."""
-    fields = json.loads(brief)
-    return json.dumps({**fields, "sources": []}, sort_keys=True) if "sources" in fields else brief
+    found = json.loads(brief)
+    return json.dumps({**found, "sources": []}, sort_keys=True) if "sources" in found else brief
 
 
 def _file_name(notebook: str | None) -> str | None:

@@ -7,7 +7,6 @@ out; the pages that were read go along.
 from __future__ import annotations
 
 import contextlib
-import itertools
 import json
 import os
 import shutil
@@ -19,9 +18,10 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from campaign_lab.errors import LabError, StoreError
-from campaign_lab.sessions.transfer.bundle import Bundle, collect, owned, portable, store
+from campaign_lab.sessions.history import ratings
+from campaign_lab.sessions.transfer.bundle import Bundle, add_bundle, owned, portable, session_bundle, stands_on
 from campaign_lab.sessions.upkeep.verify import verify
-from campaign_lab.store import queries, transfer
+from campaign_lab.store import queries, schema
 from campaign_lab.store.connection import Store
 from campaign_lab.store.duckdb.engine import open_file
 from campaign_lab.store.rows import SessionRow, TurnRow
@@ -80,13 +80,13 @@ def save(engine: Store, session: SessionRow, path: str | os.PathLike[str], *, us
     target = os.path.abspath(os.fspath(path))
     if os.path.lexists(target):
         raise _there(target)
-    bundle = portable(engine.call(lambda con: collect(con, session, user)))
+    bundle = portable(engine.call(lambda con: session_bundle(con, session, user)))
     try:
         os.makedirs(os.path.dirname(target), exist_ok=True)
         with tempfile.TemporaryDirectory(dir=os.path.dirname(target), prefix=".saving-") as folder:
             draft = os.path.join(folder, "session.duckdb")
             _write(draft, bundle)
-            _put_in_place(draft, target)
+            _publish(draft, target)
     except OSError as error:
         advice = "Choose a folder that you may write to and that has room. Nothing was written."
         raise StoreError(target, f"could not be written: {error.strerror or error}", advice) from error
@@ -98,7 +98,7 @@ def save(engine: Store, session: SessionRow, path: str | os.PathLike[str], *, us
         turns=len(bundle.turns),
         records=len(bundle.records),
         pages=sum(page.error is None for page in bundle.pages),
-        entries=sum(len(transcript.entries) for transcript in bundle.transcripts),
+        entries=len(bundle.entries),
         size=os.path.getsize(target),
     )
 
@@ -124,11 +124,10 @@ def _write(path: str, bundle: Bundle) -> None:
     mark = {"at": datetime.now(UTC).isoformat(), "by": first.owner}
     marked = replace(first, metadata=json.dumps({**json.loads(first.metadata), MARK: mark}))
     with contextlib.closing(open_file(path)) as file:
-        file.call(lambda con: queries.insert(con, [marked, *others]))
-        file.call(lambda con: store(con, bundle))
+        file.call(lambda con: add_bundle(con, replace(bundle, sessions=(marked, *others))))
 
 
-def _put_in_place(draft: str, target: str) -> None:
+def _publish(draft: str, target: str) -> None:
     """Gives the draft its name, unless somebody has made a file of that name meanwhile."""
     try:
         os.link(draft, target)
@@ -174,11 +173,11 @@ def _read(path: str) -> Bundle:
 def _shape(folder: str) -> set[tuple[str, str, str, str]]:
     """The tables of a new lab file."""
     with contextlib.closing(open_file(os.path.join(folder, "new.duckdb"))) as file:
-        return file.call(transfer.shape)
+        return file.call(schema.shape)
 
 
 def _checked(con: Con, path: str, shape: set[tuple[str, str, str, str]]) -> Bundle:
-    if transfer.shape(con) != shape:
+    if schema.shape(con) != shape:
         raise _unfit(path, "has other tables than a lab file")
     marked = [row for row in queries.select(con, SessionRow) if MARK in json.loads(row.metadata)]
     if len(marked) != 1:
@@ -187,7 +186,7 @@ def _checked(con: Con, path: str, shape: set[tuple[str, str, str, str]]) -> Bund
     if faults:
         raise _unfit(path, f"is damaged: {faults[0].what}")
     unmarked = {name: value for name, value in json.loads(marked[0].metadata).items() if name != MARK}
-    return portable(collect(con, replace(marked[0], metadata=json.dumps(unmarked))))
+    return portable(session_bundle(con, replace(marked[0], metadata=json.dumps(unmarked))))
 
 
 def _unfit(path: str, reason: str) -> StoreError:
@@ -201,9 +200,11 @@ def _take_in(con: Con, bundle: Bundle, owner: str, *, path: str, hidden: bool) -
     """Sessions first, without a line: on a server nobody writes turns into one that is not there, or stands on what is not."""
     _refuse_other_turns(con, bundle, path)
     line = [turn.id for turn in bundle.turns]
-    ids = {row.id: _place(con, row, owner, line=line, hidden=hidden) for row in bundle.sessions}
-    new = [row for row in bundle.sessions if _add(con, row, owner, ids[row.id])]
-    store(con, owned(bundle, owner, ids), owner)
+    ids = {row.id: _id_here(con, row, owner, line=line, hidden=hidden) for row in bundle.sessions}
+    new = [row for row in bundle.sessions if _add_session(con, row, owner, ids[row.id])]
+    fresh = set(line) - queries.ids_in(con, "records", "turn_id", line)
+    judgements = ratings.make_room(con, bundle.judgements, fresh=fresh, owner=owner)
+    add_bundle(con, replace(owned(bundle, owner, ids), sessions=(), judgements=tuple(judgements)))
     for row in bundle.sessions:
         _settle(con, row, ids, new=row in new)
     (session,) = queries.select(con, SessionRow, "WHERE id = ?", [ids[bundle.sessions[0].id]])
@@ -218,7 +219,7 @@ def _refuse_other_turns(con: Con, bundle: Bundle, path: str) -> None:
                 raise _unfit(path, f"has a turn {turn.id} that differs from the one of that id in this lab")
 
 
-def _place(con: Con, row: SessionRow, owner: str, *, line: list[str], hidden: bool) -> str:
+def _id_here(con: Con, row: SessionRow, owner: str, *, line: list[str], hidden: bool) -> str:
     """The id that the session has or gets here: its own, else one made from it, else one made from it and its tip.
 
     Where sessions of others are ``hidden``, that of somebody else's session may be taken.
@@ -241,19 +242,22 @@ def _is_same(con: Con, here: SessionRow, row: SessionRow, owner: str, *, line: l
         return False
     if any(getattr(here, name) != getattr(row, name) for name in SAME_SESSION):
         return False
-    return _is_ahead(con, here, row) or here.tip_turn is None or here.tip_turn in line
+    return _is_ahead(con, here, row) or stands_on(line, here.tip_turn)
 
 
 def _is_ahead(con: Con, here: SessionRow, row: SessionRow) -> bool:
-    return row.tip_turn is None or any(turn.id == row.tip_turn for turn in queries.line_of(con, here.tip_turn))
+    """Has the session here gone on from where the file has it?"""
+    return stands_on(queries.ancestry(con, here.tip_turn), row.tip_turn)
 
 
-def _add(con: Con, row: SessionRow, owner: str, session_id: str) -> bool:
-    """Adds the session under that id, standing nowhere, unless it is here."""
+def _add_session(con: Con, row: SessionRow, owner: str, session_id: str) -> bool:
+    """Adds the session under that id and a free name, standing nowhere, unless it is here."""
     if queries.select(con, SessionRow, "WHERE id = ?", [session_id]):
         return False
-    bare = replace(row, parent_session=None, renews=None, start_turn=None, tip_turn=None)
-    queries.insert(con, [replace(bare, id=session_id, owner=owner, name=_free_name(con, row, owner))])
+    rest = "WHERE owner = ? AND campaign = ? AND swept_at IS NULL"
+    taken = {each.name for each in queries.select(con, SessionRow, rest, [owner, row.campaign])}
+    bare = replace(row, id=session_id, owner=owner, parent_session=None, renews=None, start_turn=None, tip_turn=None)
+    queries.insert(con, [queries.renamed(bare, taken)])
     return True
 
 
@@ -267,11 +271,3 @@ def _settle(con: Con, row: SessionRow, ids: Mapping[str, str], *, new: bool) -> 
     if new or not _is_ahead(con, here, row):
         sql = "UPDATE sessions SET tip_turn = ?, last_paid_at = ? WHERE id = ?"
         con.execute(sql, [row.tip_turn, datetime.now(UTC), here.id])
-
-
-def _free_name(con: Con, row: SessionRow, owner: str) -> str:
-    """The session's name, with 2, 3, … behind it when the owner's campaign has one of that name."""
-    rest = "WHERE owner = ? AND campaign = ? AND swept_at IS NULL"
-    taken = {each.name for each in queries.select(con, SessionRow, rest, [owner, row.campaign])}
-    names = itertools.chain([row.name], (f"{row.name} {number}" for number in itertools.count(2)))
-    return next(name for name in names if name not in taken)

@@ -72,8 +72,8 @@ def examine(engine: Store, *, low_disk_bytes: int = LOW_DISK_BYTES) -> list[Heal
 
     ``low_disk_bytes``: less free space than that, where the file lies, is warned of.
     """
-    served = is_server(engine.path)
-    around = [] if served else [*_disk(engine.path, low_disk_bytes), *_beside(engine.path)]
+    served = is_server(engine.display_url)
+    around = [] if served else [*_disk(engine.display_url, low_disk_bytes), *_beside(engine.display_url)]
     home = partial(_server, engine=engine) if served else _file
     found = [*_versions(), *around]
     orphans = partial(_orphans, held=engine.role is not None, advice=RESTORE["server" if served else "file"])
@@ -152,7 +152,7 @@ def _server(con: Con, engine: Store) -> Iterator[HealthFinding]:
         " current_setting('fsync') || current_setting('full_page_writes')"
     ).fetchone()
     version, size, role, durable = row
-    yield HealthFinding("ok", "database", f"{engine.path}, {size / 1e6:.1f} MB")
+    yield HealthFinding("ok", "database", f"{engine.display_url}, {size / 1e6:.1f} MB")
     old = int(version.split(".")[0]) < TESTED_SERVER
     text = f"PostgreSQL {version}"
     yield HealthFinding(
@@ -166,7 +166,7 @@ def _server(con: Con, engine: Store) -> Iterator[HealthFinding]:
 def _guarded(con: Con, role: str, *, held: bool) -> HealthFinding:
     """Does the server itself keep the sessions of one role from the others?"""
     sql = f"SELECT relname FROM pg_class WHERE relname {queries.IN_LIST} AND relkind = 'r' AND NOT relrowsecurity ORDER BY 1"
-    bare = [name for (name,) in con.execute(sql, [[*queries.TABLES.values(), "transcripts", "entries"]]).fetchall()]
+    bare = [name for (name,) in con.execute(sql, [list(queries.TABLES.values())]).fetchall()]
     if bare:
         return HealthFinding("fail", "access", f"no row-level security on {', '.join(bare)}: every role can read them")
     if held:

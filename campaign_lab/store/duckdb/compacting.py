@@ -15,6 +15,7 @@ from collections.abc import Callable
 
 from campaign_lab.errors import StoreError
 from campaign_lab.store.duckdb import opening, rollback_journal
+from campaign_lab.store.whole_file import flush, put_in_place
 
 FOLDER = ".compact"
 """What stands behind the lab file's name for the folder in which the copy is built. Only its owner may look into it."""
@@ -75,19 +76,9 @@ def _replace(draft: str, path: str, before_move: Callable[[str], None]) -> None:
     with contextlib.suppress(PermissionError):  # only an administrator may give files away
         found = os.stat(path)
         os.chown(draft, found.st_uid, found.st_gid)
-    _flush(draft)
     before_move(draft)
-    os.replace(draft, path)
-    _flush(os.path.dirname(path))
-
-
-def _flush(path: str) -> None:
-    """See that a file, or the names in a folder, are on the disk."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    put_in_place(draft, path)
+    flush(os.path.dirname(path))
 
 
 def _quoted(text: str) -> str:

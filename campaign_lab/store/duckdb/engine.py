@@ -68,16 +68,13 @@ class _Work:
 
 
 class DuckFile:
-    """A lab file, shared with other processes. ``f(con)`` runs in the worker thread, in one transaction, alone.
-
-    ``f`` returns finished values, never ``con`` or a cursor. When it raises, its transaction is rolled back and the
-    error is the caller's. One that shares a transaction may be run a second time, so it touches nothing but ``con``.
-    """
+    """A lab file, shared with other processes (see ``connection.Store``). ``f(con)`` runs in the worker thread."""
 
     role: str | None = None  # whoever can read the file can read it
 
     def __init__(self, path: str | os.PathLike[str], *, patience: float = PATIENCE) -> None:
-        self.path = self.place = os.path.realpath(os.fspath(path))  # one file, one gate, whatever names it has
+        self.path = os.path.realpath(os.fspath(path))  # one file, one gate, whatever names it has
+        self.display_url = self.location = self.path
         self._patience = patience
         if self.path in _lost:
             raise opening.half_inherited(self.path)

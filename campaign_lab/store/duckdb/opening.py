@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from campaign_lab.errors import StoreError
 from campaign_lab.store import schema
 from campaign_lab.store.duckdb import rollback_journal
+from campaign_lab.store.whole_file import put_in_place
 
 if TYPE_CHECKING:
     import duckdb
@@ -26,8 +27,16 @@ CONFIG: dict[str, str | bool | int | float | list[str]] = {
     "checkpoint_threshold": "1TB",  # only close() writes to the file, and it keeps what it writes over
     "python_enable_replacements": False,  # a table name in a query never means a variable of the caller
 }
-_FULL = ("no space left", "file too large", "disk quota exceeded", "disk is full")
-_DENIED = ("permission denied", "read-only file system", "operation not permitted")
+_FULL = (errno.ENOSPC, errno.EFBIG, errno.EDQUOT)
+_DENIED = (errno.EACCES, errno.EROFS, errno.EPERM)
+
+# What only the words of DuckDB tell: its exceptions carry no code, and asking the file itself would give up the lock that
+# this process may hold on it. All else is decided by the exception's class, an error number or the file's first bytes.
+_TOO_NEW = re.compile(r"version number (\d+), but we can only read .*?between (\d+) and (\d+)")
+_TOO_NEW_TOO = "Unsupported Storage Version"
+_LOCKED = "Conflicting lock"
+_LOCKED_BY = re.compile(r"held in (.+?) \(PID (\d+)\)")
+_DAMAGED = ("Corrupt database", "Could not read enough bytes")
 
 
 def connect(path: str, deadline: float) -> duckdb.DuckDBPyConnection:
@@ -45,8 +54,24 @@ def connect(path: str, deadline: float) -> duckdb.DuckDBPyConnection:
         return _prepared(_connect_patiently(path, deadline), path)
     except OSError as error:
         raise explained_os(path, error) from error
+    except duckdb.ConnectionException as error:
+        advice = "Close your own connection to it first: connection.close()."
+        raise StoreError(path, "is held open by another DuckDB connection of this very process", advice) from error
     except duckdb.Error as error:
-        raise _told(path, error) from error
+        if not _is_duckdb(path):
+            advice = "Choose another name for the lab file. Nothing was changed."
+            raise StoreError(path, "is not a DuckDB file", advice) from error
+        raise _of_file(path, error) from error
+
+
+def _is_duckdb(path: str) -> bool:
+    """Does the file begin as DuckDB's do? Ask only while this process does not hold it open: closing it gives up all locks."""
+    try:
+        with open(path, "rb") as file:
+            head = file.read(12)
+    except OSError:
+        return True  # it cannot be told
+    return head[8:] == b"DUCK" or not head  # an empty one is about to be made
 
 
 def _prepared(con: duckdb.DuckDBPyConnection, path: str) -> duckdb.DuckDBPyConnection:
@@ -75,7 +100,7 @@ def close(con: duckdb.DuckDBPyConnection, path: str) -> None:
 
 def explained_os(path: str, error: OSError) -> StoreError:
     """The StoreError that an error of the file system amounts to."""
-    return _common(path, str(error)) or _unknown(path, error)
+    return _of_system(path, error) or _unknown(path, error)
 
 
 def explained(path: str, error: BaseException) -> StoreError | None:
@@ -86,10 +111,10 @@ def explained(path: str, error: BaseException) -> StoreError | None:
     import duckdb
 
     if isinstance(error, duckdb.TransactionException | duckdb.OutOfMemoryException):
-        return _common(path, str(error))  # a full disk is met at the commit, or when a query spills
+        return _of_system(path, error)  # a full disk is met at the commit, or when a query spills
     about_file = isinstance(error, duckdb.IOException | duckdb.FatalException | duckdb.InternalException)
     if about_file or type(error) is duckdb.Error:  # the plain one tells of a damaged block
-        return _told(path, error)
+        return _of_file(path, error)
     return None
 
 
@@ -112,50 +137,51 @@ def half_inherited(path: str) -> StoreError:
     )
 
 
-def _told(path: str, error: BaseException) -> StoreError:
-    text = str(error)
-    return _common(path, text) or _of_opening(path, text) or _unknown(path, error)
-
-
-def _common(path: str, text: str) -> StoreError | None:
+def _of_system(path: str, error: BaseException) -> StoreError | None:
+    """What the operating system refused. DuckDB gives its words and not its number."""
+    if isinstance(error, OSError):
+        code = error.errno
+    else:
+        code = next((each for each in (*_FULL, *_DENIED) if os.strerror(each) in str(error)), None)
     folder = os.path.dirname(path)
-    if any(phrase in text.lower() for phrase in _FULL):
+    if code in _FULL:
         return StoreError(
             path,
             "could not be written: the disk is full",
             f"Free some space where {folder} lies and run again. What was stored before is all there.",
         )
-    if any(phrase in text.lower() for phrase in _DENIED):
+    if code in _DENIED:
         advice = f"Choose a lab file in a folder that you may write to, or ask for the right to write to {folder}."
         return StoreError(path, "cannot be used: you may not read and write it", advice)
     return None
 
 
-def _of_opening(path: str, text: str) -> StoreError | None:
-    if "not a valid DuckDB database" in text:
-        return StoreError(path, "is not a DuckDB file", "Choose another name for the lab file. Nothing was changed.")
-    if "Unsupported Storage Version" in text or _too_new(text):
+def _of_file(path: str, error: BaseException) -> StoreError:
+    """What is wrong with the file itself, or who else holds it."""
+    import duckdb
+
+    if known := _of_system(path, error):
+        return known
+    text = str(error)
+    if _TOO_NEW_TOO in text or _too_new(text):
         advice = "Upgrade the duckdb package, or choose another lab file. Nothing was changed."
         return StoreError(path, "was written by a newer DuckDB than the one installed here", advice)
-    if "Conflicting lock" in text:
-        found = re.search(r"held in (.+?) \(PID (\d+)\)", text)
+    if _LOCKED in text:
+        found = _LOCKED_BY.search(text)
         who = f"{os.path.basename(found[1])}, process {found[2]}" if found else "unknown"
         return StoreError(
             path,
             f"is held open by another program ({who})",
             "Close the file there and run again. What was stored before stays.",
         )
-    if "different configuration" in text:
-        advice = "Close your own connection to it first: connection.close()."
-        return StoreError(path, "is held open by another DuckDB connection of this very process", advice)
-    if "Corrupt database" in text or "Could not read enough bytes" in text:
+    if type(error) is duckdb.Error or any(words in text for words in _DAMAGED):
         advice = "Put back a copy of it, or choose another lab file. Nothing was changed."
         return StoreError(path, f"is damaged: {text}", advice)
-    return None
+    return _unknown(path, error)
 
 
 def _too_new(text: str) -> bool:
-    found = re.search(r"version number (\d+), but we can only read .*?between (\d+) and (\d+)", text)
+    found = _TOO_NEW.search(text)
     return found is not None and int(found[1]) > int(found[3])
 
 
@@ -196,7 +222,7 @@ def _create(path: str) -> None:
     config = {**CONFIG, "storage_compatibility_version": STORAGE}
     with contextlib.closing(duckdb.connect(draft, config=config)) as con:
         _prepared(con, path).execute("CHECKPOINT")
-    os.replace(draft, path)
+    put_in_place(draft, path)
 
 
 def _connect_patiently(path: str, deadline: float) -> duckdb.DuckDBPyConnection:
@@ -207,7 +233,7 @@ def _connect_patiently(path: str, deadline: float) -> duckdb.DuckDBPyConnection:
         try:
             return duckdb.connect(path, config=CONFIG)
         except duckdb.IOException as error:
-            if "Conflicting lock" not in str(error) or time.monotonic() + pause > deadline:
+            if _LOCKED not in str(error) or time.monotonic() + pause > deadline:
                 raise
             time.sleep(pause)
             pause = min(pause * 1.7, 0.25)

@@ -12,7 +12,10 @@ import contextlib
 import os
 import zipfile
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
+
+from campaign_lab.store.whole_file import whole_file
 
 if TYPE_CHECKING:
     import duckdb
@@ -61,17 +64,12 @@ def roll_back(path: str) -> None:
     os.unlink(path + ENDING)
 
 
-def _keep(descriptor: int, con: duckdb.DuckDBPyConnection, place: str) -> None:
+def _keep(descriptor: int, con: duckdb.DuckDBPyConnection, target: str) -> None:
     found = con.execute("SELECT block_size FROM pragma_database_size()").fetchone()
     assert found is not None
     size = int(found[0])
     ids = [block for (block,) in con.execute("SELECT block_id FROM pragma_metadata_info()").fetchall()]
     spans = [(0, _HEADERS), *((_HEADERS + block * size, size) for block in ids)]
-    draft = place + ".new"
-    with open(draft, "wb") as file:
-        with zipfile.ZipFile(file, "w") as journal:
-            for offset, length in spans:
-                journal.writestr(str(offset), os.pread(descriptor, length, offset))
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(draft, place)
+    with whole_file(Path(target), Path(target + ".new")) as draft, zipfile.ZipFile(draft, "w") as journal:
+        for offset, length in spans:
+            journal.writestr(str(offset), os.pread(descriptor, length, offset))

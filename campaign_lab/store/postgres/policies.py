@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, fields
+from importlib.resources import files
 
 from campaign_lab.store.grants import GRANTS
 from campaign_lab.store.postgres.rls_functions import OWN, TAKEN_IN, functions, literal
-from campaign_lab.store.postgres.rls_triggers import triggers
 from campaign_lab.store.rows import SessionRow
 
 ME = "session_user"
@@ -51,7 +51,7 @@ class Rule:
 
 
 def _in(column: str, *sets: str) -> str:
-    """The column is in one of the sets that the functions of ``reach`` give. Each is made once a statement."""
+    """The column is in one of the sets that the functions of ``rls_functions`` give. Each is made once a statement."""
     return " OR ".join(f"{column} IN (SELECT @.{name})" for name in sets)
 
 
@@ -175,10 +175,17 @@ def policies(schema: str, *, grants: Mapping[str, Collection[str]] = GRANTS) -> 
     ]
     statements.append(f"REVOKE CREATE ON SCHEMA {name} FROM PUBLIC")
     statements += functions(name, grants)
-    statements += triggers(name)
+    statements.append(_triggers(name))
     for table, rule in RULES.items():
         statements += [each.replace("{permissions}", known).replace("@.", f"{name}.") for each in _table(table, rule)]
     return statements
+
+
+def _triggers(schema: str) -> str:
+    """The statements that make the triggers. ``schema`` is quoted already."""
+    sql = files("campaign_lab.store.postgres").joinpath("rls_triggers.sql").read_text(encoding="utf-8")
+    quoted = schema.replace("'", "''")
+    return sql.replace("{taken_in}", literal(TAKEN_IN)).replace("'@.", f"'{quoted}.").replace("@.", f"{schema}.")
 
 
 def _table(table: str, rule: Rule) -> list[str]:

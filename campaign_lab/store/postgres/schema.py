@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from campaign_lab.errors import StoreError
 from campaign_lab.store import queries
 from campaign_lab.store.postgres.policies import policies
-from campaign_lab.store.schema import MIGRATIONS
+from campaign_lab.store.schema import MIGRATIONS, refuse_newer
 
 if TYPE_CHECKING:
     from campaign_lab.store.connection import Con
@@ -58,12 +58,7 @@ def version(con: Con, path: str) -> int:
         _refuse_strangers(con, path)
         return 0
     found = int(con.execute("SELECT coalesce(max(version), 0) FROM schema_version").fetchone()[0])
-    if found > NEWEST:
-        raise StoreError(
-            path,
-            f"was written by a newer campaign_lab (schema {found}; this one knows {NEWEST})",
-            "Upgrade campaign_lab, or choose another database. Nothing was changed.",
-        )
+    refuse_newer(path, found, "database")
     return found
 
 
@@ -139,7 +134,7 @@ def _own_schema(con: Con, path: str, found: int) -> str:
 def _refuse_strangers(con: Con, path: str) -> None:
     """Raises StoreError when another program has tables of our names where ours would be."""
     sql = f"SELECT tablename FROM pg_tables WHERE schemaname = current_schema() AND tablename {queries.IN_LIST} ORDER BY 1"
-    taken = [name for (name,) in con.execute(sql, [[*queries.TABLES.values(), "transcripts", "entries"]]).fetchall()]
+    taken = [name for (name,) in con.execute(sql, [list(queries.TABLES.values())]).fetchall()]
     if taken:
         raise StoreError(
             path,

@@ -9,15 +9,14 @@ from __future__ import annotations
 
 import asyncio
 import atexit
-import logging
 import os
 import threading
 import time
 import weakref
 from collections import deque
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from types import CodeType
@@ -25,39 +24,20 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from campaign_lab.errors import StoreError
 from campaign_lab.store.postgres import schema
+from campaign_lab.store.postgres.connections import CONNECTIONS, Connections, connect
 from campaign_lab.store.postgres.dialect import ServerCon
 from campaign_lab.store.postgres.errors import after_outage, explained, missing_driver, restarting
 from campaign_lab.store.postgres.url import shown
 
 if TYPE_CHECKING:
-    import psycopg
-    from psycopg_pool import ConnectionPool
-
     from campaign_lab.store.connection import Con
 
 T = TypeVar("T")
 
 PATIENCE = 30.0
 """Seconds from submitting a function to giving up on the server. The SDK gives up on an append after 60 and drops it."""
-CONNECTIONS = 4
-"""Connections of one process at most: as many functions run side by side."""
-CONNECT_S = 10
-"""Seconds that one try to connect may take."""
-IDLE_S = 60.0
-"""Seconds without work after which a connection is closed."""
-BORROW_S = 2.0
-"""Seconds to wait for a connection of the pool before we look ourselves why none comes."""
 PAUSE_S = 0.05
-"""Seconds between the first two tries on a server that does not answer; then twice as long each time, up to a second."""
-SETTINGS = {
-    "timezone": "UTC",
-    "application_name": "campaign_lab",
-    "statement_timeout": "60s",
-    "lock_timeout": "30s",
-    "idle_in_transaction_session_timeout": "60s",  # a process that hangs must not keep the lock for ever
-    "client_min_messages": "warning",
-    "jit": "off",  # compiling costs more than any of our queries
-}
+"""Seconds between the first two tries on a server that does not answer."""
 LAB = "campaign_lab"
 """What the lock of functions without a scope is made of."""
 
@@ -89,8 +69,8 @@ class PostgresStore:
             import psycopg_pool  # noqa: F401
         except ImportError as error:
             raise missing_driver(url) from error
-        self.place = url
-        self.path = shown(url)
+        self.location = url
+        self.display_url = shown(url)
         self.role: str | None = None
         self._patience = patience
         self._errors = psycopg
@@ -102,7 +82,7 @@ class PostgresStore:
 
     def _reset(self) -> None:
         self._lock = threading.Lock()
-        self._pool: ConnectionPool[psycopg.Connection[Any]] | None = None
+        self._connections = Connections(self.location)
         self._threads: ThreadPoolExecutor | None = None
         self._queues: dict[str, deque[_ServerWork]] = {}
 
@@ -112,7 +92,7 @@ class PostgresStore:
         """Run ``f(con)`` as soon as it is its turn. Raises StoreError if the store was closed."""
         with self._lock:
             if self._closed:
-                raise StoreError(self.path, "was closed by this process", "Open it again.")
+                raise StoreError(self.display_url, "was closed by this process", "Open it again.")
             if self._threads is None:
                 self._threads = ThreadPoolExecutor(CONNECTIONS, thread_name_prefix="lab-server")
             job = _ServerWork(f, Future(), time.monotonic() + self._patience)
@@ -152,34 +132,28 @@ class PostgresStore:
             threads, self._threads = self._threads, None
         if threads is not None:
             threads.shutdown()
-        with self._lock:  # not before: what is still to be done may open it
-            pool, self._pool = self._pool, None
-        if pool is not None:
-            pool.close()
+        self._connections.close()  # not before: what is still to be done may open them
 
     def prepare(self) -> None:
         """Bring the database up to date and learn whether it lets us in as one user only. Raises StoreError.
 
         A server that says it is starting up or shutting down is waited for; one that does not answer is not.
         """
-        deadline, pause = time.monotonic() + self._patience, PAUSE_S
+        pauses = _Pauses(time.monotonic() + self._patience)
         while True:
             try:
                 self.role = self._prepared()
                 return
             except self._errors.Error as error:
-                if not restarting(error) or time.monotonic() + pause > deadline:
-                    raise explained(self.path, error) from error
-            time.sleep(pause)
-            pause = min(pause * 2, 1.0)
+                if not restarting(error) or not pauses.wait():
+                    raise explained(self.display_url, error) from error
 
     def _prepared(self) -> str | None:
         """The role that the database binds us to, once it is up to date."""
-        with self._errors.connect(self.place, connect_timeout=CONNECT_S) as raw:
-            _configure(raw)
+        with connect(self.location) as raw:
             con = ServerCon(raw)
-            if schema.version(con, self.path) < schema.NEWEST:
-                schema.migrate(con, self.path)
+            if schema.version(con, self.display_url) < schema.NEWEST:
+                schema.migrate(con, self.display_url)
             schema.renew_policies(con)
             user, bound = con.execute("SELECT session_user, row_security_active('sessions')").fetchone() or ("", 0)
         return str(user) if bound else None
@@ -211,18 +185,14 @@ class PostgresStore:
 
     def _patiently(self, f: Callable[[Con], T], scope: str, deadline: float) -> T:
         """Runs the function; again when the connection was lost, until the deadline."""
-        self._inside.now, pause = True, PAUSE_S
+        self._inside.now, pauses = True, _Pauses(deadline)
         try:
             while True:
                 try:
                     return self._transact(f, scope, deadline)
                 except self._errors.Error as error:
-                    if not after_outage(error):
-                        raise explained(self.path, error) from error
-                    if time.monotonic() + pause > deadline:
-                        raise explained(self.path, error) from error
-                time.sleep(pause)
-                pause = min(pause * 2, 1.0)
+                    if not after_outage(error) or not pauses.wait():
+                        raise explained(self.display_url, error) from error
         finally:
             self._inside.now = False
 
@@ -238,7 +208,7 @@ class PostgresStore:
 
     def _read(self, f: Callable[[Con], T], deadline: float) -> T:
         """One view of the lab, whatever others write meanwhile. Nobody waits for it."""
-        with self._connection(deadline) as raw:
+        with self._connections.borrowed(deadline) as raw:
             raw.isolation_level, raw.read_only = self._errors.IsolationLevel.REPEATABLE_READ, True
             result = f(ServerCon(raw))
             raw.rollback()
@@ -246,7 +216,7 @@ class PostgresStore:
 
     def _write(self, f: Callable[[Con], T], scope: str, deadline: float) -> T:
         """Alone with its scope. Each statement sees what was committed before it, which is everything of the scope."""
-        with self._connection(deadline) as raw:
+        with self._connections.borrowed(deadline) as raw:
             raw.isolation_level, raw.read_only = self._errors.IsolationLevel.READ_COMMITTED, False
             raw.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [scope])
             result = f(ServerCon(raw))
@@ -261,82 +231,44 @@ class PostgresStore:
 
     def _was_committed(self, transaction: str, deadline: float) -> bool:
         """Did it get through? Asked of the server when the connection was lost while it was committing."""
-        pause = PAUSE_S
+        pauses = _Pauses(deadline)
         while True:
-            with suppress(self._errors.OperationalError), self._connection(deadline) as raw:
+            with suppress(self._errors.OperationalError), self._connections.borrowed(deadline) as raw:
                 row = raw.execute("SELECT pg_xact_status(%s::xid8)", [transaction]).fetchone()
                 if row is not None and row[0] != "in progress":
                     return bool(row[0] == "committed")
-            if time.monotonic() + pause > deadline:
+            if not pauses.wait():
                 raise StoreError(
-                    self.path,
+                    self.display_url,
                     "did not answer while it was committing, so nobody knows yet whether this was stored",
                     "See that the server runs, and run again: what was stored is found and not made twice.",
                 )
-            time.sleep(pause)
-            pause = min(pause * 2, 1.0)
-
-    @contextmanager
-    def _connection(self, deadline: float) -> Iterator[psycopg.Connection[Any]]:
-        """A connection of the pool. What was not committed is rolled back; a broken one is thrown away."""
-        pool = self._opened_pool()
-        raw = self._borrowed(pool, deadline)
-        try:
-            yield raw
-        except BaseException:
-            with suppress(self._errors.Error):
-                raw.rollback()
-            raise
-        finally:
-            pool.putconn(raw)
-
-    def _opened_pool(self) -> ConnectionPool[psycopg.Connection[Any]]:
-        from psycopg_pool import ConnectionPool
-
-        with self._lock:
-            if self._pool is None:
-                self._pool = ConnectionPool(
-                    self.place, min_size=0, max_size=2 * CONNECTIONS, max_idle=IDLE_S, reconnect_timeout=BORROW_S / 2,
-                    configure=_configure,
-                    kwargs={"connect_timeout": CONNECT_S}, open=True, name="campaign_lab",
-                )  # fmt: skip
-            return self._pool
-
-    def _borrowed(self, pool: ConnectionPool[psycopg.Connection[Any]], deadline: float) -> psycopg.Connection[Any]:
-        """The pool says only that it was too late; why, a try of our own tells."""
-        from psycopg_pool import PoolTimeout
-
-        try:
-            return pool.getconn(timeout=max(0.1, min(BORROW_S, deadline - time.monotonic())))
-        except PoolTimeout:
-            self._errors.connect(self.place, connect_timeout=CONNECT_S).close()
-            raise
 
     # -- fork: a child must not talk over its parent's connections
 
     def after_fork_in_child(self) -> None:
         """Begin anew with connections and threads of our own. What the parent had submitted is the parent's."""
-        _inherited.append((self._pool, self._threads))  # their end would speak to the server in the parent's name
+        _inherited.append(
+            (self._connections, self._threads)
+        )  # their end would speak to the server in the parent's name
         self._inside = threading.local()
         self._reset()
 
 
-def _configure(raw: psycopg.Connection[Any]) -> None:
-    """Settings and number types of each new connection."""
-    from psycopg.adapt import Loader
+class _Pauses:
+    """Pauses between tries on a server that does not answer: each twice as long as the one before, up to a second."""
 
-    class Whole(Loader):
-        """A sum of whole numbers comes as ``numeric``, which Python would take for Decimal."""
+    def __init__(self, deadline: float) -> None:
+        self._deadline = deadline
+        self._next = PAUSE_S
 
-        def load(self, data: Any) -> float:
-            text = bytes(data).decode()
-            return int(text) if text.lstrip("-").isdigit() else float(text)
-
-    raw.prepare_threshold = None  # a plan kept from when a table was small would scan it for ever; poolers like it, too
-    raw.adapters.register_loader("numeric", Whole)
-    names = ", ".join("set_config(%s, %s, false)" for _ in SETTINGS)
-    raw.execute(f"SELECT {names}", [each for pair in SETTINGS.items() for each in pair])
-    raw.commit()
+    def wait(self) -> bool:
+        """Waits before the next try. False, at once, when the pause would end after the deadline."""
+        if time.monotonic() + self._next > self._deadline:
+            return False
+        time.sleep(self._next)
+        self._next = min(self._next * 2, 1.0)
+        return True
 
 
 def _code_of(f: Callable[..., Any]) -> CodeType | None:
@@ -362,4 +294,3 @@ def _close_all() -> None:
 
 os.register_at_fork(after_in_child=_after_fork_in_child)
 atexit.register(_close_all)
-logging.getLogger("psycopg.pool").addHandler(logging.NullHandler())  # what it warns of, our errors say
