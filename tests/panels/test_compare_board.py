@@ -76,7 +76,6 @@ def show(board: CompareBoard, title: str) -> None:
 # -- side by side
 
 
-@pytest.mark.usefixtures("slow")
 def test_forks_stand_side_by_side_under_the_angle_that_they_share(written: LabOf) -> None:
     """An angle of the same name is one group with the variants of both; each card shows its own headline."""
     board = board_of(written())
