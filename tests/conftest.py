@@ -16,6 +16,7 @@ from support import marks
 from support.browser.chromium import chromium_missing
 from support.clock import Clock
 from support.labs import MakeLab, research
+from support.made import made_once
 from support.paths import BRIEFS
 from support.postgres import MISSING, PostgresServer, binaries, running
 from support.stores import KINDS, Stores, stores_of
@@ -176,9 +177,7 @@ def clock() -> Clock:
 @pytest.fixture(scope="session")
 def researched_file(process: None, tmp_path_factory: pytest.TempPathFactory, server: RehearsalServer) -> Path:
     """A lab file in which ana ran research and strategy at START."""
-    path = tmp_path_factory.mktemp("researched") / "lab.duckdb"
-    research(str(path), server)
-    return path
+    return made_once(tmp_path_factory, "researched", lambda path: research(str(path), server))
 
 
 @pytest.fixture(scope="session")

@@ -19,6 +19,7 @@ from campaign_lab.jupyter.cell_ids import stamped
 from campaign_lab.rehearsal.endpoint import RehearsalEndpoint
 from campaign_lab.rehearsal.server.app import RehearsalServer
 from support.kernels import environment, kernel, write_notebook
+from support.made import made_once
 from support.paths import BRIEFS
 
 pytestmark = pytest.mark.usefixtures("slow")
@@ -32,11 +33,13 @@ Runner = Callable[[Path, Path], None]
 @pytest.fixture(scope="module")
 def researched_now(process: None, tmp_path_factory: pytest.TempPathFactory, server: RehearsalServer) -> Path:
     """A lab file in which ana has just researched, from a script."""
-    path = tmp_path_factory.mktemp("anchors") / "lab.duckdb"
-    lab = Lab(path, user="ana", endpoint=RehearsalEndpoint(server))
-    lab.run_sync(lab.session(Brief.load(BRIEF)).run("research"))
-    lab._context.engine.close()
-    return path
+
+    def research(path: Path) -> None:
+        lab = Lab(path, user="ana", endpoint=RehearsalEndpoint(server))
+        lab.run_sync(lab.session(Brief.load(BRIEF)).run("research"))
+        lab._context.engine.close()
+
+    return made_once(tmp_path_factory, "researched-now", research)
 
 
 @pytest.fixture

@@ -17,6 +17,7 @@ from campaign_lab.panels.choosing.variant_groups import FIELDS, NOTHING_OWN, gro
 from campaign_lab.rehearsal.endpoint import RehearsalEndpoint
 from campaign_lab.rehearsal.server.app import RehearsalServer
 from support.clock import Clock
+from support.made import made_once
 from support.panel_tools import inside, labels_of
 
 LabOf = Callable[..., Lab]
@@ -26,18 +27,20 @@ NAMES = ("main", "Emotional angle", "Third")
 @pytest.fixture(scope="module")
 def written_file(tmp_path_factory: pytest.TempPathFactory, researched_file: Path, server: RehearsalServer) -> Path:
     """The researched lab of ana's with copy on main and on a fork with angles of its own, and a fork without copy."""
-    path = tmp_path_factory.mktemp("written") / "lab.duckdb"
-    shutil.copy(researched_file, path)
-    clock = Clock()
-    lab = Lab(path, user="ana", endpoint=RehearsalEndpoint(server, now=clock), now=clock)
-    main = lab.open("main")
-    lab.run_sync(main.run("copy"))
-    emotional = main.fork("Emotional angle", at="research")
-    lab.run_sync(emotional.run("strategy"))
-    lab.run_sync(emotional.run("copy"))
-    main.fork("Third", at="research")
-    lab._context.engine.close()
-    return path
+
+    def write(path: Path) -> None:
+        shutil.copy(researched_file, path)
+        clock = Clock()
+        lab = Lab(path, user="ana", endpoint=RehearsalEndpoint(server, now=clock), now=clock)
+        main = lab.open("main")
+        lab.run_sync(main.run("copy"))
+        emotional = main.fork("Emotional angle", at="research")
+        lab.run_sync(emotional.run("strategy"))
+        lab.run_sync(emotional.run("copy"))
+        main.fork("Third", at="research")
+        lab._context.engine.close()
+
+    return made_once(tmp_path_factory, "written", write)
 
 
 @pytest.fixture
@@ -73,7 +76,6 @@ def show(board: CompareBoard, title: str) -> None:
 # -- side by side
 
 
-@pytest.mark.usefixtures("slow")
 def test_forks_stand_side_by_side_under_the_angle_that_they_share(written: LabOf) -> None:
     """An angle of the same name is one group with the variants of both; each card shows its own headline."""
     board = board_of(written())

@@ -111,7 +111,7 @@ def test_run_again_replays(lab_of: MakeLab) -> None:
     assert len(panel._session.turns()) == 2
 
 
-@pytest.mark.usefixtures("process")
+@pytest.mark.usefixtures("process", "slow")
 def test_a_site_that_was_down_is_said_and_a_second_click_makes_it_whole(make_lab: MakeLab, tmp_path: Path) -> None:
     """The page's own reason stands in the panel; once the site is up, Run pays once, and a third click replays."""
     with web_site() as site:
@@ -135,6 +135,7 @@ def test_a_site_that_was_down_is_said_and_a_second_click_makes_it_whole(make_lab
         assert attempts(panel) == ["failed", *["finished"] * 3]
 
 
+@pytest.mark.usefixtures("slow")
 def test_cancel_stops_and_keeps_what_is_finished(lab_of: MakeLab, thinking: RehearsalServer) -> None:
     """No process is left, the phase before stays, and Run goes on from there."""
     session = lab_of().open("main", from_start=True)
@@ -174,7 +175,7 @@ def test_cancel_works_while_the_process_starts(lab_of: MakeLab, thinking: Rehear
     assert words(panel.status.value) == "cancelled"
 
 
-@pytest.mark.usefixtures("process")
+@pytest.mark.usefixtures("process", "slow")
 def test_an_error_is_said_in_words_with_the_traceback_folded(make_lab: MakeLab, termwick: Brief) -> None:
     """The endpoint's own text is shown as text. Run tries again."""
     faulty = [True]
@@ -332,6 +333,7 @@ def test_a_wish_goes_to_the_first_phase(lab_of: MakeLab) -> None:
     assert any("Be calm" in message.text for message in session.conversation())
 
 
+@pytest.mark.usefixtures("slow")
 def test_again_afresh_says_its_price_and_waits_for_a_second_click(lab_of: MakeLab) -> None:
     """Cancel takes it back and nothing was sent; agreed to, the next take is made, the others follow, and Run replays it."""
     session = lab_of().open("main", from_start=True)

@@ -11,6 +11,7 @@ from campaign_lab import Brief, Lab
 from campaign_lab.rehearsal.endpoint import RehearsalEndpoint
 from campaign_lab.rehearsal.server.app import RehearsalServer
 from campaign_lab.store.connection import Store
+from support.made import made_once
 from support.paths import BRIEFS
 from support.stores import Stores, opened, stores_of
 
@@ -28,9 +29,7 @@ def make_campaign(place: str, server: RehearsalServer) -> None:
 @pytest.fixture(scope="session")
 def campaign_file(process: None, tmp_path_factory: pytest.TempPathFactory, server: RehearsalServer) -> Path:
     """The campaign in a lab file."""
-    path = tmp_path_factory.mktemp("campaign") / "lab.duckdb"
-    make_campaign(str(path), server)
-    return path
+    return made_once(tmp_path_factory, "campaign", lambda path: make_campaign(str(path), server))
 
 
 @pytest.fixture(scope="session")

@@ -59,6 +59,7 @@ def test_three_calls_in_a_script_pay_once(make_lab: Callable[..., Lab], termwick
     assert base.estimate("research").usd == 0.0
 
 
+@pytest.mark.both_stores
 def test_an_earlier_phase_asked_again_stands_at_its_turn(lab_of: LabOf) -> None:
     """Research asked for behind the strategy replays; what follows goes on from the research."""
     lab = lab_of()

@@ -105,6 +105,7 @@ def test_a_fork_lives_its_own_life(lab_of: LabOf, clock: Any) -> None:
     assert lab.run_sync(fork.run("strategy")).records
 
 
+@pytest.mark.both_stores
 @pytest.mark.usefixtures("slow")
 def test_the_next_morning_a_fork_replays_and_goes_on_too(lab_of: LabOf, clock: Any, server: RehearsalServer) -> None:
     """Forking again for the same purpose after the fork has expired gives a fresh one that replays its turns."""

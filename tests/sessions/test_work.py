@@ -138,6 +138,7 @@ def test_a_miss_names_what_has_changed(
     assert miss.value.estimate_usd is not None
 
 
+@pytest.mark.both_stores
 @pytest.mark.usefixtures("slow")
 def test_a_miss_names_another_model_and_another_endpoint(lab_of: LabOf, termwick: Brief) -> None:
     """The turns of another model are another conversation: the miss says for which model they are stored."""
