@@ -25,7 +25,6 @@ from campaign_lab.show.text import pluralize
 if TYPE_CHECKING:
     from campaign_lab.batch.plan.planner import BatchOptions, BatchPlan
     from campaign_lab.batch.rows import Row
-    from campaign_lab.cli.terminal.batch_progress import BatchProgress
 
 GIB = 2**30
 LOOK_S = 0.2
@@ -116,25 +115,22 @@ def _run(lab: Lab, plan: BatchPlan, *, quiet: bool) -> tuple[list[Row], int]:
 
     The work is done in a thread, so that a signal reaches the handler here and no lock is held when it does.
     """
+    from campaign_lab.batch.board import BatchBoard
     from campaign_lab.batch.execute.run import run_batch
     from campaign_lab.batch.execute.work import Cancellation
-    from campaign_lab.cli.terminal.batch_progress import BatchProgress
+    from campaign_lab.cli.terminal.progress import TerminalProgress
 
     stop = Cancellation()
     with (
         ThreadPoolExecutor(1, thread_name_prefix="batch") as pool,
         Interrupts(stop.set) as interrupts,
-        BatchProgress(quiet=quiet) as progress,
+        TerminalProgress(BatchBoard(), quiet=quiet) as progress,
     ):
-        work = pool.submit(run_batch, lab._context, plan, on_event=progress.hear, cancelled=stop)
+        work = pool.submit(run_batch, lab._context, plan, on_event=progress.on_event, cancelled=stop)
         while not wait([work], timeout=LOOK_S).done:
-            _tell(progress, interrupted=bool(interrupts.heard))
+            if interrupts.heard:
+                progress.stopping(STOPPING)
         return work.result(), interrupts.heard
-
-
-def _tell(progress: BatchProgress, *, interrupted: bool) -> None:
-    if interrupted:
-        progress.stopping(STOPPING)
 
 
 # -- after
