@@ -17,7 +17,7 @@ from copy_rows import angle, claim, quote, said, turn, variant
 from lab_rows import add, fork, session
 
 from campaign_lab import Lab
-from campaign_lab.batch.report.campaigns import MOST_ADS
+from campaign_lab.batch.report.overview import MOST_ADS
 from campaign_lab.batch.report.summary import best_by_angle
 from campaign_lab.batch.report.write import write_report
 from campaign_lab.batch.rows import UNPRICED, Row

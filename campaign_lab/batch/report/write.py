@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from secrets import token_hex
 
-from campaign_lab.batch.report.overview import SHEET, overview
+from campaign_lab.batch.report.overview import overview
 from campaign_lab.batch.report.summary import made_by, summary
 from campaign_lab.batch.rows import Row
 from campaign_lab.sessions.context import Context
 from campaign_lab.show.document import document
+from campaign_lab.show.frame import source
 from campaign_lab.store.duckdb.parquet import write_parquet
 
 PAGE = "index.html"
@@ -29,7 +30,7 @@ def write_report(context: Context, rows: Sequence[Row], out: Path) -> None:
     title = f"Batch {out.resolve().name}"
     beside = out / f".{token_hex(8)}.part"
     try:
-        beside.write_text(document(title, overview(title, made), SHEET), encoding="utf-8")
+        beside.write_text(document(title, overview(title, made), source("batch_report.css")), encoding="utf-8")
         beside.replace(out / PAGE)
     finally:
         beside.unlink(missing_ok=True)
