@@ -33,12 +33,12 @@ WATCHED = """import time
 
 panel, said = RunPanel(lab.session(base.brief, "watched"), "research"), {}
 
-def heard(event, hear=panel._hear):
+def heard(event, hear=panel._on_event):
     hear(event)
-    for line in panel._live.board.all_lines.values():
+    for line in panel._progress.board.all_lines.values():
         said.setdefault(f"{line.name}: {line.words()}", time.time() * 1000)
 
-panel._hear = heard
+panel._on_event = heard
 panel"""
 SEEN = """area => { window.campaignSeen = {};
     new MutationObserver(() => { for (const row of area.querySelectorAll('tr:has(th[scope=row])'))

@@ -20,9 +20,10 @@ from campaign_lab.agents.prices import own_prices
 from campaign_lab.agents.process.sdk_loop import AgentLoop
 from campaign_lab.brief import Brief
 from campaign_lab.errors import BriefError, EndpointError, NotFoundError, StoreError
+from campaign_lab.progress.hook import ignore_event, watched_batch
 from campaign_lab.rehearsal.endpoint import RehearsalEndpoint
 from campaign_lab.sessions.budgets import Budgets, budgets_of
-from campaign_lab.sessions.context import Context, batch_tag, ignore_event, utc_now
+from campaign_lab.sessions.context import Context, batch_tag, utc_now
 from campaign_lab.sessions.not_awaited import awaited
 from campaign_lab.sessions.position import current_cell
 from campaign_lab.sessions.session import Session
@@ -203,13 +204,12 @@ class Lab(LabTables):
         """
         from campaign_lab.batch.execute.run import in_thread, run_batch
         from campaign_lab.batch.execute.work import Cancellation
-        from campaign_lab.batch.progress_hook import watching
         from campaign_lab.batch.rows import batch_frame
 
         stop = cancelled or Cancellation()
         plan = await in_thread(lambda: self.plan_batch(briefs, notebook, out=out, **options), stop)
-        with watching(on_event) as hear:
-            rows = await in_thread(lambda: run_batch(self._context, plan, on_event=hear, cancelled=stop), stop)
+        with watched_batch(on_event) as listener:
+            rows = await in_thread(lambda: run_batch(self._context, plan, on_event=listener, cancelled=stop), stop)
         return batch_frame(rows)
 
     def plan_batch(

@@ -1,4 +1,4 @@
-"""What a person sees while a batch runs, folded from its events. The command line, the panel and a cell show the same board."""
+"""What a person sees of a running batch, folded from its events: a bar, a line per running notebook, and how each ended."""
 
 from __future__ import annotations
 
@@ -8,17 +8,10 @@ from dataclasses import dataclass, field, replace
 from socket import gethostname
 
 from campaign_lab.agents.events import DeadTurnBooked
-from campaign_lab.batch.events import (
-    BatchEnded,
-    BatchEvent,
-    BatchStarted,
-    CellStarted,
-    RunEnded,
-    RunStarted,
-    Waiting,
-)
-from campaign_lab.batch.rows import Row
+from campaign_lab.batch import events
+from campaign_lab.batch.rows import SIGNS, Row
 from campaign_lab.money import NOTHING, Sum
+from campaign_lab.progress.board import Elapsed, ProgressLine, ProgressView
 from campaign_lab.show.text import pluralize
 
 HERE = gethostname()
@@ -49,15 +42,24 @@ class RunLine:
         """How much of the notebook is behind it: 0 to 1, by cells."""
         return self.index / self.cells if self.cells else 0.0
 
+    @property
+    def clock(self) -> str:
+        """The name of its clock: each try has its own."""
+        return f"{self.run} {self.attempt}"
+
+    def view(self, elapsed_s: float | None) -> ProgressLine:
+        """The line as it is shown."""
+        took = clock_words(elapsed_s or 0)
+        state = f"started, try {self.attempt}" if self.attempt > 1 else "started"
+        return ProgressLine(self.run, self.name, self.words(), state, self.share, brief=took, figures={"Elapsed": took})
+
 
 @dataclass(frozen=True)
 class BatchBoard:
     """The batch as it stands. ``ended`` are the rows that ended in this go, in that order; ``note`` says what is waited for."""
 
-    total: int = 0
     todo: int = 0
     kept: int = 0
-    workers: int = 0
     lines: Mapping[str, RunLine] = field(default_factory=dict)
     ended: tuple[Row, ...] = ()
     note: str = ""
@@ -66,30 +68,50 @@ class BatchBoard:
     notices: tuple[str, ...] = ()
     """What a person should know beside the runs; it stays to the end."""
 
-    def after(self, event: BatchEvent) -> BatchBoard:
+    def after(self, event: events.BatchEvent) -> BatchBoard:
         """The board once the event has happened."""
         match event:
-            case BatchStarted():
-                return BatchBoard(
-                    event.total, event.todo, event.kept, event.workers, begun=True, notices=self.notices
-                )  # fmt: skip
+            case events.BatchStarted():
+                return BatchBoard(event.todo, event.kept, begun=True, notices=self.notices)
             case DeadTurnBooked():
                 return replace(self, notices=(*self.notices, event.words))
-            case RunStarted():
+            case events.RunStarted():
                 line = RunLine(event.run, event.name, event.attempt, "" if event.host == HERE else event.host)
                 return replace(self, lines={**self.lines, event.run: line}, note="")
-            case CellStarted():
+            case events.CellStarted():
                 line = self.lines.get(event.run) or RunLine(event.run, event.name)
                 line = replace(line, cell=event.cell, index=event.index, cells=event.cells)
                 return replace(self, lines={**self.lines, event.run: line})
-            case RunEnded():
+            case events.RunEnded():
                 lines = {run: line for run, line in self.lines.items() if run != event.run}
                 ended = tuple(row for row in self.ended if row.run != event.run)
                 return replace(self, lines=lines, ended=(*ended, event.row), note="")
-            case Waiting():
+            case events.Waiting():
                 return replace(self, note=event.reason)
-            case BatchEnded():
+            case events.BatchEnded():
                 return replace(self, lines={}, note="", over=True)
+
+    def clocks(self) -> dict[str, bool]:
+        """The batch's own clock has no name; each try at a notebook has one."""
+        return dict.fromkeys(("", *(line.clock for line in self.lines.values())), True)
+
+    def view(self, elapsed: Elapsed) -> ProgressView:
+        """The bar with the time since the batch was called, the running notebooks, and those that have ended."""
+        return ProgressView(
+            "Batch",
+            ("Notebook", "Now"),
+            f"{self.words()} · {clock_words(elapsed('') or 0)}",
+            self.share,
+            lines=[line.view(elapsed(line.clock)) for line in self.lines.values()],
+            ended=[
+                ProgressLine(
+                    row.run, row.name, row_words(row), row.state, sign=SIGNS.get(row.state, ""), file=row.notebook
+                )
+                for row in self.ended
+            ],
+            notices=self.notices,
+            note=self.note,
+        )
 
     @property
     def share(self) -> float:
@@ -149,10 +171,6 @@ def totals(rows: Iterable[Row]) -> BatchTotals:
     """The sums over the rows."""
     several = list(rows)
     paid, cut, replayed = (
-        (sum(each, NOTHING) for each in zip(*map(_sums, several), strict=True)) if several else [NOTHING] * 3
+        sum((getattr(row, name) for row in several), NOTHING) for name in ("paid", "cut", "replayed")
     )
     return BatchTotals(Counter(row.state for row in several), paid, cut, replayed)
-
-
-def _sums(row: Row) -> tuple[Sum, Sum, Sum]:
-    return row.paid, row.cut, row.replayed

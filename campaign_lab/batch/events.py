@@ -72,7 +72,3 @@ class BatchEnded:
 
 BatchEvent = BatchStarted | DeadTurnBooked | RunStarted | CellStarted | RunEnded | Waiting | BatchEnded
 OnBatchEvent = Callable[[BatchEvent], None]
-
-
-def ignore_batch_event(_event: BatchEvent) -> None:
-    """Progress that nobody listens to."""

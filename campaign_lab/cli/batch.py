@@ -115,17 +115,18 @@ def _run(lab: Lab, plan: BatchPlan, *, quiet: bool) -> tuple[list[Row], int]:
 
     The work is done in another thread, so that a signal reaches the handler here while no lock is held.
     """
+    from campaign_lab.batch.board import BatchBoard
     from campaign_lab.batch.execute.run import run_batch
     from campaign_lab.batch.execute.work import Cancellation
-    from campaign_lab.cli.terminal.batch_progress import BatchProgress
+    from campaign_lab.cli.terminal.progress import TerminalProgress
 
     stop = Cancellation()
     with (
         ThreadPoolExecutor(1, thread_name_prefix="batch") as pool,
         Interrupts(stop.set) as interrupts,
-        BatchProgress(quiet=quiet) as progress,
+        TerminalProgress(BatchBoard(), quiet=quiet) as progress,
     ):
-        work = pool.submit(run_batch, lab._context, plan, on_event=progress.hear, cancelled=stop)
+        work = pool.submit(run_batch, lab._context, plan, on_event=progress.on_event, cancelled=stop)
         while not wait([work], timeout=LOOK_S).done:
             if interrupts.heard:
                 progress.stopping(STOPPING)

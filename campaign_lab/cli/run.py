@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from campaign_lab.agents.board import TurnBoard
 from campaign_lab.agents.phases import ORDER
 from campaign_lab.brief import Brief
 from campaign_lab.cli.exit_codes import FAILED, REFUSED
@@ -20,6 +21,7 @@ from campaign_lab.sessions.history.turns import Turn
 from campaign_lab.sessions.session import Session
 from campaign_lab.sessions.spending.receipts import joined
 from campaign_lab.show import price_words
+from campaign_lab.show.text import and_take
 
 DEFAULT_PHASES = ",".join(ORDER)
 BRIEF_FILES = (".toml", ".yaml", ".yml")
@@ -27,7 +29,8 @@ BRIEF_FILES = (".toml", ".yaml", ".yml")
 
 def run(args: argparse.Namespace) -> int:
     """Runs the phases and prints the campaign. Returns the exit code."""
-    from campaign_lab.cli.terminal.turn_progress import Progress, print_campaign
+    from campaign_lab.cli.terminal.campaign import print_campaign
+    from campaign_lab.cli.terminal.progress import TerminalProgress
 
     if (args.site is None) == (args.session is None):
         raise ValueError("BRIEF: give a brief, a web address or a folder, or else --session NAME")
@@ -49,7 +52,7 @@ def run(args: argparse.Namespace) -> int:
             session.go_on_for(names[0])
         if refused := _refusal(session, names, args):
             return say(refused, REFUSED)
-        with Progress(quiet=args.json) as progress:
+        with TerminalProgress(TurnBoard(), quiet=args.json) as progress:
             turns, stopped = _run_phases(lab, session, names, args, progress=progress)
         result = to_json(lab, session, turns)
         if args.json:
@@ -119,14 +122,20 @@ def _run_phases(
     options: dict[str, Any] = {"take": args.take, "fresh_pages": args.fresh}
     for name in names:
         try:
-            turns.append(lab.run_sync(session.run(name, on_event=progress.hear, **options)))
+            turns.append(lab.run_sync(session.run(name, on_event=progress.on_event, **options)))
         except PhaseOrderError as error:
             if not turns:
                 raise
             return turns, error
-        progress.turn_done(turns[-1])
+        progress.done(_done_words(turns[-1], progress.elapsed_s))
         options = {}
     return turns, None
+
+
+def _done_words(turn: Turn, elapsed_s: float) -> str:
+    how = "replayed, nothing paid" if turn.replayed else f"done in {elapsed_s:.1f} s"
+    how += "; the session had gone on differently, so a fork was made for it" if turn.forked else ""
+    return f"{turn.phase}{and_take(turn.take)}: {how}"
 
 
 def _refusal(session: Session, names: Sequence[str], args: argparse.Namespace) -> str:

@@ -9,7 +9,8 @@ from typing import Any
 import ipywidgets as widgets
 
 from campaign_lab.errors import LabError
-from campaign_lab.show import escape_html, framed
+from campaign_lab.show import framed
+from campaign_lab.show.templates import render
 
 PLAIN = (LabError, ValueError)
 """Errors whose text is written for the person at the panel."""
@@ -27,10 +28,7 @@ class ErrorBox(widgets.HTML):  # type: ignore[misc]  # ipywidgets has no types
         words = str(error) or type(error).__name__
         said = words if isinstance(error, PLAIN) else f"This should not have happened: {type(error).__name__}: {words}"
         trace = "".join(traceback.format_exception(error))
-        self.value = framed(
-            f'<div role="alert"><b>⚠ {escape_html(said)}</b><details><summary>Details for a bug report</summary>'
-            f"<pre>{escape_html(trace)}</pre></details></div>"
-        )
+        self.value = framed(render("error_box", words=said, trace=trace))
 
     def clear(self) -> None:
         """Nothing is wrong any more."""

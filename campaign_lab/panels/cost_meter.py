@@ -10,7 +10,8 @@ from campaign_lab.figures.tree_costs import avoided, cost, paid, rows_of
 from campaign_lab.money import NOTHING, Sum
 from campaign_lab.panels.base import Panel
 from campaign_lab.sessions.budgets import midnight_of, spent_by
-from campaign_lab.show import escape_html, framed, usd
+from campaign_lab.show import framed, usd
+from campaign_lab.show.templates import render
 from campaign_lab.store import queries
 
 if TYPE_CHECKING:
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
     from campaign_lab.sessions.session import Session
 
 NO_BUDGET = "no budget set"
-BIG = "font-size:1.5em;line-height:1.4;font-variant-numeric:tabular-nums"
 
 
 class CostMeter(Panel):
@@ -53,12 +53,7 @@ class CostMeter(Panel):
     def twin(self) -> str:
         """What is a function of the stored turns: paid, and avoided by forking."""
         rows = (("Paid", self._paid, self._prices), ("Avoided by forking", self._avoided, "not paid again"))
-        cells = "".join(
-            f'<tr><th scope="row" style="text-align:left">{name}</th><td style="text-align:right">{escape_html(cost)}</td>'
-            f'<td style="text-align:left">{escape_html(note)}</td></tr>'
-            for name, cost, note in rows
-        )
-        return framed(f"<table>{cells}</table>")
+        return framed(render("cost_table", rows=rows))
 
     def line(self) -> str:
         """The two sums that are saved."""
@@ -116,5 +111,4 @@ def _rest(limit: float, spent: Sum) -> str:
 
 def _tile(name: str, amount: str, note: str) -> str:
     """A figure with its name above and a small note below."""
-    below = f'<small style="white-space:normal">{escape_html(note)}</small>' if note else ""
-    return framed(f'<div>{escape_html(name)}<div style="{BIG}">{escape_html(amount)}</div>{below}</div>')
+    return framed(render("cost_tile", name=name, amount=amount, note=note))

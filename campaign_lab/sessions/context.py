@@ -14,6 +14,7 @@ from campaign_lab.agents.phases import Phase
 from campaign_lab.agents.process.sdk_loop import AgentLoop
 from campaign_lab.errors import NotFoundError
 from campaign_lab.money import Sum
+from campaign_lab.progress.hook import ignore_event
 from campaign_lab.sessions.budgets import Budgets, dollars
 from campaign_lab.sessions.run.claims import BEAT_S
 from campaign_lab.sessions.upkeep import access
@@ -24,10 +25,6 @@ from campaign_lab.store.rows import SessionRow
 
 if TYPE_CHECKING:
     from campaign_lab.agents.ledger import Request
-
-
-def ignore_event(_event: Event) -> None:
-    """Progress that nobody listens to."""
 
 
 def utc_now() -> datetime:

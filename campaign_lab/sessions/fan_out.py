@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING
 from campaign_lab.agents.phases import Phase
 from campaign_lab.errors import LabError
 from campaign_lab.money import Sum
+from campaign_lab.progress.hook import watched_together
 from campaign_lab.sessions.budgets import Estimate, hold, of_user
 from campaign_lab.sessions.context import Context
 from campaign_lab.sessions.history.path_loader import PathStep, Steps, all_steps, line_to
 from campaign_lab.sessions.history.turns import Turn
-from campaign_lab.sessions.progress_hook import watching_together
 from campaign_lab.sessions.run.attempt import ANCHOR
 from campaign_lab.sessions.session import Session
 from campaign_lab.sessions.spending import prompt_cache
@@ -101,7 +101,7 @@ async def run_all(
                 return SessionResult(session, tuple(turns), error)
         return SessionResult(session, tuple(turns))
 
-    with watching_together(phases, [session.name for session in sessions], context.on_event):
+    with watched_together(phases, [session.name for session in sessions], context.on_event):
         refused = await _anchor(context, paying)
         results = await asyncio.gather(*(one(session) for session in sessions))
     behind = context.engine.call(lambda con: _behind_anchors(con, results))

@@ -8,9 +8,10 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from campaign_lab.agents.events import Event, OnEvent, safe_listener
+from campaign_lab.agents.events import Event, OnEvent
 from campaign_lab.agents.phases import Phase
 from campaign_lab.errors import PhaseOrderError
+from campaign_lab.progress.hook import safe_listener, watched_run
 from campaign_lab.sessions.budgets import Estimate, estimate, mean_cost
 from campaign_lab.sessions.checkpoints import At, Checkpoint, chosen
 from campaign_lab.sessions.handle import Handle
@@ -18,7 +19,6 @@ from campaign_lab.sessions.history.turns import Turn
 from campaign_lab.sessions.keys import root_key
 from campaign_lab.sessions.not_awaited import awaited
 from campaign_lab.sessions.position import Position, current_cell
-from campaign_lab.sessions.progress_hook import watching
 from campaign_lab.sessions.run.attempt import TurnSpec, find_or_make
 from campaign_lab.sessions.run.claims import LookupResult, look
 from campaign_lab.sessions.run.phase_needs import line_for
@@ -89,15 +89,15 @@ class Session(Handle):
             raise ValueError(f"on_miss: {refusal!r} is not allowed; expected run or refuse")
         with (
             journalled(self._context.batch, self._row, wish.phase.name) as line,
-            watching(self.name, wish.phase.name, on_event or self._context.on_event) as hear,
+            watched_run(self.name, wish.phase.name, on_event or self._context.on_event) as listener,
         ):
-            turn, row = await self._found_or_made(wish, refusal, safe_listener(hear))
+            turn, row = await self._found_or_made(wish, refusal, safe_listener(listener))
             line.stands_in(self._row, row)
             line.replayed, line.records, line.cost_usd = turn.replayed, len(turn.kept), turn.receipt.cost_usd
             line.unpriced_requests = turn.receipt.cost.unpriced
             return turn
 
-    async def _found_or_made(self, wish: RunRequest, on_miss: str, hear: OnEvent) -> tuple[Turn, str]:
+    async def _found_or_made(self, wish: RunRequest, on_miss: str, on_event: OnEvent) -> tuple[Turn, str]:
         """The turn, and its id."""
         self._context.require(self._row, "read")
         start, step = self._standing.enter(wish.cell)
@@ -107,7 +107,7 @@ class Session(Handle):
             order = await self._context.engine.run(
                 lambda con: admit(con, self._context, order, found=found, on_miss=on_miss)
             )
-        row, session, replayed = await self._context.loop.run(find_or_make(self._context, order, hear))
+        row, session, replayed = await self._context.loop.run(find_or_make(self._context, order, on_event))
         turn = await self._context.engine.run(lambda con: self._loaded(con, row, session))
         forked = session.id != self._row.id and not replayed
         self._row = session

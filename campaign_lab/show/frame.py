@@ -6,37 +6,21 @@ trust. What a shape needs there (borders, widths) is written inline; the sheet a
 
 from __future__ import annotations
 
+import re
+from importlib.resources import files
+
 from campaign_lab.show.text import escape_html
 
 CARD = "border:1px solid gray;border-radius:6px;padding:8px 14px;margin:8px 0;max-width:64em"
 
-SHEET = (
-    "<style>"
-    ".campaign-lab .cl-card,.campaign-lab .cl-ad{border-color:var(--jp-border-color2,#9e9e9e)!important;overflow:hidden}"
-    ".campaign-lab p{margin:4px 0}"
-    ".campaign-lab .cl-title{font-size:1.15em;margin:0}"
-    ".campaign-lab .cl-lead{font-size:1.05em;margin:4px 0 8px}"
-    ".campaign-lab small{opacity:.85;font-size:.88em}"
-    ".campaign-lab ul{margin:2px 0 8px;padding-left:1.3em}"
-    ".campaign-lab li{margin:0 0 5px}"
-    ".campaign-lab summary{cursor:pointer;opacity:.9}"
-    ".campaign-lab .cl-pre{white-space:pre-line}"
-    ".campaign-lab .cl-warn{font-weight:600;color:var(--jp-error-color1,#c62828)}"
-    ".campaign-lab table.cl-t{border-collapse:collapse;margin:4px 0;white-space:normal;table-layout:auto}"
-    ".campaign-lab .cl-t th,.campaign-lab .cl-t td{text-align:left;vertical-align:top;padding:3px 14px 3px 6px;"
-    "border-bottom:1px solid var(--jp-border-color2,#9e9e9e66);max-width:none}"
-    ".campaign-lab .cl-t tr,.campaign-lab .cl-t tr:hover{background:none!important}"
-    ".campaign-lab .cl-t .n{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap}"
-    ".campaign-lab .cl-stay .cl-t th:first-child,.campaign-lab .cl-stay .cl-t td:first-child{position:sticky;left:0;z-index:1;"
-    "color:var(--jp-content-font-color1,#222);background:var(--jp-layout-color0,#fff)}"
-    ".campaign-lab .cl-ad summary{list-style:none}"
-    ".campaign-lab .cl-pic{margin:8px -12px 0}"
-    ".campaign-lab .cl-mono{float:left;width:2.4em;height:2.4em;line-height:2.4em;margin-right:8px;border-radius:50%;"
-    "text-align:center;font-weight:700;background:#8884}"
-    ".campaign-lab .cl-mono::before{content:attr(title)}"
-    ".campaign-lab .cl-foot{background:#8881;margin:0 -12px -10px;padding:8px 12px}"
-    "</style>"
-)
+
+def source(name: str) -> str:
+    """The text of a file of ``show/templates``, without its line breaks and indents."""
+    text = files("campaign_lab.show").joinpath("templates", name).read_text(encoding="utf-8")
+    return re.sub(r"\s*\n\s*", "", text)
+
+
+SHEET = f"<style>{source('frame.css')}</style>"
 """Every rule starts at our class. Colours are JupyterLab's, or greys that read on light and on dark."""
 
 

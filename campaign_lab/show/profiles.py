@@ -7,10 +7,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from campaign_lab.show.evidence import claim_html, claims_html, quote_html
-from campaign_lab.show.frame import bullets, card, columns
-from campaign_lab.show.text import address, bidi_isolate, escape_html, words
+from campaign_lab.show.templates import render
+from campaign_lab.show.text import bidi_isolate, escape_html, words
 
 HIDDEN = ("id", "kind", "evidence", "problems", "degraded")
+CLAIMED = ("offers", "proofs", "audience", "differentiators")
+MOVING = ("pains", "desires", "objections", "triggers")
+COLOUR = re.compile("#[0-9a-fA-F]{6}")
 STAGES = {
     "unaware": "do not know that they have the problem",
     "problem": "know their problem, and no solution",
@@ -24,41 +27,43 @@ STAGES = {
 def brand_html(record: Mapping[str, Any]) -> str:
     """Name and promise, then voice and what is claimed, each with its quotes."""
     voice = record.get("voice") or {}
-    blocks = [
-        _line("Voice", ", ".join(map(str, voice.get("traits") or [])))
-        + _colours(record.get("colours") or [])
-        + claims_html("Sounds like", voice.get("examples") or []),
-        *(claims_html(words(name), record.get(name) or []) for name in ("offers", "proofs", "audience", "differentiators")),
-    ]  # fmt: skip
-    lead = f'<p class="cl-lead">{claim_html(record["promise"])}</p>' if record.get("promise") else ""
-    return card(str(record.get("name", "")), lead + columns(blocks), "the brand")
+    return render(
+        "brand",
+        name=str(record.get("name", "")),
+        promise=claim_html(record["promise"]) if record.get("promise") else "",
+        traits=", ".join(map(str, voice.get("traits") or [])),
+        colours=[(each, COLOUR.fullmatch(each)) for each in map(str, record.get("colours") or [])],
+        examples=claims_html("Sounds like", voice.get("examples") or []),
+        claims=[claims_html(words(name), record.get(name) or []) for name in CLAIMED],
+    )
 
 
 def customers_html(record: Mapping[str, Any]) -> str:
     """Who they are and how much they know, then what moves them, and their own words."""
-    stage = str(record.get("awareness_stage", ""))
-    lead = stage_html(stage)
-    groups = bullets([bidi_isolate(each) for each in record.get("segments") or []])
-    names = ("pains", "desires", "objections", "triggers")
-    blocks = [claims_html(words(name), record.get(name) or []) for name in names]
-    blocks.append(claims_html("In their own words", record.get("words") or []))
-    return card("Customers", groups + lead + columns(blocks), "what moves them")
+    titles = {name: words(name) for name in MOVING} | {"words": "In their own words"}
+    return render(
+        "customers",
+        segments=record.get("segments") or [],
+        awareness=stage_words(str(record.get("awareness_stage", ""))),
+        claims=[claims_html(title, record.get(name) or []) for name, title in titles.items()],
+    )
 
 
 def rival_html(record: Mapping[str, Any]) -> str:
     """Positioning, offer and proof with their quotes, and the gap it leaves."""
-    parts = [
-        f"<p><b>{title}</b><br>{claim_html(record[name]) if record.get(name) else 'its pages state none'}</p>"
-        for title, name in (("Wants to be known for", "positioning"), ("Offer", "offer"), ("Proof", "proof"))
-    ]
-    parts.append(f"<p><b>Leaves open</b> <small>(our reading)</small><br>{bidi_isolate(record.get('gap', ''))}</p>")
-    head = f"<p><small>{address(record.get('url', ''))}</small></p>"
-    return card(str(record.get("name", "")), head + columns(parts), "a rival")
+    titles = {"positioning": "Wants to be known for", "offer": "Offer", "proof": "Proof"}
+    return render(
+        "rival",
+        name=str(record.get("name", "")),
+        url=record.get("url", ""),
+        claims=[(title, claim_html(record[name]) if record.get(name) else "") for name, title in titles.items()],
+        gap=record.get("gap", ""),
+    )
 
 
-def stage_html(stage: str) -> str:
-    """The stage of awareness by its name and in words."""
-    return _line("Awareness", f"{stage}: they {STAGES[stage]}" if stage in STAGES else stage)
+def stage_words(stage: str) -> str:
+    """The stage of awareness by its name and in words. Plain text, not yet escaped."""
+    return f"{stage}: they {STAGES[stage]}" if stage in STAGES else stage
 
 
 def stage_in_short(stage: str) -> str:
@@ -69,9 +74,10 @@ def stage_in_short(stage: str) -> str:
 def other_html(record: Mapping[str, Any]) -> str:
     """A record of a kind that this package does not know: its fields as they come."""
     title = str(record.get("name") or record.get("headline") or words(record.get("kind", "")))
-    rows = [(name, value) for name, value in record.items() if name not in HIDDEN and value and value != title]
-    body = "".join(f"<p><b>{escape_html(words(name))}</b></p>{bullets(_pieces(value))}" for name, value in rows)
-    return card(title, body, words(record.get("kind", "")).lower())
+    fields = [
+        (name, _pieces(value)) for name, value in record.items() if name not in HIDDEN and value and value != title
+    ]
+    return render("record", title=title, kind=words(record.get("kind", "")).lower(), fields=fields)
 
 
 def _pieces(value: Any) -> list[str]:
@@ -85,20 +91,3 @@ def _pieces(value: Any) -> list[str]:
     if isinstance(value, (list, tuple)):
         return [piece for item in value for piece in _pieces(item)]
     return [bidi_isolate(value)]
-
-
-def _line(title: str, value: str) -> str:
-    return f"<p><b>{escape_html(title)}</b> {bidi_isolate(value)}</p>" if value else ""
-
-
-def _colours(colours: list[Any]) -> str:
-    """Each colour as a patch with its value."""
-    shown = [_colour(str(each)) for each in colours]
-    return f"<p><b>Colours</b> {' '.join(shown)}</p>" if shown else ""
-
-
-def _colour(value: str) -> str:
-    if not re.fullmatch(r"#[0-9a-fA-F]{6}", value):
-        return bidi_isolate(value)
-    patch = f'<span style="background:{value};border:1px solid gray">&emsp;</span>'
-    return f'<span style="white-space:nowrap">{patch} <small>{value}</small></span>'

@@ -9,9 +9,9 @@ from typing import Any
 from campaign_lab.show.ads import copy_html, flags_html
 from campaign_lab.show.angles import angle_html
 from campaign_lab.show.evidence import with_remarks
-from campaign_lab.show.frame import bullets, card, framed, warning
+from campaign_lab.show.frame import framed
 from campaign_lab.show.profiles import brand_html, customers_html, other_html, rival_html
-from campaign_lab.show.text import bidi_isolate, escape_html, words
+from campaign_lab.show.templates import render
 
 FORK_LINE = 'session.fork("another angle", at="research")'
 CARDS: dict[str, Callable[[Mapping[str, Any]], str]] = {
@@ -35,15 +35,10 @@ def records_html(
 
     A record is what ``Kept.to_json`` gives, with its ``kind``. ``answer`` is shown where there is no record to show.
     """
-    unpaid = " <small>(rehearsal)</small>" if rehearsal else ""
-    parts = [f"<h4>{escape_html(words(phase))}{escape_html(note)}{unpaid}</h4>"]
     kinds = dict.fromkeys(str(record["kind"]) for record in records)
-    parts += [_section(kind, [record for record in records if record["kind"] == kind]) for kind in kinds]
-    if answer and not records:
-        parts.append(f'<p class="cl-pre" dir="auto">{escape_html(answer)}</p>')
-    if missing:
-        parts.append(f"<p><b>Missing</b></p>{bullets([bidi_isolate(line) for line in missing])}")
-    return framed("".join(parts))
+    cards = "".join(_section(kind, [record for record in records if record["kind"] == kind]) for kind in kinds)
+    shown = {"cards": cards, "answer": "" if records else answer, "missing": missing}
+    return framed(render("records", phase=phase, note=note, rehearsal=rehearsal, **shown))
 
 
 def session_html(
@@ -60,15 +55,19 @@ def session_html(
 
     ``following`` is the phase that comes next, "" when all are done; ``notice`` what a person should know of its brief.
     """
-    done = list(dict.fromkeys(phases))
     counts = [f"{count} {_plural(kind, count)}" for kind, count in Counter(kinds).items()]
-    why = f"<p><b>Purpose</b> {bidi_isolate(purpose)}</p>" if purpose and purpose != name else ""
-    reached = bidi_isolate(", ".join(done)) if done else "nothing yet"
-    carries = f"<p><b>Carries</b> {bidi_isolate(', '.join(counts))}</p>" if counts else ""
-    line = f'await session.run("{following}")' if following else FORK_LINE
-    known = f"<p><b>Brief</b> {bidi_isolate(notice)}</p>" if notice else ""
-    body = f"{known}{why}<p><b>Done</b> {reached}</p>{carries}<p><b>Next</b> <code>{escape_html(line)}</code></p>"
-    return framed(card(name, body, campaign))
+    return framed(
+        render(
+            "session",
+            name=name,
+            campaign=campaign,
+            notice=notice,
+            purpose="" if purpose == name else purpose,
+            done=", ".join(dict.fromkeys(phases)),
+            carries=", ".join(counts),
+            next=f'await session.run("{following}")' if following else FORK_LINE,
+        )
+    )
 
 
 def _plural(kind: str, count: int) -> str:
@@ -87,7 +86,4 @@ def _section(kind: str, records: Sequence[Mapping[str, Any]]) -> str:
 
 def _degraded(record: Mapping[str, Any]) -> str:
     """The raw text of a record that could not be read, and why."""
-    why = bullets([bidi_isolate(line) for line in record.get("problems") or []])
-    raw = f'<pre style="white-space:pre-wrap;max-height:24em;overflow:auto"><bdi>{escape_html(record.get("raw", ""))}</bdi></pre>'
-    said = warning("This record could not be read; here is its text.")
-    return card(words(record["kind"]), f"<p>{said}</p>{why}{raw}", "degraded")
+    return render("degraded", kind=record["kind"], problems=record.get("problems") or [], raw=record.get("raw", ""))

@@ -9,7 +9,8 @@ from typing import Any
 
 from campaign_lab.money import NOTHING, Sum
 from campaign_lab.show.frame import framed
-from campaign_lab.show.text import and_take, bidi_isolate, escape_html, pluralize
+from campaign_lab.show.templates import render
+from campaign_lab.show.text import and_take
 from campaign_lab.show.tree_places import tree_places
 
 WIDTHS = ((400, 28), (120, 22), (40, 15))
@@ -40,12 +41,9 @@ def receipt_html(
         for line in lines
     ]
     note = " at list price; rehearsal costs nothing" if rehearsal else ""
-    before = f" The turns before it once cost {escape_html(str(avoided))}: they are carried along, not paid again."
-    carried = "" if avoided == NOTHING else before
-    lost = f" {pluralize(cut, 'request')} cut; what that cost is not known." if cut else ""
-    return framed(
-        f"{table(names, rows, right=range(2, len(names)))}<p>Sum: {escape_html(total.words(note))}.{lost}{carried}</p>"
-    )
+    before = "" if avoided == NOTHING else str(avoided)
+    whole = table(names, rows, right=range(2, len(names)))
+    return framed(render("receipt", table=whole, total=total.words(note), cut=cut, avoided=before))
 
 
 def frame_html(names: Sequence[str], rows: Sequence[Sequence[Any]], total: int) -> str:
@@ -56,10 +54,9 @@ def frame_html(names: Sequence[str], rows: Sequence[Sequence[Any]], total: int) 
     places = range(len(names))
     numbers = [place for place in places if _is_number_column([row[place] for row in rows])]
     cells = [[_shown(value) for value in row] for row in rows]
-    body = table([name.replace("_", " ") for name in names], cells, right=numbers)
-    more = f"<p>{len(rows)} of {total} rows are shown.</p>" if total > len(rows) else ""
-    stays = ' class="cl-stay"' if names and _room(names[0], *(row[0] for row in cells)) <= STAYS_TO else ""
-    return framed(f'<div{stays} style="overflow-x:auto;max-width:100%">{body}</div>{more}')
+    whole = table([name.replace("_", " ") for name in names], cells, right=numbers)
+    stays = bool(names) and _room(names[0], *(row[0] for row in cells)) <= STAYS_TO
+    return framed(render("frame", table=whole, stays=stays, total=total, shown=len(rows)))
 
 
 def tree_html(rows: Sequence[Mapping[str, Any]]) -> str:
@@ -87,23 +84,8 @@ def tree_html(rows: Sequence[Mapping[str, Any]]) -> str:
 def table(names: Sequence[str], rows: Sequence[Sequence[str]], *, right: Sequence[int] | range = ()) -> str:
     """A table of plain texts. ``right``: the columns of numbers. Each column gets the room that its texts need."""
     columns = list(zip(names, *rows, strict=True)) or [(name,) for name in names]
-    head = "".join(_heading(column, place in right) for place, column in enumerate(columns))
-    body = "".join(f"<tr>{''.join(_cell(cell, place in right) for place, cell in enumerate(row))}</tr>" for row in rows)
-    return f'<table class="cl-t"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>'
-
-
-def _heading(column: Sequence[str], number: bool) -> str:
-    """A heading with its column's width. Alignment is inline: JupyterLab sets tables right where it takes our sheet out."""
-    kind, align = (' class="n"', "right") if number else ("", "left")
-    return (
-        f'<th scope="col"{kind} style="text-align:{align};min-width:{_room(*column)}em">{escape_html(column[0])}</th>'
-    )
-
-
-def _cell(cell: str, number: bool) -> str:
-    if number:
-        return f'<td class="n">{escape_html(cell)}</td>'
-    return f'<td style="text-align:left">{bidi_isolate(cell) if cell else ""}</td>'
+    heads = [(column[0], _room(*column), place in right) for place, column in enumerate(columns)]
+    return render("table", columns=heads, rows=rows)
 
 
 def _room(name: str, *texts: str) -> int:

@@ -33,6 +33,12 @@ def one_line(value: object) -> str:
     return " ".join(plain(value).split())
 
 
+def shortened(value: object, most: int) -> str:
+    """The value as plain text, cut at so many characters."""
+    seen = plain(value)
+    return seen if len(seen) <= most else f"{seen[: most - 1]}…"
+
+
 def escape_html(value: object) -> str:
     """The value as HTML text, for between tags and for quoted attributes; control characters are out."""
     return escape(plain(value))

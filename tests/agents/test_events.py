@@ -7,11 +7,10 @@ from functools import reduce
 from hypothesis import given
 from hypothesis import strategies as st
 
+from campaign_lab.agents.board import AgentLine, TurnBoard
 from campaign_lab.agents.events import (
     AgentEnded,
-    AgentLine,
     AgentStarted,
-    Board,
     DeadTurnBooked,
     Event,
     PageAsked,
@@ -25,7 +24,8 @@ from campaign_lab.agents.events import (
 from campaign_lab.batch.board import BatchBoard
 from campaign_lab.batch.events import BatchStarted
 from campaign_lab.money import Sum
-from campaign_lab.panels.running.live_board import LiveBoard
+from campaign_lab.progress.html import progress_html
+from campaign_lab.progress.live import LiveProgress
 
 CALLS = st.sampled_from(["", "c1", "c2", "c3"])
 TOKENS = st.integers(0, 10_000)
@@ -42,8 +42,8 @@ WITHIN: st.SearchStrategy[Event] = st.one_of(
 BEGIN = TurnStarted("research", ("reader", "writer"))
 
 
-def folded(*events: Event, board: Board | None = None) -> Board:
-    return reduce(lambda board, event: board.after(event), events, board or Board())
+def folded(*events: Event, board: TurnBoard | None = None) -> TurnBoard:
+    return reduce(lambda board, event: board.after(event), events, board or TurnBoard())
 
 
 def test_a_turn_as_it_goes_well() -> None:
@@ -153,7 +153,7 @@ def test_a_board_is_never_changed_in_place(event: Event) -> None:
     """A panel may keep an earlier board while the next one is made."""
     board = folded(BEGIN, AgentStarted("c1", "reader", ""))
     folded(event, board=board)
-    assert board == Board("research", {"?writer": AgentLine("writer"), "c1": AgentLine("reader", "", "thinking")})
+    assert board == TurnBoard("research", {"?writer": AgentLine("writer"), "c1": AgentLine("reader", "", "thinking")})
 
 
 def test_an_event_of_an_agent_that_nobody_knows_is_passed_over() -> None:
@@ -172,7 +172,7 @@ def test_what_was_booked_of_a_dead_turn_is_said_to_the_end() -> None:
     assert folded(dead, BEGIN, TurnEnded(True)).notices == (dead.words,)
     begun = BatchStarted(total=2, todo=2, kept=0, workers=1, estimate_usd=None)
     assert reduce(lambda board, event: board.after(event), (dead, begun), BatchBoard()).notices == (dead.words,)
-    live = LiveBoard()
+    live = LiveProgress(TurnBoard())
     for event in (dead, BEGIN):
-        live.hear(event)
-    assert "3 requests cut" in live.html()
+        live.on_event(event)
+    assert "3 requests cut" in progress_html(live.view())

@@ -14,7 +14,7 @@ import duckdb
 import pytest
 
 from campaign_lab import Lab
-from campaign_lab.batch.report.campaigns import MOST_ADS
+from campaign_lab.batch.report.overview import MOST_ADS
 from campaign_lab.batch.report.summary import best_by_angle
 from campaign_lab.batch.report.write import write_report
 from campaign_lab.batch.rows import UNPRICED, Row

@@ -12,11 +12,10 @@ from pathlib import Path
 import pytest
 
 from campaign_lab import Lab
-from campaign_lab.batch.board import RunLine
 from campaign_lab.errors import LabError
 from campaign_lab.panels import BatchPanel
-from campaign_lab.panels.running.batch_lines import LiveBatch
 from campaign_lab.panels.running.notebook_line import NotebookLine
+from campaign_lab.progress.board import ProgressLine
 from support.kernels import write_notebook
 from support.labs import MakeLab
 from support.panel_tools import inside, labels_of
@@ -152,10 +151,10 @@ def test_cancel_all_stops_and_start_goes_on(make_lab: MakeLab, home: Path) -> No
 def test_a_click_that_is_heard_late_stops_no_other_notebook() -> None:
     """Cancel belongs to the notebook that it was shown with, also when its line has gone on to the next one."""
     stopped: list[str] = []
-    line, live = NotebookLine(stopped.append), LiveBatch()
-    line.keep(RunLine("a", "A"), live)
+    line = NotebookLine(stopped.append)
+    line.show(ProgressLine("a", "A", "", share=0.5))
     clicked = line.cancel_button
-    line.keep(RunLine("b", "B"), live)
+    line.show(ProgressLine("b", "B", "", share=0.5))
     clicked.click()
     assert stopped == ["a"]
     line.cancel_button.click()

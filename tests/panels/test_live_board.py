@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from campaign_lab.agents.board import TurnBoard
 from campaign_lab.agents.events import (
     AgentEnded,
     AgentStarted,
@@ -22,7 +23,9 @@ from campaign_lab.agents.events import (
     TurnEnded,
     TurnStarted,
 )
-from campaign_lab.panels.running.live_board import Drawing, LiveBoard, phase_bar
+from campaign_lab.progress.board import ProgressLine, ProgressView
+from campaign_lab.progress.html import phase_bar, progress_html
+from campaign_lab.progress.live import Drawing, LiveProgress
 
 BEGIN = TurnStarted("research", ("reader", "writer"))
 HOSTILE = '<img src=x onerror="alert(1)">\x1b[31m $x$ [link](javascript:alert(1))'
@@ -39,22 +42,27 @@ class Seconds:
         return self.now
 
 
-def heard(*events: Event | float) -> LiveBoard:
+def heard(*events: Event | float) -> LiveProgress[TurnBoard]:
     """A board that has heard the events; a number lets so many seconds pass."""
     clock = Seconds()
-    live = LiveBoard(clock)
+    live = LiveProgress(TurnBoard(), clock)
     for event in events:
         if isinstance(event, float):
             clock.now += event
         else:
-            live.hear(event)
+            live.on_event(event)
     return live
 
 
-def cells(live: LiveBoard) -> list[list[str]]:
+def html(live: LiveProgress[TurnBoard]) -> str:
+    """What is shown now."""
+    return progress_html(live.view())
+
+
+def cells(live: LiveProgress[TurnBoard]) -> list[list[str]]:
     """The texts of the table, row by row, without its head."""
-    rows = live.html().split("<tr>")[2:]
-    return [re.findall(r"<t[hd][^>]*>([^<]*)</t[hd]>", row) for row in rows]
+    rows = html(live).split("<tr>")[2:]
+    return [re.findall(r"<t[hd][^>]*>(?:<bdi>)?([^<]*)(?:</bdi>)?</t[hd]>", row) for row in rows]
 
 
 def test_each_agent_has_its_own_time() -> None:
@@ -103,7 +111,7 @@ def test_who_was_at_work_when_a_turn_was_cancelled_has_stopped() -> None:
 
 def test_a_retry_is_said_below_the_lines() -> None:
     """Who waits sees why."""
-    assert "answered 529; asking again in 2 s" in heard(BEGIN, Retrying(1, 3, 2.0, "the endpoint answered 529")).html()
+    assert "answered 529; asking again in 2 s" in html(heard(BEGIN, Retrying(1, 3, 2.0, "the endpoint answered 529")))
 
 
 def test_texts_of_models_stay_texts() -> None:
@@ -112,15 +120,17 @@ def test_texts_of_models_stay_texts() -> None:
         TurnStarted(HOSTILE, (HOSTILE,)), AgentStarted("c1", HOSTILE, HOSTILE), AgentEnded("c1", False, HOSTILE),
         Retrying(1, 2, 1.0, HOSTILE),
     )  # fmt: skip
-    for html in (live.html(), phase_bar([(HOSTILE, "running")])):
-        assert "<img" not in html
-        assert "\x1b" not in html
-        assert "&lt;img src=x onerror=&quot;" in html
+    for shown in (html(live), phase_bar([(HOSTILE, "running")], live.view())):
+        assert "<img" not in shown
+        assert "\x1b" not in shown
+        assert "&lt;img src=x onerror=&quot;" in shown
 
 
 def test_the_phase_bar_tells_the_state_in_words() -> None:
     """Not by colour or sign alone; the one under way is marked for screen readers and shows how far it is."""
-    html = phase_bar([("research", "done"), ("strategy", "running"), ("copy", "waiting")], (1, 4))
+    lines = [ProgressLine("c", "reader", "", state) for state in ("done", "thinking", "waiting", "reading")]
+    states = [("research", "done"), ("strategy", "running"), ("copy", "waiting")]
+    html = phase_bar(states, ProgressView("", ("", ""), lines=lines))
     assert re.sub(r"<[^>]+>", "", html) == "✓ research done▶ strategy running ○ copy waiting"
     assert html.count('aria-current="step"') == 1
     assert '<progress max="4" value="1" aria-label="strategy">' in html

@@ -15,7 +15,7 @@ from campaign_lab import Brief
 from campaign_lab.errors import NotFoundError, TurnFailed
 from campaign_lab.panels import RunPanel
 from campaign_lab.panels.base import ErrorBox
-from campaign_lab.panels.running.live_board import TICK_S
+from campaign_lab.progress.live import TICK_S
 from campaign_lab.rehearsal.server.app import Fault, RehearsalServer
 from campaign_lab.store import queries
 from campaign_lab.store.rows import AttemptRow

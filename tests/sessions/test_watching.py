@@ -10,8 +10,8 @@ import pytest
 
 from campaign_lab.agents.events import Event, OnEvent, TurnEnded, TurnStarted
 from campaign_lab.errors import ReplayMiss
+from campaign_lab.progress.hook import Watch, show_progress_in
 from campaign_lab.rehearsal.server.app import Fault, RehearsalServer
-from campaign_lab.sessions.progress_hook import Watch, show_runs_in
 from support.labs import MakeLab
 
 pytestmark = pytest.mark.usefixtures("slow")
@@ -49,9 +49,9 @@ class FrontEnd:
 def front_end() -> Iterator[FrontEnd]:
     """It watches while the test runs."""
     shown = FrontEnd()
-    show_runs_in(shown.display)
+    show_progress_in(runs=shown.display)
     yield shown
-    show_runs_in(None)
+    show_progress_in()
 
 
 def test_a_run_without_a_listener_is_shown(lab_of: MakeLab, front_end: FrontEnd) -> None:

@@ -9,7 +9,6 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from campaign_lab.agents.events import safe_listener
 from campaign_lab.batch.events import BatchEvent, OnBatchEvent, RunEnded, RunStarted
 from campaign_lab.batch.execute.work import USED_UP, Outcome
 from campaign_lab.batch.folder import RowFiles
@@ -17,6 +16,7 @@ from campaign_lab.batch.plan.jobs import PlannedRun
 from campaign_lab.batch.rows import Row, RunState
 from campaign_lab.errors import LabError
 from campaign_lab.money import NOTHING, Sum
+from campaign_lab.progress.hook import safe_listener
 from campaign_lab.sessions.context import Context
 from campaign_lab.sessions.run.recovery import recover
 from campaign_lab.sessions.spending.batch_budget import RunCost, batch_costs

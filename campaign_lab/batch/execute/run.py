@@ -10,7 +10,7 @@ from contextlib import suppress
 from typing import TypeVar
 
 from campaign_lab.agents.process.sdk_loop import HEARTBEAT_S
-from campaign_lab.batch.events import BatchEnded, BatchStarted, OnBatchEvent, ignore_batch_event
+from campaign_lab.batch.events import BatchEnded, BatchStarted, OnBatchEvent
 from campaign_lab.batch.execute.booking import Booking
 from campaign_lab.batch.execute.local import LocalRunner
 from campaign_lab.batch.execute.runner import Runner
@@ -20,6 +20,7 @@ from campaign_lab.batch.plan.jobs import BatchOptions, BatchPlan, PlannedRun
 from campaign_lab.batch.plan.planner import planned
 from campaign_lab.batch.rows import Row
 from campaign_lab.errors import LabError
+from campaign_lab.progress.hook import ignore_event
 from campaign_lab.sessions.budgets import SESSION_USD, TURN_USD
 from campaign_lab.sessions.context import Context
 from campaign_lab.sessions.run.recovery import recover
@@ -31,7 +32,7 @@ def run_batch(
     context: Context,
     plan: BatchPlan,
     *,
-    on_event: OnBatchEvent = ignore_batch_event,
+    on_event: OnBatchEvent = ignore_event,
     cancelled: Cancellation | None = None,
 ) -> list[Row]:
     """Runs the plan and returns the rows: first its runs in their order, then other finished runs of the folder.

@@ -1,161 +1,197 @@
-"""The page of a batch as HTML: totals, runs that need a look, a table with one line per run, and the campaigns."""
+"""The page of a batch as HTML: totals, what needs a look, a table with a line per run, and the campaigns below it.
+
+Each campaign is shown with its angles, and the best text of each angle. The markup is ``batch_report.html``.
+"""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
 from urllib.parse import quote
 
-from campaign_lab.batch.report.campaigns import (
-    BAD,
-    LINE,
-    NAME,
-    Anchors,
-    campaigns_html,
-    claims_that_stand,
-    parameters_html,
-    shortened,
-    state_html,
-    why_html,
-)
-from campaign_lab.batch.report.summary import RunResult
+from campaign_lab.batch.report.summary import Fields, RunResult, best_by_angle
 from campaign_lab.batch.rows import SIGNS, Row
 from campaign_lab.money import NOTHING, Sum
-from campaign_lab.show.frame import bullets, warning
-from campaign_lab.show.text import bidi_isolate, escape_html, pluralize
-
-SHEET = (
-    ".facts{display:flex;flex-wrap:wrap;gap:8px 12px;margin:14px 0}"
-    ".facts>div{background:var(--cl-raised);border:1px solid var(--jp-border-color2);border-radius:8px;padding:8px 14px}"
-    ".facts b{display:block;font-size:1.3em;font-variant-numeric:tabular-nums}"
-    ".quiet{color:var(--cl-quiet)}.good{color:var(--cl-good);font-weight:600}"
-    ".bad{color:var(--jp-error-color1);font-weight:600}.state{white-space:nowrap}"
-    ".tag{border:1px solid var(--jp-border-color2);border-radius:99px;padding:0 8px;font-size:.85em;white-space:nowrap}"
-    ".wide{overflow-x:auto;max-width:100%}"
-    ".campaign-lab .runs{width:100%;overflow-wrap:break-word;font-size:.92em}"
-    ".campaign-lab .runs td:first-child{min-width:11em;max-width:18em}"
-    ".campaign-lab .runs th,.campaign-lab .runs td{padding-right:10px}"
-    ".campaign-lab .runs .name{min-width:8em;max-width:18em}"
-    ".campaign-lab .runs tfoot td{font-weight:600;border-bottom:0}.campaign-lab .runs .why td{padding-top:0}"
-    ".campaign-lab .runs .told>td{border-bottom:0;padding-bottom:0}"
-    ".brand{border:1px solid var(--jp-border-color2);border-radius:8px;padding:10px 16px;margin:10px 0}"
-    ".campaign-lab .brand>summary{opacity:1;font-size:1.05em}.anchor{scroll-margin-top:4em}"
-    ".ads{display:grid;grid-template-columns:repeat(auto-fill,minmax(min(100%,14.5em),1fr));gap:18px 16px;font-size:.9em;"
-    "margin:10px 0 16px}"
-    ".ads>div{min-width:0;display:grid;grid-template:subgrid/minmax(0,1fr);grid-row:span 4;gap:4px;align-items:start}"
-    ".ads figure{box-sizing:border-box}.ads h4{margin:0 0 4px;font-size:1.05em}"
-)
+from campaign_lab.show import ad_html
+from campaign_lab.show.templates import render
+from campaign_lab.show.text import pluralize, shortened
 
 NUMBERS = ("Paid", "Cut", "Replayed", "Minutes", "Records", "Texts", "Claims stand")
-"""Columns of figures. Money is US dollars; ``Cut`` was paid for attempts that failed, ``Replayed`` by an earlier run."""
-RIGHT = ' class="n"'
+"""Columns of figures. Money is US dollars; ``Cut`` was paid for attempts that failed, ``Replayed`` once and not again."""
 NONE = "\N{EN DASH}"
+GOOD, BAD = ("finished",), ("failed", "over budget", "refused")
+MOST_OPEN = 6
+"""So many campaigns are shown open; of more each is folded to a line."""
+MOST_ADS = 400
+"""More advertisements than these are lines of a table: a browser draws the page at once, and it can be sent by mail."""
+TEXT, NAME, LINE = 500, 120, 240
+"""Characters of a text, a name and a line that are shown; the notebook has the whole."""
+
+
+@dataclass(frozen=True)
+class _ShownRun:
+    """A run as the page shows it. ``anchor`` is the name of its place on the page."""
+
+    made: RunResult
+    anchor: str
+
+    @property
+    def row(self) -> Row:
+        return self.made.row
+
+    @property
+    def rehearsal(self) -> bool:
+        return self.made.rehearsal
+
+    @property
+    def bad(self) -> bool:
+        return self.row.state in BAD
+
+    @property
+    def kind(self) -> str:
+        """The class of its state, for a colour."""
+        return "good" if self.row.state in GOOD else "bad" if self.bad else "quiet"
+
+    @property
+    def sign(self) -> str:
+        return SIGNS.get(self.row.state, "?")
+
+    @property
+    def why(self) -> str:
+        """How it ended, where, and why, in one line."""
+        where = f" in the cell {shortened(self.row.cell, NAME)}" if self.row.cell else ""
+        reason = f". {shortened(self.row.error, TEXT)}" if self.row.error else ""
+        return f"{self.row.state}{where}{reason}"
+
+    @property
+    def below(self) -> list[tuple[str, str]]:
+        """What is said below its line: what stopped it, and why it ran again; each in our words and in others'."""
+        row = self.row
+        said = [("", self.why)] if self.bad else []
+        said += [("ran again: ", shortened(row.changed, LINE))] if row.changed else []
+        return said + ([(f"{row.attempts} tries", "")] if row.attempts > 1 else [])
+
+    @property
+    def parameters(self) -> list[tuple[str, str]]:
+        """What sets it apart from other runs of its brief."""
+        return [(name, _value(value)) for name, value in self.row.parameters.items()]
+
+    @property
+    def figures(self) -> tuple[str, ...]:
+        return _figures([self.made])
+
+    @property
+    def link(self) -> str:
+        return quote(self.row.notebook, safe="")
+
+    @cached_property
+    def best(self) -> dict[str, Fields]:
+        """By angle, the text to show."""
+        return best_by_angle(self.made.variants)
 
 
 def overview(title: str, made: Sequence[RunResult]) -> str:
-    """Returns the body of the page as HTML. ``title`` is plain text."""
-    if not made:
-        return f"<h1>{escape_html(title)}</h1><p>No run is in this batch yet.</p>"
-    anchors = {id(each): f"run-{number}" for number, each in enumerate(made, 1)}
-    return (
-        f"<h1>{escape_html(title)}</h1>{_when(made)}{_facts(made)}{_attention(made, anchors)}"
-        f"<h2>Runs</h2>{_table(made, anchors)}<h2>Campaigns</h2>{campaigns_html(made, anchors)}"
+    """The body of the page. ``title`` is plain text."""
+    runs = [_ShownRun(each, f"run-{number}") for number, each in enumerate(made, 1)]
+    several = any(each.row.parameters for each in made)
+    groups: dict[tuple[str, str], list[_ShownRun]] = {}
+    for run in runs:
+        groups.setdefault((run.row.brief, run.row.campaign), []).append(run)
+    return render(
+        "batch_report",
+        title=title,
+        runs=runs,
+        when=_when([each.row for each in made]),
+        rehearsal=any(each.rehearsal for each in made),
+        facts=_facts(made, len(groups)),
+        stopped=[run for run in runs if run.bad],
+        several=several,
+        names=["Campaign", *(["Parameters"] if several else []), "State", *NUMBERS, "Notebook"],
+        sums=_figures(made),
+        campaigns=[_campaign(group) for group in groups.values()],
+        campaigns_open=len(groups) <= MOST_OPEN,
+        as_ads=sum(len(run.best) for run in runs) <= MOST_ADS,
+        ad=_ad,
+        NUMBERS=NUMBERS,
+        NAME=NAME,
+        LINE=LINE,
     )
 
 
-def _when(made: Sequence[RunResult]) -> str:
-    rows = [each.row for each in made]
+def _when(rows: Sequence[Row]) -> str:
     began = min((row.started_at for row in rows if row.started_at), default=None)
     ended = max((row.ended_at for row in rows if row.ended_at), default=None)
-    times = [f"{began:%Y-%m-%d %H:%M}"] if began else []
-    times += [f"to {ended:%Y-%m-%d %H:%M} UTC"] if ended else []
-    tags = ""
-    if any(each.rehearsal for each in made):
-        tags = ' <span class="tag">rehearsal</span> at list price; rehearsal costs nothing'
-    return f'<p class="quiet">{escape_html(" ".join(times))}{tags}</p>'
+    said = [f"{began:%Y-%m-%d %H:%M}"] if began else []
+    said += [f"to {ended:%Y-%m-%d %H:%M} UTC"] if ended else []
+    return " ".join(said)
 
 
-def _facts(made: Sequence[RunResult]) -> str:
-    """Returns the figures of the whole batch as HTML."""
+def _facts(made: Sequence[RunResult], campaigns: int) -> list[tuple[str, str]]:
+    """The figures of the whole batch, each with what it is."""
     states = [each.row.state for each in made]
-    count = ", ".join(f"{states.count(state)} {state}" for state in SIGNS if state in states)
-    texts = sum(len(each.variants) for each in made)
-    brands = {(each.row.brief, each.row.campaign) for each in made}
     tiles = [
-        (count, pluralize(len(made), "run")),
+        (
+            ", ".join(f"{states.count(state)} {state}" for state in SIGNS if state in states),
+            pluralize(len(made), "run"),
+        ),
         (str(_sum(each.row.paid for each in made)), "paid"),
         (str(_sum(each.row.replayed for each in made)), "replayed, not paid again"),
-        (f"{texts:,}", f"texts for {pluralize(len(brands), 'campaign')}"),
-        (claims_that_stand(made) or "none", "claims stand on their pages"),
+        (f"{sum(len(each.variants) for each in made):,}", f"texts for {pluralize(campaigns, 'campaign')}"),
+        (_claims_that_stand(made) or "none", "claims stand on their pages"),
     ]
-    if (cut := _sum(each.row.cut for each in made)) != NOTHING:
-        tiles.append((str(cut), "paid for attempts that were cut"))
-    shown = "".join(f"<div><b>{escape_html(big)}</b>{escape_html(small)}</div>" for big, small in tiles)
-    return f'<div class="facts">{shown}</div>'
+    cut = _sum(each.row.cut for each in made)
+    return tiles if cut == NOTHING else [*tiles, (str(cut), "paid for attempts that were cut")]
 
 
-def _attention(made: Sequence[RunResult], anchors: Anchors) -> str:
-    """Returns the runs that somebody must look at, each with what stopped it, as HTML."""
-    stopped = [each for each in made if each.row.state in BAD]
-    items = [
-        f'<a href="#{anchors[id(each)]}">{bidi_isolate(shortened(each.row.name, NAME))}</a>: {why_html(each.row)}'
-        for each in stopped
-    ]
-    return f"<p>{warning('Needs a look')}</p>{bullets(items)}" if items else ""
-
-
-def _table(made: Sequence[RunResult], anchors: Anchors) -> str:
-    """Returns one line per run as HTML, and below it what stopped it or why it ran again."""
-    several = any(each.row.parameters for each in made)
-    names = ["Campaign", *(["Parameters"] if several else []), "State", *NUMBERS, "Notebook"]
-    head = "".join(f'<th scope="col"{RIGHT if name in NUMBERS else ""}>{name}</th>' for name in names)
-    lines = "".join(_line(each, anchors[id(each)], several, len(names)) for each in made)
-    sums = f"<td>{pluralize(len(made), 'run')}</td>{'<td></td>' if several else ''}<td></td>{_figures(made)}<td></td>"
-    return (
-        f'<div class="wide cl-stay"><table class="cl-t runs"><thead><tr>{head}</tr></thead><tbody>{lines}</tbody>'
-        f"<tfoot><tr>{sums}</tr></tfoot></table></div>"
-    )
-
-
-def _line(each: RunResult, anchor: str, several: bool, width: int) -> str:
-    row = each.row
-    below = [why_html(row)] if row.state in BAD else []
-    below += [f"ran again: {bidi_isolate(shortened(row.changed, LINE))}"] if row.changed else []
-    below += [f"{row.attempts} tries"] if row.attempts > 1 else []
-    name = f'<a href="#{anchor}">{bidi_isolate(shortened(row.campaign or row.brief, NAME))}</a>'
-    own = f'<td class="name">{parameters_html(row)}</td>' if several else ""
-    cells = (
-        f"<td>{name}<br><small>{bidi_isolate(shortened(row.brief, NAME))}</small></td>{own}<td>{state_html(row)}{_tag(each)}</td>"
-        f'{_figures([each])}<td class="name">{_notebook(row)}</td>'
-    )
-    if not below:
-        return f"<tr>{cells}</tr>"
-    notes = f'<tr class="why"><td></td><td colspan="{width - 1}"><small>{" · ".join(below)}</small></td></tr>'
-    return f'<tr class="told">{cells}</tr>{notes}'
-
-
-def _figures(made: Sequence[RunResult]) -> str:
-    """Returns the cells of numbers as HTML, for one run or the sum of several."""
+def _figures(made: Sequence[RunResult]) -> tuple[str, ...]:
+    """The cells of NUMBERS, of one run or of several together."""
     cut, replayed = _sum(each.row.cut for each in made), _sum(each.row.replayed for each in made)
     minutes = [each.row.duration_s / 60 for each in made if each.row.duration_s is not None]
-    cells = (
+    return (
         str(_sum(each.row.paid for each in made)),
         *(NONE if each == NOTHING else str(each) for each in (cut, replayed)),
         f"{sum(minutes):.1f}" if minutes else "",
         f"{sum(each.row.records for each in made):,}",
         f"{sum(len(each.variants) for each in made):,}",
-        claims_that_stand(made),
+        _claims_that_stand(made),
     )
-    return "".join(f'<td class="n">{escape_html(cell)}</td>' for cell in cells)
 
 
-def _tag(each: RunResult) -> str:
-    return ' <span class="tag">rehearsal</span>' if each.rehearsal else ""
+def _campaign(runs: Sequence[_ShownRun]) -> dict[str, Any]:
+    """A campaign with its runs: its name, what is known of it, and the states of its runs, each once."""
+    made, row = [run.made for run in runs], runs[0].row
+    known = next((each for each in made if each.brand), made[0])
+    texts = sum(len(each.variants) for each in made)
+    stand = f"{_claims_that_stand(made)} claims stand" if texts else ""
+    about = (shortened(known.brand, NAME), known.address, pluralize(texts, "text"), stand)
+    return {
+        "name": row.campaign or row.brief,
+        "about": [part for part in dict.fromkeys(about) if part],
+        "good": all(run.row.state in GOOD for run in runs),
+        "states": list({run.row.state: run for run in runs}.values()),
+        "runs": runs,
+    }
 
 
-def _notebook(row: Row) -> str:
-    if not row.notebook:
-        return ""
-    return f'<a href="{quote(row.notebook, safe="")}">{bidi_isolate(shortened(row.notebook, NAME))}</a>'
+def _ad(best: Fields, made: RunResult) -> str:
+    """A text as an advertisement."""
+    texts = {name: shortened(best[name], TEXT) for name in ("headline", "primary_text", "description")}
+    return ad_html({**best, **texts}, brand=shortened(made.brand, NAME), address=made.address)
+
+
+def _claims_that_stand(made: Sequence[RunResult]) -> str:
+    """Such as "18 of 20"; nothing where there is no copy."""
+    variants = [row for each in made for row in each.variants]
+    claims, good = (sum(int(row[name]) for row in variants) for name in ("claims", "claims_supported"))
+    return f"{good:,} of {claims:,}" if variants else ""
+
+
+def _value(value: Any) -> str:
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
+    return shortened(text, LINE) or "none"
 
 
 def _sum(sums: Iterable[Sum]) -> Sum:

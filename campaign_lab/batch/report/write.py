@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from campaign_lab.batch.report.overview import SHEET, overview
+from campaign_lab.batch.report.overview import overview
 from campaign_lab.batch.report.summary import made_by, summary
 from campaign_lab.batch.rows import Row
 from campaign_lab.sessions.context import Context
 from campaign_lab.show.document import document
+from campaign_lab.show.frame import source
 from campaign_lab.store.duckdb.parquet import write_parquet
 from campaign_lab.store.whole_file import whole_file
 
@@ -28,4 +29,4 @@ def write_report(context: Context, rows: Sequence[Row], out: Path) -> None:
     write_parquet(summary(made), out / TABLE)
     title = f"Batch {out.resolve().name}"
     with whole_file(out / PAGE) as draft:
-        draft.write_text(document(title, overview(title, made), SHEET), encoding="utf-8")
+        draft.write_text(document(title, overview(title, made), source("batch_report.css")), encoding="utf-8")

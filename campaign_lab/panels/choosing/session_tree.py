@@ -120,7 +120,7 @@ class SessionTree(Panel):
         if session.stands_at_its_start:
             line = run_line(handle, found_as, _first_phase(row), steer=self._steers.get(session.id, ""))
         self.code.value = line
-        self.detail.value = framed(details([("Session", escape_html(name)), *_holdings(session)]))
+        self.detail.value = framed(details(("Session", name), *_holdings(session)))
         self._say(f"“{name}”: copy the code into a cell to open it.")
 
     def rename(self) -> None:
@@ -260,10 +260,8 @@ def _holdings(session: Session) -> list[tuple[str, str]]:
     """The records of a session by kind, by name."""
     held: dict[str, list[str]] = {}
     for each in session.kept():
-        held.setdefault(words(each.kind), []).append(
-            escape_html(words(each.kind) if each.label == each.kind else each.label)
-        )
-    named = [(escape_html(kind), f"{len(labels)}: {'; '.join(labels)}") for kind, labels in held.items()]
+        held.setdefault(words(each.kind), []).append(words(each.kind) if each.label == each.kind else each.label)
+    named = [(kind, f"{len(labels)}: {'; '.join(labels)}") for kind, labels in held.items()]
     return named or [("Holds", "nothing yet")]
 
 

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from campaign_lab.money import Sum
-from campaign_lab.show import escape_html
+from campaign_lab.show.templates import render
 from campaign_lab.show.text import plain as seen
 from campaign_lab.show.tree_places import tree_places
 
@@ -80,47 +80,38 @@ def left(row: Row, now: datetime) -> str:
 
 def session_html(row: Row, now: datetime, steer: str) -> str:
     """All that is known of a session. ``steer`` waits for its first run."""
-    wait = [("Steer that waits for its first run", escape_html(steer))] if steer else []
     carried = f", and carries turns that once cost {_carried(row)}" if row["checkpoint"] else ""
+    forked = f"{row['parent']}, checkpoint {row['checkpoint']} ({row['phase']})" if row["parent"] else ""
     return details(
-        [
-            ("Session", escape_html(row["session"])),
-            ("Purpose", escape_html(row["purpose"]) or "none: it is not a fork"),
-            *([("Forked from", _from(row))] if row["parent"] else []),
-            *wait,
-            ("Turns", escape_html(row["phases"]) or "none yet"),
-            ("Cost", f"{escape_html(_cost(row))} of its own{escape_html(carried)}"),
-            ("Prompt", CACHE[row["cache"]]),
-            ("Life", left(row, now) or "without end"),
-            ("Made by", _made_by(row, "a run of" if row["automatic"] else "")),
-        ]
+        ("Session", row["session"]),
+        ("Purpose", seen(row["purpose"]) or "none: it is not a fork"),
+        ("Forked from", forked),
+        ("Steer that waits for its first run", seen(steer)),
+        ("Turns", seen(row["phases"]) or "none yet"),
+        ("Cost", f"{_cost(row)} of its own{carried}"),
+        ("Prompt", CACHE[row["cache"]]),
+        ("Life", left(row, now) or "without end"),
+        ("Made by", _made_by(row, "a run of " if row["automatic"] else "")),
     )
 
 
 def checkpoint_html(row: Row, point: Row) -> str:
     """All that is known of a checkpoint of a session."""
     if point["number"] == 0:
-        return details([("Checkpoint", "0, the root: nothing was said yet"), ("Session", escape_html(row["session"]))])
+        return details(("Checkpoint", "0, the root: nothing was said yet"), ("Session", row["session"]))
     return details(
-        [
-            ("Checkpoint", f"{point['number']}, the end of {escape_html(point['phase'])}"),
-            ("Session", escape_html(row["session"])),
-            ("Steer", escape_html(point["steer"]) or "none"),
-            ("Take", str(point["take"])),
-            ("Cost of the turn", escape_html(_cost(point))),
-            ("Made by", _made_by(point)),
-        ]
+        ("Checkpoint", f"{point['number']}, the end of {point['phase']}"),
+        ("Session", row["session"]),
+        ("Steer", seen(point["steer"]) or "none"),
+        ("Take", str(point["take"])),
+        ("Cost of the turn", _cost(point)),
+        ("Made by", _made_by(point)),
     )
 
 
-def details(pairs: Sequence[tuple[str, str]]) -> str:
-    """Names and values, HTML by now, as a table."""
-    rows = "".join(
-        f'<tr><th scope="row" style="text-align:left;vertical-align:top;padding:0 12px 0 0">{name}</th>'
-        f'<td style="text-align:left">{value}</td></tr>'
-        for name, value in pairs
-    )
-    return f'<table style="line-height:1.4">{rows}</table>'
+def details(*pairs: tuple[str, str]) -> str:
+    """Names and values as a table, without what has no value."""
+    return render("details", pairs=[(name, value) for name, value in pairs if value])
 
 
 def short(value: object) -> str:
@@ -142,13 +133,7 @@ def _carried(row: Row) -> str:
     return str(Sum.stored(row["carried_usd"], row["carried_unpriced_requests"]))
 
 
-def _from(row: Row) -> str:
-    return f"{escape_html(row['parent'])}, checkpoint {row['checkpoint']} ({escape_html(row['phase'])})"
-
-
 def _made_by(row: Row, how: str = "") -> str:
-    who = f"{how} {escape_html(row['made_by'])}".strip()
-    at = f"{row['made_at']:%Y-%m-%d %H:%M} UTC"
-    cell = f"cell {escape_html(row['cell'])}" if row["cell"] else ""
-    where = " of ".join(part for part in (cell, escape_html(row["notebook"])) if part) or "no notebook cell"
-    return f"{who}, {at}, in {where}"
+    cell = f"cell {row['cell']}" if row["cell"] else ""
+    where = " of ".join(part for part in (cell, row["notebook"]) if part) or "no notebook cell"
+    return f"{how}{row['made_by']}, {row['made_at']:%Y-%m-%d %H:%M} UTC, in {where}"

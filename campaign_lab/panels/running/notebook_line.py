@@ -6,10 +6,10 @@ from collections.abc import Callable
 
 import ipywidgets as widgets
 
-from campaign_lab.batch.board import RunLine
-from campaign_lab.panels.running.batch_lines import LiveBatch, bar
+from campaign_lab.progress.board import ProgressLine
+from campaign_lab.progress.html import line_html
 from campaign_lab.show import framed
-from campaign_lab.show.text import bidi_isolate, plain
+from campaign_lab.show.text import plain
 
 
 class NotebookLine(widgets.HBox):  # type: ignore[misc]  # ipywidgets has no types
@@ -22,9 +22,9 @@ class NotebookLine(widgets.HBox):  # type: ignore[misc]  # ipywidgets has no typ
         self.cancel_button = self._button_of(None)
         super().__init__([self.cancel_button, self.words], layout={"display": "none"})
 
-    def keep(self, line: RunLine | None, live: LiveBatch) -> None:
-        """Shows this notebook; None: none."""
-        run = line.run if line else ""
+    def show(self, line: ProgressLine | None) -> None:
+        """Shows this notebook, or none."""
+        run = line.key if line else ""
         if run != self.run:
             self.run, gone = run, self.cancel_button
             self.cancel_button = self._button_of(line)
@@ -32,10 +32,9 @@ class NotebookLine(widgets.HBox):  # type: ignore[misc]  # ipywidgets has no typ
             gone.close()
             self.layout.display = "flex" if line else "none"
         if line:
-            said = f"<b>{bidi_isolate(line.name)}</b> {bidi_isolate(line.words())} · {live.elapsed(line.run)}"
-            self.words.value = framed(f"{bar(line)} {said}")
+            self.words.value = framed(line_html(line))
 
-    def _button_of(self, line: RunLine | None) -> widgets.Button:
+    def _button_of(self, line: ProgressLine | None) -> widgets.Button:
         """A button for this notebook and no other: a click that is heard late must not stop the next one on the line."""
         tooltip = f"Stop {plain(line.name)} alone" if line else "Stop this notebook alone"
         button = widgets.Button(description="Cancel", icon="stop", tooltip=tooltip, disabled=line is None)
@@ -43,7 +42,7 @@ class NotebookLine(widgets.HBox):  # type: ignore[misc]  # ipywidgets has no typ
         def clicked(_button: widgets.Button) -> None:
             button.disabled = True
             if line:
-                self._cancel(line.run)
+                self._cancel(line.key)
 
         button.on_click(clicked)
         return button
