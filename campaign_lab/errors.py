@@ -12,12 +12,26 @@ MOST_LISTED = 12
 """How many of the things that a name fits are listed."""
 
 
+UNAVAILABLE = "store_unavailable"
+"""The code of a StoreError that may pass by itself: somebody else uses the lab, or its server does not answer."""
+BUDGET_CODES = frozenset({"budget", "turn_budget"})
+"""The codes of errors by which a budget refused a turn, or stopped one."""
+PASSING_CODES = frozenset(
+    {UNAVAILABLE, *(f"turn_{cause}" for cause in ("agent", "records", "api", "store", "process"))}
+)
+"""The codes of errors after which the same may go well a moment later."""
+
+
 class LabError(Exception):
-    """Root of all errors that campaign_lab raises on purpose."""
+    """Root of all errors that campaign_lab raises on purpose. ``code`` is what programs decide by; the text may change."""
+
+    code: str = "lab"
 
 
 class BriefError(LabError):
     """A brief that cannot be used. ``problems`` has one text a field: name, value, what is allowed."""
+
+    code = "brief"
 
     def __init__(self, problems: tuple[str, ...], where: str = "") -> None:
         super().__init__(problems, where)
@@ -32,9 +46,13 @@ class BriefError(LabError):
 class MarketUnknown(BriefError):
     """A brief that lacks nothing but its market: none was given, and neither the site's address nor the language names one."""
 
+    code = "market"
+
 
 class PageError(LabError):
     """A page that was not read: refused by our rules, or unreachable. The agent reads the text and goes on."""
+
+    code = "page"
 
     def __init__(self, url: str, reason: str) -> None:
         super().__init__(url, reason)
@@ -46,13 +64,17 @@ class PageError(LabError):
 
 
 class StoreError(LabError):
-    """The lab cannot be opened or written. ``path`` is its file or its server's url, ``advice`` the next step."""
+    """The lab cannot be opened or written. ``path`` is its file or its server's url, ``advice`` the next step.
 
-    def __init__(self, path: str, reason: str, advice: str) -> None:
-        super().__init__(path, reason, advice)
+    ``code`` is ``store_unavailable`` when it may go well a moment later, else ``store``.
+    """
+
+    def __init__(self, path: str, reason: str, advice: str, code: str = "store") -> None:
+        super().__init__(path, reason, advice, code)
         self.path = path
         self.reason = reason
         self.advice = advice
+        self.code = code
 
     def __str__(self) -> str:
         return f"The lab {'' if '://' in self.path else 'file '}{self.path} {self.reason}. {self.advice}"
@@ -60,6 +82,8 @@ class StoreError(LabError):
 
 class NotFoundError(LabError):
     """Nothing of that name is here, or it is not yours to see: the two are not told apart."""
+
+    code = "not_found"
 
     def __init__(self, what: str, name: str, known: tuple[str, ...] = ()) -> None:
         super().__init__(what, name, known)
@@ -74,6 +98,8 @@ class NotFoundError(LabError):
 
 class AmbiguousName(LabError):
     """A name that means several things, so none was taken. ``fits`` are those, each under a name that means it alone."""
+
+    code = "ambiguous"
 
     def __init__(self, what: str, name: str, fits: tuple[str, ...]) -> None:
         super().__init__(what, name, fits)
@@ -93,6 +119,8 @@ class PhaseOrderError(LabError):
 
     ``missing`` is what the turns before it looked for in vain, where they were run and made no such record.
     """
+
+    code = "phase_order"
 
     def __init__(self, phase: str, needs: tuple[str, ...], missing: tuple[str, ...] = ()) -> None:
         super().__init__(phase, needs, missing)
@@ -116,6 +144,8 @@ class PhaseOrderError(LabError):
 class ReplayMiss(LabError):
     """Nothing stored answers this turn, and the caller wanted no new one. ``reasons`` name what differs."""
 
+    code = "replay_miss"
+
     def __init__(self, phase: str, reasons: tuple[str, ...], estimate_usd: float | None = None) -> None:
         super().__init__(phase, reasons, estimate_usd)
         self.phase = phase
@@ -133,14 +163,16 @@ class ReplayMiss(LabError):
 class TurnFailed(LabError):
     """A turn did not end well. The conversation before it is untouched; what was sent stays booked.
 
-    ``cause`` is one of ``site`` (no page of the brand's own site could be read), ``agent``, ``records``, ``api``,
-    ``budget``, ``store``, ``process``, ``cancelled``. ``spent`` is what the attempt cost, None when nothing is known of it.
+    ``cause`` is one of ``site`` (no page of the brand's own site could be read), ``agent``, ``records``, ``api``, ``refused``
+    (the endpoint will not answer this request, such as with this key), ``budget``, ``store``, ``process``, ``cancelled``;
+    ``code`` is ``turn_`` and the cause. ``spent`` is what the attempt cost, None when nothing is known of it.
     """
 
     def __init__(self, phase: str, cause: str, reason: str, kept: str = "", spent: Sum | None = None) -> None:
         super().__init__(phase, cause, reason, kept, spent)
         self.phase = phase
         self.cause = cause
+        self.code = f"turn_{cause}"
         self.reason = reason
         self.kept = kept
         self.spent = spent
@@ -160,6 +192,8 @@ class TurnFailed(LabError):
 class EndpointError(LabError):
     """The endpoint that should answer cannot be used as it is set up."""
 
+    code = "endpoint"
+
     def __init__(self, endpoint: str, reason: str) -> None:
         super().__init__(endpoint, reason)
         self.endpoint = endpoint
@@ -171,6 +205,8 @@ class EndpointError(LabError):
 
 class SessionExpired(LabError):
     """The session has not been worked on for longer than its life. Its turns still replay; nothing new is sent."""
+
+    code = "expired"
 
     def __init__(self, session: str, since: str) -> None:
         super().__init__(session, since)
@@ -186,6 +222,8 @@ class SessionExpired(LabError):
 
 class TranscriptGone(LabError):
     """The conversation before this turn was swept; its records are kept, but it cannot be gone on with."""
+
+    code = "swept"
 
     def __init__(self, session: str, phase: str, estimate_usd: float | None) -> None:
         super().__init__(session, phase, estimate_usd)
@@ -203,6 +241,8 @@ class TranscriptGone(LabError):
 
 class BudgetExceeded(LabError):
     """A run would go over a budget, so it was not started. Sums are US dollars; no estimate: the model has no known price."""
+
+    code = "budget"
 
     def __init__(self, scope: str, limit_usd: float, spent: Sum, estimate_usd: float | None) -> None:
         super().__init__(scope, limit_usd, spent, estimate_usd)

@@ -8,6 +8,9 @@ import pytest
 
 from campaign_lab import errors
 from campaign_lab.errors import (
+    BUDGET_CODES,
+    PASSING_CODES,
+    UNAVAILABLE,
     AmbiguousName,
     BriefError,
     BudgetExceeded,
@@ -96,6 +99,20 @@ def test_an_error_survives_its_way_out_of_a_worker_process(error: LabError, said
     assert type(again) is type(error)
     assert vars(again) == vars(error)
     assert str(again) == str(error)
+
+
+def test_what_may_pass_and_what_a_budget_stopped_is_told_by_the_code() -> None:
+    """A site that is away, a brief, a budget and a refused key stay so: no batch tries them again."""
+    passing = [
+        StoreError("lab.duckdb", "is away", "Wait.", UNAVAILABLE),
+        *(TurnFailed("copy", cause, "why") for cause in ("agent", "records", "api", "store", "process")),
+    ]
+    assert {error.code for error in passing} == PASSING_CODES
+    stopped = [TurnFailed("copy", "budget", "it is used up"), BudgetExceeded("user", 1.0, Sum(), 2.0)]
+    assert {error.code for error in stopped} == BUDGET_CODES
+    final = [TurnFailed("copy", cause, "the connection was busy") for cause in ("site", "refused", "cancelled")]
+    codes = {error.code for error, _ in EXAMPLES if not isinstance(error, TurnFailed)}
+    assert not PASSING_CODES & {*codes, *(error.code for error in (*final, *stopped))}
 
 
 def test_an_unknown_price_is_not_called_free() -> None:

@@ -114,7 +114,7 @@ def _places(context: Context, sessions: Sessions) -> list[HandlePosition]:
     for session in several:
         if session._context.engine.path != context.engine.path:
             raise ValueError(f"session: {session.full_name!r} is of another lab file, {session._context.engine.path}")
-    return [HandlePosition(session._row, session._standing.now) for session in several]
+    return [HandlePosition(session._row, session._position.now) for session in several]
 
 
 def _read(context: Context, places: Sequence[HandlePosition], work: Callable[[Con], T]) -> T:

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 from campaign_lab.agents.events import safe_listener
 from campaign_lab.batch.events import BatchEvent, OnBatchEvent, RunEnded, RunStarted
-from campaign_lab.batch.execute.work import USED_UP, Outcome
+from campaign_lab.batch.execute.work import Outcome
 from campaign_lab.batch.folder import RowFiles
 from campaign_lab.batch.plan.planner import PlannedRun
 from campaign_lab.batch.rows import Row, RunState
-from campaign_lab.errors import LabError
+from campaign_lab.errors import BUDGET_CODES, LabError
 from campaign_lab.money import NOTHING, Sum
 from campaign_lab.sessions.context import Context
 from campaign_lab.sessions.run.recovery import recover
@@ -170,8 +170,7 @@ def _costs(ledger: BatchLedger | None, run: str) -> dict[str, Any]:
 
 
 def _state(outcome: Outcome) -> RunState:
-    stopped = outcome.error_type == "BudgetExceeded" or USED_UP in outcome.error
-    return "over budget" if outcome.state == "failed" and stopped else outcome.state
+    return "over budget" if outcome.state == "failed" and outcome.code in BUDGET_CODES else outcome.state
 
 
 def with_journal(row: Row, journal: tuple[dict[str, Any], ...], ledger: BatchLedger | None) -> Row:

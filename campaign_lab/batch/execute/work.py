@@ -15,6 +15,8 @@ from typing import Any, Literal
 from campaign_lab.agents.process.scratch_folders import NOTEBOOK, scratch
 from campaign_lab.batch.execute.notebook import KERNEL_ENDED, NotebookFailed, clause, run_notebook
 from campaign_lab.batch.plan.template import BRIEF_PARAMETER
+from campaign_lab.errors import PASSING_CODES
+from campaign_lab.sessions.context import RUN_JOURNAL
 
 OnCell = Callable[[int, int, str], None]
 """Hears of each cell before it runs: its place from 0, how many cells there are, and its id."""
@@ -26,10 +28,6 @@ TIMEOUT, CANCELLED = "Timeout", "Cancelled"
 """Kinds of failures that are no error in the notebook."""
 MARK = "papermill-error-cell-tag"
 """Papermill's tag of the cells that tell where a notebook stopped."""
-BUSY = ("in use", "cannot be reached", "connection", "was busy", "did not answer")
-"""What a StoreError says that passes by itself."""
-USED_UP = "for this turn is used up"
-"""What a TurnFailed says that a budget has stopped in its middle."""
 
 
 @dataclass(frozen=True)
@@ -64,8 +62,8 @@ class Payload:
 class Outcome:
     """How a try at a run ended, picklable. ``notebook`` is the executed notebook, as far as it came.
 
-    ``error`` is one line and ``error_type`` the name of its class; ``cell`` is where it happened. ``journal`` is what the
-    notebook's sessions did. ``retriable``: it may go well the second time.
+    ``error`` is one line, ``error_type`` the name of its class and ``code`` the code of a LabError; ``cell`` is where it
+    happened. ``journal`` is what the notebook's sessions did. ``retriable``: it may go well the second time.
     """
 
     run: str
@@ -78,6 +76,7 @@ class Outcome:
     journal: tuple[dict[str, Any], ...] = field(default=(), repr=False)
     retriable: bool = False
     host: str = ""
+    code: str = ""
 
 
 class Cancellation:
@@ -130,9 +129,10 @@ def run_payload(payload: Payload, *, on_cell: OnCell, cancelled: Callable[[], bo
         failed = NotebookFailed(failed.notebook, failed.cell, "it was cancelled", CANCELLED)
     elif limits.was_late:
         failed = NotebookFailed(failed.notebook, failed.cell, f"it took longer than {payload.timeout_s:g} s", TIMEOUT)
+    code = _code(failed, journal)
     return Outcome(
         payload.run, "cancelled" if limits.was_cancelled else "failed", notebook, failed.reason, failed.kind, failed.cell,
-        took, journal, _may_pass(failed), host,
+        took, journal, code in PASSING_CODES or failed.kind in (KERNEL_ENDED, TIMEOUT), host, code,
     )  # fmt: skip
 
 
@@ -159,7 +159,7 @@ def _run(payload: Payload, place: Path, limits: _StopReason, *, on_cell: OnCell)
     try:
         run_notebook(
             place / TEMPLATE, place / OUT / f"{payload.run}.ipynb", {BRIEF_PARAMETER: str(brief), **payload.parameters},
-            on_progress=on_cell, cancelled=limits, env={**payload.env, "CAMPAIGN_LAB_RUN_JOURNAL": str(place / JOURNAL)},
+            on_progress=on_cell, cancelled=limits, env={**payload.env, RUN_JOURNAL: str(place / JOURNAL)},
             folder=folder,
         )  # fmt: skip
     except NotebookFailed as failed:
@@ -218,7 +218,7 @@ def _escaped(words: str) -> str:
 
 
 def read_journal(path: Path) -> tuple[dict[str, Any], ...]:
-    """What the sessions of a run wrote down. A line that is not whole, because its process was killed, is left out."""
+    """The entries of a run's journal, as ``run_journal`` wrote them. A line cut off by a kill is left out."""
     try:
         lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:
@@ -226,16 +226,16 @@ def read_journal(path: Path) -> tuple[dict[str, Any], ...]:
     found = []
     for line in lines:
         try:
-            said = json.loads(line)
+            entry = json.loads(line)
         except ValueError:
             continue
-        if isinstance(said, dict):
-            found.append(said)
+        if isinstance(entry, dict):
+            found.append(entry)
     return tuple(found)
 
 
-def _may_pass(failed: NotebookFailed) -> bool:
-    """May it go well the second time? Not what the brief, the code or a budget stopped."""
-    if failed.kind == "StoreError":
-        return any(words in failed.reason for words in BUSY)
-    return failed.kind in (KERNEL_ENDED, TIMEOUT) or (failed.kind == "TurnFailed" and USED_UP not in failed.reason)
+def _code(failed: NotebookFailed, journal: tuple[dict[str, Any], ...]) -> str:
+    """The code of the error that stopped the notebook; empty where it is none of ours."""
+    stopped = (failed.cell, failed.kind)
+    codes = [str(entry["code"]) for entry in journal if (entry.get("cell"), entry.get("error_type")) == stopped]
+    return codes[-1] if codes else ""

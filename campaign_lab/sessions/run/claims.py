@@ -27,10 +27,9 @@ if TYPE_CHECKING:
 
 CLOCK_SLACK_S = 2.0
 """How far two readings of one process's start may lie apart, in seconds."""
-BEAT_S = 15.0
-"""How often a running turn tells the store that it lives, in seconds."""
 LEASE = timedelta(seconds=120)
-"""For how long a claim of another machine is believed after its last sign of life: eight beats, or a server's restart."""
+"""How long a claim of another machine is believed after its last sign of life: eight times ``Context.beat_s``, enough for a
+server to restart."""
 
 AHEAD = timedelta(days=1)
 """How far a sign of life may lie ahead of us: no clock is set back by more than hours, so no run wrote a later one."""
@@ -50,7 +49,7 @@ class LookupResult:
 def look(con: Con, session: SessionRow, parent: str | None, key: str) -> LookupResult:
     """Looks for a finished turn with the key, in the session's own line and in the forks that runs made of it.
 
-    One that read nothing is no answer (see ``unread.read_nothing``).
+    One that read nothing is no answer (see ``unread_turns.read_nothing``).
     """
     siblings = turns_behind(con, session, parent)
     turn = next((turn for turn in siblings if turn.key == key and not read_nothing(con, session, turn)), None)

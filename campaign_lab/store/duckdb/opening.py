@@ -9,7 +9,7 @@ import re
 import time
 from typing import TYPE_CHECKING
 
-from campaign_lab.errors import StoreError
+from campaign_lab.errors import UNAVAILABLE, StoreError
 from campaign_lab.store import schema
 from campaign_lab.store.duckdb import rollback_journal
 
@@ -100,6 +100,7 @@ def in_use(path: str, holder: int | None, patience: float) -> StoreError:
         path,
         f"is in use by {who}, which did not hand it over within {patience:g} seconds",
         "Wait until it is done or end that process, then run again. What was stored before stays.",
+        UNAVAILABLE,
     )
 
 
@@ -144,10 +145,11 @@ def _of_opening(path: str, text: str) -> StoreError | None:
             path,
             f"is held open by another program ({who})",
             "Close the file there and run again. What was stored before stays.",
+            UNAVAILABLE,
         )
     if "different configuration" in text:
         advice = "Close your own connection to it first: connection.close()."
-        return StoreError(path, "is held open by another DuckDB connection of this very process", advice)
+        return StoreError(path, "is held open by another DuckDB connection of this very process", advice, UNAVAILABLE)
     if "Corrupt database" in text or "Could not read enough bytes" in text:
         advice = "Put back a copy of it, or choose another lab file. Nothing was changed."
         return StoreError(path, f"is damaged: {text}", advice)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from campaign_lab.errors import StoreError
+from campaign_lab.errors import UNAVAILABLE, StoreError
 
 ADVICE = "Write it as postgresql://USER@HOST:5432/DATABASE; the password goes into ~/.pgpass."
 AGAIN = ("40001", "40P01", "53300", "57P01", "57P02", "57P03", "57P05")
@@ -12,26 +12,39 @@ IN_THE_WAY = ("40001", "40P01")
 _NOT_YET = ("is starting up", "is shutting down", "in recovery mode", "not yet accepting connections")
 """What a server says of itself that refuses a connection because it restarts: the driver tells no 57P03 then."""
 
-_CONNECTING: tuple[tuple[str, str, str], ...] = (
+_CONNECTING: tuple[tuple[str, str, str, str], ...] = (
     (
         "password authentication failed",
         "refused the password",
         "Put the right one into ~/.pgpass (mode 0600), or into the url.",
+        "store",
     ),
     (
         "no password supplied",
         "asks for a password",
         "Put it into ~/.pgpass (mode 0600): HOST:PORT:DATABASE:USER:PASSWORD.",
+        "store",
     ),
     (
         "does not exist",
         "cannot be opened: {0}",
         "Its administrator makes roles and databases: CREATE ROLE …; CREATE DATABASE ….",
+        "store",
     ),
-    ("no pg_hba.conf entry", "lets nobody in from here: {0}", "Its administrator adds a line for you to pg_hba.conf."),
-    ("too many connections", "has no connection left", "Wait a moment, or raise max_connections of the server."),
+    (
+        "no pg_hba.conf entry",
+        "lets nobody in from here: {0}",
+        "Its administrator adds a line for you to pg_hba.conf.",
+        "store",
+    ),
+    (
+        "too many connections",
+        "has no connection left",
+        "Wait a moment, or raise max_connections of the server.",
+        UNAVAILABLE,
+    ),
 )
-"""What a failed connection says, what that means, and what to do; {0} is the server's own line."""
+"""What a failed connection says, what that means, what to do, and the error's code; {0} is the server's own line."""
 
 
 def missing_driver(url: str) -> StoreError:
@@ -75,7 +88,7 @@ def explained(path: str, error: Exception) -> Exception:
         advice = (
             "Another process holds it for long. Wait until it is done, then run again. What was stored before stays."
         )
-        return StoreError(path, f"was busy for too long ({text})", advice)
+        return StoreError(path, f"was busy for too long ({text})", advice, UNAVAILABLE)
     if state in AGAIN or (state or "").startswith("08"):
         return _of_connecting(path, text)
     if state == "53100":
@@ -92,13 +105,14 @@ def explained(path: str, error: Exception) -> Exception:
 
 
 def _of_connecting(path: str, text: str) -> StoreError:
-    for phrase, reason, advice in _CONNECTING:
+    for phrase, reason, advice, code in _CONNECTING:
         if phrase in text:
-            return StoreError(path, reason.format(text), advice)
+            return StoreError(path, reason.format(text), advice, code)
     return StoreError(
         path,
         f"cannot be reached: {text}",
         "See that the server runs and that host and port are right. What was stored before stays.",
+        UNAVAILABLE,
     )
 
 

@@ -23,7 +23,7 @@ from functools import partial
 from types import CodeType
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from campaign_lab.errors import StoreError
+from campaign_lab.errors import UNAVAILABLE, StoreError
 from campaign_lab.store.postgres import schema
 from campaign_lab.store.postgres.dialect import ServerCon
 from campaign_lab.store.postgres.errors import after_outage, explained, missing_driver, restarting
@@ -272,6 +272,7 @@ class PostgresStore:
                     self.path,
                     "did not answer while it was committing, so nobody knows yet whether this was stored",
                     "See that the server runs, and run again: what was stored is found and not made twice.",
+                    UNAVAILABLE,
                 )
             time.sleep(pause)
             pause = min(pause * 2, 1.0)
