@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from campaign_lab.batch.events import OnBatchEvent
     from campaign_lab.batch.execute.work import Cancellation
     from campaign_lab.batch.plan.briefs import Briefs
-    from campaign_lab.batch.plan.planner import BatchPlan
+    from campaign_lab.batch.plan.jobs import BatchPlan
     from campaign_lab.sessions.fan_out import FanOut
     from campaign_lab.sessions.upkeep.doctor import HealthFinding
     from campaign_lab.sessions.upkeep.sweep import SweepReport
@@ -304,7 +304,8 @@ class Lab:
         time. ``budget_usd``: for the whole batch. ``scheduler``: the address of a Dask cluster that is to do the work.
         Raises NotFoundError, BriefError, ValueError, BudgetExceeded.
         """
-        from campaign_lab.batch.plan.planner import BatchOptions, plan_batch
+        from campaign_lab.batch.plan.jobs import BatchOptions
+        from campaign_lab.batch.plan.planner import plan_batch
         from campaign_lab.batch.plan.template import default_template
 
         options = BatchOptions(

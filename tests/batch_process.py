@@ -8,7 +8,8 @@ import sys
 from campaign_lab import Lab
 from campaign_lab.batch.events import BatchEvent, CellStarted, RunEnded, RunStarted
 from campaign_lab.batch.execute.run import run_batch
-from campaign_lab.batch.plan.planner import BatchOptions, plan_batch
+from campaign_lab.batch.plan.jobs import BatchOptions
+from campaign_lab.batch.plan.planner import plan_batch
 
 
 def _say(event: BatchEvent) -> None:

@@ -11,7 +11,7 @@ from kernels import write_notebook
 
 from campaign_lab import Brief, Lab
 from campaign_lab.batch.events import BatchEvent
-from campaign_lab.batch.plan.planner import BatchOptions
+from campaign_lab.batch.plan.jobs import BatchOptions
 from campaign_lab.batch.rows import Row
 
 PARAMETERS = 'brief_path: str = ""\nangle: str = "calm"\nn: int = 1'

@@ -12,7 +12,8 @@ if TYPE_CHECKING:
     from campaign_lab.batch.execute.run import run_batch
     from campaign_lab.batch.execute.work import Cancellation
     from campaign_lab.batch.folder import FolderInUse
-    from campaign_lab.batch.plan.planner import BatchOptions, BatchPlan, plan_batch
+    from campaign_lab.batch.plan.jobs import BatchOptions, BatchPlan
+    from campaign_lab.batch.plan.planner import plan_batch
     from campaign_lab.batch.rows import BATCH_COLUMNS, Row
 
 __all__ = [
@@ -29,7 +30,8 @@ __all__ = [
 ]
 
 HOMES = {
-    "plan.planner": ("BatchOptions", "BatchPlan", "plan_batch"),
+    "plan.jobs": ("BatchOptions", "BatchPlan"),
+    "plan.planner": ("plan_batch",),
     "execute.work": ("Cancellation",),
     "execute.notebook": ("NotebookFailed", "run_notebook"),
     "execute.run": ("run_batch",),

@@ -23,7 +23,7 @@ from campaign_lab.show import price_words, usd
 from campaign_lab.show.text import pluralize
 
 if TYPE_CHECKING:
-    from campaign_lab.batch.plan.planner import BatchOptions, BatchPlan
+    from campaign_lab.batch.plan.jobs import BatchOptions, BatchPlan
     from campaign_lab.batch.rows import Row
     from campaign_lab.cli.terminal.batch_progress import BatchProgress
 

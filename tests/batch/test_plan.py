@@ -16,7 +16,7 @@ from campaign_lab import Brief, Lab
 from campaign_lab.agents.phases import builtin_phases
 from campaign_lab.batch.folder import RowFiles
 from campaign_lab.batch.plan.estimate import CONVERSATION_TOKENS, estimated
-from campaign_lab.batch.plan.planner import BatchPlan, PlannedRun
+from campaign_lab.batch.plan.jobs import BatchPlan, PlannedRun
 from campaign_lab.batch.plan.template import default_template, phases_in, read_before
 from campaign_lab.batch.rows import Row
 from campaign_lab.errors import BudgetExceeded, NotFoundError

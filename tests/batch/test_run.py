@@ -274,7 +274,8 @@ def test_a_try_without_a_notebook_keeps_what_was_there_unless_its_inputs_changed
     from campaign_lab.batch.execute.booking import Booking
     from campaign_lab.batch.execute.work import Outcome
     from campaign_lab.batch.folder import RowFiles
-    from campaign_lab.batch.plan.planner import BatchOptions, plan_batch
+    from campaign_lab.batch.plan.jobs import BatchOptions
+    from campaign_lab.batch.plan.planner import plan_batch
 
     run_cheap(lab, [brief_of("One")], tmp_path)
     files = RowFiles(tmp_path / "out")

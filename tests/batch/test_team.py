@@ -27,7 +27,8 @@ from campaign_lab import Lab
 from campaign_lab.batch import Cancellation
 from campaign_lab.batch.events import BatchEvent, RunEnded, RunStarted
 from campaign_lab.batch.execute.run import run_batch
-from campaign_lab.batch.plan.planner import BatchOptions, plan_batch
+from campaign_lab.batch.plan.jobs import BatchOptions
+from campaign_lab.batch.plan.planner import plan_batch
 from campaign_lab.batch.plan.template import default_template
 from campaign_lab.batch.rows import Row
 from campaign_lab.store.connection import Store

@@ -13,7 +13,7 @@ from campaign_lab.agents.events import safe_listener
 from campaign_lab.batch.events import BatchEvent, OnBatchEvent, RunEnded, RunStarted
 from campaign_lab.batch.execute.work import Outcome
 from campaign_lab.batch.folder import RowFiles
-from campaign_lab.batch.plan.planner import PlannedRun
+from campaign_lab.batch.plan.jobs import PlannedRun
 from campaign_lab.batch.rows import Row, RunState
 from campaign_lab.errors import BUDGET_CODES, LabError
 from campaign_lab.money import NOTHING, Sum

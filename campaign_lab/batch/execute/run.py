@@ -15,7 +15,8 @@ from campaign_lab.batch.execute.booking import Booking
 from campaign_lab.batch.execute.local import LocalRunner, Runner
 from campaign_lab.batch.execute.work import Cancellation, Payload
 from campaign_lab.batch.folder import HOME, RowFiles
-from campaign_lab.batch.plan.planner import BatchOptions, BatchPlan, PlannedRun, planned
+from campaign_lab.batch.plan.jobs import BatchOptions, BatchPlan, PlannedRun
+from campaign_lab.batch.plan.planner import planned
 from campaign_lab.batch.rows import Row
 from campaign_lab.errors import LabError
 from campaign_lab.sessions.budgets import SESSION_USD, TURN_USD

@@ -8,6 +8,7 @@ from collections.abc import Collection, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from campaign_lab.batch.plan.jobs import PlannedRun
 from campaign_lab.batch.plan.template import Template
 from campaign_lab.batch.rows import Row
 from campaign_lab.brief import FILLED_IN
@@ -18,7 +19,6 @@ from campaign_lab.sessions.spending.estimate import mean_cost, typical_usd
 from campaign_lab.show.text import pluralize
 
 if TYPE_CHECKING:
-    from campaign_lab.batch.plan.planner import PlannedRun
     from campaign_lab.store.connection import Con
 
 CONVERSATION_TOKENS = 8_000
