@@ -14,7 +14,9 @@ MOST_LISTED = 12
 
 UNAVAILABLE = "store_unavailable"
 """The code of a StoreError that may pass by itself: somebody else uses the lab, or its server does not answer."""
-BUDGET_CODES = frozenset({"budget", "turn_budget"})
+REFUSED = "turn_refused"
+"""The code of a TurnFailed that will not pass: the endpoint refuses the request, such as for its key, model or size."""
+BUDGET_CODES = frozenset({"BudgetExceeded", "turn_budget"})
 """The codes of errors by which a budget refused a turn, or stopped one."""
 PASSING_CODES = frozenset(
     {UNAVAILABLE, *(f"turn_{cause}" for cause in ("agent", "records", "api", "store", "process"))}
@@ -23,15 +25,19 @@ PASSING_CODES = frozenset(
 
 
 class LabError(Exception):
-    """Root of all errors that campaign_lab raises on purpose. ``code`` is what programs decide by; the text may change."""
+    """Root of all errors that campaign_lab raises on purpose.
 
-    code: str = "lab"
+    Programs decide by ``code``, which is the name of the class where the class says nothing else; the text may change.
+    """
+
+    code = "LabError"
+
+    def __init_subclass__(cls) -> None:
+        cls.code = cls.__name__
 
 
 class BriefError(LabError):
     """A brief that cannot be used. ``problems`` has one text a field: name, value, what is allowed."""
-
-    code = "brief"
 
     def __init__(self, problems: tuple[str, ...], where: str = "") -> None:
         super().__init__(problems, where)
@@ -46,13 +52,9 @@ class BriefError(LabError):
 class MarketUnknown(BriefError):
     """A brief that lacks nothing but its market: none was given, and neither the site's address nor the language names one."""
 
-    code = "market"
-
 
 class PageError(LabError):
     """A page that was not read: refused by our rules, or unreachable. The agent reads the text and goes on."""
-
-    code = "page"
 
     def __init__(self, url: str, reason: str) -> None:
         super().__init__(url, reason)
@@ -66,10 +68,10 @@ class PageError(LabError):
 class StoreError(LabError):
     """The lab cannot be opened or written. ``path`` is its file or its server's url, ``advice`` the next step.
 
-    ``code`` is ``store_unavailable`` when it may go well a moment later, else ``store``.
+    ``code`` is ``store_unavailable`` when it may go well a moment later, else ``StoreError``.
     """
 
-    def __init__(self, path: str, reason: str, advice: str, code: str = "store") -> None:
+    def __init__(self, path: str, reason: str, advice: str, code: str = "StoreError") -> None:
         super().__init__(path, reason, advice, code)
         self.path = path
         self.reason = reason
@@ -82,8 +84,6 @@ class StoreError(LabError):
 
 class NotFoundError(LabError):
     """Nothing of that name is here, or it is not yours to see: the two are not told apart."""
-
-    code = "not_found"
 
     def __init__(self, what: str, name: str, known: tuple[str, ...] = ()) -> None:
         super().__init__(what, name, known)
@@ -98,8 +98,6 @@ class NotFoundError(LabError):
 
 class AmbiguousName(LabError):
     """A name that means several things, so none was taken. ``fits`` are those, each under a name that means it alone."""
-
-    code = "ambiguous"
 
     def __init__(self, what: str, name: str, fits: tuple[str, ...]) -> None:
         super().__init__(what, name, fits)
@@ -119,8 +117,6 @@ class PhaseOrderError(LabError):
 
     ``missing`` is what the turns before it looked for in vain, where they were run and made no such record.
     """
-
-    code = "phase_order"
 
     def __init__(self, phase: str, needs: tuple[str, ...], missing: tuple[str, ...] = ()) -> None:
         super().__init__(phase, needs, missing)
@@ -144,8 +140,6 @@ class PhaseOrderError(LabError):
 class ReplayMiss(LabError):
     """Nothing stored answers this turn, and the caller wanted no new one. ``reasons`` name what differs."""
 
-    code = "replay_miss"
-
     def __init__(self, phase: str, reasons: tuple[str, ...], estimate_usd: float | None = None) -> None:
         super().__init__(phase, reasons, estimate_usd)
         self.phase = phase
@@ -163,16 +157,18 @@ class ReplayMiss(LabError):
 class TurnFailed(LabError):
     """A turn did not end well. The conversation before it is untouched; what was sent stays booked.
 
-    ``cause`` is one of ``site`` (no page of the brand's own site could be read), ``agent``, ``records``, ``api``, ``refused``
-    (the endpoint will not answer this request, such as with this key), ``budget``, ``store``, ``process``, ``cancelled``;
-    ``code`` is ``turn_`` and the cause. ``spent`` is what the attempt cost, None when nothing is known of it.
+    ``cause`` is one of ``site`` (no page of the brand's own site could be read), ``agent``, ``records``, ``api``,
+    ``budget``, ``store``, ``process``, ``cancelled``. ``code`` is ``turn_refused``, or else ``turn_`` and the cause.
+    ``spent`` is what the attempt cost, None when nothing is known of it.
     """
 
-    def __init__(self, phase: str, cause: str, reason: str, kept: str = "", spent: Sum | None = None) -> None:
-        super().__init__(phase, cause, reason, kept, spent)
+    def __init__(  # noqa: PLR0917  # all may be positional: so an error is made again when it is unpickled
+        self, phase: str, cause: str, reason: str, kept: str = "", spent: Sum | None = None, code: str = ""
+    ) -> None:
+        super().__init__(phase, cause, reason, kept, spent, code)
         self.phase = phase
         self.cause = cause
-        self.code = f"turn_{cause}"
+        self.code = code or f"turn_{cause}"
         self.reason = reason
         self.kept = kept
         self.spent = spent
@@ -192,8 +188,6 @@ class TurnFailed(LabError):
 class EndpointError(LabError):
     """The endpoint that should answer cannot be used as it is set up."""
 
-    code = "endpoint"
-
     def __init__(self, endpoint: str, reason: str) -> None:
         super().__init__(endpoint, reason)
         self.endpoint = endpoint
@@ -205,8 +199,6 @@ class EndpointError(LabError):
 
 class SessionExpired(LabError):
     """The session has not been worked on for longer than its life. Its turns still replay; nothing new is sent."""
-
-    code = "expired"
 
     def __init__(self, session: str, since: str) -> None:
         super().__init__(session, since)
@@ -222,8 +214,6 @@ class SessionExpired(LabError):
 
 class TranscriptGone(LabError):
     """The conversation before this turn was swept; its records are kept, but it cannot be gone on with."""
-
-    code = "swept"
 
     def __init__(self, session: str, phase: str, estimate_usd: float | None) -> None:
         super().__init__(session, phase, estimate_usd)
@@ -241,8 +231,6 @@ class TranscriptGone(LabError):
 
 class BudgetExceeded(LabError):
     """A run would go over a budget, so it was not started. Sums are US dollars; no estimate: the model has no known price."""
-
-    code = "budget"
 
     def __init__(self, scope: str, limit_usd: float, spent: Sum, estimate_usd: float | None) -> None:
         super().__init__(scope, limit_usd, spent, estimate_usd)

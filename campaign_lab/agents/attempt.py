@@ -27,7 +27,7 @@ from campaign_lab.agents.sdk_options import options
 from campaign_lab.agents.tools.page_reader import PageReader
 from campaign_lab.agents.tools.record_intake import RecordIntake
 from campaign_lab.agents.tools.server import listed, tool_server
-from campaign_lab.errors import TurnFailed
+from campaign_lab.errors import REFUSED, TurnFailed
 from campaign_lab.records import BrandProfile
 from campaign_lab.show.text import one_line
 from campaign_lab.store.connection import Store
@@ -111,14 +111,14 @@ class Attempt:
             case sdk.ResultMessage():
                 self._result(message)
 
-    def failure(self, cause: str, reason: str) -> TurnFailed:
+    def failure(self, cause: str, reason: str, code: str = "") -> TurnFailed:
         """The error for this attempt, with what it cost."""
         read = self._fetches and cause not in ("site", "store")
         kept = "Pages that were read are kept and will not be fetched again." if read else ""
         shown = one_line(without_key(reason, self.endpoint_env)).rstrip(".")
         requests = self.requests(stopped=True)
         known = any(request.complete for request in requests) or not requests
-        return TurnFailed(self.spec.phase.name, cause, shown, kept, cost_of(requests) if known else None)
+        return TurnFailed(self.spec.phase.name, cause, shown, kept, cost_of(requests) if known else None, code)
 
     def _agent_ended(self, message: sdk.TaskNotificationMessage) -> None:
         call = message.tool_use_id or ""
@@ -174,13 +174,13 @@ class Attempt:
             raise self.failure(*self.stop)
         if message.terminal_reason in TOO_LONG:
             advice = "fork from an earlier checkpoint, or ask for less in one turn"
-            raise self.failure("refused", f"the conversation is too long for the model; {advice}")
+            raise self.failure("api", f"the conversation is too long for the model; {advice}", REFUSED)
         if message.is_error or message.subtype != "success":
             what = message.result or "; ".join(message.errors or []) or message.terminal_reason or message.subtype
             status = message.api_error_status
             shown = f" (HTTP {status})" if status else ""
             refused = status is not None and 400 <= status < 500 and status not in ASK_AGAIN
-            raise self.failure("refused" if refused else "api", f"the endpoint did not answer{shown}: {what}")
+            raise self.failure("api", f"the endpoint did not answer{shown}: {what}", REFUSED if refused else "")
 
 
 async def run_attempt(engine: Store, attempt: Attempt) -> None:

@@ -87,7 +87,7 @@ def test_a_server_that_had_no_time_for_us_may_have_it_later(state: str | None) -
 
 RAISES = """
 from campaign_lab import Lab
-from campaign_lab.errors import UNAVAILABLE, StoreError, TurnFailed
+from campaign_lab.errors import REFUSED, UNAVAILABLE, StoreError, TurnFailed
 raise {}
 """
 
@@ -96,7 +96,7 @@ raise {}
     ("error", "code", "retriable"),
     [
         ("StoreError('lab', 'is away', 'Wait.', UNAVAILABLE)", "store_unavailable", True),
-        ("TurnFailed('copy', 'refused', 'the connection was busy (HTTP 401)')", "turn_refused", False),
+        ("TurnFailed('copy', 'api', 'the connection was busy (HTTP 401)', code=REFUSED)", "turn_refused", False),
     ],
 )
 def test_whether_a_run_is_tried_again_depends_on_the_code_and_not_on_the_words(

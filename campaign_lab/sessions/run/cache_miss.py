@@ -1,4 +1,4 @@
-"""Why a turn was not replayed, in words."""
+"""Why no stored turn answers: the reasons for a ReplayMiss."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ FINGERPRINT = {
 
 
 def why_not_replayed(con: Con, spec: TurnSpec, siblings: Sequence[TurnRow]) -> tuple[str, ...]:
-    """What differs from the stored turn after the same checkpoint that is most like the one asked for."""
+    """The reasons, by the stored turn after the same checkpoint that differs least from the one asked for."""
     if spec.asks_for_a_new_take:
         return ("it was asked for anew, with fresh pages",)
     same_phase = [turn for turn in siblings if turn.phase == spec.phase.name]
@@ -37,7 +37,7 @@ def why_not_replayed(con: Con, spec: TurnSpec, siblings: Sequence[TurnRow]) -> t
 
 
 def _elsewhere(con: Con, session: SessionRow) -> tuple[str, ...]:
-    """Turns of the same session under another endpoint or model: they are another conversation."""
+    """The reason where the same session has turns for another endpoint or model, which are another conversation."""
     rest = "WHERE owner = ? AND campaign = ? AND url = ? AND name = ? AND tip_turn IS NOT NULL AND swept_at IS NULL"
     values = [session.owner, session.campaign, session.url, session.name]
     others = [row for row in queries.select(con, SessionRow, rest, values) if row.id != session.id]
@@ -60,7 +60,7 @@ def _differences(spec: TurnSpec, turn: TurnRow) -> tuple[str, ...]:
 
 
 def _message(spec: TurnSpec, turn: TurnRow) -> list[str]:
-    """What in the message is not as it was: the steer, fields of the brief by name, else the prompt itself."""
+    """What has changed in the message: the steer, named fields of the brief, else the prompt itself."""
     if turn.message == spec.message:
         return []
     before, now = json.loads(turn.brief), json.loads(spec.brief.to_json())

@@ -12,39 +12,25 @@ IN_THE_WAY = ("40001", "40P01")
 _NOT_YET = ("is starting up", "is shutting down", "in recovery mode", "not yet accepting connections")
 """What a server says of itself that refuses a connection because it restarts: the driver tells no 57P03 then."""
 
-_CONNECTING: tuple[tuple[str, str, str, str], ...] = (
+_CONNECTING: tuple[tuple[str, str, str], ...] = (
     (
         "password authentication failed",
         "refused the password",
         "Put the right one into ~/.pgpass (mode 0600), or into the url.",
-        "store",
     ),
     (
         "no password supplied",
         "asks for a password",
         "Put it into ~/.pgpass (mode 0600): HOST:PORT:DATABASE:USER:PASSWORD.",
-        "store",
     ),
     (
         "does not exist",
         "cannot be opened: {0}",
         "Its administrator makes roles and databases: CREATE ROLE …; CREATE DATABASE ….",
-        "store",
     ),
-    (
-        "no pg_hba.conf entry",
-        "lets nobody in from here: {0}",
-        "Its administrator adds a line for you to pg_hba.conf.",
-        "store",
-    ),
-    (
-        "too many connections",
-        "has no connection left",
-        "Wait a moment, or raise max_connections of the server.",
-        UNAVAILABLE,
-    ),
+    ("no pg_hba.conf entry", "lets nobody in from here: {0}", "Its administrator adds a line for you to pg_hba.conf."),
 )
-"""What a failed connection says, what that means, what to do, and the error's code; {0} is the server's own line."""
+"""What a failed connection says, what that means, and what to do; {0} is the server's own line."""
 
 
 def missing_driver(url: str) -> StoreError:
@@ -105,15 +91,14 @@ def explained(path: str, error: Exception) -> Exception:
 
 
 def _of_connecting(path: str, text: str) -> StoreError:
-    for phrase, reason, advice, code in _CONNECTING:
+    for phrase, reason, advice in _CONNECTING:
         if phrase in text:
-            return StoreError(path, reason.format(text), advice, code)
-    return StoreError(
-        path,
-        f"cannot be reached: {text}",
-        "See that the server runs and that host and port are right. What was stored before stays.",
-        UNAVAILABLE,
-    )
+            return StoreError(path, reason.format(text), advice)
+    if "too many connections" in text:
+        advice = "Wait a moment, or raise max_connections of the server."
+        return StoreError(path, "has no connection left", advice, UNAVAILABLE)
+    advice = "See that the server runs and that host and port are right. What was stored before stays."
+    return StoreError(path, f"cannot be reached: {text}", advice, UNAVAILABLE)
 
 
 def _line(error: Exception) -> str:
