@@ -51,9 +51,7 @@ async def find_or_make(context: Context, spec: TurnSpec, on_event: events.OnEven
             on_event(booked)
         attempt_id = str(uuid.uuid4())
         claim = partial(_look_or_claim, context=context, spec=spec, attempt_id=attempt_id)
-        with claims.under_way(
-            attempt_id
-        ):  # entered before the claim, so that no end of this leaves a claim that counts as alive
+        with claims.under_way(attempt_id):  # entered before the claim: so no claim is left that counts as alive
             found, admitted, attempt = await context.engine.run(claim)
             if found.turn is None and found.busy is None:
                 async with claims.kept_alive(context.engine, attempt.id, every_s=context.beat_s):
@@ -102,9 +100,9 @@ async def _make(
     except BaseException as error:
         await asyncio.shield(give_up(error, ()))
         raise
-    try:
-        from campaign_lab.agents.attempt import run_attempt
+    from campaign_lab.agents.attempt import run_attempt  # loaded by now
 
+    try:
         await run_attempt(context.engine, attempt)
     except BaseException as error:
         try:
