@@ -12,8 +12,28 @@ MOST_LISTED = 12
 """How many of the things that a name fits are listed."""
 
 
+UNAVAILABLE = "store_unavailable"
+"""The code of a StoreError that may pass by itself: somebody else uses the lab, or its server does not answer."""
+REFUSED = "turn_refused"
+"""The code of a TurnFailed that will not pass: the endpoint refuses the request, such as for its key, model or size."""
+BUDGET_CODES = frozenset({"BudgetExceeded", "turn_budget"})
+"""The codes of errors by which a budget refused a turn, or stopped one."""
+PASSING_CODES = frozenset(
+    {UNAVAILABLE, *(f"turn_{cause}" for cause in ("agent", "records", "api", "store", "process"))}
+)
+"""The codes of errors after which the same may go well a moment later."""
+
+
 class LabError(Exception):
-    """Root of all errors that campaign_lab raises on purpose."""
+    """Root of all errors that campaign_lab raises on purpose.
+
+    Programs decide by ``code``, which is the name of the class where the class says nothing else; the text may change.
+    """
+
+    code = "LabError"
+
+    def __init_subclass__(cls) -> None:
+        cls.code = cls.__name__
 
 
 class BriefError(LabError):
@@ -46,13 +66,17 @@ class PageError(LabError):
 
 
 class StoreError(LabError):
-    """The lab cannot be opened or written. ``path`` is its file or its server's url, ``advice`` the next step."""
+    """The lab cannot be opened or written. ``path`` is its file or its server's url, ``advice`` the next step.
 
-    def __init__(self, path: str, reason: str, advice: str) -> None:
-        super().__init__(path, reason, advice)
+    ``code`` is ``store_unavailable`` when it may go well a moment later, else ``StoreError``.
+    """
+
+    def __init__(self, path: str, reason: str, advice: str, code: str = "StoreError") -> None:
+        super().__init__(path, reason, advice, code)
         self.path = path
         self.reason = reason
         self.advice = advice
+        self.code = code
 
     def __str__(self) -> str:
         return f"The lab {'' if '://' in self.path else 'file '}{self.path} {self.reason}. {self.advice}"
@@ -134,13 +158,17 @@ class TurnFailed(LabError):
     """A turn did not end well. The conversation before it is untouched; what was sent stays booked.
 
     ``cause`` is one of ``site`` (no page of the brand's own site could be read), ``agent``, ``records``, ``api``,
-    ``budget``, ``store``, ``process``, ``cancelled``. ``spent`` is what the attempt cost, None when nothing is known of it.
+    ``budget``, ``store``, ``process``, ``cancelled``. ``code`` is ``turn_refused``, or else ``turn_`` and the cause.
+    ``spent`` is what the attempt cost, None when nothing is known of it.
     """
 
-    def __init__(self, phase: str, cause: str, reason: str, kept: str = "", spent: Sum | None = None) -> None:
-        super().__init__(phase, cause, reason, kept, spent)
+    def __init__(  # noqa: PLR0917  # all may be positional: so an error is made again when it is unpickled
+        self, phase: str, cause: str, reason: str, kept: str = "", spent: Sum | None = None, code: str = ""
+    ) -> None:
+        super().__init__(phase, cause, reason, kept, spent, code)
         self.phase = phase
         self.cause = cause
+        self.code = code or f"turn_{cause}"
         self.reason = reason
         self.kept = kept
         self.spent = spent

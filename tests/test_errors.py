@@ -2,12 +2,25 @@
 
 from __future__ import annotations
 
+import dataclasses
+import importlib
+import inspect
 import pickle
+import pkgutil
+from typing import Any, get_args, get_type_hints
 
 import pytest
 
-from campaign_lab import errors
+import campaign_lab
+from campaign_lab import checks, errors
+from campaign_lab.agents import events
+from campaign_lab.batch import events as batch_events
+from campaign_lab.batch.rows import Row
 from campaign_lab.errors import (
+    BUDGET_CODES,
+    PASSING_CODES,
+    REFUSED,
+    UNAVAILABLE,
     AmbiguousName,
     BriefError,
     BudgetExceeded,
@@ -96,6 +109,55 @@ def test_an_error_survives_its_way_out_of_a_worker_process(error: LabError, said
     assert type(again) is type(error)
     assert vars(again) == vars(error)
     assert str(again) == str(error)
+
+
+VALUES: dict[Any, Any] = {
+    str: "text", int: 2, float: 0.5, bool: True, Sum: Sum(0.5, 2), Row: Row("one", "One"), float | None: 0.5,
+    tuple[str, ...]: ("a", "b"), tuple[Row, ...]: (Row("one", "One"),),
+}  # fmt: skip
+"""An example of each type that errors, events and findings have as a field."""
+
+
+def made(kind: type) -> Any:
+    """One of the kind, with a value for each of its arguments."""
+    hints = get_type_hints(kind if dataclasses.is_dataclass(kind) else kind.__init__)
+    values = {name: VALUES.get(hints[name]) or get_args(hints[name])[0] for name in inspect.signature(kind).parameters}
+    return kind(**values)
+
+
+def kinds_of_errors(root: type[LabError] = LabError) -> list[type[LabError]]:
+    """All errors of the package, once each of its modules is loaded."""
+    for module in pkgutil.walk_packages(campaign_lab.__path__, "campaign_lab."):
+        if not module.name.endswith("__main__"):
+            importlib.import_module(module.name)
+    below = [each for kind in root.__subclasses__() for each in (kind, *kind.__subclasses__())]
+    return [each for each in below if each.__module__.startswith("campaign_lab.")]
+
+
+def test_all_errors_events_and_findings_survive_their_way_between_processes() -> None:
+    """Pickled and read again, each is what it was."""
+    found = kinds_of_errors()
+    assert len(found) > len(EXAMPLES) - 3
+    for error in map(made, found):
+        again = pickle.loads(pickle.dumps(error))
+        assert (type(again), vars(again), str(again), again.code) == (type(error), vars(error), str(error), error.code)
+    for value in map(made, (*get_args(events.Event), *get_args(batch_events.BatchEvent), checks.Finding)):
+        assert pickle.loads(pickle.dumps(value)) == value
+
+
+def test_what_may_pass_and_what_a_budget_stopped_is_told_by_the_code() -> None:
+    """A site that is away, a brief, a budget and a refused key stay so: no batch tries them again."""
+    passing = [
+        StoreError("lab.duckdb", "is away", "Wait.", UNAVAILABLE),
+        *(TurnFailed("copy", cause, "why") for cause in ("agent", "records", "api", "store", "process")),
+    ]
+    assert {error.code for error in passing} == PASSING_CODES
+    stopped = [TurnFailed("copy", "budget", "it is used up"), BudgetExceeded("user", 1.0, Sum(), 2.0)]
+    assert {error.code for error in stopped} == BUDGET_CODES
+    final = [TurnFailed("copy", cause, "the connection was busy") for cause in ("site", "cancelled")]
+    final.append(TurnFailed("copy", "api", "the connection was busy", code=REFUSED))
+    codes = {error.code for error, _ in EXAMPLES if not isinstance(error, TurnFailed)}
+    assert not PASSING_CODES & {*codes, *(error.code for error in (*final, *stopped))}
 
 
 def test_an_unknown_price_is_not_called_free() -> None:

@@ -17,16 +17,17 @@ from typing import Any
 import claude_agent_sdk as sdk
 
 from campaign_lab.agents import events
+from campaign_lab.agents.attempt_spec import AttemptSpec
 from campaign_lab.agents.completeness import HandIn, lacking
 from campaign_lab.agents.endpoints import cleaned, without_key
 from campaign_lab.agents.ledger import Ledger, Request, cost_of
 from campaign_lab.agents.phases import FETCH_PAGE, SAVE_RECORDS, all_agents
-from campaign_lab.agents.process.cli_environment import workplace
-from campaign_lab.agents.sdk_options import AttemptSpec, options
+from campaign_lab.agents.process.cli_environment import environment, workplace
+from campaign_lab.agents.sdk_options import options
 from campaign_lab.agents.tools.page_reader import PageReader
 from campaign_lab.agents.tools.record_intake import RecordIntake
 from campaign_lab.agents.tools.server import listed, tool_server
-from campaign_lab.errors import TurnFailed
+from campaign_lab.errors import REFUSED, TurnFailed
 from campaign_lab.records import BrandProfile
 from campaign_lab.show.text import one_line
 from campaign_lab.store.connection import Store
@@ -35,15 +36,23 @@ from campaign_lab.store.transcripts import TurnTranscripts
 TOO_LONG = ("prompt_too_long", "blocking_limit")
 """The CLI's reasons for a conversation that does not fit: the service said so, or the CLI did not even send it."""
 
+TIMEOUT_S = 3600.0
+"""How long an attempt may take, in seconds."""
+ASK_AGAIN = frozenset({408, 409, 425, 429})
+"""The HTTP statuses of 4xx after which the same request may be answered a moment later."""
 INTERRUPT_S = 1.0
 """How long the CLI may take to stop before its process is ended, in seconds."""
 
 
 @dataclass
 class Attempt:
-    """The state of an attempt, while it runs and after it. ``answer`` is the main agent's last text."""
+    """One attempt at a turn, and what is known of it while it runs and after. ``answer`` is the main agent's last text."""
 
-    plan: AttemptSpec
+    id: str
+    spec: AttemptSpec
+    endpoint_env: Mapping[str, str]
+    reader: PageReader
+    intake: RecordIntake
     on_event: events.OnEvent
     ledger: Ledger = field(default_factory=Ledger)
     answer: str = ""
@@ -51,8 +60,8 @@ class Attempt:
     started_agents: dict[str, str] = field(default_factory=dict)
     stop: tuple[str, str] | None = None
     """Cause and reason for which the turn must not go on."""
-    in_vain: list[HandIn] = field(default_factory=list)
-    _told: dict[str, str] = field(default_factory=dict)
+    found_nothing: list[HandIn] = field(default_factory=list)
+    _orders: dict[str, str] = field(default_factory=dict)
     _fetches: dict[str, str] = field(default_factory=dict)
     _last_message: str = ""
 
@@ -65,7 +74,7 @@ class Attempt:
 
     def _why_not_on(self) -> tuple[str, str] | None:
         """Cause and reason to stop: what is paid would go over its budget, or is not what was ordered."""
-        cost, budget = self.ledger.cost, self.plan.budget_usd
+        cost, budget = self.ledger.cost, self.spec.budget_usd
         if budget is not None and cost.usd > budget:
             return "budget", f"the budget of ${budget:.4f} for this turn is used up"
         if budget is not None and cost.unpriced:
@@ -73,13 +82,13 @@ class Attempt:
                 "budget",
                 f"the budget of ${budget:.4f} for this turn cannot be held: a response came without a price",
             )
-        own = {agent.name: agent.model for agent in all_agents(self.plan.phase) if agent.model != "inherit"}
-        strangers = self.ledger.strangers(self.plan.model, own)
+        own = {agent.name: agent.model for agent in all_agents(self.spec.phase) if agent.model != "inherit"}
+        strangers = self.ledger.strangers(self.spec.model, own)
         return ("agent", f"an agent was given another model: {'; '.join(strangers)}") if strangers else None
 
     def requests(self, *, stopped: bool) -> list[Request]:
         """What is to be booked for it; ``stopped`` when it did not come to its own end."""
-        model = self.plan.model
+        model = self.spec.model
         return [*self.ledger.requests(), *self.ledger.unlisted(model), *self.ledger.cut(model, stopped=stopped)]
 
     def see(self, message: object) -> None:
@@ -102,14 +111,14 @@ class Attempt:
             case sdk.ResultMessage():
                 self._result(message)
 
-    def failure(self, cause: str, reason: str) -> TurnFailed:
+    def failure(self, cause: str, reason: str, code: str = "") -> TurnFailed:
         """The error for this attempt, with what it cost."""
         read = self._fetches and cause not in ("site", "store")
         kept = "Pages that were read are kept and will not be fetched again." if read else ""
-        told = one_line(without_key(reason, self.plan.endpoint_env)).rstrip(".")
+        shown = one_line(without_key(reason, self.endpoint_env)).rstrip(".")
         requests = self.requests(stopped=True)
         known = any(request.complete for request in requests) or not requests
-        return TurnFailed(self.plan.phase.name, cause, told, kept, cost_of(requests) if known else None)
+        return TurnFailed(self.spec.phase.name, cause, shown, kept, cost_of(requests) if known else None, code)
 
     def _agent_ended(self, message: sdk.TaskNotificationMessage) -> None:
         call = message.tool_use_id or ""
@@ -118,7 +127,7 @@ class Attempt:
             self.failed_agents.append(
                 f"{self.started_agents.get(call, 'an agent')} ({message.summary or message.status})"
             )
-        summary = "" if ok else without_key(message.summary, self.plan.endpoint_env)
+        summary = "" if ok else without_key(message.summary, self.endpoint_env)
         self.on_event(events.AgentEnded(call, ok, summary))
 
     def _assistant(self, message: sdk.AssistantMessage) -> None:
@@ -130,19 +139,21 @@ class Attempt:
             elif isinstance(block, sdk.ToolUseBlock) and block.name == SAVE_RECORDS:
                 self._handed_in(call, block.input)
             elif isinstance(block, sdk.ToolUseBlock) and not call:
-                self._told[block.id] = f"{block.input.get('description', '')}\n{block.input.get('prompt', '')}"
+                self._orders[block.id] = f"{block.input.get('description', '')}\n{block.input.get('prompt', '')}"
             elif isinstance(block, sdk.TextBlock) and not call:
                 same = bool(self._last_message) and message.message_id == self._last_message
-                said = cleaned(block.text, self.plan.endpoint_env)
-                self.answer = f"{self.answer}\n{said}".strip() if same else said
+                text = cleaned(block.text, self.endpoint_env)
+                self.answer = f"{self.answer}\n{text}".strip() if same else text
         if not call:
             self._last_message = message.message_id or ""
 
-    def _handed_in(self, call: str, given: Mapping[str, Any]) -> None:
-        kind = str(given.get("kind", ""))
+    def _handed_in(self, call: str, arguments: Mapping[str, Any]) -> None:
+        kind = str(arguments.get("kind", ""))
         self.on_event(events.RecordsHandedIn(call, kind))
-        if missing := tuple(map(str, listed(given.get("missing")))):
-            self.in_vain.append(HandIn(kind, missing, self.started_agents.get(call, ""), self._told.get(call, "")))
+        if missing := tuple(map(str, listed(arguments.get("missing")))):
+            self.found_nothing.append(
+                HandIn(kind, missing, self.started_agents.get(call, ""), self._orders.get(call, ""))
+            )
 
     def _pages_read(self, message: sdk.UserMessage) -> None:
         for block in message.content:
@@ -163,46 +174,47 @@ class Attempt:
             raise self.failure(*self.stop)
         if message.terminal_reason in TOO_LONG:
             advice = "fork from an earlier checkpoint, or ask for less in one turn"
-            raise self.failure("api", f"the conversation is too long for the model; {advice}")
+            raise self.failure("api", f"the conversation is too long for the model; {advice}", REFUSED)
         if message.is_error or message.subtype != "success":
             what = message.result or "; ".join(message.errors or []) or message.terminal_reason or message.subtype
-            status = f" (HTTP {message.api_error_status})" if message.api_error_status else ""
-            raise self.failure("api", f"the endpoint did not answer{status}: {what}")
+            status = message.api_error_status
+            shown = f" (HTTP {status})" if status else ""
+            refused = status is not None and 400 <= status < 500 and status not in ASK_AGAIN
+            raise self.failure("api", f"the endpoint did not answer{shown}: {what}", REFUSED if refused else "")
 
 
-async def run_attempt(engine: Store, attempt: Attempt, reader: PageReader, intake: RecordIntake) -> None:
-    """Runs the attempt to its end. Raises TurnFailed; on cancellation the CLI is stopped before the error goes on.
+async def run_attempt(engine: Store, attempt: Attempt) -> None:
+    """Runs the attempt to its end. Raises TurnFailed; when it is cancelled the CLI is stopped before the error goes on.
 
-    Whatever happens, ``attempt.ledger`` holds what was paid.
+    However it ends, ``attempt.ledger`` holds what was paid.
     """
-    plan = attempt.plan
-    attempt.on_event(events.TurnStarted(plan.phase.name, tuple(agent.name for agent in plan.phase.agents)))
-    await _open(attempt, reader)
-    clean = partial(cleaned, env=plan.endpoint_env)
+    spec, env, reader = attempt.spec, attempt.endpoint_env, attempt.reader
+    attempt.on_event(events.TurnStarted(spec.phase.name, tuple(agent.name for agent in spec.phase.agents)))
+    await _open(attempt)
     store = TurnTranscripts(
-        engine, plan.attempt_id, plan.ancestors, attempt.entries_stored,
-        clean=partial(without_key, env=plan.endpoint_env),
-    )  # fmt: skip
-    with workplace(plan.attempt_id) as (folder, folders):
+        engine, attempt.id, spec.ancestors, attempt.entries_stored, clean=partial(without_key, env=env)
+    )
+    server = tool_server(reader, attempt.intake, partial(cleaned, env=env))
+    with workplace(attempt.id) as (folder, folders):
         client = sdk.ClaudeSDKClient(
-            options(plan, store, tool_server(reader, intake, clean), folder=str(folder), folders=folders)
+            options(attempt.id, spec, store, server, env=environment(env, folders), folder=str(folder))
         )
         listens = False
         try:
-            async with asyncio.timeout(plan.timeout_s) as limit:
+            async with asyncio.timeout(TIMEOUT_S) as limit:
                 reader.on_trouble = partial(_end, limit)
                 await client.connect()
                 listens = True
-                await client.query(plan.message)
+                await client.query(spec.message)
                 await _listen(client, attempt)
-            _check(attempt, intake, reader)
+            _check(attempt)
         except TurnFailed as failed:
             if failed.cause == "store":
                 store.give_up()
             raise
         except TimeoutError:
             if reader.trouble is None:
-                raise attempt.failure("process", f"it took longer than {plan.timeout_s:.0f} s") from None
+                raise attempt.failure("process", f"it took longer than {TIMEOUT_S:.0f} s") from None
             store.give_up()
             raise _not_kept(attempt, reader.trouble) from reader.trouble
         except RuntimeError:
@@ -216,17 +228,18 @@ async def run_attempt(engine: Store, attempt: Attempt, reader: PageReader, intak
             await _stop(client, listens)
 
 
-async def _open(attempt: Attempt, reader: PageReader) -> None:
-    """Loads the stored pages. A turn that is to read a site which cannot be read fails here, before anybody is paid."""
+async def _open(attempt: Attempt) -> None:
+    """Loads the stored pages. Raises TurnFailed, before anything is sent, when the brand's site must be read and cannot be."""
+    reader = attempt.reader
     try:
         await reader.open()
     except Exception as error:  # a StoreError, or what the database itself raises
         raise attempt.failure("store", f"the pages of the campaign could not be loaded ({error})") from error
-    refused = attempt.plan.reads_the_brand and await reader.site_is_refused()
+    refused = attempt.spec.reads_the_brand and await reader.site_is_refused()
     if reader.trouble is not None:
         raise _not_kept(attempt, reader.trouble) from reader.trouble
     if refused:
-        raise _unread(attempt, reader)
+        raise _site_unread(attempt)
 
 
 def _end(limit: asyncio.Timeout) -> None:
@@ -239,8 +252,9 @@ def _not_kept(attempt: Attempt, trouble: Exception) -> TurnFailed:
     return attempt.failure("store", f"a page could not be stored ({trouble})")
 
 
-def _unread(attempt: Attempt, reader: PageReader) -> TurnFailed:
-    return attempt.failure("site", f"no page of the brand's own site could be read: {reader.why_site_unread()}")
+def _site_unread(attempt: Attempt) -> TurnFailed:
+    reason = f"no page of the brand's own site could be read: {attempt.reader.why_site_unread()}"
+    return attempt.failure("site", reason)
 
 
 def _words(error: BaseException) -> str:
@@ -258,36 +272,35 @@ async def _listen(client: sdk.ClaudeSDKClient, attempt: Attempt) -> None:
             await client.interrupt()
 
 
-def _check(attempt: Attempt, intake: RecordIntake, reader: PageReader) -> None:
-    """What success does not mean: that pages were read and kept, every agent worked as ordered, and every record came."""
-    plan = attempt.plan
-    if attempt.stop:  # told by the last entries only
+def _check(attempt: Attempt) -> None:
+    """Raises TurnFailed unless pages were read and kept, every agent worked as ordered, and every record was handed in."""
+    spec, intake, reader = attempt.spec, attempt.intake, attempt.reader
+    if attempt.stop:  # set by the last entries
         raise attempt.failure(*attempt.stop)
     if reader.trouble is not None:
         raise _not_kept(attempt, reader.trouble)
-    if plan.reads_the_brand and reader.why_site_unread() and not intake.stands(BrandProfile.kind):
-        raise _unread(attempt, reader)
+    if spec.reads_the_brand and reader.why_site_unread() and not intake.stands(BrandProfile.kind):
+        raise _site_unread(attempt)
     if attempt.failed_agents:
         raise attempt.failure("agent", f"an agent failed: {'; '.join(attempt.failed_agents)}")
-    needed = [agent for agent in plan.phase.agents if not agent.makes or set(agent.makes) - set(plan.unasked)]
+    needed = [agent for agent in spec.phase.agents if not agent.makes or set(agent.makes) - set(spec.optional_kinds)]
     started = set(attempt.started_agents.values())
     if absent := [agent.name for agent in needed if agent.name not in started]:
         raise attempt.failure("agent", f"the main agent did not start {', '.join(absent)}")
-    places = lacking(plan.phase, intake.results(), attempt.in_vain, angles=plan.angles)
-    for kind in [kind for kind, _ in places if kind in plan.unasked]:
-        intake.hand_in(kind, [], [plan.unasked[kind]])
-    if wanted := [
-        f"{kind} for the angle {angle!r}" if angle else kind for kind, angle in places if kind not in plan.unasked
-    ]:
+    lacks = lacking(spec.phase, intake.results(), attempt.found_nothing, angles=spec.wanted_angles)
+    for kind in [kind for kind, _ in lacks if kind in spec.optional_kinds]:
+        intake.hand_in(kind, [], [spec.optional_kinds[kind]])
+    required = [(kind, angle) for kind, angle in lacks if kind not in spec.optional_kinds]
+    if names := [f"{kind} for the angle {angle!r}" if angle else kind for kind, angle in required]:
         raise attempt.failure(
-            "records", f"no {' and no '.join(wanted)} was handed in, and nothing was said to be missing"
+            "records", f"no {' and no '.join(names)} was handed in, and nothing was said to be missing"
         )
 
 
 async def _stop(client: sdk.ClaudeSDKClient, listens: bool) -> None:
-    """Ends the CLI. An interrupt first: without it the CLI, and the bill, would run on for seconds.
+    """Ends the CLI, with an interrupt first: without it the CLI would go on sending requests for seconds.
 
-    One that was still starting has been asked nothing and does not listen yet: then there is no interrupt to wait for.
+    A CLI that is still starting was asked nothing and does not listen yet, so that it gets no interrupt.
     """
     if listens:
         with contextlib.suppress(Exception):

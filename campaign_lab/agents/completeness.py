@@ -1,7 +1,7 @@
 """What a turn still lacks: each kind of record, and each angle of the copy, is judged by itself.
 
-What one agent looked for in vain excuses no other: a line in ``missing`` counts for the kind that it was handed in with, by
-an agent that answers for that kind; of copy, for the one angle that it belongs to.
+What one agent reports as missing excuses no other agent: a line in ``missing`` counts for the kind that it was handed in
+with, by an agent that makes that kind; for copy, for the one angle that it belongs to.
 """
 
 from __future__ import annotations
@@ -20,21 +20,21 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class HandIn:
-    """One call of ``save_records`` in which something was said to be missing.
+    """One call of ``save_records`` that reports something as missing.
 
-    ``agent`` is who called, empty for the main agent, and ``told`` what the main agent wrote to it.
+    ``agent`` is the caller, empty for the main agent; ``prompt`` is what the main agent wrote to it.
     """
 
     kind: str
     missing: tuple[str, ...]
     agent: str = ""
-    told: str = ""
+    prompt: str = ""
 
 
 def lacking(
-    phase: Phase, kept: Iterable[SavedRecord], said: Sequence[HandIn], *, angles: Sequence[str] = ()
+    phase: Phase, kept: Iterable[SavedRecord], reports: Sequence[HandIn], *, angles: Sequence[str] = ()
 ) -> list[tuple[str, str]]:
-    """Kind and angle of what was neither handed in nor said to be missing. The angle is empty where a kind is not of angles.
+    """Kind and angle of each record that was neither handed in nor reported as missing; no angle for kinds other than copy.
 
     ``angles`` are those that copy was asked for.
     """
@@ -42,7 +42,7 @@ def lacking(
     found: list[tuple[str, str]] = []
     for record in phase.makes:
         places = angles if angles and issubclass(record, CopyVariant) else ("",)
-        lines = [each for each in said if each.kind == record.kind and _answers(phase, each)]
+        lines = [each for each in reports if each.kind == record.kind and _counts(phase, each)]
         excused = {place for place in places if any(_belongs(each, place, places) for each in lines)}
         found += [
             (record.kind, place) for place in places if (record.kind, place) not in there and place not in excused
@@ -50,19 +50,20 @@ def lacking(
     return found
 
 
-def _answers(phase: Phase, said: HandIn) -> bool:
-    """Does who said it answer for the kind? Where no agent is named for it, everybody does."""
-    named = {agent.name for agent in phase.agents if said.kind in agent.makes}
-    return not named or said.agent in named
+def _counts(phase: Phase, report: HandIn) -> bool:
+    """True when the caller makes that kind, or no agent of the phase is named for it."""
+    named = {agent.name for agent in phase.agents if report.kind in agent.makes}
+    return not named or report.agent in named
 
 
-def _belongs(said: HandIn, angle: str, angles: Sequence[str]) -> bool:
-    """Is it about this angle: its agent was told of no other, or a line names it?"""
-    return len(angles) == 1 or _named(said.told, angles) == {angle} or angle in _named("\n".join(said.missing), angles)
+def _belongs(report: HandIn, angle: str, angles: Sequence[str]) -> bool:
+    """True when the report is about this angle: its agent was asked for no other, or a line names it."""
+    asked, named = _named(report.prompt, angles), _named("\n".join(report.missing), angles)
+    return len(angles) == 1 or asked == {angle} or angle in named
 
 
 def _named(text: str, angles: Collection[str]) -> set[str]:
-    """The angles whose names stand in the text, as they are or as JSON writes them; the longer where one holds the other."""
+    """The angles that the text names, plain or escaped as in JSON; only the longer where one name contains another."""
     folded = text.casefold()
     found = [angle for angle in angles if any(name.casefold() in folded for name in _spellings(angle))]
     return {

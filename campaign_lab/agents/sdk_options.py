@@ -1,76 +1,50 @@
-"""What one attempt sends, and the SDK's options for it: measured, and the same for every phase and fork."""
+"""The SDK's options for an attempt: measured, and the same for every phase and fork."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping
 from typing import Any
 
 import claude_agent_sdk as sdk
 
-from campaign_lab.agents.phases import TOOLS, Phase, all_agents, system_prompt
-from campaign_lab.agents.process.cli_environment import environment
+from campaign_lab.agents.attempt_spec import AttemptSpec
+from campaign_lab.agents.phases import TOOLS, all_agents, system_prompt
 from campaign_lab.agents.tools.server import SERVER
-from campaign_lab.records import BrandProfile
 from campaign_lab.store.transcripts import TurnTranscripts
 
 AGENT_FIELDS = frozenset({"description", "prompt", "subagent_type"})
 """What the main agent decides when it calls an agent. Its model, and where it works, are ours."""
 
 
-@dataclass(frozen=True)
-class AttemptSpec:
-    """What one attempt sends. ``ancestors`` are the ids of the turns before it, root first.
-
-    ``angles`` are those that copy is to be written for. ``unasked`` are kinds of records that the brief does not ask for, each
-    with the line that says so where none is handed in.
-    """
-
-    attempt_id: str
-    ancestors: Sequence[str]
-    phase: Phase
-    message: str
-    model: str
-    endpoint_env: Mapping[str, str]
-    budget_usd: float | None = None
-    timeout_s: float = 3600.0
-    angles: tuple[str, ...] = ()
-    unasked: Mapping[str, str] = field(default_factory=dict)
-
-    @property
-    def reads_the_brand(self) -> bool:
-        """Is it to say what the brand's own site says?"""
-        return self.phase.record_type(BrandProfile.kind) is not None
-
-
-async def _as_ordered(given: Any, _call: str | None, _context: Any) -> Any:
-    """Takes out of a call of an agent what a model does not decide: it could run the agent with another model."""
-    asked = given["tool_input"]
-    if AGENT_FIELDS.issuperset(asked):
+async def _only_our_fields(hook_input: Any, _call: str | None, _context: Any) -> Any:
+    """The call of an agent without the fields that the model may not set, such as another model for the agent."""
+    call = hook_input["tool_input"]
+    if AGENT_FIELDS.issuperset(call):
         return {}
-    kept = {name: value for name, value in asked.items() if name in AGENT_FIELDS}
-    output = {"hookEventName": given["hook_event_name"], "permissionDecision": "allow", "updatedInput": kept}
+    kept = {name: value for name, value in call.items() if name in AGENT_FIELDS}
+    output = {"hookEventName": hook_input["hook_event_name"], "permissionDecision": "allow", "updatedInput": kept}
     return {"hookSpecificOutput": output}
 
 
 def options(
-    plan: AttemptSpec,
+    attempt_id: str,
+    spec: AttemptSpec,
     store: TurnTranscripts,
     server: sdk.McpSdkServerConfig,
     *,
+    env: Mapping[str, str],
     folder: str,
-    folders: Mapping[str, str],
 ) -> sdk.ClaudeAgentOptions:
-    """The options: nothing but our tools, nothing of the host, the same for every phase and fork."""
+    """The options: only our tools, nothing of the host. ``env`` is the CLI's environment, ``folder`` where it works."""
     agents = {
         agent.name: sdk.AgentDefinition(
             description=agent.description, prompt=agent.prompt, tools=list(agent.tools), model=agent.model,
             maxTurns=agent.max_turns,
         )
-        for agent in all_agents(plan.phase)
+        for agent in all_agents(spec.phase)
     }  # fmt: skip
     return sdk.ClaudeAgentOptions(
-        model=plan.model,
+        model=spec.model,
         tools=["Agent"],
         allowed_tools=list(TOOLS),
         permission_mode="dontAsk",
@@ -78,15 +52,15 @@ def options(
         strict_mcp_config=True,
         mcp_servers={SERVER: server},
         agents=agents,
-        hooks={"PreToolUse": [sdk.HookMatcher(matcher="Agent", hooks=[_as_ordered], on_failure="block")]},
+        hooks={"PreToolUse": [sdk.HookMatcher(matcher="Agent", hooks=[_only_our_fields], on_failure="block")]},
         system_prompt=system_prompt(),
         thinking={"type": "disabled"},
         verbatim_prompts=True,
         max_buffer_size=64 << 20,
         session_store=store,
         session_store_flush="eager",
-        env=environment(plan.endpoint_env, folders),
+        env=dict(env),
         cwd=folder,
-        session_id=None if plan.ancestors else plan.attempt_id,
-        resume=plan.attempt_id if plan.ancestors else None,
+        session_id=None if spec.ancestors else attempt_id,
+        resume=attempt_id if spec.ancestors else None,
     )

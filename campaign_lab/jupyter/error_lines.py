@@ -5,11 +5,16 @@ Runs without a person, such as papermill, nbval and batches, keep the traceback:
 
 from __future__ import annotations
 
+import os
 import sys
+from functools import partial
 from types import TracebackType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from campaign_lab.errors import LabError
+from campaign_lab.sessions.context import RUN_JOURNAL
+from campaign_lab.sessions.position import current_cell
+from campaign_lab.sessions.run.run_journal import journal_cell_error
 from campaign_lab.show.text import one_line
 
 if TYPE_CHECKING:
@@ -21,9 +26,20 @@ KINDS = (LabError, ValueError)
 
 
 def register(shell: ZMQInteractiveShell) -> None:
-    """Shows our errors in one line. A handler that somebody else has set stays."""
+    """Shows our errors in one line, and writes their codes into the journal of a batch run.
+
+    A handler that somebody else has set stays.
+    """
+    if journal := os.environ.get(RUN_JOURNAL):
+        shell.events.register("post_run_cell", partial(_journal, journal))
     if not shell.custom_exceptions:
         shell.set_custom_exc(KINDS, _show)  # type: ignore[no-untyped-call]  # IPython has few types
+
+
+def _journal(path: str, result: Any) -> None:
+    """After each cell. The result is None when the kernel itself was interrupted."""
+    if isinstance(error := getattr(result, "error_in_exec", None), LabError):
+        journal_cell_error(path, current_cell().cell_id, error)
 
 
 def _show(

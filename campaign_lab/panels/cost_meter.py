@@ -9,7 +9,7 @@ import ipywidgets as widgets
 from campaign_lab.figures.tree_costs import avoided, cost, paid, rows_of
 from campaign_lab.money import NOTHING, Sum
 from campaign_lab.panels.base import Panel
-from campaign_lab.sessions.budgets import midnight_of, spent_by
+from campaign_lab.sessions.spending.costs import midnight_of, spent_by
 from campaign_lab.show import framed, usd
 from campaign_lab.show.templates import render
 from campaign_lab.store import queries

@@ -1,4 +1,4 @@
-"""Checkpoints: what a fork starts from, and the ways to name one."""
+"""Checkpoints: where a fork starts, and the ways to name one."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Checkpoint:
 
 
 At = str | int | Checkpoint | None
-"""A checkpoint, a phase (the nearest such turn), ``"cell:ID"``, a turn's number, or nothing: where the handle stands."""
+"""A checkpoint, a phase (the nearest such turn), ``"cell:ID"``, a turn's number, or None: the handle's position."""
 
 
 def chosen(known: Sequence[Checkpoint], at: At) -> Checkpoint:

@@ -16,7 +16,6 @@ from campaign_lab.errors import NotFoundError
 from campaign_lab.money import Sum
 from campaign_lab.progress.hook import ignore_event
 from campaign_lab.sessions.budgets import Budgets, dollars
-from campaign_lab.sessions.run.claims import BEAT_S
 from campaign_lab.sessions.upkeep import access
 from campaign_lab.sessions.upkeep.expiry import expires_at
 from campaign_lab.store.connection import Store
@@ -28,15 +27,19 @@ if TYPE_CHECKING:
 
 
 def utc_now() -> datetime:
-    """The time, as a lab's clock gives it."""
+    """The time now, in UTC."""
     return datetime.now(UTC)
+
+
+RUN_JOURNAL = "CAMPAIGN_LAB_RUN_JOURNAL"
+"""The environment variable with the path of the journal of a batch run."""
 
 
 @dataclass(frozen=True)
 class BatchTag:
-    """The batch that this process works for, and which run of it: their ids go into the attempts.
+    """The ids of the batch that this process works for and of its run, which are stored with each attempt.
 
-    ``budget_usd`` is what the whole batch may spend, None for no limit; ``journal`` the file that each turn is written down in.
+    ``budget_usd`` is what the whole batch may spend, None for no limit; ``journal`` is the path of the run's journal.
     """
 
     batch: str
@@ -46,17 +49,17 @@ class BatchTag:
 
 
 def batch_tag(environ: Mapping[str, str] | None = None) -> BatchTag | None:
-    """What the environment says of the batch that this process works for; None when it works for none.
+    """The batch that this process works for, by the environment; None when it works for none.
 
     Raises ValueError for a batch without a run, and for a budget that is no number of US dollars.
     """
-    said = os.environ if environ is None else environ
-    batch, run = said.get("CAMPAIGN_LAB_BATCH", ""), said.get("CAMPAIGN_LAB_RUN", "")
+    env = os.environ if environ is None else environ
+    batch, run = env.get("CAMPAIGN_LAB_BATCH", ""), env.get("CAMPAIGN_LAB_RUN", "")
     if not batch:
         return None
     if not run:
         raise ValueError("CAMPAIGN_LAB_RUN: missing; expected the id of a run, beside CAMPAIGN_LAB_BATCH")
-    return BatchTag(batch, run, dollars(said, "CAMPAIGN_LAB_BATCH_USD"), said.get("CAMPAIGN_LAB_RUN_JOURNAL") or None)
+    return BatchTag(batch, run, dollars(env, "CAMPAIGN_LAB_BATCH_USD"), env.get(RUN_JOURNAL) or None)
 
 
 @dataclass
@@ -74,7 +77,7 @@ class Context:
     now: Callable[[], datetime] = utc_now
     on_event: Callable[[Event], None] = field(default=ignore_event)
     batch: BatchTag | None = None
-    beat_s: float = BEAT_S
+    beat_s: float = 15.0
     """How often a running turn tells the store that it lives, in seconds."""
     replays: list[tuple[str, Sum]] = field(default_factory=list)
     """Session and cost of each turn that this lab has replayed since it was opened."""

@@ -1,4 +1,4 @@
-"""Several sessions at once: bounded, one failing does not stop the others, and the prompt cache is kept warm where it pays."""
+"""Several sessions at once: so many together, a failed one stops no other, and the prompt cache is warmed where that pays."""
 
 from __future__ import annotations
 
@@ -13,14 +13,15 @@ from campaign_lab.agents.phases import Phase
 from campaign_lab.errors import LabError
 from campaign_lab.money import Sum
 from campaign_lab.progress.hook import watched_together
-from campaign_lab.sessions.budgets import Estimate, hold, of_user
 from campaign_lab.sessions.context import Context
 from campaign_lab.sessions.history.path_loader import PathStep, Steps, all_steps, line_to
 from campaign_lab.sessions.history.turns import Turn
-from campaign_lab.sessions.run.attempt import ANCHOR
+from campaign_lab.sessions.run.turn_spec import ANCHOR
 from campaign_lab.sessions.session import Session
 from campaign_lab.sessions.spending import prompt_cache
-from campaign_lab.sessions.spending.batch_budget import spent_on
+from campaign_lab.sessions.spending.batch_budget import batch_limit
+from campaign_lab.sessions.spending.estimate import Estimate
+from campaign_lab.sessions.spending.limits import check_limits, user_limits
 from campaign_lab.show.frame import bullets, framed
 from campaign_lab.show.tables import table
 from campaign_lab.show.text import escape_html, one_line
@@ -95,8 +96,7 @@ async def run_all(
         async with gate:
             try:
                 for phase in phases:
-                    wish = steer.get(session.name) if not turns else None
-                    turns.append(await session.run(phase, steer=wish))
+                    turns.append(await session.run(phase, steer=None if turns else steer.get(session.name)))
             except Exception as error:  # whatever stops one session stops no other; a cancellation is no Exception
                 return SessionResult(session, tuple(turns), error)
         return SessionResult(session, tuple(turns))
@@ -112,15 +112,15 @@ def _estimate(session: Session, phases: Sequence[str], steer: Mapping[str, str])
     try:
         return session.estimate_all(phases, steer=steer.get(session.name))
     except (LabError, ValueError, TypeError):
-        return Estimate(0.0, "sizes")  # what is wrong with it is said when it runs
+        return Estimate(0.0, "sizes")  # its error is raised when it runs
 
 
 def _check_budgets(context: Context, estimates: Sequence[Estimate]) -> None:
-    """Holds the estimates of all sessions together against what the user, and the batch, may still spend."""
-    scopes = context.engine.call(lambda con: of_user(con, context.budgets, context.user, context.now()))
+    """Raises BudgetExceeded when the user, or the batch, may not spend the estimates of all sessions together."""
+    limits = context.engine.call(lambda con: user_limits(con, context))
     if (tag := context.batch) is not None:
-        scopes.append(("batch", tag.budget_usd, context.engine.call(partial(spent_on, batch=tag.batch))))
-    hold(scopes, Sum.of(estimate.usd for estimate in estimates).whole)
+        limits.append(context.engine.call(lambda con: batch_limit(con, tag)))
+    check_limits(limits, Sum.of(estimate.usd for estimate in estimates).whole)
 
 
 async def _anchor(context: Context, sessions: Sequence[Session]) -> list[str]:
@@ -132,7 +132,7 @@ async def _anchor(context: Context, sessions: Sequence[Session]) -> list[str]:
             start = session.checkpoint().turn_id
             waits = session.stands_at_its_start and session.may_run
         except LabError:
-            continue  # said when it runs
+            continue  # its error is raised when it runs
         if start and waits:
             groups.setdefault(start, []).append(session)
     for start, forks in groups.items():
@@ -163,6 +163,6 @@ def _behind_anchors(con: Con, results: Sequence[SessionResult]) -> list[str]:
 
 def _before(result: SessionResult, steps: Steps) -> PathStep | None:
     """The turn that stands before those of the result."""
-    line = line_to(steps, result.session._standing.now)
+    line = line_to(steps, result.session._position.now)
     place = len(line) - len(result.turns) - 1
     return line[place] if place >= 0 else None

@@ -1,4 +1,4 @@
-"""Handle: what every session can tell of itself, what may be read from it, and who keeps it for how long."""
+"""Handle: what a session is, what can be read from it, and what its owner may do with it."""
 
 from __future__ import annotations
 
@@ -35,13 +35,13 @@ if TYPE_CHECKING:
 
 
 class Handle:
-    """What every handle on a session can tell, and what its owner may do with it. It stands at a checkpoint."""
+    """A handle on a session, with a position: the turn up to which it reads."""
 
     def __init__(self, context: Context, row: SessionRow, position: str | None) -> None:
         self._context = context
         self._row = row
         self._opened = row.id
-        self._standing = Position(position)
+        self._position = Position(position)
 
     # -- what it is
 
@@ -62,7 +62,7 @@ class Handle:
 
     @property
     def known_as(self) -> str:
-        """The shortest name that ``lab.open`` finds this very session by; its id where no name does."""
+        """The shortest name by which ``lab.open`` finds exactly this session; its id where no name does."""
         context = self._context
         return context.engine.call(lambda con: name_of(con, context.user, self._row, now=context.now()))
 
@@ -93,7 +93,7 @@ class Handle:
 
     @property
     def expires_at(self) -> datetime | None:
-        """When it expires if nothing is paid or forked till then; None when it is pinned."""
+        """When it expires if nothing is paid or forked until then; None when it is pinned."""
         return expires_at(self._fresh())
 
     @property
@@ -103,7 +103,7 @@ class Handle:
 
     @property
     def notice(self) -> str:
-        """What a person should know about it: a market that was guessed, an expired session that it goes on from; or nothing."""
+        """What a person should know: that the market was guessed, that it renews an expired session; else empty."""
         guess = f"{self.brief.notice[:1].upper()}{self.brief.notice[1:]}." if self.brief.notice else ""
         renewed = f"The earlier session {self.name!r} had expired. This one replays its turns for nothing and goes on from there."
         return " ".join(filter(None, (guess, renewed if self._row.renews is not None else "")))
@@ -121,44 +121,44 @@ class Handle:
     # -- reading
 
     def kept(self, kind: str | None = None) -> list[LoadedRecord]:
-        """The records up to where the handle stands, degraded ones included. A later turn of a phase replaces the earlier."""
+        """The records up to the handle's position, also degraded ones. A later turn of a phase replaces the earlier one."""
         latest = {turn.phase: turn for turn in self._line()}
         return [kept for turn in latest.values() for kept in self._load(turn).kept if kind in (None, kept.kind)]
 
     def records(self, kind: str | None = None) -> list[Record]:
-        """The valid records up to where the handle stands, such as ``records("angle")``."""
+        """The valid records up to the handle's position, such as ``records("angle")``."""
         return [kept.record for kept in self.kept(kind) if kept.record is not None]
 
     def turns(self) -> list[Turn]:
-        """The turns from the root to where the handle stands."""
+        """The turns from the root to the handle's position."""
         line = self._line()
         return self._context.engine.call(lambda con: [self._loaded(con, turn, self._row) for turn in line])
 
     @property
     def receipt(self) -> Receipt:
-        """What all turns up to here cost when they were made."""
+        """The receipt of all turns up to the handle's position: what they cost when they were made."""
         return joined([turn.receipt for turn in self.turns()])
 
     @property
     def lineage(self) -> list[LineageStep]:
-        """How the conversation came about: each turn with its session, purpose, when, by whom, and from which cell.
+        """One step per turn up to the position: its session and purpose, when and by whom it was made, and in which cell.
 
         Sessions that the user may not read are not named.
         """
         self._context.require(self._row, "read")
         from campaign_lab.sessions.history.lineage import lineage
 
-        return self._context.engine.call(lambda con: lineage(con, self._standing.now, self._context.user))
+        return self._context.engine.call(lambda con: lineage(con, self._position.now, self._context.user))
 
     def conversation(self, agent: str = "") -> list[ConversationMessage]:
-        """What was said up to here: by the main agent, or by a named one, such as ``customer-psychology-specialist``."""
+        """The messages up to the position: of the main agent, or of a named one, such as ``customer-psychology-specialist``."""
         self._context.require(self._row, "read")
         from campaign_lab.sessions.history.lineage import conversation
 
-        return self._context.engine.call(lambda con: conversation(con, self._standing.now, agent))
+        return self._context.engine.call(lambda con: conversation(con, self._position.now, agent))
 
     def verify(self) -> list[IntegrityProblem]:
-        """Re-reads the session from the store and proves it; what is returned is wrong with it, mostly nothing."""
+        """What is wrong with the session in the store, after each stored part of it was read and checked; normally nothing."""
         self._context.require(self._row, "read")
         from campaign_lab.sessions.upkeep.verify import verify
 
@@ -169,20 +169,23 @@ class Handle:
     def rate(
         self, variant: str, *, pick: str | None = None, rating: int | None = None, note: str | None = None
     ) -> Judgement:
-        """Says what the user thinks of a copy variant up to here, named by id or headline; ``lab.compare`` shows it.
+        """The stored judgement of the user on a copy variant, named by id or headline; ``lab.compare`` shows it.
 
         ``pick`` is "pick" or "reject" ("" takes it back), ``rating`` 1 to 5 (0 takes it back), ``note`` at most 1,000
-        characters; what is not given stays. Raises ValueError, NotFoundError.
+        characters. What is not given stays as it was. Raises ValueError, NotFoundError.
         """
         from campaign_lab.sessions.history.path_loader import HandlePosition
         from campaign_lab.sessions.history.ratings import Change, rate
 
-        return rate(self._context, HandlePosition(self._row, self._standing.now), variant, Change(pick, rating, note))
+        return rate(self._context, HandlePosition(self._row, self._position.now), variant, Change(pick, rating, note))
 
     # -- keeping and sharing
 
     def share(self, user: str, permission: Permission = "read") -> None:
-        """Lets another user read, fork or run this session; fork and run include reading. A run is paid by who runs it."""
+        """Lets another user read, fork or run this session; fork and run include reading. Who runs it pays for it.
+
+        Raises ValueError for another permission, NotFoundError when the session is not yours.
+        """
         if permission not in GRANTS:
             raise ValueError(f"permission: {permission!r} is not allowed; expected one of {', '.join(GRANTS)}")
         self._context.require(self._row, "share")
@@ -190,7 +193,7 @@ class Handle:
         self._context.engine.call(lambda con: access.grant(con, self._row, user, permission=permission, by=by, now=now))
 
     def unshare(self, user: str) -> None:
-        """Takes a share back. Forks that the user has made stay."""
+        """Takes back what another user was given. Forks that this user has made stay."""
         self._context.require(self._row, "share")
         self._context.engine.call(lambda con: access.revoke(con, self._row, user))
 
@@ -200,25 +203,25 @@ class Handle:
         self._row = self._context.engine.call(lambda con: queries.rename_session(con, self._row, name.strip()))
 
     def pin(self, pinned: bool = True) -> None:
-        """A pinned session does not expire."""
+        """Pins the session, so that it does not expire, or unpins it."""
         self._context.require(self._row, "change")
         self._set("pinned", pinned)
 
     def keep_for(self, ttl: str | float) -> None:
-        """Sets its life after the last paid turn or fork, such as "8h" or "7d"."""
+        """Sets how long it lives after its last paid turn or fork: a text such as "8h" or "7d", or seconds."""
         self._context.require(self._row, "change")
         self._set("ttl_seconds", int(seconds(ttl)))
 
     def delete(self) -> None:
-        """Takes it out of sight at once; the next sweep takes its turns, but none that another session stands on."""
+        """Hides it at once. The next sweep removes its turns, except those that another session stands on."""
         self._context.require(self._row, "delete")
         now = self._context.now()
         self._context.engine.call(lambda con: queries.set_session(con, self._row.id, "swept_at", now))
 
     def save(self, path: str | os.PathLike[str]) -> SaveReport:
-        """Writes one file that ``lab.open`` takes in: another lab, machine, folder and user replays it and goes on."""
-        self._context.require(self._row, "fork")  # whoever takes the file in owns what is in it
-        row = replace(self._fresh(), tip_turn=self._standing.now)
+        """Writes one file that ``lab.open`` reads: another lab, machine, folder or user replays the session and goes on."""
+        self._context.require(self._row, "fork")  # who opens the file owns what is in it
+        row = replace(self._fresh(), tip_turn=self._position.now)
         from campaign_lab.sessions.transfer.session_file import save
 
         return save(self._context.engine, row, path, user=self._context.user)
@@ -227,7 +230,7 @@ class Handle:
 
     def _line(self) -> Sequence[TurnRow]:
         self._context.require(self._row, "read")
-        return self._context.engine.call(lambda con: queries.line_of(con, self._standing.now))
+        return self._context.engine.call(lambda con: queries.line_of(con, self._position.now))
 
     def _load(self, turn: TurnRow) -> Turn:
         return self._context.engine.call(lambda con: self._loaded(con, turn, self._row))
@@ -245,6 +248,6 @@ class Handle:
         return rows[0]
 
     def _set(self, column: str, value: object) -> None:
-        """Writes one column, named by us."""
+        """Writes one column; its name comes from this module."""
         self._context.engine.call(lambda con: queries.set_session(con, self._row.id, column, value))
         self._row = self._fresh()

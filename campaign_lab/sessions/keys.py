@@ -1,4 +1,4 @@
-"""Keys: what makes two turns the same turn (design section 2)."""
+"""Keys: two turns are the same turn when their keys are equal."""
 
 from __future__ import annotations
 

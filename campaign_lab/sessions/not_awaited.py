@@ -1,4 +1,4 @@
-"""What ``run`` gives before it is awaited: work that has not begun, and says so to whoever forgot the await."""
+"""What ``run`` returns before it is awaited: work that has not begun, whose repr and warning ask for the ``await``."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class NotBegun(Coroutine[Any, Any, T]):
         self._name = name
         self._begin = begin
         self._work: Coroutine[Any, Any, T] | None = None
-        self._told = False
+        self._shown = False
 
     def _begun(self) -> Coroutine[Any, Any, T]:
         if self._work is None:
@@ -37,23 +37,23 @@ class NotBegun(Coroutine[Any, Any, T]):
         return self._begun().throw(*error)
 
     def close(self) -> None:
-        """As a coroutine's. What has not begun never will."""
+        """As a coroutine's. Work that has not begun never begins."""
         self._begun().close()
 
     def __repr__(self) -> str:
-        self._told = True
+        self._shown = True
         return f'{self._name}(…) has not begun: write "await" before it; in a script, lab.run_sync({self._name}(…)).'
 
     def __del__(self) -> None:
-        if self._work is None and not self._told:
+        if self._work is None and not self._shown:
             logging.getLogger("campaign_lab").warning("%r", self)
 
 
 def awaited(method: Callable[P, Coroutine[Any, Any, T]]) -> Callable[P, NotBegun[T]]:
-    """The coroutine method; what it returns says that it must be awaited."""
+    """The method, changed to return NotBegun, which says that it must be awaited."""
 
     @wraps(method)
-    def asked(*given: P.args, **named: P.kwargs) -> NotBegun[T]:
-        return NotBegun(method.__name__, partial(method, *given, **named))
+    def not_begun(*args: P.args, **kwargs: P.kwargs) -> NotBegun[T]:
+        return NotBegun(method.__name__, partial(method, *args, **kwargs))
 
-    return asked
+    return not_begun

@@ -1,8 +1,8 @@
-"""Where a handle stands. In a script it moves on with each run; in a notebook the cell counts (design section 2).
+"""The position of a handle: the turn where its next run starts. In a script each run moves it on; in a notebook the cell counts.
 
-A cell that is run again stands where the cell it first followed now ends; a new cell stands where the handle stands now.
-So running a notebook again from the top replays it, editing a cell and running on forks from the cell above, and the cells
-below follow the new branch.
+A cell that is run again starts where the cell before it now ends; a new cell starts at the handle's current position. So
+running a notebook from the top replays it, and running an edited cell forks after the cell above, with the cells below
+following the new branch.
 """
 
 from __future__ import annotations
@@ -21,34 +21,34 @@ from typing import Any
 
 @dataclass(frozen=True)
 class CellRef:
-    """The notebook cell that is executing. ``cell_id`` is nbformat's; None where the front end does not tell it."""
+    """The notebook cell that is executing. ``cell_id`` is nbformat's id; None where the front end does not send it."""
 
     notebook: str | None
     cell_id: str | None
     source_sha: str | None
     execution: str | None
-    """Tells two executions of one cell apart."""
+    """Differs between two executions of one cell."""
     panel: str = ""
-    """Tells what a panel runs apart from what the code of its cell runs; a click on it is an execution of its own."""
+    """The panel that runs something, where it is not the code of the cell. A click on a panel is an execution of its own."""
 
     @property
     def place(self) -> str:
-        """What positions are kept by; empty in a script, where there is nothing to come back to."""
+        """The name by which positions are remembered; empty in a script, where no cell can be run again."""
         return f"{self.cell_id or ''}{self.panel}"
 
 
 NOWHERE = CellRef(None, None, None, None)
-_given: ContextVar[CellRef | None] = ContextVar("given_cell", default=None)
+_override: ContextVar[CellRef | None] = ContextVar("cell_override", default=None)
 
 
 @contextmanager
 def running_for(cell: CellRef) -> Iterator[None]:
-    """What runs inside runs for this cell: a panel works for the one that it was made in, wherever it is clicked."""
-    token = _given.set(cell)
+    """Inside, ``current_cell`` is this cell: a panel works for the cell that it was made in, wherever it is clicked."""
+    token = _override.set(cell)
     try:
         yield
     finally:
-        _given.reset(token)
+        _override.reset(token)
 
 
 def current_cell() -> CellRef:
@@ -56,8 +56,8 @@ def current_cell() -> CellRef:
 
     Where the front end tells the notebook but no cell id, the cell is looked for in the file by its source.
     """
-    if (given := _given.get()) is not None:
-        return given
+    if (cell := _override.get()) is not None:
+        return cell
     module = sys.modules.get("IPython")  # not imported by us: without a kernel there is nothing to ask
     shell = module.get_ipython() if module else None
     if shell is None or not hasattr(shell, "get_parent"):
@@ -77,18 +77,18 @@ def current_cell() -> CellRef:
 
 
 def cell_header(notebook: str, cell_id: str | None) -> dict[str, Any]:
-    """What a runner writes on the requests of a cell, as message metadata, so that ``current_cell`` knows the cell."""
+    """The metadata that a runner adds to the execute request of a cell, so that ``current_cell`` knows the cell."""
     return {"cellId": cell_id, "campaign": {"notebook": notebook}}
 
 
 def _notebook(namespace: Mapping[str, Any]) -> str | None:
-    """The notebook's path, as JupyterLab tells it, or VS Code, or papermill where the template asks for it."""
-    told = (
+    """The notebook's path, from JupyterLab, VS Code, or papermill where the template has that parameter; None without."""
+    paths = (
         os.environ.get("JPY_SESSION_NAME"),
         namespace.get("__vsc_ipynb_file__"),
         namespace.get("PAPERMILL_OUTPUT_PATH"),
     )
-    return next((path for path in told if isinstance(path, str) and path), None)
+    return next((path for path in paths if isinstance(path, str) and path), None)
 
 
 def _cell_in_file(path: str, source: str) -> str | None:
@@ -98,16 +98,16 @@ def _cell_in_file(path: str, source: str) -> str | None:
             cells = json.load(file)["cells"]
         fitting = [cell.get("id") for cell in cells if "".join(cell["source"]).rstrip("\n") == source.rstrip("\n")]
     except (OSError, ValueError, LookupError, TypeError, AttributeError):
-        return None  # no notebook that we can read: then the cell is not known
+        return None  # not a notebook that we can read: the cell stays unknown
     return fitting[0] if len(fitting) == 1 else None
 
 
 Step = tuple[str, int]
-"""A cell, and which run of the handle it is within one execution of the cell."""
+"""A cell, and the number of the handle's run within one execution of that cell, from 0."""
 
 
 class Position:
-    """The positions of one handle: turn ids, None for the root."""
+    """The positions of one handle, as turn ids; None is the root."""
 
     def __init__(self, start: str | None) -> None:
         self.now = start
@@ -118,7 +118,7 @@ class Position:
         self._runs: Counter[tuple[str, str | None]] = Counter()
 
     def enter(self, cell: CellRef) -> tuple[str | None, Step | None]:
-        """Where a run in this cell starts, and the step to give back to ``leave``."""
+        """The turn after which a run in this cell starts, and the step to pass to ``leave``."""
         if not cell.place:
             return self.now, None
         step = (cell.place, self._runs[cell.place, cell.execution])
@@ -127,7 +127,7 @@ class Position:
         return (self._start if before is None else self._ends[before]), step
 
     def leave(self, step: Step | None, position: str | None) -> None:
-        """A run has ended at the turn ``position``."""
+        """Notes that a run has ended at the turn ``position``."""
         self.now = position
         if step is not None:
             self._ends[step] = position

@@ -1,4 +1,4 @@
-"""The session that a name means. One that fits several picks none of them: they are listed by names that pick one."""
+"""From a name to its session. A name that fits several picks none: the error lists a name for each that picks only it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from campaign_lab.store.connection import Con
 
 SAVED = ".duckdb"
-"""How a file that a session was saved to ends: no name is taken for one."""
+"""The ending of a file with a saved session. A name with it is never taken for a session."""
 UNITS_S = (("day", 86_400), ("hour", 3_600), ("minute", 60))
 
 
@@ -31,8 +31,8 @@ def full_name(row: SessionRow) -> str:
 def find_session(con: Con, user: str, name: str, *, now: datetime) -> SessionRow | None:
     """The session of that name, "campaign/name", "host/campaign/name" or id: the user's own, else one that was shared.
 
-    Of a session and those that renew it, and of expired and living ones of one full name, it is the newest living one.
-    A name that only fits somebody else's session is written down as a refusal, and found by nobody. Raises AmbiguousName.
+    Of a session and those that renew it, and of sessions with one full name, it is the newest that has not expired. A name
+    that fits only somebody else's session gives None and is stored as a refusal. Raises AmbiguousName.
     """
     named = [
         row
@@ -50,7 +50,7 @@ def find_session(con: Con, user: str, name: str, *, now: datetime) -> SessionRow
 
 
 def name_of(con: Con, user: str, session: SessionRow, *, now: datetime) -> str:
-    """What ``find_session`` finds this very session by: campaign and name, else with the host, else its id."""
+    """The name by which ``find_session`` finds exactly this session: campaign and name, else with the host, else its id."""
     for name in (f"{session.campaign}/{session.name}", full_name(session)):
         try:
             found = find_session(con, user, name, now=now)
@@ -62,7 +62,7 @@ def name_of(con: Con, user: str, session: SessionRow, *, now: datetime) -> str:
 
 
 def _told_apart(rows: Sequence[SessionRow], now: datetime) -> list[SessionRow]:
-    """The newest of each identity (the older ones it renews), without what has expired where its like lives."""
+    """The newest session of each identity, without expired ones where another of the same full name is alive."""
     newest: dict[tuple[str, ...], SessionRow] = {}
     for row in rows:
         newest.setdefault((row.owner, row.url, row.campaign, row.name, row.endpoint, row.model), row)
@@ -76,7 +76,7 @@ def _lives(row: SessionRow, now: datetime) -> bool:
 
 
 def _described(rows: Sequence[SessionRow], user: str, now: datetime) -> tuple[str, ...]:
-    """Each session as it is picked, with when it was last used; where a full name is not enough, with its id."""
+    """One line per session: the name that picks it and when it was last used; its id where the full name is not enough."""
     counts = Counter(map(full_name, rows))
     lines = []
     for row in rows:

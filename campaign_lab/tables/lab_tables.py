@@ -157,7 +157,7 @@ def _positions(context: Context, sessions: Sessions) -> list[HandlePosition]:
             raise ValueError(
                 f"session: {session.full_name!r} is of another lab file, {session._context.engine.display_url}"
             )
-    return [HandlePosition(session._row, session._standing.now) for session in several]
+    return [HandlePosition(session._row, session._position.now) for session in several]
 
 
 def _read(context: Context, positions: Sequence[HandlePosition], work: Callable[[Con], T]) -> T:

@@ -18,8 +18,9 @@ from campaign_lab.batch.plan.template import default_template, phases_in, read_b
 from campaign_lab.batch.rows import Row
 from campaign_lab.errors import BudgetExceeded, NotFoundError
 from campaign_lab.money import Sum
-from campaign_lab.sessions.budgets import Budgets, typical_usd
+from campaign_lab.sessions.budgets import Budgets
 from campaign_lab.sessions.spending.batch_budget import RunCost
+from campaign_lab.sessions.spending.estimate import typical_usd
 from support.batches import brief_of, cheap_template
 from support.kernels import write_notebook
 from support.labs import MakeLab

@@ -12,10 +12,9 @@ import nbformat
 import psycopg
 import pytest
 
-from campaign_lab.batch.execute.notebook import NotebookFailed
-from campaign_lab.batch.execute.work import Outcome, Payload, _may_pass, read_journal, run_payload
+from campaign_lab.batch.execute.work import Outcome, Payload, read_journal, run_payload
 from campaign_lab.batch.plan.briefs import as_toml
-from campaign_lab.errors import StoreError
+from campaign_lab.errors import PASSING_CODES, StoreError
 from campaign_lab.store.postgres.errors import explained
 from campaign_lab.store.postgres.server import PostgresStore
 from support.batches import CHEAP, brief_of, cells_of
@@ -85,7 +84,30 @@ def test_a_server_that_had_no_time_for_us_may_have_it_later(state: str | None) -
             store._was_committed("3", 0.0)
         told = lost.value
     assert isinstance(told, StoreError)
-    assert _may_pass(NotebookFailed("cheap.ipynb", "act", told.reason, "StoreError"))
+    assert told.code in PASSING_CODES
+
+
+RAISES = """
+from campaign_lab import Lab
+from campaign_lab.errors import REFUSED, UNAVAILABLE, StoreError, TurnFailed
+raise {}
+"""
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "retriable"),
+    [
+        ("StoreError('lab', 'is away', 'Wait.', UNAVAILABLE)", "store_unavailable", True),
+        ("TurnFailed('copy', 'api', 'the connection was busy (HTTP 401)', code=REFUSED)", "turn_refused", False),
+    ],
+)
+def test_whether_a_run_is_tried_again_depends_on_the_code_and_not_on_the_words(
+    error: str, code: str, retriable: bool, payload: Payload
+) -> None:
+    """The kernel writes the code of the error that stopped its cell into the journal."""
+    outcome = _do(replace(payload, brief_toml=as_toml(brief_of("One", RAISES.format(error)))))
+    assert (outcome.state, outcome.error_type) == ("failed", error.partition("(")[0])
+    assert (outcome.code, outcome.retriable) == (code, retriable)
 
 
 def test_what_is_wrong_with_a_template_fails_its_run(payload: Payload) -> None:

@@ -23,7 +23,7 @@ from campaign_lab.sessions.budgets import Budgets, budgets_of
 from campaign_lab.sessions.context import BatchTag, batch_tag
 from campaign_lab.sessions.run.claims import machine
 from campaign_lab.sessions.run.request import RunRequest
-from campaign_lab.sessions.spending.batch_budget import RunCost, batch_costs, hold_batch
+from campaign_lab.sessions.spending.batch_budget import RunCost, batch_costs, within_batch_budget
 from campaign_lab.store import queries
 from campaign_lab.store.connection import Store
 from campaign_lab.store.rows import AttemptRow, ClaimRow, RequestRow
@@ -252,8 +252,8 @@ def test_a_turn_may_spend_no_more_than_the_batch_has_left(lab_of: LabOf) -> None
     start = session.checkpoint("research").turn_id
 
     def order(con: Any, **limit: float) -> Any:
-        ours, _ = session._ordered(con, start, RunRequest(lab._context.phase("strategy"), "new", **limit))
-        return hold_batch(con, lab._context, ours, attempt_id="mine").budget_usd
+        ours, _ = session._looked_up(con, start, RunRequest(lab._context.phase("strategy"), "new", **limit))
+        return within_batch_budget(con, lab._context, ours, attempt_id="mine").budget_usd
 
     call = lab._context.engine.call
     assert call(order) == pytest.approx(2.5 * one)

@@ -17,8 +17,8 @@ from campaign_lab.money import NOTHING, Sum
 from campaign_lab.panels import CostMeter
 from campaign_lab.rehearsal.endpoint import RehearsalEndpoint
 from campaign_lab.rehearsal.server.app import RehearsalServer
-from campaign_lab.sessions.budgets import spent_by
 from campaign_lab.sessions.spending.batch_budget import batch_costs, spent_on
+from campaign_lab.sessions.spending.costs import spent_by
 from campaign_lab.store import queries
 from campaign_lab.store.rows import AttemptRow, RequestRow, TurnRow
 from campaign_lab.tables.costs import COST_KEYS

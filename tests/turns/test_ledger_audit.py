@@ -11,9 +11,9 @@ import pytest
 from claude_agent_sdk import ResultMessage
 
 from campaign_lab.agents.attempt import Attempt, run_attempt
+from campaign_lab.agents.attempt_spec import AttemptSpec
 from campaign_lab.agents.ledger import UNLISTED
 from campaign_lab.agents.phases import builtin_phases
-from campaign_lab.agents.sdk_options import AttemptSpec
 from campaign_lab.agents.tools.page_reader import PageReader
 from campaign_lab.agents.tools.record_intake import RecordIntake
 from campaign_lab.errors import TurnFailed
@@ -143,9 +143,10 @@ def test_the_ledger_agrees_with_what_the_cli_reports(make_lab, termwick, watch):
     phase, attempt_id = builtin_phases()["research"], "3f0cbe0e-7e54-4b53-9b1b-0c1f6f6c2a11"
     endpoint = RehearsalEndpoint(server)
     endpoint.begin(attempt_id, [])
-    plan = AttemptSpec(attempt_id, [], phase, phase.message(termwick), DEFAULT_MODEL, endpoint.env())
+    spec = AttemptSpec(phase=phase, message=phase.message(termwick), model=DEFAULT_MODEL)
     reader = PageReader(lab._context.engine, termwick, owner="ana")
-    attempt = Reported(plan, lambda _: None)
-    asyncio.run(run_attempt(lab._context.engine, attempt, reader, RecordIntake(phase, reader.texts)))
+    intake = RecordIntake(phase, reader.texts)
+    attempt = Reported(attempt_id, spec, endpoint.env(), reader, intake, lambda _: None)
+    asyncio.run(run_attempt(lab._context.engine, attempt))
     assert attempt.totals == [pytest.approx(attempt.ledger.cost.whole, abs=1e-6)]
     assert attempt.totals == [pytest.approx(sum(_dollars(_booked(b.usage)) for b in server.book), abs=1e-6)]

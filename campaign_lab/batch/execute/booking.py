@@ -10,11 +10,11 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from campaign_lab.batch.events import BatchEvent, OnBatchEvent, RunEnded, RunStarted
-from campaign_lab.batch.execute.work import USED_UP, Outcome
+from campaign_lab.batch.execute.work import Outcome
 from campaign_lab.batch.folder import RowFiles
 from campaign_lab.batch.plan.jobs import PlannedRun
 from campaign_lab.batch.rows import Row, RunState
-from campaign_lab.errors import LabError
+from campaign_lab.errors import BUDGET_CODES, LabError
 from campaign_lab.money import NOTHING, Sum
 from campaign_lab.progress.hook import safe_listener
 from campaign_lab.sessions.context import Context
@@ -75,7 +75,7 @@ class Booking:
     def settle(self, outcome: Outcome) -> None:
         """Saves how a run ended: the notebook first, so that a row with the state ``finished`` always has one."""
         job = self._jobs[outcome.run]
-        if outcome.run not in self._begun:  # cancelled before it began: nothing about it has changed
+        if outcome.run not in self._begun:  # cancelled before it began: the stored row stays
             self._end(replace(self._row_of(job), state="cancelled", error="", cell=""), kept=False)
             return
         row = replace(
@@ -90,7 +90,7 @@ class Booking:
         if outcome.state != "finished":
             self._settle_accounts()
         ledger = self._ledger()
-        if outcome.notebook or outcome.journal:  # a try that handed nothing in takes nothing away
+        if outcome.notebook or outcome.journal:  # a try without results keeps those of the one before
             row = with_journal(row, outcome.journal, ledger)
         self._end(replace(row, **_costs(ledger, row.run)))
 
@@ -137,7 +137,7 @@ class Booking:
                 log.warning("the row of %s could not be written: %s", row.run, error)
 
     def _settle_accounts(self) -> None:
-        """Books what attempts of dead kernels were charged."""
+        """Books the cost of attempts whose kernel has died."""
         try:
             self._context.loop.run_sync(recover(self._context))
         except LabError as error:
@@ -170,8 +170,7 @@ def _costs(ledger: BatchLedger | None, run: str) -> dict[str, Any]:
 
 
 def _state(outcome: Outcome) -> RunState:
-    stopped = outcome.error_type == "BudgetExceeded" or USED_UP in outcome.error
-    return "over budget" if outcome.state == "failed" and stopped else outcome.state
+    return "over budget" if outcome.state == "failed" and outcome.code in BUDGET_CODES else outcome.state
 
 
 def with_journal(row: Row, journal: tuple[dict[str, Any], ...], ledger: BatchLedger | None) -> Row:

@@ -15,6 +15,8 @@ from typing import Any, Literal
 from campaign_lab.agents.process.scratch_folders import NOTEBOOK, scratch
 from campaign_lab.batch.execute.notebook import KERNEL_ENDED, NotebookFailed, clause, run_notebook
 from campaign_lab.batch.plan.template import BRIEF_PARAMETER
+from campaign_lab.errors import PASSING_CODES
+from campaign_lab.sessions.context import RUN_JOURNAL
 
 OnCell = Callable[[int, int, str], None]
 """Called before each cell runs, with its index from 0, the number of cells, and its id."""
@@ -23,13 +25,9 @@ OnCell = Callable[[int, int, str], None]
 TEMPLATE, OUT, JOURNAL = "template.ipynb", "out", "journal.jsonl"
 """Names in the temporary folder of a run. The executed notebook has a folder of its own, as a run may be called template."""
 TIMEOUT, CANCELLED = "Timeout", "Cancelled"
-"""Kinds of failures that are not errors of the notebook."""
+"""Kinds of failures that are not errors in the notebook."""
 MARK = "papermill-error-cell-tag"
 """Papermill's tag of the cells that show where a notebook stopped."""
-BUSY = ("in use", "cannot be reached", "connection", "was busy", "did not answer")
-"""What a StoreError says that passes by itself."""
-USED_UP = "for this turn is used up"
-"""What a TurnFailed says that a budget has stopped in its middle."""
 
 
 @dataclass(frozen=True)
@@ -64,8 +62,8 @@ class Payload:
 class Outcome:
     """How a try at a run ended, picklable. ``notebook`` is the executed notebook, as far as it came.
 
-    ``error`` is one line and ``error_type`` the name of its class; ``cell`` is the id of the cell that failed. ``journal`` is
-    what the notebook's sessions did. ``retriable``: another try may succeed.
+    ``error`` is one line, ``error_type`` the name of its class and ``code`` the code of a LabError; ``cell`` is where it
+    happened. ``journal`` is what the notebook's sessions did. ``retriable``: it may go well the second time.
     """
 
     run: str
@@ -78,6 +76,7 @@ class Outcome:
     journal: tuple[dict[str, Any], ...] = field(default=(), repr=False)
     retriable: bool = False
     host: str = ""
+    code: str = ""
 
 
 class Cancellation:
@@ -92,7 +91,7 @@ class Cancellation:
         self._all.set()
 
     def is_set(self) -> bool:
-        """Was the whole batch cancelled?"""
+        """True when the whole batch was cancelled."""
         return self._all.is_set()
 
     def wait(self, timeout_s: float) -> bool:
@@ -104,7 +103,7 @@ class Cancellation:
         self._runs.add(run)
 
     def cancelled_run(self, run: str) -> bool:
-        """Was this run cancelled, alone or with the batch?"""
+        """True when this run was cancelled, alone or with the batch."""
         return self.is_set() or run in self._runs
 
 
@@ -130,9 +129,10 @@ def run_payload(payload: Payload, *, on_cell: OnCell, cancelled: Callable[[], bo
         failed = NotebookFailed(failed.notebook, failed.cell, "it was cancelled", CANCELLED)
     elif limits.was_late:
         failed = NotebookFailed(failed.notebook, failed.cell, f"it took longer than {payload.timeout_s:g} s", TIMEOUT)
+    code = _code(failed, journal)
     return Outcome(
         payload.run, "cancelled" if limits.was_cancelled else "failed", notebook, failed.reason, failed.kind, failed.cell,
-        took, journal, _may_pass(failed), host,
+        took, journal, code in PASSING_CODES or failed.kind in (KERNEL_ENDED, TIMEOUT), host, code,
     )  # fmt: skip
 
 
@@ -159,14 +159,14 @@ def _run(payload: Payload, place: Path, limits: _StopReason, *, on_cell: OnCell)
     try:
         run_notebook(
             place / TEMPLATE, place / OUT / f"{payload.run}.ipynb", {BRIEF_PARAMETER: str(brief), **payload.parameters},
-            on_progress=on_cell, cancelled=limits, env={**payload.env, "CAMPAIGN_LAB_RUN_JOURNAL": str(place / JOURNAL)},
+            on_progress=on_cell, cancelled=limits, env={**payload.env, RUN_JOURNAL: str(place / JOURNAL)},
             folder=folder,
         )  # fmt: skip
     except NotebookFailed as failed:
         return failed
     except OSError:
         raise
-    except Exception as error:  # whatever papermill and nbclient think of: it stops one run
+    except Exception as error:  # whatever papermill and nbclient raise stops one run only
         return NotebookFailed(payload.run, "", clause(f"{type(error).__name__}: {error}"), type(error).__name__)
     return None
 
@@ -234,8 +234,8 @@ def read_journal(path: Path) -> tuple[dict[str, Any], ...]:
     return tuple(found)
 
 
-def _may_pass(failed: NotebookFailed) -> bool:
-    """May it go well the second time? Not what the brief, the code or a budget stopped."""
-    if failed.kind == "StoreError":
-        return any(words in failed.reason for words in BUSY)
-    return failed.kind in (KERNEL_ENDED, TIMEOUT) or (failed.kind == "TurnFailed" and USED_UP not in failed.reason)
+def _code(failed: NotebookFailed, journal: tuple[dict[str, Any], ...]) -> str:
+    """The code of the error that stopped the notebook; empty where it is none of ours."""
+    stopped = (failed.cell, failed.kind)
+    codes = [str(entry["code"]) for entry in journal if (entry.get("cell"), entry.get("error_type")) == stopped]
+    return codes[-1] if codes else ""

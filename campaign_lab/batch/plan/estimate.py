@@ -13,9 +13,9 @@ from campaign_lab.batch.plan.template import Template
 from campaign_lab.batch.rows import Row
 from campaign_lab.brief import FILLED_IN
 from campaign_lab.money import Sum
-from campaign_lab.sessions.budgets import mean_cost, typical_usd
 from campaign_lab.sessions.context import Context
 from campaign_lab.sessions.spending.batch_budget import RunCost
+from campaign_lab.sessions.spending.estimate import mean_cost, typical_usd
 from campaign_lab.show.text import pluralize
 
 if TYPE_CHECKING:

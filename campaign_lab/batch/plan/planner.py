@@ -22,9 +22,9 @@ from campaign_lab.batch.plan.template import BRIEF_PARAMETER, Template, read_tem
 from campaign_lab.batch.rows import Row, run_name
 from campaign_lab.errors import NotFoundError
 from campaign_lab.money import NOTHING, Sum
-from campaign_lab.sessions.budgets import hold, of_user
 from campaign_lab.sessions.context import Context
 from campaign_lab.sessions.spending.batch_budget import RunCost, batch_costs
+from campaign_lab.sessions.spending.limits import Limit, check_limits, user_limits
 
 
 def plan_batch(context: Context, source: Briefs, options: BatchOptions) -> BatchPlan:
@@ -129,9 +129,8 @@ def _spent(costs: Mapping[str, RunCost]) -> Sum:
 
 
 def _limit(context: Context, plan: BatchPlan) -> float | None:
-    """Returns what the whole batch may cost in US dollars, None for no limit. Raises BudgetExceeded."""
-    scopes = context.engine.call(lambda con: of_user(con, context.budgets, context.user, context.now()))
-    left = hold(
-        [("batch", plan.options.budget_usd, plan.spent), *scopes], plan.estimate_usd if plan.todo else -math.inf
-    )
+    """The US dollars that the whole batch may cost, None for no limit. Raises BudgetExceeded when its estimate does not fit."""
+    batch = Limit("batch", plan.options.budget_usd, plan.spent)
+    limits = [batch, *context.engine.call(lambda con: user_limits(con, context))]
+    left = check_limits(limits, plan.estimate_usd if plan.todo else -math.inf)
     return None if left is None else plan.spent.usd + left

@@ -1,4 +1,4 @@
-"""Running a turn: claim, attempt, and what is written when it ended, well or not."""
+"""Making a turn: the claim, the attempt, and what is stored when it has ended, well or not."""
 
 from __future__ import annotations
 
@@ -8,26 +8,23 @@ import importlib.metadata
 import json
 import logging
 import uuid
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from campaign_lab.agents import events
 from campaign_lab.agents.ledger import Request, cost_of
-from campaign_lab.agents.phases import Phase
 from campaign_lab.agents.process.sdk_loop import in_daemon_thread
-from campaign_lab.brief import Brief
 from campaign_lab.errors import StoreError, TurnFailed
-from campaign_lab.records import BrandProfile, CompetitorProfile, CopyVariant
+from campaign_lab.records import BrandProfile, CopyVariant
 from campaign_lab.sessions.context import Context
-from campaign_lab.sessions.keys import turn_key
-from campaign_lab.sessions.position import NOWHERE, CellRef
 from campaign_lab.sessions.run import claims
 from campaign_lab.sessions.run.recovery import book, book_dead_attempts, recover
-from campaign_lab.sessions.run.takes import as_take, settled
-from campaign_lab.sessions.spending.batch_budget import hold_batch
+from campaign_lab.sessions.run.takes import with_settled_take
+from campaign_lab.sessions.run.turn_spec import TurnSpec
+from campaign_lab.sessions.spending.batch_budget import within_batch_budget
 from campaign_lab.sessions.upkeep.access import permits
 from campaign_lab.store import queries
 from campaign_lab.store.rows import AttemptRow, CacheRow, RecordRow, SessionRow, TurnRow
@@ -37,75 +34,31 @@ if TYPE_CHECKING:
     from campaign_lab.agents.tools.record_intake import RecordIntake, SavedRecord
     from campaign_lab.store.connection import Con
 
-ANCHOR = "anchor"
-"""Name of the short common turn that a fan-out puts before its forks when the cache has gone cold."""
-NO_RIVAL = "competitor profile: the brief names no rival, and none was looked for"
-"""What is missing where no rival was given and nobody said so."""
 WAIT_S = 0.25
 """How often a run looks whether another one has finished the same turn, in seconds."""
 PACKAGES = ("campaign_lab", "claude-agent-sdk", "duckdb")
 
 
-@dataclass(frozen=True)
-class TurnSpec:
-    """A turn to be made: where it stands, what is sent, and the names that its records may use.
+async def find_or_make(context: Context, spec: TurnSpec, on_event: events.OnEvent) -> tuple[TurnRow, SessionRow, bool]:
+    """The turn, the session that it belongs to, and whether it was found. Waits while another run makes the same turn.
 
-    ``wanted`` are those of the ``angles`` that it is to write for.
-    """
-
-    session: SessionRow
-    line: tuple[TurnRow, ...]
-    phase: Phase
-    brief: Brief
-    message: str
-    parent_key: str
-    take: int | None = None
-    """As it was asked for; None: the newest that is stored, or with ``fresh_pages`` one more (takes.py settles which)."""
-    steer: str = ""
-    fresh_pages: bool = False
-    budget_usd: float | None = None
-    brand: tuple[str, ...] = ()
-    angles: tuple[str, ...] = ()
-    wanted: tuple[str, ...] = ()
-    pages_owner: str = ""
-    cell: CellRef = NOWHERE
-
-    @property
-    def parent(self) -> str | None:
-        """The checkpoint that it starts from."""
-        return self.line[-1].id if self.line else None
-
-    @property
-    def anew(self) -> bool:
-        """Is it asked for once more, whatever is stored?"""
-        return self.fresh_pages and self.take is None
-
-    @property
-    def key(self) -> str:
-        """The key of its turn."""
-        return turn_key(self.parent_key, self.message, self.phase.fingerprint(), self.take or 1)
-
-
-async def find_or_make(context: Context, order: TurnSpec, on_event: events.OnEvent) -> tuple[TurnRow, SessionRow, bool]:
-    """The turn, the session that it stands in, and whether it was found. Waits while another run makes the same turn.
-
-    Raises TurnFailed; then the claim is given back and what was paid is booked. Raises BudgetExceeded for the batch's
-    budget; then nothing was claimed.
+    Raises TurnFailed, after the claim was given back and the cost booked. Raises BudgetExceeded for the batch's budget,
+    when nothing was claimed.
     """
     dead = await recover(context)
     while True:
         for booked in dead:
             on_event(booked)
         attempt_id = str(uuid.uuid4())
-        claim = partial(_look_or_claim, context=context, order=order, attempt_id=attempt_id)
-        with claims.under_way(attempt_id):  # before there is a claim: whatever ends this, none is left that we believe
+        claim = partial(_look_or_claim, context=context, spec=spec, attempt_id=attempt_id)
+        with claims.under_way(attempt_id):  # entered before the claim: so no claim is left that counts as alive
             found, admitted, attempt = await context.engine.run(claim)
             if found.turn is None and found.busy is None:
                 async with claims.kept_alive(context.engine, attempt.id, every_s=context.beat_s):
                     turn, session = await _make(context, admitted, attempt, on_event=on_event)
                 return turn, session, False
         if found.turn:
-            session = await context.engine.run(partial(_session_of, context=context, order=order, turn=found.turn))
+            session = await context.engine.run(partial(_session_of, context=context, spec=spec, turn=found.turn))
             return found.turn, session, True
         assert found.busy is not None
         on_event(events.Queued(found.busy.user_name))
@@ -114,47 +67,47 @@ async def find_or_make(context: Context, order: TurnSpec, on_event: events.OnEve
 
 
 def _look_or_claim(
-    con: Con, context: Context, order: TurnSpec, attempt_id: str
+    con: Con, context: Context, spec: TurnSpec, attempt_id: str
 ) -> tuple[claims.LookupResult, TurnSpec, AttemptRow]:
-    """What is there; when the turn is ours to make, the order with its take and with the budget that its batch has left.
+    """What was found; the turn with its take, and with the budget that its batch has left if it is ours; its attempt.
 
-    One transaction: a batch that cannot pay takes the claim back, and nobody claims the same take in between.
+    One transaction: when the batch cannot pay the claim is undone, and nobody claims the same take in between.
     """
-    anew, order = order.anew, settled(con, order)
+    new_take, spec = spec.asks_for_a_new_take, with_settled_take(con, spec)
     while True:
-        attempt = _attempt_row(context, order, attempt_id)
-        found = claims.look_or_claim(con, order.session, attempt)
+        attempt = _attempt_row(context, spec, attempt_id)
+        found = claims.look_or_claim(con, spec.session, attempt)
         ours = found.turn is None and found.busy is None
-        if ours or not anew:
+        if ours or not new_take:
             break
-        order = as_take(
-            order, (order.take or 1) + 1
-        )  # another run is at this one: each that asks for one more gets one
-    return found, hold_batch(con, context, order, attempt_id=attempt.id) if ours else order, attempt
+        spec = spec.with_take((spec.take or 1) + 1)  # another run makes this one: each that asks for one more gets one
+    return found, within_batch_budget(con, context, spec, attempt_id=attempt.id) if ours else spec, attempt
 
 
-def _session_of(con: Con, context: Context, order: TurnSpec, turn: TurnRow) -> SessionRow:
-    """The session that a found turn stands in. Reading alone moves nobody's session."""
-    may_run = permits(con, context.user, order.session, "run")
-    return queries.session_for(con, order.session, turn, take_over=may_run)
+def _session_of(con: Con, context: Context, spec: TurnSpec, turn: TurnRow) -> SessionRow:
+    """The session that a found turn belongs to. Somebody who may only read moves nobody's session."""
+    may_run = permits(con, context.user, spec.session, "run")
+    return queries.session_for(con, spec.session, turn, take_over=may_run)
 
 
 async def _make(
-    context: Context, order: TurnSpec, row: AttemptRow, *, on_event: events.OnEvent
+    context: Context, spec: TurnSpec, row: AttemptRow, *, on_event: events.OnEvent
 ) -> tuple[TurnRow, SessionRow]:
-    """Runs one attempt and writes down how it ended. The import of the SDK takes seconds, so it happens beside the loop."""
+    """Runs one attempt and stores how it ended. The SDK takes seconds to import, so that happens in a thread."""
     give_up = partial(_give_up, context, row, on_event=on_event)
     try:
-        run, attempt, intake = await in_daemon_thread(partial(_prepare, context, order, row.id, on_event=on_event))
+        attempt = await in_daemon_thread(partial(_prepare, context, spec, row.id, on_event=on_event))
     except BaseException as error:
         await asyncio.shield(give_up(error, ()))
         raise
+    from campaign_lab.agents.attempt import run_attempt  # loaded by now
+
     try:
-        await run()
+        await run_attempt(context.engine, attempt)
     except BaseException as error:
         try:
             await asyncio.shield(give_up(error, attempt.requests(stopped=True)))
-        except StoreError as busy:  # it is booked at the next run; what ended the turn is what its user has to know
+        except StoreError as busy:  # the next run books it; the user has to know what ended the turn
             logging.getLogger("campaign_lab").warning("a failed turn could not be booked yet: %s", busy)
         raise
     requests = attempt.requests(stopped=False)
@@ -162,19 +115,19 @@ async def _make(
     async def settle() -> tuple[TurnRow, SessionRow]:
         with claims.under_way(row.id):  # also when nobody waits for it any more
             try:
-                return await _finish(context, order, row, _Answer(attempt.answer, intake, requests))
+                return await _finish(context, spec, row, attempt, requests)
             except Exception as error:
-                said = " ".join(str(error).split()).rstrip(".") or type(error).__name__
-                why = f"its answer came, but could not be stored ({said})"
-                failure = TurnFailed(order.phase.name, "store", why, spent=cost_of(requests))
-                with contextlib.suppress(Exception):  # then the next run books it: the answer is what is missed here
+                reason = " ".join(str(error).split()).rstrip(".") or type(error).__name__
+                why = f"its answer came, but could not be stored ({reason})"
+                failure = TurnFailed(spec.phase.name, "store", why, spent=cost_of(requests))
+                with contextlib.suppress(Exception):  # then the next run books it
                     await give_up(failure, requests)
                 raise failure from error
             except BaseException as error:
                 await give_up(error, requests)
                 raise
 
-    made = await asyncio.shield(settle())  # the answer is paid: who stops waiting now does not lose it
+    made = await asyncio.shield(settle())  # the answer is paid for: it is stored even when the caller stops waiting
     on_event(events.TurnEnded(True))
     return made
 
@@ -197,79 +150,62 @@ async def _give_up(
 
 
 def _book_failed(con: Con, failed: AttemptRow, requests: Sequence[Request]) -> None:
-    """Books a failed attempt; nothing but its claim goes when its turn stands: then only the answer to a commit was lost."""
+    """Books a failed attempt. Where its turn is stored only the claim is removed: just the reply to the commit was lost."""
     if con.execute("SELECT 1 FROM turns WHERE id = ?", [failed.id]).fetchone():
         con.execute("DELETE FROM claims WHERE attempt_id = ?", [failed.id])
         return
     book(con, failed, requests)
 
 
-def _prepare(
-    context: Context, order: TurnSpec, attempt_id: str, *, on_event: events.OnEvent
-) -> tuple[Callable[[], Any], Attempt, RecordIntake]:
-    """Starts the endpoint, imports the SDK, and ties the parts of an attempt together."""
-    context.endpoint.start()  # first, so that a missing key is said at once
-    from campaign_lab.agents.attempt import Attempt, run_attempt
-    from campaign_lab.agents.sdk_options import AttemptSpec
+def _prepare(context: Context, spec: TurnSpec, attempt_id: str, *, on_event: events.OnEvent) -> Attempt:
+    """The attempt, ready to run. Starts the endpoint and imports the SDK. Raises EndpointError, such as for a missing key."""
+    context.endpoint.start()  # before the import, which takes seconds
+    from campaign_lab.agents.attempt import Attempt
     from campaign_lab.agents.tools.page_reader import PageReader
     from campaign_lab.agents.tools.record_intake import RecordIntake
 
-    ancestors = [turn.id for turn in order.line]
-    marks = ", ".join("?" for _ in ancestors) or "''"
-    cached = context.engine.call(lambda con: queries.select(con, CacheRow, f"WHERE attempt_id IN ({marks})", ancestors))
+    before = f"WHERE attempt_id {queries.IN_LIST}"
+    cached = context.engine.call(lambda con: queries.select(con, CacheRow, before, [list(spec.ancestors)]))
     context.endpoint.begin(attempt_id, cached)
-    reader = PageReader(context.engine, order.brief, owner=order.pages_owner, fresh=order.fresh_pages)
-    intake = RecordIntake(order.phase, reader.texts, brand=order.brand, angles=order.angles)
-    plan = AttemptSpec(
-        attempt_id=attempt_id, ancestors=ancestors, phase=order.phase, message=order.message, model=order.session.model,
-        endpoint_env=context.endpoint.env(), budget_usd=order.budget_usd, angles=order.wanted,
-        unasked={} if order.brief.competitors else {CompetitorProfile.kind: NO_RIVAL},
-    )  # fmt: skip
-    attempt = Attempt(plan, on_event)
-    return lambda: run_attempt(context.engine, attempt, reader, intake), attempt, intake
+    reader = PageReader(context.engine, spec.brief, owner=spec.pages_owner, fresh=spec.fresh_pages)
+    intake = RecordIntake(spec.phase, reader.texts, brand=spec.brand_names, angles=spec.known_angles)
+    return Attempt(attempt_id, spec, context.endpoint.env(), reader, intake, on_event)
 
 
-@dataclass(frozen=True)
-class _Answer:
-    """What an attempt came to: the last message, the records that were handed in, and the requests to book."""
-
-    text: str
-    intake: RecordIntake
-    requests: Sequence[Request]
-
-
-async def _finish(context: Context, order: TurnSpec, row: AttemptRow, answer: _Answer) -> tuple[TurnRow, SessionRow]:
-    """Writes the finished turn with all that belongs to it, in one transaction."""
-    now, missing = context.now(), await asyncio.to_thread(_missing, order, answer.intake)
-    ended = _ended(row, "finished", None, None, answer.requests, now=now)
+async def _finish(
+    context: Context, spec: TurnSpec, row: AttemptRow, attempt: Attempt, requests: Sequence[Request]
+) -> tuple[TurnRow, SessionRow]:
+    """The finished turn and its session, after it was stored with its records and requests in one transaction."""
+    now, missing = context.now(), await asyncio.to_thread(_missing, spec, attempt.intake)
+    ended = _ended(row, "finished", None, None, requests, now=now)
     cached = context.endpoint.end(row.id)
     turn = TurnRow(
-        id=row.id, session_id=order.session.id, parent_turn=order.parent, key=order.key, take=order.take or 1,
-        phase=order.phase.name, message=order.message, steer=order.steer,
-        fingerprint=json.dumps(order.phase.fingerprint(), sort_keys=True), brief=order.brief.to_json(),
-        endpoint=order.session.endpoint, model=order.session.model, user_name=context.user, started_at=row.started_at,
-        finished_at=now, leaf_uuid=None, answer=answer.text, missing=json.dumps(missing),
-        notebook=order.cell.notebook, cell_id=order.cell.cell_id, source_sha=order.cell.source_sha,
+        id=row.id, session_id=spec.session.id, parent_turn=spec.parent, key=spec.key, take=spec.take or 1,
+        phase=spec.phase.name, message=spec.message, steer=spec.steer,
+        fingerprint=json.dumps(spec.phase.fingerprint(), sort_keys=True), brief=spec.brief.to_json(),
+        endpoint=spec.session.endpoint, model=spec.session.model, user_name=context.user, started_at=row.started_at,
+        finished_at=now, leaf_uuid=None, answer=attempt.answer, missing=json.dumps(missing),
+        notebook=spec.cell.notebook, cell_id=spec.cell.cell_id, source_sha=spec.cell.source_sha,
     )  # fmt: skip
-    records = _record_rows(row.id, answer.intake.results())
+    records = _record_rows(row.id, attempt.intake.results())
 
     def write(con: Con) -> tuple[TurnRow, SessionRow]:
         finished = replace(turn, leaf_uuid=queries.leaf_of(con, row.id))
         queries.insert(con, [finished])
         queries.insert(con, records)
         queries.insert(con, cached)
-        book(con, ended, answer.requests)
+        book(con, ended, requests)
         session = queries.move_tip(con, finished)
         return replace(finished, session_id=session.id), session
 
     return await context.engine.run(write)
 
 
-def _missing(order: TurnSpec, intake: RecordIntake) -> list[str]:
-    """What was looked for in vain, and whether the money on the site that was read is not the market's."""
+def _missing(spec: TurnSpec, intake: RecordIntake) -> list[str]:
+    """What was looked for in vain, and a line where the money on the site that was read is not the market's."""
     from campaign_lab.sessions.run.currency_check import contradiction
 
-    doubt = contradiction(order.brief, intake.texts()) if BrandProfile in order.phase.makes else ""
+    doubt = contradiction(spec.brief, intake.texts()) if BrandProfile in spec.phase.makes else ""
     return [*intake.missing, *([doubt] if doubt else [])]
 
 
@@ -308,11 +244,11 @@ def _near_duplicates(variants: Sequence[SavedRecord]) -> dict[str, str]:
     return alike
 
 
-def _attempt_row(context: Context, order: TurnSpec, attempt_id: str) -> AttemptRow:
+def _attempt_row(context: Context, spec: TurnSpec, attempt_id: str) -> AttemptRow:
     versions, tag = {name: importlib.metadata.version(name) for name in PACKAGES}, context.batch
     return AttemptRow(
-        id=attempt_id, session_id=order.session.id, parent_turn=order.parent, key=order.key,
-        phase=order.phase.name, user_name=context.user, state="running", cause=None, reason=None,
+        id=attempt_id, session_id=spec.session.id, parent_turn=spec.parent, key=spec.key,
+        phase=spec.phase.name, user_name=context.user, state="running", cause=None, reason=None,
         started_at=context.now(), ended_at=None, cost_usd=None, versions=json.dumps(versions),
         batch=tag.batch if tag else None, run=tag.run if tag else None,
     )  # fmt: skip

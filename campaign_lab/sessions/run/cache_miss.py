@@ -1,4 +1,4 @@
-"""Why a turn was not replayed, in words."""
+"""Why no stored turn answers: the reasons for a ReplayMiss."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from campaign_lab.sessions.run.attempt import TurnSpec
+from campaign_lab.sessions.run.turn_spec import TurnSpec
 from campaign_lab.store import queries
 from campaign_lab.store.rows import SessionRow, TurnRow
 
@@ -22,22 +22,22 @@ FINGERPRINT = {
 }
 
 
-def why_not_replayed(con: Con, order: TurnSpec, siblings: Sequence[TurnRow]) -> tuple[str, ...]:
-    """What differs from the stored turn after the same checkpoint that is most like the one asked for."""
-    if order.anew:
+def why_not_replayed(con: Con, spec: TurnSpec, siblings: Sequence[TurnRow]) -> tuple[str, ...]:
+    """The reasons, by the stored turn after the same checkpoint that differs least from the one asked for."""
+    if spec.asks_for_a_new_take:
         return ("it was asked for anew, with fresh pages",)
-    same_phase = [turn for turn in siblings if turn.phase == order.phase.name]
-    if any(turn.key == order.key for turn in same_phase):
+    same_phase = [turn for turn in siblings if turn.phase == spec.phase.name]
+    if any(turn.key == spec.key for turn in same_phase):
         return ("the stored turn is from a time when the brand's site could not be read",)
     if same_phase:
-        return min((_differences(order, turn) for turn in same_phase), key=len)
+        return min((_differences(spec, turn) for turn in same_phase), key=len)
     if siblings:
         return (f"only {', '.join(dict.fromkeys(turn.phase for turn in siblings))} was run from this checkpoint",)
-    return _elsewhere(con, order.session) or ("nothing was run from this checkpoint yet",)
+    return _elsewhere(con, spec.session) or ("nothing was run from this checkpoint yet",)
 
 
 def _elsewhere(con: Con, session: SessionRow) -> tuple[str, ...]:
-    """Turns of the same session under another endpoint or model: they are another conversation."""
+    """The reason where the same session has turns for another endpoint or model, which are another conversation."""
     rest = "WHERE owner = ? AND campaign = ? AND url = ? AND name = ? AND tip_turn IS NOT NULL AND swept_at IS NULL"
     values = [session.owner, session.campaign, session.url, session.name]
     others = [row for row in queries.select(con, SessionRow, rest, values) if row.id != session.id]
@@ -48,24 +48,24 @@ def _elsewhere(con: Con, session: SessionRow) -> tuple[str, ...]:
     )[:1]
 
 
-def _differences(order: TurnSpec, turn: TurnRow) -> tuple[str, ...]:
-    stored, asked = json.loads(turn.fingerprint), json.loads(json.dumps(order.phase.fingerprint()))
+def _differences(spec: TurnSpec, turn: TurnRow) -> tuple[str, ...]:
+    stored, asked = json.loads(turn.fingerprint), json.loads(json.dumps(spec.phase.fingerprint()))
     reasons = [
-        *_message(order, turn),
+        *_message(spec, turn),
         *(FINGERPRINT[part] for part in FINGERPRINT if stored.get(part) != asked.get(part)),
     ]
-    if order.take is not None and turn.take != order.take:
-        reasons.append(f"take {order.take} was asked for, take {turn.take} is stored")
+    if spec.take is not None and turn.take != spec.take:
+        reasons.append(f"take {spec.take} was asked for, take {turn.take} is stored")
     return tuple(reasons) or ("the turn before it is another one",)
 
 
-def _message(order: TurnSpec, turn: TurnRow) -> list[str]:
-    """What in the message is not as it was: the steer, fields of the brief by name, else the prompt itself."""
-    if turn.message == order.message:
+def _message(spec: TurnSpec, turn: TurnRow) -> list[str]:
+    """What has changed in the message: the steer, named fields of the brief, else the prompt itself."""
+    if turn.message == spec.message:
         return []
-    before, now = json.loads(turn.brief), json.loads(order.brief.to_json())
-    fields = [name for name in order.phase.shows if before.get(name) != now.get(name)]
-    reasons = ["the steer has changed"] if turn.steer != order.steer else []
+    before, now = json.loads(turn.brief), json.loads(spec.brief.to_json())
+    fields = [name for name in spec.phase.shows if before.get(name) != now.get(name)]
+    reasons = ["the steer has changed"] if turn.steer != spec.steer else []
     if fields:
         reasons.append(f"the brief's {' and '.join(fields)} {'has' if len(fields) == 1 else 'have'} changed")
     return reasons or ["the phase's prompt or one of its arguments has changed"]

@@ -27,10 +27,9 @@ if TYPE_CHECKING:
 
 CLOCK_SLACK_S = 2.0
 """How far two readings of one process's start may lie apart, in seconds."""
-BEAT_S = 15.0
-"""How often a running turn tells the store that it lives, in seconds."""
 LEASE = timedelta(seconds=120)
-"""For how long a claim of another machine is believed after its last sign of life: eight beats, or a server's restart."""
+"""How long a claim of another machine is believed after its last sign of life: eight times ``Context.beat_s``, enough for a
+server to restart."""
 
 AHEAD = timedelta(days=1)
 """How far a sign of life may lie ahead of us: no clock is set back by more than hours, so no run wrote a later one."""
@@ -40,7 +39,7 @@ _under_way: Counter[str] = Counter()  # attempts of this process; each is counte
 
 @dataclass(frozen=True)
 class LookupResult:
-    """What stands right after a checkpoint: the finished ``turn``, or who is running it (``busy``), or neither: it is ours."""
+    """What is stored right after a checkpoint: the finished ``turn``, or the claim of who runs it (``busy``), or neither."""
 
     turn: TurnRow | None = None
     busy: ClaimRow | None = None
@@ -48,9 +47,9 @@ class LookupResult:
 
 
 def look(con: Con, session: SessionRow, parent: str | None, key: str) -> LookupResult:
-    """Looks for a finished turn with the key, in the session's own line and in the forks that runs made of it.
+    """The finished turn with the key, from the session's own line and from the forks that runs made of it.
 
-    One that read nothing is no answer (see ``unread.read_nothing``).
+    A turn that read nothing is no answer (see ``unread_turns.read_nothing``).
     """
     siblings = turns_behind(con, session, parent)
     turn = next((turn for turn in siblings if turn.key == key and not read_nothing(con, session, turn)), None)
@@ -65,9 +64,9 @@ def turns_behind(con: Con, session: SessionRow, parent: str | None) -> tuple[Tur
 
 
 def look_or_claim(con: Con, session: SessionRow, attempt: AttemptRow) -> LookupResult:
-    """As ``look``; when nothing is there, claims the key for the attempt and writes the attempt down.
+    """As ``look``; where nothing is found, the key is claimed for the attempt, and the attempt is stored.
 
-    A claim whose process has died is void: its attempt is marked as failed.
+    A claim whose process has died is removed.
     """
     found = look(con, session, attempt.parent_turn, attempt.key)
     if found.turn:
@@ -94,24 +93,23 @@ def look_or_claim(con: Con, session: SessionRow, attempt: AttemptRow) -> LookupR
 
 
 def claim_scope(session: SessionRow, attempt: AttemptRow) -> str:
-    """What is claimed: the key, within one owner's campaign. Others with the same key do not wait for each other."""
+    """The digest that is claimed: of the key within one owner's campaign. Other owners with the same key do not wait."""
     parts = [session.owner, session.campaign, session.url, attempt.parent_turn or "", attempt.key]
     return hashlib.sha256("\x00".join(parts).encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def dead_attempts(con: Con) -> list[AttemptRow]:
-    """Attempts that are written down as running although their process has died."""
+    """The attempts that are stored as running although their process has died."""
     now = store_time(con)
     living = {claim.attempt_id for claim in queries.select(con, ClaimRow) if alive(claim, now)}
     return [row for row in queries.select(con, AttemptRow, "WHERE state = 'running'") if row.id not in living]
 
 
 def alive(claim: ClaimRow, now: datetime) -> bool:
-    """Does the claiming process still run? One on another machine does while its last sign of life is fresh.
+    """True while the claiming process runs; on another machine, while its last sign of life is recent.
 
-    Of our own process we know more: whether it is still at that attempt, or could not give the claim back when it ended.
-    ``now`` is the time by the store's clock (``store_time``), which is the same for all machines. A claim that cannot be
-    judged is dead: no run writes one, and whoever it were left to could hold everybody up for ever.
+    In our own process, true while that attempt is under way. ``now`` is the time by the store's clock (``store_time``), the
+    same for all machines. A claim that cannot be checked counts as dead, so that it cannot block others for ever.
     """
     if claim.host != machine():
         seen = claim.seen_at or claim.claimed_at
@@ -130,7 +128,7 @@ def alive(claim: ClaimRow, now: datetime) -> bool:
 
 
 def _beginning(claim: ClaimRow) -> float:
-    """When the claiming process began; NaN, which is near no time, when the claim does not say."""
+    """When the claiming process began, in seconds since 1970; NaN when the claim does not say."""
     try:
         return float(claim.process_start)
     except (TypeError, ValueError):
@@ -139,7 +137,7 @@ def _beginning(claim: ClaimRow) -> float:
 
 @contextmanager
 def under_way(attempt_id: str) -> Iterator[None]:
-    """While inside, this process is at that attempt, and its claim holds. It may be entered again while it is inside."""
+    """Inside, this process counts as working on that attempt, so that its claim is alive. May be entered again inside."""
     _under_way[attempt_id] += 1
     try:
         yield
@@ -151,10 +149,9 @@ def under_way(attempt_id: str) -> Iterator[None]:
 
 @cache
 def machine() -> str:
-    """Where numbers of processes mean the same as here: the host's name, and its boot and pid namespace.
+    """The name within which process ids are unique: the host's name with its boot id and pid namespace.
 
-    Two containers or copies of one machine may share a name. On a system without such namespaces it is the network card's
-    number.
+    Two containers or copies of one machine may share a host name. Without such namespaces it is the network card's number.
     """
     try:
         boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii")[:8]
@@ -176,13 +173,13 @@ def store_time(con: Con) -> datetime:
 
 
 def beat(con: Con, attempt_id: str) -> None:
-    """Writes down that the process of a claim lives. Nothing happens when the claim is gone."""
+    """Stores the time now as the last sign of life of a claim. Does nothing when the claim is gone."""
     con.execute("UPDATE claims SET seen_at = now() WHERE attempt_id = ?", [attempt_id])
 
 
 @asynccontextmanager
 async def kept_alive(store: Store, attempt_id: str, *, every_s: float) -> AsyncIterator[None]:
-    """While inside, the claim of an attempt is seen to live every so many seconds, so that other machines believe it."""
+    """Inside, the claim of an attempt gets a sign of life every ``every_s`` seconds, for other machines to see."""
     beating = asyncio.create_task(_beat_on(store, attempt_id, every_s))
     try:
         yield
@@ -196,13 +193,13 @@ async def _beat_on(store: Store, attempt_id: str, every_s: float) -> None:
         await asyncio.sleep(every_s)
         try:
             await store.run(lambda con: beat(con, attempt_id), scope=f"claim {attempt_id}")
-        except Exception as error:  # a turn that is being paid for does not end because a store is busy
+        except Exception as error:  # a busy store does not end a turn that is paid for
             logging.getLogger("campaign_lab").warning("the store could not be told that a turn is running: %s", error)
 
 
 @cache
 def _started(pid: int) -> float:
-    """When this process started. Read once: a change of the clock must not make its own claims void."""
+    """When this process started, in seconds since 1970. Read once, so that a clock change does not end its own claims."""
     import psutil
 
     return psutil.Process(pid).create_time()

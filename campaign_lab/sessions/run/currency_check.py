@@ -1,4 +1,4 @@
-"""Does the money on the brand's own pages contradict the brief's market? Said with the turn, and part of no key."""
+"""Checks whether amounts on the brand's own pages fit the brief's market. The result is stored with the turn; no key has it."""
 
 from __future__ import annotations
 

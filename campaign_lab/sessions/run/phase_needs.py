@@ -1,4 +1,4 @@
-"""Going on: where a session has what a phase needs, for who asks for a later phase alone."""
+"""Where a session has what a phase needs: for a caller who asks for a later phase alone."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 def line_for(
     con: Con, session: SessionRow, position: str | None, *, phase: Phase, phases: Mapping[str, Phase]
 ) -> Sequence[TurnRow]:
-    """The line behind which the phase goes on; empty where it can start at the position itself, or can start nowhere.
+    """The turns after which the phase can start; empty where it can start at the position itself, or nowhere.
 
-    It is the newest of the session's line and those of the forks that runs made of it that has what the phase needs and
-    was made for the session's brief. A session that renews an expired one goes on with that one's lines, too.
+    They are the newest line of the session, of forks that runs made of it, or of an expired session that it renews, which
+    has what the phase needs and was made for the session's brief.
     """
     if _can_start(phase, queries.line_of(con, position)):
         return ()
@@ -44,7 +44,7 @@ def _can_start(phase: Phase, line: Sequence[TurnRow]) -> bool:
 
 
 def _made_for(brief: Mapping[str, object], turn: TurnRow, phases: Mapping[str, Phase]) -> bool:
-    """Was the turn made with what its phase shows of this brief? One of a phase that is not known here counts as made so."""
+    """True when the turn was made with the same fields of the brief that its phase shows. An unknown phase shows none."""
     shown = phases[turn.phase].shows if turn.phase in phases else ()
     before = json.loads(turn.brief)
     return all(before.get(name) == brief.get(name) for name in shown)

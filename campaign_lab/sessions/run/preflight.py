@@ -1,4 +1,4 @@
-"""Admission: what stands between a miss and the endpoint. Whatever is refused here, nothing was sent."""
+"""The checks before a turn is sent. Whatever is refused here, nothing was sent."""
 
 from __future__ import annotations
 
@@ -6,12 +6,13 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from campaign_lab.errors import EndpointError, ReplayMiss, SessionExpired, TranscriptGone
-from campaign_lab.sessions.budgets import check, estimate
 from campaign_lab.sessions.context import Context
-from campaign_lab.sessions.run.attempt import TurnSpec
 from campaign_lab.sessions.run.cache_miss import why_not_replayed
 from campaign_lab.sessions.run.claims import LookupResult
+from campaign_lab.sessions.run.turn_spec import TurnSpec
 from campaign_lab.sessions.spending.costs import cost_where
+from campaign_lab.sessions.spending.estimate import estimate
+from campaign_lab.sessions.spending.limits import check_turn
 from campaign_lab.sessions.upkeep.expiry import expires_at
 from campaign_lab.store.queries import IN_LIST
 
@@ -19,37 +20,30 @@ if TYPE_CHECKING:
     from campaign_lab.store.connection import Con
 
 
-def admit(con: Con, context: Context, order: TurnSpec, *, found: LookupResult, on_miss: str) -> TurnSpec:
-    """The order with the budget that is left for it. Raises what ``Session.run`` raises."""
-    expected = estimate(con, order).usd
+def preflight(con: Con, context: Context, spec: TurnSpec, *, found: LookupResult, on_miss: str) -> TurnSpec:
+    """The turn with the budget that is left for it. Raises the errors of ``Session.run``."""
+    expected = estimate(con, spec).usd
     if on_miss == "refuse":
-        raise ReplayMiss(order.phase.name, why_not_replayed(con, order, found.siblings), expected)
-    if order.session.endpoint != context.endpoint.name:
-        reason = (
-            f"the session {order.session.name!r} is one of {order.session.endpoint}; open the lab with that endpoint"
-        )
+        raise ReplayMiss(spec.phase.name, why_not_replayed(con, spec, found.siblings), expected)
+    if spec.session.endpoint != context.endpoint.name:
+        reason = f"the session {spec.session.name!r} is one of {spec.session.endpoint}; open the lab with that endpoint"
         raise EndpointError(context.endpoint.name, reason)
-    end = expires_at(order.session)
+    end = expires_at(spec.session)
     if end is not None and end <= context.now():
-        raise SessionExpired(order.session.name, f"{end:%Y-%m-%d %H:%M} UTC")
-    if _gone(con, order):
-        raise TranscriptGone(order.session.name, order.phase.name, _again(con, order, expected))
-    left = check(con, order, context.budgets, user=context.user, now=context.now())
-    limits = [limit for limit in (order.budget_usd, left) if limit is not None]
-    return replace(order, budget_usd=min(limits, default=None))
+        raise SessionExpired(spec.session.name, f"{end:%Y-%m-%d %H:%M} UTC")
+    if _is_swept(con, spec):
+        raise TranscriptGone(spec.session.name, spec.phase.name, _cost_of_all_again(con, spec, expected))
+    return replace(spec, budget_usd=check_turn(con, context, spec, expected))
 
 
-def _again(con: Con, order: TurnSpec, expected: float | None) -> float | None:
-    """What it would cost to make the turns before this one again, and this one."""
-    before = cost_where(con, f"attempts.id {IN_LIST}", [[turn.id for turn in order.line]])
+def _cost_of_all_again(con: Con, spec: TurnSpec, expected: float | None) -> float | None:
+    """The US dollars that this turn and all before it would cost, if they were made again."""
+    before = cost_where(con, f"attempts.id {IN_LIST}", [list(spec.ancestors)])
     return before.plus(expected).whole
 
 
-def _gone(con: Con, order: TurnSpec) -> bool:
+def _is_swept(con: Con, spec: TurnSpec) -> bool:
     """Was the conversation of a turn before this one swept?"""
-    if not order.line:
-        return False
-    marks = ", ".join("?" for _ in order.line)
-    sql = f"SELECT count(DISTINCT session_id) FROM entries WHERE session_id IN ({marks})"
-    row = con.execute(sql, [turn.id for turn in order.line]).fetchone()
-    return row is not None and int(row[0]) < len(order.line)
+    sql = f"SELECT count(DISTINCT session_id) FROM entries WHERE session_id {IN_LIST}"
+    row = con.execute(sql, [list(spec.ancestors)]).fetchone()
+    return row is not None and int(row[0]) < len(spec.ancestors)

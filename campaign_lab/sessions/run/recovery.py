@@ -1,7 +1,7 @@
-"""What processes that died in the middle of a turn leave behind: their requests are booked, and their folders removed.
+"""Cleans up after processes that died in the middle of a turn: books their requests and removes their folders.
 
-An attempt writes down what it hears as it hears it. A process that was killed may not have heard all: its CLI had written the
-rest into the attempt's own folder, so that is read too before it goes.
+An attempt stores each entry as it arrives. A killed process may have missed the last ones, which its CLI had written into
+the attempt's folder: they are read from there before the folder is removed.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 Entry = Mapping[str, Any]
 
 RESUMED = "claude-resume-*"
-"""What the SDK calls the folder in the temporary folder from which its CLI resumes a conversation."""
+"""The names of the folders, in the temporary folder, from which the SDK's CLI resumes a conversation."""
 UNKNOWN_KEPT_S = 7 * 86_400.0
 """How long the folder of an attempt that this lab does not know is kept for the lab that does, in seconds."""
 ID_CHARACTERS = 36
@@ -42,17 +42,17 @@ ID_CHARACTERS = 36
 
 
 async def recover(context: Context) -> list[DeadTurnBooked]:
-    """As ``book_dead_attempts``; then removes the folders of the dead."""
+    """As ``book_dead_attempts``, and removes the folders of dead processes."""
     booked = await book_dead_attempts(context)
     await _remove_folders(context)
     return booked
 
 
 async def book_dead_attempts(context: Context) -> list[DeadTurnBooked]:
-    """Books what attempts of dead processes were charged, and marks them as failed.
+    """The attempts of dead processes that were booked now and marked as failed, one event each.
 
-    Only the user's own attempts, and those of sessions that the user may run on: others' stay for them. Returns what was
-    booked. One that cannot be read stops no run: it is logged, and tried again the next time.
+    Only the user's own attempts and those of sessions that the user may run. An attempt that cannot be read is logged and
+    tried again the next time; it stops no run.
     """
     booked = []
     for row in await context.engine.run(partial(_to_settle, user=context.user)):
@@ -79,7 +79,7 @@ async def _settle(context: Context, row: AttemptRow) -> list[DeadTurnBooked]:
 
 
 async def _found_requests(context: Context, row: AttemptRow) -> list[Request]:
-    """What the attempt sent, by its stored entries and by those that its CLI left behind."""
+    """The requests of the attempt, by its stored entries and by those that its CLI left in its folder."""
     known, stored = await context.engine.run(partial(_stored_entries, attempt=row))
     ledger = Ledger()
     for subpath, entry in (*stored, *_left_entries(row.id, known)):
@@ -116,7 +116,7 @@ def _entry(line: str | bytes) -> Entry | None:
 
 
 def _settle_dead(con: Con, attempt: AttemptRow, requests: Sequence[Request]) -> bool:
-    """Books an attempt that is dead still: one that was only out of touch may have finished since we looked."""
+    """Books the attempt and returns True if it is still dead: it may have finished since we looked."""
     dead = any(row.id == attempt.id for row in claims.dead_attempts(con))
     if dead:
         book(con, attempt, requests)
@@ -124,7 +124,7 @@ def _settle_dead(con: Con, attempt: AttemptRow, requests: Sequence[Request]) -> 
 
 
 def book(con: Con, attempt: AttemptRow, requests: Sequence[Request]) -> None:
-    """Writes the ledger's rows of an attempt, and its end."""
+    """Stores the requests of an attempt, and its end."""
     con.execute("DELETE FROM requests WHERE attempt_id = ?", [attempt.id])
     now = attempt.ended_at or attempt.started_at
     queries.insert(
@@ -175,9 +175,9 @@ def _json_lines(path: Path) -> Iterator[Entry]:
 
 
 async def _remove_folders(context: Context) -> None:
-    """Removes the folders of dead processes, but those of attempts that are still to be settled.
+    """Removes the folders of dead processes, except those of attempts that are not booked yet.
 
-    Those of attempts that another lab knows stay for it, for a week.
+    Folders of attempts that this lab does not know stay for a week, for the lab that does.
     """
     for folder in (each for kind in (NOTEBOOK, KERNEL, JUPYTERLAB) for each in dead_folders(kind)):
         remove_dead(folder)
@@ -205,7 +205,7 @@ def _states(con: Con, attempts: Sequence[str]) -> dict[str, str]:
 
 
 def _is_over(folder: Path, state: str | None) -> bool:
-    """Has the attempt of a folder ended by what this lab knows? None: it knows nothing of it."""
+    """True when the attempt of a folder has ended. ``state`` is as stored, None where this lab does not know the attempt."""
     if state is not None:
         return state != "running"
     try:

@@ -1,4 +1,4 @@
-"""What a run sends: the message, what it stands on, and the key that makes it the same turn as an earlier one."""
+"""From what was asked for (RunRequest) to what is sent (TurnSpec): the message, the turns before it, and so the key."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from urllib.parse import urlsplit
 from campaign_lab.agents.phases import Phase
 from campaign_lab.brief import Brief
 from campaign_lab.errors import NotFoundError, PhaseOrderError
-from campaign_lab.records import slug
+from campaign_lab.records import CompetitorProfile, slug
 from campaign_lab.sessions.keys import root_key
 from campaign_lab.sessions.position import NOWHERE, CellRef
-from campaign_lab.sessions.run.attempt import ANCHOR, TurnSpec
-from campaign_lab.sessions.run.takes import as_take, takes_of
+from campaign_lab.sessions.run.takes import takes_of
+from campaign_lab.sessions.run.turn_spec import ANCHOR, TurnSpec
 from campaign_lab.sessions.upkeep.access import named_session, root_owner
 from campaign_lab.show.text import one_line
 from campaign_lab.store import queries
@@ -25,17 +25,19 @@ if TYPE_CHECKING:
     from campaign_lab.store.connection import Con
 
 
-NAMED = 4
+MOST_MISSING = 4
 """How many lines of what is missing an error names."""
-LINE = 300
-"""And how many characters of each: the texts are a model's."""
+LINE_CHARACTERS = 300
+"""How many characters of each such line it shows: the texts are a model's."""
+NO_RIVAL = "competitor profile: the brief names no rival, and none was looked for"
+"""What is stored as missing where the brief names no rival and no agent said anything of it."""
 
 
 @dataclass(frozen=True)
 class RunRequest:
-    """What the caller of ``run`` asked for. ``steer`` None takes a fork's purpose for its first turn.
+    """What the caller of ``run`` asked for.
 
-    ``take`` None is the newest, or with ``fresh_pages`` one more.
+    ``steer`` None means a fork's purpose for its first turn; ``take`` None the newest, or with ``fresh_pages`` one more.
     """
 
     phase: Phase
@@ -51,42 +53,42 @@ class RunRequest:
             raise ValueError(f"take: {self.take!r} is not allowed; expected a whole number from 1")
 
 
-def order_for(con: Con, session: SessionRow, position: str | None, wish: RunRequest) -> TurnSpec:
-    """The order for a wish at a position, or where the line already has its turn: before that one.
+def turn_spec_for(con: Con, session: SessionRow, position: str | None, request: RunRequest) -> TurnSpec:
+    """The turn that a request asks for at a position. Where the line already has that turn, it is specified there again.
 
     Raises PhaseOrderError, NotFoundError, TypeError.
     """
     session, position = _past_anchor(con, session, position)
     line = queries.line_of(con, position)
-    order = _order_at(con, session, line, wish)
-    return order if takes_of(con, order) else _asked_before(con, session, line, wish) or order
+    spec = _spec_behind(con, session, line, request)
+    return spec if takes_of(con, spec) else _asked_before(con, session, line, request) or spec
 
 
-def _asked_before(con: Con, session: SessionRow, line: Sequence[TurnRow], wish: RunRequest) -> TurnSpec | None:
-    """The order that made a turn of the line, the newest with this message; None when there is none.
+def _asked_before(con: Con, session: SessionRow, line: Sequence[TurnRow], request: RunRequest) -> TurnSpec | None:
+    """The newest turn of the line that this request made, specified as it was then; None when it made none.
 
-    A question is asked again only where nothing came after it: after other turns it is a new one, and so is an anchor always.
+    A question counts as asked before only when no turn follows it. An anchor never does.
     """
-    places = range(len(line)) if wish.phase.name != ANCHOR else range(0)
-    for place in reversed(places[-1:] if wish.phase.follows else places):
+    places = range(len(line)) if request.phase.name != ANCHOR else range(0)
+    for place in reversed(places[-1:] if request.phase.follows else places):
         turn = line[place]
-        if turn.phase != wish.phase.name:
+        if turn.phase != request.phase.name:
             continue
         try:
-            order = _order_at(con, session, line[:place], wish)
-        except (PhaseOrderError, NotFoundError):  # there it was asked for with other angles than these
+            spec = _spec_behind(con, session, line[:place], request)
+        except (PhaseOrderError, NotFoundError):  # the line had other angles there
             continue
-        if as_take(order, turn.take).key == turn.key:
-            return order
+        if spec.with_take(turn.take).key == turn.key:
+            return spec
     return None
 
 
-def _order_at(con: Con, session: SessionRow, line: Sequence[TurnRow], wish: RunRequest) -> TurnSpec:
-    """The order for a wish right behind a line."""
-    phase, arguments = wish.phase, dict(wish.arguments)
+def _spec_behind(con: Con, session: SessionRow, line: Sequence[TurnRow], request: RunRequest) -> TurnSpec:
+    """The turn that a request asks for right after the turns of a line."""
+    phase, arguments = request.phase, dict(request.arguments)
     check_needs(phase, line)
     brands, angles = labels(con, line, "brand_profile"), labels(con, line, "angle")
-    steer = _steer(named_session(con, session), line, wish)
+    steer = _steer(named_session(con, session), line, request)
     if "angles" in phase.arguments:
         only = [steer] if "angles" not in arguments and steer in angles else arguments.get("angles")
         arguments["angles"] = _chosen(only, angles, phase, line)
@@ -94,10 +96,12 @@ def _order_at(con: Con, session: SessionRow, line: Sequence[TurnRow], wish: RunR
     message = phase.message(brief, steer=steer, arguments=arguments)
     parent = line[-1].key if line else root_key(session.endpoint, session.model)
     return TurnSpec(
-        session=session, line=tuple(line), phase=phase, brief=brief, message=message, parent_key=parent, take=wish.take,
-        steer=steer, fresh_pages=wish.fresh_pages,
-        budget_usd=wish.budget_usd, brand=(*brands, urlsplit(brief.url).hostname or ""), angles=tuple(angles),
-        wanted=tuple(arguments.get("angles", ())), pages_owner=root_owner(con, session), cell=wish.cell,
+        phase=phase, message=message, model=session.model, ancestors=tuple(turn.id for turn in line),
+        budget_usd=request.budget_usd, wanted_angles=tuple(arguments.get("angles", ())),
+        optional_kinds={} if brief.competitors else {CompetitorProfile.kind: NO_RIVAL},
+        session=session, line=tuple(line), brief=brief, parent_key=parent, take=request.take, steer=steer,
+        fresh_pages=request.fresh_pages, brand_names=(*brands, urlsplit(brief.url).hostname or ""),
+        known_angles=tuple(angles), pages_owner=root_owner(con, session), cell=request.cell,
     )  # fmt: skip
 
 
@@ -111,9 +115,9 @@ def labels(con: Con, line: Sequence[TurnRow], kind: str) -> list[str]:
 
 
 def _past_anchor(con: Con, session: SessionRow, position: str | None) -> tuple[SessionRow, str | None]:
-    """A fork that a fan-out put on a common anchor turn goes on from behind it, when it stands right before it.
+    """The session, and the position moved behind the anchor turn where a fan-out put one right after the fork's start.
 
-    One that renews such a fork takes its anchor over. Returns the session as it then is, and where it stands.
+    A session that renews such a fork takes the anchor over, which moves its tip.
     """
     if session.start_turn != position:
         return session, position
@@ -131,7 +135,7 @@ def _past_anchor(con: Con, session: SessionRow, position: str | None) -> tuple[S
 
 
 def check_needs(phase: Phase, line: Sequence[TurnRow]) -> None:
-    """Raises PhaseOrderError when the line lacks what the phase stands on."""
+    """Raises PhaseOrderError when the turns of the line have not made the kinds of records that the phase needs."""
     made = {kind for turn in line for kind in json.loads(turn.fingerprint)["records"]}
     if lacking := tuple(kind.replace("_", " ") for kind in phase.needs if kind not in made):
         raise PhaseOrderError(phase.name, lacking)
@@ -139,23 +143,23 @@ def check_needs(phase: Phase, line: Sequence[TurnRow]) -> None:
         raise PhaseOrderError(phase.name, ("a turn",))
 
 
-def _steer(named: SessionRow, line: Sequence[TurnRow], wish: RunRequest) -> str:
-    """The wish's own steer, else the purpose for the first turn of a fork that the user made.
+def _steer(named: SessionRow, line: Sequence[TurnRow], request: RunRequest) -> str:
+    """The steer that was given, else the purpose for the first turn of a fork that the user made, else empty.
 
     ``named`` is that fork, also where the handle has moved into a fork that a run made of it.
     """
-    if wish.steer is not None:
-        return wish.steer
+    if request.steer is not None:
+        return request.steer
     own = [turn for turn in line if turn.phase != ANCHOR]
     at_start = (own[-1].id if own else None) == named.start_turn
-    return named.purpose if named.parent_session is not None and at_start and not wish.phase.follows else ""
+    return named.purpose if named.parent_session is not None and at_start and not request.phase.follows else ""
 
 
 def _chosen(wanted: Sequence[str] | None, known: Sequence[str], phase: Phase, line: Sequence[TurnRow]) -> list[str]:
-    """The angles to write for, by name; all of them when none is named. Ids and names are taken."""
+    """The names of the angles to write for, which may be given by id; all of them when none is given. Raises NotFoundError."""
     if not known:
-        in_vain = tuple(one_line(said)[:LINE] for turn in line for said in json.loads(turn.missing))
-        raise PhaseOrderError(phase.name, ("at least one angle",), in_vain[:NAMED])
+        missing = tuple(one_line(text)[:LINE_CHARACTERS] for turn in line for text in json.loads(turn.missing))
+        raise PhaseOrderError(phase.name, ("at least one angle",), missing[:MOST_MISSING])
     by_id = {slug(name): name for name in known} | {name: name for name in known}
     unknown = [name for name in wanted or [] if name not in by_id]
     if unknown:

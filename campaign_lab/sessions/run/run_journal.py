@@ -1,16 +1,20 @@
-"""The journal of a batch run: one line of JSON for each turn that ended, for the batch that started this process."""
+"""The journal of a batch run: one line of JSON per ended turn and per cell that an error stopped.
+
+The batch that started this process reads it, and so decides by codes and never by the text of an error.
+"""
 
 from __future__ import annotations
 
 import json
 import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from campaign_lab.errors import TurnFailed
+from campaign_lab.errors import LabError, TurnFailed
+from campaign_lab.money import Sum
 
 if TYPE_CHECKING:
     from campaign_lab.sessions.context import BatchTag
@@ -22,7 +26,7 @@ ERROR_CHARACTERS = 2_000
 
 @dataclass
 class JournalEntry:
-    """What a turn came to. Filled in while it runs; ``cost_usd`` is what is known of what it cost when it was made."""
+    """How a turn ended. Filled in while it runs; ``cost_usd`` is the known part of what it cost when it was made."""
 
     session: str
     name: str
@@ -35,30 +39,39 @@ class JournalEntry:
     records: int = 0
     error: str = ""
 
+    def set_cost(self, cost: Sum) -> None:
+        """Notes what the turn cost when it was made."""
+        self.cost_usd, self.unpriced_requests = cost.known, cost.unpriced
+
     def stands_in(self, session: SessionRow, turn: str) -> None:
-        """It was found or made, in this session."""
+        """Notes the session in which the turn was found or made."""
         self.session, self.name, self.campaign, self.turn = session.id, session.name, session.campaign, turn
 
 
 @contextmanager
 def journalled(tag: BatchTag | None, session: SessionRow, phase: str) -> Iterator[JournalEntry]:
-    """A line to fill in; it is written at the end, also when the turn failed. Without a batch it is written nowhere."""
-    line = JournalEntry(session.id, session.name, session.campaign, None, phase)
+    """An entry to fill in. It is written when the turn ends, well or not; without a batch it is written nowhere."""
+    entry = JournalEntry(session.id, session.name, session.campaign, None, phase)
     try:
-        yield line
+        yield entry
     except BaseException as error:
-        line.error = (str(error) or type(error).__name__)[:ERROR_CHARACTERS]
+        entry.error = (str(error) or type(error).__name__)[:ERROR_CHARACTERS]
         if isinstance(error, TurnFailed) and error.spent is not None:
-            line.cost_usd, line.unpriced_requests = error.spent.known, error.spent.unpriced
+            entry.set_cost(error.spent)
         raise
     finally:
         if tag is not None and tag.journal is not None:
-            _append(tag.journal, line)
+            _append(tag.journal, asdict(entry))
 
 
-def _append(path: str, line: JournalEntry) -> None:
-    """One write, so that lines of turns that end at once do not mix. A turn that was paid never fails for its journal."""
-    text = (json.dumps(asdict(line)) + "\n").encode("ascii")
+def journal_cell_error(path: str, cell: str | None, error: LabError) -> None:
+    """Writes down which error stopped a cell of the notebook."""
+    _append(path, {"cell": cell, "error_type": type(error).__name__, "code": error.code})
+
+
+def _append(path: str, entry: Mapping[str, Any]) -> None:
+    """Writes one line at once, so that lines of turns that end together do not mix. No turn fails for its journal."""
+    text = (json.dumps(entry) + "\n").encode("ascii")
     try:
         file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
         try:

@@ -1,6 +1,6 @@
-"""Stored turns that read nothing: older versions kept a research turn as finished although its site could not be read.
+"""Stored turns that read nothing: older versions stored a research turn as finished although its site could not be read.
 
-Such a turn stays visible, but it answers nothing: a run makes the turn anew.
+Such a turn stays visible but answers no run: the turn is made again.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 
 
 def read_nothing(con: Con, session: SessionRow, turn: TurnRow) -> bool:
-    """Was the turn to say what the brand's site says, without a page of it that had been read by then?
+    """True when the turn had to read the brand's site and no page of it had been read by then.
 
-    Not one that has a brand profile with a quote that stands: whatever became of its pages, it is good.
+    A turn with a brand profile whose quote was found on a page is good, whatever became of the stored pages.
     """
     if BrandProfile.kind not in json.loads(turn.fingerprint).get("records", ()):
         return False
@@ -32,7 +32,7 @@ def read_nothing(con: Con, session: SessionRow, turn: TurnRow) -> bool:
 
 
 def _stands(part: Any) -> bool:
-    """Is there a quote in it that was not found wanting?"""
+    """True when it holds a quote that is not marked as unsupported."""
     if isinstance(part, dict):
         quoted = "quote" in part and part.get("supported") is not False
         return quoted or any(map(_stands, part.values()))
@@ -40,7 +40,7 @@ def _stands(part: Any) -> bool:
 
 
 def _site_read(con: Con, session: SessionRow, turn: TurnRow) -> bool:
-    """Had a page of the brand's own site been read when the turn ended, one that says something?"""
+    """True when a page of the brand's own site with text on it had been read when the turn ended."""
     from campaign_lab.agents.tools.empty_pages import why_hollow
     from campaign_lab.pages import Page
 

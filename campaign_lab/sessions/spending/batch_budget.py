@@ -1,7 +1,4 @@
-"""Batches: what a batch has spent, run by run, and the budget that holds over all its notebooks together.
-
-All sums are US dollars.
-"""
+"""What a batch has spent, run by run, and the budget that holds over all its notebooks together, in US dollars."""
 
 from __future__ import annotations
 
@@ -9,20 +6,20 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from campaign_lab.money import NOTHING, Sum
-from campaign_lab.sessions.budgets import (
-    CHARACTERS_A_TOKEN,
+from campaign_lab.sessions.context import BatchTag, Context
+from campaign_lab.sessions.run.turn_spec import TurnSpec
+from campaign_lab.sessions.spending.costs import BOOKED, cost_where, costs_by
+from campaign_lab.sessions.spending.estimate import (
+    CHARACTERS_PER_TOKEN,
     conversation_tokens,
     estimate,
-    hold,
     mean_cost,
     typical_usd,
 )
-from campaign_lab.sessions.spending.costs import BOOKED, cost_where, costs_by
+from campaign_lab.sessions.spending.limits import Limit, check_limits
 from campaign_lab.store import queries
 
 if TYPE_CHECKING:
-    from campaign_lab.sessions.context import Context
-    from campaign_lab.sessions.run.attempt import TurnSpec
     from campaign_lab.store.connection import Con
 
 
@@ -30,8 +27,8 @@ if TYPE_CHECKING:
 class RunCost:
     """What one run of a batch has cost so far, over all its tries.
 
-    ``paid`` is of finished turns, ``cut`` of attempts that failed or were cut; ``cut_requests`` counts requests whose response
-    was cut: what they cost nobody knows. ``running`` counts turns that are being made.
+    ``paid`` is for finished turns, ``cut`` for attempts that failed or were cut off. ``cut_requests`` counts the requests whose
+    response was cut, so that nobody knows their cost. ``running`` counts the turns that are being made.
     """
 
     paid: Sum = NOTHING
@@ -41,12 +38,12 @@ class RunCost:
 
     @property
     def spent(self) -> Sum:
-        """All that is known to be paid."""
+        """What was paid for finished turns and for others."""
         return self.paid + self.cut
 
 
 def batch_costs(con: Con, batch: str) -> dict[str, RunCost]:
-    """By run id, what the runs of a batch have cost. A run that only replayed has no attempt, and is not there."""
+    """By run id, what the runs of a batch have cost. A run that only replayed has no attempt and is not in it."""
     by_run = "coalesce(attempts.run, '')"
     tries = f"SELECT {by_run}, count(*) FILTER (WHERE state = 'running') FROM attempts WHERE batch = ? GROUP BY 1 ORDER BY 1"
     paid, cut = (
@@ -66,33 +63,38 @@ def spent_on(con: Con, batch: str) -> Sum:
     return cost_where(con, "attempts.batch = ?", [batch])
 
 
-def hold_batch(con: Con, context: Context, order: TurnSpec, *, attempt_id: str) -> TurnSpec:
-    """The order with no more budget than its batch has left, when what runs now costs what is expected of it.
+def batch_limit(con: Con, tag: BatchTag) -> Limit:
+    """The budget of a batch, and what its ended attempts cost."""
+    return Limit("batch", tag.budget_usd, spent_on(con, tag.batch))
 
-    Called in the transaction that claimed the order for the attempt. Raises BudgetExceeded, which takes the claim back.
+
+def within_batch_budget(con: Con, context: Context, spec: TurnSpec, *, attempt_id: str) -> TurnSpec:
+    """The turn with no more budget than its batch has left, once what runs now has cost what is expected of it.
+
+    Called in the transaction that claimed the turn for the attempt. Raises BudgetExceeded, which takes the claim back.
     """
     tag = context.batch
     if tag is None or tag.budget_usd is None:
-        return order
-    expected = estimate(con, order).usd
-    under_way = _under_way(con, context, order, but=attempt_id, batch=tag.batch)
-    spent = spent_on(con, tag.batch) + Sum(under_way or 0.0)
-    left = hold([("batch", tag.budget_usd, spent)], None if under_way is None else expected)
+        return spec
+    others = _expected_of_running(con, context, spec, without=attempt_id, batch=tag.batch)
+    limit = batch_limit(con, tag)
+    limit = limit._replace(spent=limit.spent + Sum(others or 0.0))
+    left = check_limits([limit], None if others is None else estimate(con, spec).usd)
     assert left is not None
-    return replace(order, budget_usd=left if order.budget_usd is None else min(order.budget_usd, left))
+    return replace(spec, budget_usd=left if spec.budget_usd is None else min(spec.budget_usd, left))
 
 
-def _under_way(con: Con, context: Context, order: TurnSpec, *, but: str, batch: str) -> float | None:
-    """What is expected of the batch's other attempts that run now; None when the price of one is not known.
+def _expected_of_running(con: Con, context: Context, spec: TurnSpec, *, without: str, batch: str) -> float | None:
+    """The US dollars expected of the batch's other attempts that run now; None when the price of one is not known.
 
-    Their messages are not stored yet: each counts as long as ours, because the runs of a batch send much the same.
+    Their messages are not stored yet. Each counts as long as ours, because the runs of a batch send much the same.
     """
     sql = (
         "SELECT attempts.phase, sessions.model, attempts.parent_turn FROM attempts "
         "JOIN sessions ON sessions.id = attempts.session_id "
         "WHERE attempts.batch = ? AND attempts.state = 'running' AND attempts.id <> ?"
     )
-    message = len(order.message) // CHARACTERS_A_TOKEN
+    message = len(spec.message) // CHARACTERS_PER_TOKEN
 
     def expected(phase: str, model: str, parent: str | None) -> float | None:
         if (recorded := mean_cost(con, phase, model)) is not None:
@@ -101,5 +103,5 @@ def _under_way(con: Con, context: Context, order: TurnSpec, *, but: str, batch: 
         known = context.phases.get(phase)
         return typical_usd(model, main, agents=len(known.agents) if known else 0)
 
-    rows = con.execute(sql, [batch, but]).fetchall()
+    rows = con.execute(sql, [batch, without]).fetchall()
     return Sum.of(expected(phase, model, parent) for phase, model, parent in rows).whole

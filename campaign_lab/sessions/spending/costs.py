@@ -1,8 +1,9 @@
-"""What was paid, from the ledger of record: one expression for every sum, so that no two of them differ."""
+"""What was paid, from the table of requests: one expression for every sum, so that no two of them differ."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from campaign_lab.money import DIGITS, NOTHING, Sum
@@ -30,21 +31,33 @@ BOOKED = (
 
 
 def costs_by(con: Con, key: str, where: str = "true", values: Sequence[Any] = ()) -> dict[str, Sum]:
-    """Sums by a column of ``BOOKED``. What asked nothing is not there."""
+    """The costs by the value of an expression over ``BOOKED``. A value without a request is not in it."""
     rows = con.execute(f"SELECT {key}, {COST} {BOOKED} WHERE {where} GROUP BY 1", list(values)).fetchall()
     return {name: Sum(float(known), unpriced) for name, known, unpriced in rows}
 
 
 def cost_where(con: Con, where: str, values: Sequence[Any]) -> Sum:
-    """One sum of all that fits."""
+    """The cost of all requests that fit."""
     return costs_by(con, "'all'", where, values).get("all", NOTHING)
 
 
 def session_costs(con: Con) -> dict[str, Sum]:
-    """By session, what was paid on it: its own turns, and its tries that failed or were cancelled."""
+    """By session id, what was paid on it: its own turns, and its attempts that failed or were cancelled."""
     return costs_by(con, SESSION)
 
 
 def turn_costs(con: Con) -> dict[str, Sum]:
-    """By attempt, which is by turn for those that finished."""
+    """By attempt id, which for finished attempts is the turn id, what it cost."""
     return costs_by(con, "attempts.id")
+
+
+def spent_by(con: Con, user: str, since: datetime | None = None) -> Sum:
+    """What a user has paid, in all or since a moment."""
+    if since is None:
+        return cost_where(con, "attempts.user_name = ?", [user])
+    return cost_where(con, "attempts.user_name = ? AND attempts.started_at >= ?", [user, since])
+
+
+def midnight_of(now: datetime) -> datetime:
+    """The beginning of the UTC day."""
+    return now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)

@@ -1,4 +1,4 @@
-"""The prompt cache as a turn met it: was its checkpoint's prompt still warm, and if not, why."""
+"""The prompt cache as a turn found it: whether its checkpoint's prompt was still cached, and why not."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def verdict(
     What can be read is the whole prompt of the last request that the main agent sent before the checkpoint: that is where
     the last breakpoint stood.
     """
-    mine, theirs = ([request for request in several if _tells(request)] for several in (first, before))
+    mine, theirs = ([request for request in several if _is_known(request)] for several in (first, before))
     if not mine or not theirs:
         return None
     expected, read = theirs[-1].prompt_tokens or 0, mine[0].cache_read_tokens or 0
@@ -63,7 +63,7 @@ def verdict(
 
 
 def states(con: Con, parents: Mapping[str, str | None]) -> dict[str, State]:
-    """The verdicts' states of many turns, each given with the one before it; turns of which it is not known are left out."""
+    """By turn, the state of its verdict. ``parents`` has the turn before each; turns of which it is not known are left out."""
     wanted = list({turn for pair in parents.items() for turn in pair if turn is not None})
     sql = (
         f"SELECT attempt_id, cache_read_tokens, {WHOLE} "
@@ -82,18 +82,18 @@ def states(con: Con, parents: Mapping[str, str | None]) -> dict[str, State]:
 
 
 def life_of(long_tokens: int, short_tokens: int) -> timedelta | None:
-    """How long the end of a prompt lives of which so much was written for long and for short; None when nothing was.
+    """How long the end of a prompt stays cached, given the tokens written for one hour and for five minutes; None for none.
 
-    What is written for long stands before what is written for short, so the end lives as long as the latter.
+    The part written for long comes first, so the end lives as long as the part written for short.
     """
     return SHORT_LIFE if short_tokens else LONG_LIFE if long_tokens else None
 
 
 def warm_until(con: Con, turn: str | None = None) -> dict[str, datetime]:
-    """By turn, until when the cached prompt of its end can be read; of all turns of the lab, or of one.
+    """By turn, until when the cached prompt of its end can be read; for all turns of the lab, or for one.
 
-    It lives on from the last use: the end of the turn, or of one that follows it. How long, the main agent's last request
-    that wrote to the cache says. Turns that cached nothing are not there.
+    Its life counts from the last use: the end of the turn, or of one that follows it. The main agent's last request that
+    wrote to the cache decides how long it is. Turns that cached nothing are left out.
     """
     written = (
         "SELECT DISTINCT ON (attempt_id) attempt_id, cache_write_1h_tokens AS long, cache_write_5m_tokens AS short "
@@ -111,21 +111,21 @@ def warm_until(con: Con, turn: str | None = None) -> dict[str, datetime]:
 
 
 def state_of(read_tokens: int, expected_tokens: int) -> State:
-    """Was the prompt read from the cache: nearly all of it, some, or less than half?"""
+    """``warm`` when nearly the whole prompt was read from the cache, ``cold`` when less than half was, else ``partial``."""
     share = read_tokens / expected_tokens if expected_tokens else 0.0
     return "warm" if share >= WARM_SHARE else "cold" if share < COLD_SHARE else "partial"
 
 
 def _life_after(requests: Sequence[RequestRow]) -> timedelta | None:
-    """As the last request that wrote to the cache says; an entry that was only read is taken for a long-lived one."""
+    """The life by the last request that wrote to the cache; an entry that was only read counts as long-lived."""
     for request in reversed(requests):
         if life := life_of(request.cache_write_1h_tokens or 0, request.cache_write_5m_tokens or 0):
             return life
     return LONG_LIFE if requests[-1].cache_read_tokens else None
 
 
-def _tells(request: RequestRow) -> bool:
-    """Is it one of the main agent, of whose prompt all is known?"""
+def _is_known(request: RequestRow) -> bool:
+    """True for a complete request of the main agent whose prompt tokens are all known."""
     return not request.subpath and request.complete and request.prompt_tokens is not None
 
 

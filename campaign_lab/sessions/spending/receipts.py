@@ -1,4 +1,4 @@
-"""Receipts: what a turn cost when it was made, by agent, and what it costs to see it again: nothing."""
+"""Receipts: what a turn cost when it was made, by agent. Seeing it again costs nothing."""
 
 from __future__ import annotations
 
@@ -41,13 +41,13 @@ class Receipt:
     lines: tuple[ReceiptLine, ...]
     paid: bool = True
     rehearsal: bool = False
-    """Was it answered without a model? Then the dollars are list prices, and none were paid."""
+    """True when no model answered: the dollars are list prices, and nothing was paid."""
     cache: CacheVerdict | None = None
-    """Was the prompt of the checkpoint still cached? None for a first turn, and for several turns together."""
+    """How much of the checkpoint's prompt was still cached. None for a first turn and for several turns together."""
     avoided: Sum = NOTHING
-    """What the turns before it cost: a fork carries them, so they are not paid again."""
+    """What the turns before it cost, which a fork does not pay again."""
     cut_requests: int = 0
-    """Requests whose response was cut: they are not in the lines, and what they cost is not known."""
+    """The number of requests whose response was cut. They are not in the lines, and their cost is not known."""
 
     def __repr__(self) -> str:
         return f"Receipt({len(self.lines)} lines, {self.cost}{', rehearsal' if self.rehearsal else ''})"
@@ -107,7 +107,7 @@ def receipt_of(phase: str, requests: Iterable[RequestRow], *, rehearsal: bool, t
 
 
 def joined(receipts: Sequence[Receipt]) -> Receipt:
-    """Several receipts as one: all their lines. It counts as paid, whether or not the turns were replayed."""
+    """One receipt with the lines of all. It counts as paid, also when the turns were replayed."""
     return Receipt(
         tuple(line for receipt in receipts for line in receipt.lines),
         rehearsal=any(receipt.rehearsal for receipt in receipts),

@@ -17,7 +17,7 @@ from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from campaign_lab.errors import LabError, StoreError
+from campaign_lab.errors import UNAVAILABLE, LabError, StoreError
 from campaign_lab.sessions.history import ratings
 from campaign_lab.sessions.transfer.bundle import Bundle, add_bundle, owned, portable, session_bundle, stands_on
 from campaign_lab.sessions.upkeep.verify import verify
@@ -91,7 +91,7 @@ def save(engine: Store, session: SessionRow, path: str | os.PathLike[str], *, us
         advice = "Choose a folder that you may write to and that has room. Nothing was written."
         raise StoreError(target, f"could not be written: {error.strerror or error}", advice) from error
     except StoreError as error:
-        raise StoreError(target, error.reason, error.advice) from error
+        raise StoreError(target, error.reason, error.advice, error.code) from error
     return SaveReport(
         path=target,
         session=session.name,
@@ -152,7 +152,7 @@ def _read(path: str) -> Bundle:
         raise _unfit(path, "is not a file")
     if os.path.exists(path + ".wal"):
         advice = "Close it in the program that works in it, and try again. Nothing was taken in."
-        raise StoreError(path, "is in use, or was left in the middle of a change", advice)
+        raise StoreError(path, "is in use, or was left in the middle of a change", advice, UNAVAILABLE)
     with tempfile.TemporaryDirectory(prefix="campaign-lab-load-") as folder:
         copy = os.path.join(folder, "session.duckdb")
         try:
@@ -161,7 +161,7 @@ def _read(path: str) -> Bundle:
             with contextlib.closing(open_file(copy)) as file:
                 return file.call(lambda con: _checked(con, path, shape))
         except StoreError as error:
-            raise StoreError(path, error.reason, error.advice) from error
+            raise StoreError(path, error.reason, error.advice, error.code) from error
         except OSError as error:
             raise _unfit(path, f"cannot be read: {error.strerror or error}") from error
         except LabError:

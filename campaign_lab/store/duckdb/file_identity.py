@@ -11,7 +11,7 @@ import contextlib
 import os
 from dataclasses import dataclass
 
-from campaign_lab.errors import StoreError
+from campaign_lab.errors import UNAVAILABLE, StoreError
 from campaign_lab.store.duckdb.gate import Gate
 
 KEPT = 32
@@ -94,4 +94,4 @@ class Identity:
         return self._lost("replaced by another file", advice)
 
     def _lost(self, how: str, advice: str) -> StoreError:
-        return StoreError(self._path, f"was {how} while it was in use", advice)
+        return StoreError(self._path, f"was {how} while it was in use", advice, UNAVAILABLE)

@@ -9,7 +9,7 @@ import re
 import time
 from typing import TYPE_CHECKING
 
-from campaign_lab.errors import StoreError
+from campaign_lab.errors import UNAVAILABLE, StoreError
 from campaign_lab.store import schema
 from campaign_lab.store.duckdb import rollback_journal
 from campaign_lab.store.whole_file import put_in_place
@@ -56,7 +56,9 @@ def connect(path: str, deadline: float) -> duckdb.DuckDBPyConnection:
         raise explained_os(path, error) from error
     except duckdb.ConnectionException as error:
         advice = "Close your own connection to it first: connection.close()."
-        raise StoreError(path, "is held open by another DuckDB connection of this very process", advice) from error
+        raise StoreError(
+            path, "is held open by another DuckDB connection of this very process", advice, UNAVAILABLE
+        ) from error
     except duckdb.Error as error:
         if not _is_duckdb(path):
             advice = "Choose another name for the lab file. Nothing was changed."
@@ -125,6 +127,7 @@ def in_use(path: str, holder: int | None, patience: float) -> StoreError:
         path,
         f"is in use by {who}, which did not hand it over within {patience:g} seconds",
         "Wait until it is done or end that process, then run again. What was stored before stays.",
+        UNAVAILABLE,
     )
 
 
@@ -173,6 +176,7 @@ def _of_file(path: str, error: BaseException) -> StoreError:
             path,
             f"is held open by another program ({who})",
             "Close the file there and run again. What was stored before stays.",
+            UNAVAILABLE,
         )
     if type(error) is duckdb.Error or any(words in text for words in _DAMAGED):
         advice = "Put back a copy of it, or choose another lab file. Nothing was changed."

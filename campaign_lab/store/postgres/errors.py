@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from campaign_lab.errors import StoreError
+from campaign_lab.errors import UNAVAILABLE, StoreError
 
 ADVICE = "Write it as postgresql://USER@HOST:5432/DATABASE; the password goes into ~/.pgpass."
 AGAIN = ("40001", "40P01", "53300", "57P01", "57P02", "57P03", "57P05")
@@ -29,7 +29,6 @@ _CONNECTING: tuple[tuple[str, str, str], ...] = (
         "Its administrator makes roles and databases: CREATE ROLE …; CREATE DATABASE ….",
     ),
     ("no pg_hba.conf entry", "lets nobody in from here: {0}", "Its administrator adds a line for you to pg_hba.conf."),
-    ("too many connections", "has no connection left", "Wait a moment, or raise max_connections of the server."),
 )
 """What a failed connection says, what that means, and what to do; {0} is the server's own line.
 
@@ -78,7 +77,7 @@ def explained(path: str, error: Exception) -> Exception:
         advice = (
             "Another process holds it for long. Wait until it is done, then run again. What was stored before stays."
         )
-        return StoreError(path, f"was busy for too long ({text})", advice)
+        return StoreError(path, f"was busy for too long ({text})", advice, UNAVAILABLE)
     if state in AGAIN or (state or "").startswith("08"):
         return _of_connecting(path, text)
     if state == "53100":
@@ -98,11 +97,11 @@ def _of_connecting(path: str, text: str) -> StoreError:
     for phrase, reason, advice in _CONNECTING:
         if phrase in text:
             return StoreError(path, reason.format(text), advice)
-    return StoreError(
-        path,
-        f"cannot be reached: {text}",
-        "See that the server runs and that host and port are right. What was stored before stays.",
-    )
+    if "too many connections" in text:
+        advice = "Wait a moment, or raise max_connections of the server."
+        return StoreError(path, "has no connection left", advice, UNAVAILABLE)
+    advice = "See that the server runs and that host and port are right. What was stored before stays."
+    return StoreError(path, f"cannot be reached: {text}", advice, UNAVAILABLE)
 
 
 def _line(error: Exception) -> str:

@@ -22,7 +22,7 @@ from functools import partial
 from types import CodeType
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from campaign_lab.errors import StoreError
+from campaign_lab.errors import UNAVAILABLE, StoreError
 from campaign_lab.store.postgres import schema
 from campaign_lab.store.postgres.connections import CONNECTIONS, Connections, connect
 from campaign_lab.store.postgres.dialect import ServerCon
@@ -242,6 +242,7 @@ class PostgresStore:
                     self.display_url,
                     "did not answer while it was committing, so nobody knows yet whether this was stored",
                     "See that the server runs, and run again: what was stored is found and not made twice.",
+                    UNAVAILABLE,
                 )
 
     # -- fork: a child must not talk over its parent's connections

@@ -1,0 +1,80 @@
+"""Estimates: about what a turn will cost, before it is run. Never a promise. All amounts are US dollars."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from campaign_lab.agents.prices import TokenUsage, price_usd
+from campaign_lab.money import Sum
+from campaign_lab.sessions.run.turn_spec import TurnSpec
+from campaign_lab.store import queries
+
+if TYPE_CHECKING:
+    from campaign_lab.store.connection import Con
+
+CHARACTERS_PER_TOKEN = 4
+TOKENS_READ_PER_AGENT = 30_000
+TOKENS_WRITTEN = 2_500
+"""Typical sizes, for an estimate before anything like it was run: a page is about 4,000 tokens, an agent reads up to six."""
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """About what a turn will cost, in US dollars; None when the model has no known price.
+
+    ``basis`` is ``recorded`` (the mean of stored turns like it), ``counted`` (the endpoint counted its message, the rest is
+    typical), ``sizes`` (all sizes are typical) or ``replay`` (a stored turn answers).
+    """
+
+    usd: float | None
+    basis: Literal["recorded", "counted", "sizes", "replay"]
+
+
+def estimate(con: Con, spec: TurnSpec, message_tokens: int | None = None) -> Estimate:
+    """The mean cost of finished turns of the same phase and model; where there are none, the price of typical sizes.
+
+    ``message_tokens`` is the size of the message, where the endpoint has counted it.
+    """
+    recorded = mean_cost(con, spec.phase.name, spec.model)
+    if recorded is not None:
+        return Estimate(recorded, "recorded")
+    message = len(spec.message) // CHARACTERS_PER_TOKEN if message_tokens is None else message_tokens
+    main = conversation_tokens(con, spec.ancestors) + message
+    usd = typical_usd(spec.model, main, agents=len(spec.phase.agents))
+    return Estimate(usd, "sizes" if message_tokens is None else "counted")
+
+
+def typical_usd(model: str, main_tokens: int, *, agents: int) -> float | None:
+    """The US dollars of a turn whose main agent is sent ``main_tokens`` and starts so many agents; None without a known price."""
+    read, written = agents * TOKENS_READ_PER_AGENT, agents * TOKENS_WRITTEN
+    uses = (
+        TokenUsage(input_tokens=main_tokens, output_tokens=TOKENS_WRITTEN),
+        TokenUsage(input_tokens=read, output_tokens=written),
+    )
+    return Sum.of(price_usd(model, use) for use in uses).whole
+
+
+def mean_cost(con: Con, phase: str, model: str) -> float | None:
+    """The mean US dollars of the stored turns of a phase and model; None when there is none with a known price.
+
+    Also None when the model has no price any more: its earlier costs do not tell the next one.
+    """
+    if price_usd(model, TokenUsage()) is None:
+        return None
+    sql = (
+        "SELECT avg(attempts.cost_usd) FROM attempts JOIN turns ON turns.id = attempts.id "
+        "WHERE turns.phase = ? AND turns.model = ? AND attempts.cost_usd IS NOT NULL"
+    )
+    row = con.execute(sql, [phase, model]).fetchone()
+    return None if row is None or row[0] is None else float(row[0])
+
+
+def conversation_tokens(con: Con, line: Sequence[str]) -> int:
+    """The tokens of the main conversation of the turns with these ids, by the size of what is stored of it."""
+    if not line:
+        return 0
+    sql = f"SELECT coalesce(sum(length(entry)), 0) FROM entries WHERE subpath = '' AND session_id {queries.IN_LIST}"
+    row = con.execute(sql, [list(line)]).fetchone()
+    return int(row[0]) // CHARACTERS_PER_TOKEN if row else 0
