@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from types import UnionType
 from typing import Any, Union, get_args, get_origin
 
-from campaign_lab.checks import graphemes, limit_of
-from campaign_lab.checks.findings import COPY_FIELDS
 from campaign_lab.records import Record
 
 Row = Mapping[str, Any]
@@ -33,10 +31,18 @@ def _named(name: str, dtype: str) -> Column:
 
 
 def _length(name: str) -> Column:
-    return Column(f"{name}_length", "int64", lambda row: graphemes(row[name]))
+    def value(row: Row) -> int:
+        from campaign_lab.checks import graphemes  # importing the package needs no checks
+
+        return graphemes(row[name])
+
+    return Column(f"{name}_length", "int64", value)
 
 
 def _over_limit(row: Row) -> str:
+    from campaign_lab.checks import graphemes, limit_of
+    from campaign_lab.checks.findings import COPY_FIELDS
+
     return ", ".join(name for name in COPY_FIELDS if graphemes(row[name]) > limit_of(name))
 
 

@@ -42,17 +42,17 @@ NO_ANGLE = {"motivation": "", "awareness_stage": ""}
 TEXTS = ("angle", "headline", "primary_text", "description", "call_to_action", "language")
 
 
-def copy_rows(con: Con, user: str, phases: Phases, places: Sequence[HandlePosition]) -> list[Row]:
-    """One row per copy variant, in the order of the places and of the turns; a degraded variant is left out."""
+def copy_rows(con: Con, user: str, phases: Phases, positions: Sequence[HandlePosition]) -> list[Row]:
+    """One row per copy variant, in the order of the positions and of the turns; a degraded variant is left out."""
     steps = all_steps(con)
-    lines = [line_to(steps, place.turn) for place in places]
+    lines = [line_to(steps, position.turn) for position in positions]
     current = [latest(line) for line in lines]
     variants, angles = _read(con, user, phases, list({step for turns in current for step in turns}))
     names = names_of(con, user)
     costs = _read_costs(con, steps)
     rows: list[Row] = []
-    for place, line, turns in zip(places, lines, current, strict=True):
-        own = _of_session(place, names) | _costs(place, line, costs)
+    for position, line, turns in zip(positions, lines, current, strict=True):
+        own = _of_session(position, names) | _costs(position, line, costs)
         known = {name: about for step in turns for name, about in angles.get(step.id, {}).items()}
         for step in turns:
             rows += [row | own | known.get(row["angle"], NO_ANGLE) for row in variants.get(step.id, ())]
@@ -123,15 +123,15 @@ def _caches(con: Con, turns: Sequence[PathStep]) -> dict[str, str]:
     return {step.id: FIRST_TURN if step.parent is None else known.get(step.id, "") for step in turns}
 
 
-def _of_session(place: HandlePosition, names: Mapping[str, SessionLabel]) -> Row:
+def _of_session(position: HandlePosition, names: Mapping[str, SessionLabel]) -> Row:
     path: dict[str, str] = {}
-    session = place.session.id
+    session = position.session.id
     while session in names and session not in path:
         path[session] = names[session].name
         session = names[session].parent or ""
-    own = names[place.session.id]
+    own = names[position.session.id]
     return {
-        "campaign": place.session.campaign,
+        "campaign": position.session.campaign,
         "session": own.name,
         "lineage": " > ".join(reversed(path.values())),
         "purpose": own.purpose,
@@ -139,14 +139,14 @@ def _of_session(place: HandlePosition, names: Mapping[str, SessionLabel]) -> Row
     }
 
 
-def _costs(place: HandlePosition, line: Line, costs: Costs) -> Row:
+def _costs(position: HandlePosition, line: Line, costs: Costs) -> Row:
     """What was paid on the session, and what others paid for the turns before its own: those were not paid again.
 
     The tries of the session that failed count. Its turns after where the handle stands do not.
     """
-    later = costs.made.get(place.session.id, frozenset()) - {step.id for step in line}
-    own = costs.sessions.get(place.session.id, NOTHING) - sum((costs.of(turn) for turn in later), NOTHING)
-    avoided = sum((costs.of(step.id) for step in line if step.session != place.session.id), NOTHING)
+    later = costs.made.get(position.session.id, frozenset()) - {step.id for step in line}
+    own = costs.sessions.get(position.session.id, NOTHING) - sum((costs.of(turn) for turn in later), NOTHING)
+    avoided = sum((costs.of(step.id) for step in line if step.session != position.session.id), NOTHING)
     return {
         "cost_own_usd": own.known,
         "cost_avoided_usd": avoided.known,

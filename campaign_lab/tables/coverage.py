@@ -40,18 +40,18 @@ class Need:
     quotes: frozenset[tuple[str, str]] = frozenset()
 
 
-def coverage_rows(con: Con, phases: Phases, places: Sequence[HandlePosition]) -> list[Row]:
+def coverage_rows(con: Con, phases: Phases, positions: Sequence[HandlePosition]) -> list[Row]:
     """Session by session, every need at each of the five stages, with the angles there.
 
     Pains come first, then desires, then what only angles speak of.
     """
     steps = all_steps(con)
-    lines = [latest(line_to(steps, place.turn)) for place in places]
+    lines = [latest(line_to(steps, position.turn)) for position in positions]
     turns = list({step for line in lines for step in line})
     kept = records_of(con, turns, phases, kinds=(CustomerInsight.kind, Angle.kind))
     return [
-        {"session": place.session.name} | row
-        for place, line in zip(places, lines, strict=True)
+        {"session": position.session.name} | row
+        for position, line in zip(positions, lines, strict=True)
         for row in _covered([each for step in line for each in kept.get(step.id, ()) if not each.degraded])
     ]
 

@@ -36,7 +36,7 @@ def difference_rows(con: Con, phases: Phases, one: HandlePosition, other: Handle
     is left over, angles are paired by their motivation, and all others in order within their kind and angle.
     """
     steps = all_steps(con)
-    ours, theirs = (latest(line_to(steps, place.turn)) for place in (one, other))
+    ours, theirs = (latest(line_to(steps, position.turn)) for position in (one, other))
     shared = {step.id for step in ours} & {step.id for step in theirs}
     kept = records_of(con, list({*ours, *theirs}), phases)
     left = [record for step in ours if step.id not in shared for record in kept.get(step.id, ())]

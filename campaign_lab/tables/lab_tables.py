@@ -1,4 +1,4 @@
-"""The tables of a lab: the one place that says which there are, what each shows and where its rows come from."""
+"""The tables of a lab: the one module that says which there are, what each shows and where its rows come from."""
 
 from __future__ import annotations
 
@@ -68,14 +68,14 @@ class LabTables:
         Each record is listed once, under the session that made it. Its own fields are columns (``tables.record_columns``).
         Raises NotFoundError that lists the known kinds.
         """
-        from campaign_lab.tables.records import places_of_all, record_class, record_rows
+        from campaign_lab.tables.records import positions_of_all, record_class, record_rows
 
         context = self._context
         columns = record_columns(record_class(context.phases, kind))
         given = None if sessions is None else _positions(context, sessions)
 
         def rows(con: Con) -> list[Row]:
-            positions = places_of_all(con, context.user) if given is None else given
+            positions = positions_of_all(con, context.user) if given is None else given
             return record_rows(con, context.user, context.phases, positions, kind=kind)
 
         return frame(_read(context, given or (), rows), columns)

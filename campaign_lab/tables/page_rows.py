@@ -20,18 +20,18 @@ if TYPE_CHECKING:
 Row = dict[str, Any]
 
 
-def page_rows(con: Con, user: str, place: HandlePosition) -> list[Row]:
+def page_rows(con: Con, user: str, position: HandlePosition) -> list[Row]:
     """One row per address that the line asked for, as last met: the brand's own site first, then the others, each by address.
 
     Agents read in parallel, so the order of reading means nothing. What a turn asked for is not known any more when its
     conversations were swept: the owner of the pages is then shown all of the campaign, others what is left.
     """
-    owner = root_owner(con, place.session)
-    turns = [step.id for step in line_to(all_steps(con), place.turn)]
-    met = queries.pages_met(con, owner, place.session.campaign)
+    owner = root_owner(con, position.session)
+    turns = [step.id for step in line_to(all_steps(con), position.turn)]
+    met = queries.pages_met(con, owner, position.session.campaign)
     swept = not queries.ids_in(con, "transcripts", "session_id", turns).issuperset(turns)
     asked = {row.requested_url for row in met} if swept and user == owner else _asked(con, turns)
-    home = urlsplit(place.session.url).netloc
+    home = urlsplit(position.session.url).netloc
     rows = [_read(row) if row.error is None else _refused(row) for row in _newest(met, asked)]
     return sorted(rows, key=lambda row: (urlsplit(row["url"]).netloc != home, row["url"]))
 

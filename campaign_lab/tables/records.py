@@ -39,24 +39,24 @@ def record_class(phases: Phases, kind: str) -> type[Record]:
     return classes[kind]
 
 
-def places_of_all(con: Con, user: str) -> list[HandlePosition]:
+def positions_of_all(con: Con, user: str) -> list[HandlePosition]:
     """All sessions that the user may see, each at its tip, the oldest first."""
     return [
         HandlePosition(row, row.tip_turn) for row in sorted(visible(con, user), key=lambda row: (row.made_at, row.id))
     ]
 
 
-def record_rows(con: Con, user: str, phases: Phases, places: Sequence[HandlePosition], *, kind: str) -> list[Row]:
-    """One row per record up to where the places stand, degraded ones included; ``fields`` holds its own fields.
+def record_rows(con: Con, user: str, phases: Phases, positions: Sequence[HandlePosition], *, kind: str) -> list[Row]:
+    """One row per record of the turns up to the positions, degraded ones included; ``fields`` holds its own fields.
 
     A turn that several sessions carry is listed once, under the session that made it. When the user may not see that
-    one, it is the first of the places that carry it.
+    one, it is the first of the positions that carry it.
     """
     steps, names = all_steps(con), names_of(con, user)
     bearers: dict[PathStep, str] = {}
-    for place in places:
-        for step in latest(line_to(steps, place.turn)):
-            bearers.setdefault(step, step.session if step.session in names else place.session.id)
+    for position in positions:
+        for step in latest(line_to(steps, position.turn)):
+            bearers.setdefault(step, step.session if step.session in names else position.session.id)
     rows: dict[str, list[Row]] = {}
     for record in stored(con, list(bearers), phases, kinds=(kind,)):
         step = steps[record.turn]

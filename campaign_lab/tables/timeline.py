@@ -31,13 +31,13 @@ class _Thread:
     pages: int
 
 
-def timeline_rows(con: Con, place: HandlePosition) -> list[Row]:
+def timeline_rows(con: Con, position: HandlePosition) -> list[Row]:
     """One row per agent of each turn from the root on, the main agent first, the others in the order in which they began.
 
     The second turn of a phase is called "copy 2", the second agent of a name in a turn likewise. A turn whose
     conversations were swept has no rows.
     """
-    line = line_to(all_steps(con), place.turn)
+    line = line_to(all_steps(con), position.turn)
     requests = _requests(con, line)
     phases: Counter[str] = Counter()
     rows: list[Row] = []

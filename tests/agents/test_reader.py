@@ -313,7 +313,7 @@ def test_the_stores_trouble_is_told_to_no_agent(file: DuckFile, termwick: Brief)
 def test_a_page_that_could_not_be_kept_is_stored_when_the_store_is_back(file: DuckFile, termwick: Brief) -> None:
     """Another program holds the lab file for longer than a turn waits; the page is not lost for it."""
     hold = "import sys, duckdb; con = duckdb.connect(sys.argv[1]); print('held', flush=True); sys.stdin.readline()"
-    command, piped = [sys.executable, "-c", hold, file.path], subprocess.PIPE
+    command, piped = [sys.executable, "-c", hold, file.display_url], subprocess.PIPE
 
     file.call(lambda con: None)
     time.sleep(IDLE * 3)  # then the file is let go

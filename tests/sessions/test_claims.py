@@ -107,7 +107,10 @@ def start(file: Store) -> Iterator[Start]:
     def run(row: AttemptRow) -> Claimer:
         rows = [json.dumps(vars(each), default=str) for each in (SESSION, row)]
         process = subprocess.Popen(
-            [sys.executable, "-c", CLAIMER, file.path, *rows], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+            [sys.executable, "-c", CLAIMER, file.display_url, *rows],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
         )
         started.append(process)
         assert process.stdout is not None

@@ -232,7 +232,7 @@ def test_the_doctor_says_what_matters_on_a_server(postgres_server: PostgresServe
             assert [level for text, level in found.items() if "row-level security holds for the role ana" in text] == [
                 "ok"
             ]
-            assert [text for text in found if text.startswith(f"{ana.path}, ") and text.endswith(" MB")]
+            assert [text for text in found if text.startswith(f"{ana.display_url}, ") and text.endswith(" MB")]
             assert [text for text in found if re.match(r"PostgreSQL \d+", text)]
             assert [level for text, level in found.items() if "fsync" in text] == ["warn"]
             assert not [text for text in found if as_ana in text]

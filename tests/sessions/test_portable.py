@@ -21,7 +21,7 @@ from stores import Stores, opened
 from campaign_lab.errors import StoreError
 from campaign_lab.rehearsal.server.app import RehearsalServer
 from campaign_lab.sessions.history.lineage import conversation, lineage, tree
-from campaign_lab.sessions.transfer.bundle import of_session
+from campaign_lab.sessions.transfer.bundle import session_bundle
 from campaign_lab.sessions.transfer.session_file import MARK, load, save
 from campaign_lab.sessions.upkeep.expiry import expires_at
 from campaign_lab.sessions.upkeep.verify import verify
@@ -373,7 +373,7 @@ def test_saved_again_elsewhere_it_is_the_same_line(lab_file: Store, other: Store
     def held(path: Path) -> object:
         file = open_file(path)
         bundle = file.call(
-            lambda con: of_session(con, queries.select(con, SessionRow, "WHERE metadata LIKE '%saved%'")[0])
+            lambda con: session_bundle(con, queries.select(con, SessionRow, "WHERE metadata LIKE '%saved%'")[0])
         )
         file.close()
         return replace(bundle, sessions=tuple(replace(row, last_paid_at=None, metadata="") for row in bundle.sessions))

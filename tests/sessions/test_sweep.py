@@ -319,7 +319,7 @@ def test_two_sweepers_at_once_do_each_job_once(lab_file: Store) -> None:
     lab_file.call(make)
     before = lab_file.call(costs)
     lab_file.close()
-    command = [sys.executable, "-c", SWEEPER, lab_file.path, LATER.isoformat()]
+    command = [sys.executable, "-c", SWEEPER, lab_file.display_url, LATER.isoformat()]
     sweepers = [subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) for _ in range(2)]
     for sweeper in sweepers:
         assert sweeper.stdout is not None
@@ -332,7 +332,7 @@ def test_two_sweepers_at_once_do_each_job_once(lab_file: Store) -> None:
     assert sorted(report["sessions"] for report in reports) == [0, 20]
     assert sum(report["turns"] for report in reports) == 20
     assert sum(report["pages"] for report in reports) == 20
-    with opened(lab_file.path) as again:
+    with opened(lab_file.display_url) as again:
         assert again.call(costs) == before
         assert again.call(orphans) == []
 

@@ -113,7 +113,7 @@ def test_two_processes_with_threads_that_get_or_create_make_one_row(file: Store,
     data = json.dumps(vars(FORK if what == "fork" else SESSION), default=str)
     racers = [
         subprocess.Popen(
-            [sys.executable, "-c", RACER, file.path, me, what, data],
+            [sys.executable, "-c", RACER, file.display_url, me, what, data],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,

@@ -70,7 +70,7 @@ class Bundle:
     audit: tuple[AuditRow, ...] = ()
 
 
-def of_session(con: Con, session: SessionRow, user: str | None = None) -> Bundle:
+def session_bundle(con: Con, session: SessionRow, user: str | None = None) -> Bundle:
     """Everything on the session's line, and the pages that its campaign has read.
 
     ``user``: whom it is collected for; judgements that the user may not know are left out. None: nothing is left out.
@@ -83,15 +83,15 @@ def of_session(con: Con, session: SessionRow, user: str | None = None) -> Bundle
         else ratings.known_to(con, ids, user)
     )
     return replace(
-        of_attempts(con, ids),
+        attempts_bundle(con, ids),
         sessions=(session, *_came_through(con, session, line)),
         turns=tuple(line),
         judgements=tuple(judgements),
-        pages=tuple(pages(con, access.root_owner(con, session), session.campaign)),
+        pages=tuple(stored_pages(con, access.root_owner(con, session), session.campaign)),
     )
 
 
-def of_attempts(con: Con, ids: Sequence[str]) -> Bundle:
+def attempts_bundle(con: Con, ids: Sequence[str]) -> Bundle:
     """The attempts of these ids with all that they wrote, and the turns that they came to."""
 
     def found(table: type[Row], column: str, order: str = "") -> tuple[Row, ...]:
@@ -108,12 +108,12 @@ def of_attempts(con: Con, ids: Sequence[str]) -> Bundle:
     )
 
 
-def pages(con: Con, owner: str, campaign: str) -> list[PageRow]:
+def stored_pages(con: Con, owner: str, campaign: str) -> list[PageRow]:
     """All pages of an owner's campaign with their bytes, oldest first."""
     return queries.select(con, PageRow, "WHERE owner = ? AND campaign = ? ORDER BY fetched_at", [owner, campaign])
 
 
-def add(con: Con, bundle: Bundle) -> dict[str, int]:
+def add_bundle(con: Con, bundle: Bundle) -> dict[str, int]:
     """Adds the rows that are not there yet, and says how many by table. What is there stays as it is."""
     added = {}
     for field in fields(bundle):
@@ -192,8 +192,8 @@ def _came_through(con: Con, session: SessionRow, line: Sequence[TurnRow]) -> lis
 
 def _without_folders(brief: str) -> str:
     """The JSON of a brief without the local folders that stand for its sites; their pages are in the bundle."""
-    fields_ = json.loads(brief)
-    return json.dumps({**fields_, "sources": []}, sort_keys=True) if "sources" in fields_ else brief
+    found = json.loads(brief)
+    return json.dumps({**found, "sources": []}, sort_keys=True) if "sources" in found else brief
 
 
 def _file_name(notebook: str | None) -> str | None:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from campaign_lab.errors import StoreError
 from campaign_lab.sessions.run.claims import alive, store_time
-from campaign_lab.sessions.transfer.bundle import IDENTITY, Bundle, add, of_attempts, pages, stands_on
+from campaign_lab.sessions.transfer.bundle import IDENTITY, Bundle, add_bundle, attempts_bundle, stands_on, stored_pages
 from campaign_lab.sessions.upkeep.verify import verify
 from campaign_lab.store import queries
 from campaign_lab.store.location import is_server, open_store
@@ -108,7 +108,7 @@ class _Copy:
         """Copies everything. Sessions that are on both sides come first: their lines there are still without new turns."""
         self._move_sessions_on()
         for bundle in self._bundles():
-            for table, count in add(self._con, bundle).items():
+            for table, count in add_bundle(self._con, bundle).items():
                 self._counts[table] += count
                 self._on_progress(table, self._counts[table])
         return self
@@ -117,11 +117,11 @@ class _Copy:
         yield Bundle(sessions=self._all(SessionRow))
         wanted = sorted(self._ids("attempts") | self._ids("turns"))
         for start in range(0, len(wanted), ATTEMPTS):
-            yield self._source.call(partial(of_attempts, ids=wanted[start : start + ATTEMPTS]))
+            yield self._source.call(partial(attempts_bundle, ids=wanted[start : start + ATTEMPTS]))
         yield Bundle(judgements=self._all(JudgementRow), shares=self._all(ShareRow), audit=self._all(AuditRow))
         sql = "SELECT DISTINCT owner, campaign FROM pages ORDER BY 1, 2"
         for owner, campaign in self._source.call(lambda con: con.execute(sql).fetchall()):
-            yield Bundle(pages=tuple(self._source.call(partial(pages, owner=owner, campaign=campaign))))
+            yield Bundle(pages=tuple(self._source.call(partial(stored_pages, owner=owner, campaign=campaign))))
 
     def _all(self, table: Any) -> tuple[Any, ...]:
         return tuple(self._source.call(partial(queries.select, table=table)))

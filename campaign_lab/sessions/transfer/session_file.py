@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from campaign_lab.errors import LabError, StoreError
 from campaign_lab.sessions.history import ratings
-from campaign_lab.sessions.transfer.bundle import Bundle, add, of_session, owned, portable, stands_on
+from campaign_lab.sessions.transfer.bundle import Bundle, add_bundle, owned, portable, session_bundle, stands_on
 from campaign_lab.sessions.upkeep.verify import verify
 from campaign_lab.store import queries, schema
 from campaign_lab.store.connection import Store
@@ -80,7 +80,7 @@ def save(engine: Store, session: SessionRow, path: str | os.PathLike[str], *, us
     target = os.path.abspath(os.fspath(path))
     if os.path.lexists(target):
         raise _there(target)
-    bundle = portable(engine.call(lambda con: of_session(con, session, user)))
+    bundle = portable(engine.call(lambda con: session_bundle(con, session, user)))
     try:
         os.makedirs(os.path.dirname(target), exist_ok=True)
         with tempfile.TemporaryDirectory(dir=os.path.dirname(target), prefix=".saving-") as folder:
@@ -124,7 +124,7 @@ def _write(path: str, bundle: Bundle) -> None:
     mark = {"at": datetime.now(UTC).isoformat(), "by": first.owner}
     marked = replace(first, metadata=json.dumps({**json.loads(first.metadata), MARK: mark}))
     with contextlib.closing(open_file(path)) as file:
-        file.call(lambda con: add(con, replace(bundle, sessions=(marked, *others))))
+        file.call(lambda con: add_bundle(con, replace(bundle, sessions=(marked, *others))))
 
 
 def _publish(draft: str, target: str) -> None:
@@ -186,7 +186,7 @@ def _checked(con: Con, path: str, shape: set[tuple[str, str, str, str]]) -> Bund
     if faults:
         raise _unfit(path, f"is damaged: {faults[0].what}")
     unmarked = {name: value for name, value in json.loads(marked[0].metadata).items() if name != MARK}
-    return portable(of_session(con, replace(marked[0], metadata=json.dumps(unmarked))))
+    return portable(session_bundle(con, replace(marked[0], metadata=json.dumps(unmarked))))
 
 
 def _unfit(path: str, reason: str) -> StoreError:
@@ -204,7 +204,7 @@ def _take_in(con: Con, bundle: Bundle, owner: str, *, path: str, hidden: bool) -
     new = [row for row in bundle.sessions if _add_session(con, row, owner, ids[row.id])]
     fresh = set(line) - queries.ids_in(con, "records", "turn_id", line)
     judgements = ratings.make_room(con, bundle.judgements, fresh=fresh, owner=owner)
-    add(con, replace(owned(bundle, owner, ids), sessions=(), judgements=tuple(judgements)))
+    add_bundle(con, replace(owned(bundle, owner, ids), sessions=(), judgements=tuple(judgements)))
     for row in bundle.sessions:
         _settle(con, row, ids, new=row in new)
     (session,) = queries.select(con, SessionRow, "WHERE id = ?", [ids[bundle.sessions[0].id]])

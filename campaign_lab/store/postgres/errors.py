@@ -31,7 +31,10 @@ _CONNECTING: tuple[tuple[str, str, str], ...] = (
     ("no pg_hba.conf entry", "lets nobody in from here: {0}", "Its administrator adds a line for you to pg_hba.conf."),
     ("too many connections", "has no connection left", "Wait a moment, or raise max_connections of the server."),
 )
-"""What a failed connection says, what that means, and what to do; {0} is the server's own line."""
+"""What a failed connection says, what that means, and what to do; {0} is the server's own line.
+
+The driver gives no SQLSTATE for a connection that failed: the words are all there is.
+"""
 
 
 def missing_driver(url: str) -> StoreError:

@@ -37,7 +37,7 @@ T = TypeVar("T")
 PATIENCE = 30.0
 """Seconds from submitting a function to giving up on the server. The SDK gives up on an append after 60 and drops it."""
 PAUSE_S = 0.05
-"""Seconds between the first two tries on a server that does not answer; then twice as long each time, up to a second."""
+"""Seconds between the first two tries on a server that does not answer."""
 LAB = "campaign_lab"
 """What the lock of functions without a scope is made of."""
 
@@ -139,16 +139,14 @@ class PostgresStore:
 
         A server that says it is starting up or shutting down is waited for; one that does not answer is not.
         """
-        deadline, pause = time.monotonic() + self._patience, PAUSE_S
+        pauses = _Pauses(time.monotonic() + self._patience)
         while True:
             try:
                 self.role = self._prepared()
                 return
             except self._errors.Error as error:
-                if not restarting(error) or time.monotonic() + pause > deadline:
+                if not restarting(error) or not pauses.wait():
                     raise explained(self.display_url, error) from error
-            time.sleep(pause)
-            pause = min(pause * 2, 1.0)
 
     def _prepared(self) -> str | None:
         """The role that the database binds us to, once it is up to date."""
@@ -187,18 +185,14 @@ class PostgresStore:
 
     def _patiently(self, f: Callable[[Con], T], scope: str, deadline: float) -> T:
         """Runs the function; again when the connection was lost, until the deadline."""
-        self._inside.now, pause = True, PAUSE_S
+        self._inside.now, pauses = True, _Pauses(deadline)
         try:
             while True:
                 try:
                     return self._transact(f, scope, deadline)
                 except self._errors.Error as error:
-                    if not after_outage(error):
+                    if not after_outage(error) or not pauses.wait():
                         raise explained(self.display_url, error) from error
-                    if time.monotonic() + pause > deadline:
-                        raise explained(self.display_url, error) from error
-                time.sleep(pause)
-                pause = min(pause * 2, 1.0)
         finally:
             self._inside.now = False
 
@@ -237,20 +231,18 @@ class PostgresStore:
 
     def _was_committed(self, transaction: str, deadline: float) -> bool:
         """Did it get through? Asked of the server when the connection was lost while it was committing."""
-        pause = PAUSE_S
+        pauses = _Pauses(deadline)
         while True:
             with suppress(self._errors.OperationalError), self._connections.borrowed(deadline) as raw:
                 row = raw.execute("SELECT pg_xact_status(%s::xid8)", [transaction]).fetchone()
                 if row is not None and row[0] != "in progress":
                     return bool(row[0] == "committed")
-            if time.monotonic() + pause > deadline:
+            if not pauses.wait():
                 raise StoreError(
                     self.display_url,
                     "did not answer while it was committing, so nobody knows yet whether this was stored",
                     "See that the server runs, and run again: what was stored is found and not made twice.",
                 )
-            time.sleep(pause)
-            pause = min(pause * 2, 1.0)
 
     # -- fork: a child must not talk over its parent's connections
 
@@ -261,6 +253,22 @@ class PostgresStore:
         )  # their end would speak to the server in the parent's name
         self._inside = threading.local()
         self._reset()
+
+
+class _Pauses:
+    """Pauses between tries on a server that does not answer: each twice as long as the one before, up to a second."""
+
+    def __init__(self, deadline: float) -> None:
+        self._deadline = deadline
+        self._next = PAUSE_S
+
+    def wait(self) -> bool:
+        """Waits before the next try. False, at once, when the pause would end after the deadline."""
+        if time.monotonic() + self._next > self._deadline:
+            return False
+        time.sleep(self._next)
+        self._next = min(self._next * 2, 1.0)
+        return True
 
 
 def _code_of(f: Callable[..., Any]) -> CodeType | None:
