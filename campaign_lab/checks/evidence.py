@@ -80,13 +80,13 @@ def support(record: Record, texts: Mapping[str, str]) -> dict[Evidence, bool]:
     return {item: substantial(item.quote) and quote_stands(item.quote, texts.get(item.url, "")) for item in plain}
 
 
-def unsupported_claims(record: Record, texts: Mapping[str, str], names: Collection[str] = ()) -> list[str]:
-    """The claims whose supported quotes do not hold every number, with what it measures, and name of the claim.
+def unsupported_claims(record: Record, texts: Mapping[str, str], names: Collection[str] = ()) -> dict[str, Claim]:
+    """By their paths, the claims whose supported quotes do not hold all numbers, with what they measure, and names in them.
 
-    ``names`` are exempt (the brand's own).
+    ``names`` need no quote (the brand's own).
     """
     supported = support(record, texts)
-    return [claim.text for claim in record.claims_in() if not _carried(claim, supported, names)]
+    return {path: claim for path, claim in record.places_of(Claim) if not _carried(claim, supported, names)}
 
 
 def _carried(claim: Claim, supported: Mapping[Evidence, bool], names: Collection[str]) -> bool:

@@ -8,9 +8,8 @@ from dataclasses import dataclass
 from datetime import date
 from functools import cache
 from importlib.resources import files
-from typing import Literal
 
-Severity = Literal["block", "warn", "info"]
+from campaign_lab.findings import Severity
 
 
 @dataclass(frozen=True, slots=True)

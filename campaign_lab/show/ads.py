@@ -6,11 +6,11 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from campaign_lab.show.evidence import claims_html
+from campaign_lab.records import COPY_FIELDS
+from campaign_lab.show.evidence import claims_html, findings_in
 from campaign_lab.show.frame import bullets, folded, warning
 from campaign_lab.show.text import bidi_isolate, escape_html, host, plain, words
 
-FIELDS = ("headline", "primary_text", "description")
 AD = "width:20em;max-width:100%;margin:0;border:1px solid gray;border-radius:8px;padding:10px 12px"
 PICTURE = "background:#8883;text-align:center;padding:2.2em 0"
 FOOT = "display:flex;flex-wrap:wrap;gap:2px 8px;align-items:flex-start"
@@ -58,7 +58,7 @@ def sender(records: Sequence[Mapping[str, Any]]) -> tuple[str, str]:
     label = re.sub(r"\W", "", home.split(".")[0])
     written = re.search(
         r"(?i)\b" + r"[\s&'\u2019-]{0,3}".join(map(re.escape, label)) + r"\b",
-        " ".join(str(record.get(field, "")) for record in records for field in FIELDS),
+        " ".join(str(record.get(field, "")) for record in records for field in COPY_FIELDS),
     )
     return (written.group() if label and written else home), home
 
@@ -85,8 +85,8 @@ def _primary(value: str) -> str:
 
 
 def _variant(record: Mapping[str, Any], brand: str, home: str) -> str:
-    ad = {name: record.get(name, "") for name in (*FIELDS, "call_to_action")}
-    lengths = "<br>".join(_length(field, str(record.get(field, ""))) for field in FIELDS)
+    ad = {name: record.get(name, "") for name in (*COPY_FIELDS, "call_to_action")}
+    lengths = "<br>".join(_length(field, str(record.get(field, ""))) for field in COPY_FIELDS)
     claims = claims_html("Claims", record.get("claims") or []) or "<p><b>Claims</b> it makes none</p>"
     beside = f"<p>{lengths}</p>{claims}{flags_html(record)}"
     return (
@@ -105,15 +105,12 @@ def _length(field: str, value: str) -> str:
 
 
 def flags_html(record: Mapping[str, Any]) -> str:
-    """What the checks found and nobody mended. The value that a line repeats stands in the card already."""
-    lines = [_without_value(str(line), record) for line in record.get("problems") or []]
+    """What the checks found and nobody mended, one line each. A text that stands in the card by itself is not repeated."""
+    lines = dict.fromkeys(
+        f"{words(each.field)}: {each.message}" if isinstance(record.get(each.field), str) else each.sentence
+        for each in findings_in(record)
+    )
     return f"<p>{warning('Flagged')}</p>{bullets([bidi_isolate(line) for line in lines])}" if lines else ""
-
-
-def _without_value(line: str, record: Mapping[str, Any]) -> str:
-    field, colon, rest = line.partition(":")
-    value = record.get(field)
-    return f"{words(field)}{colon}{rest.removesuffix(f': {value[:200]!r}')}" if isinstance(value, str) else line
 
 
 def _counts(row: Mapping[str, Any]) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from campaign_lab.findings import ClaimSupport, Finding, claim_support
 from campaign_lab.show.frame import bullets, folded, warning
 from campaign_lab.show.text import address, bidi_isolate, escape_html
 
@@ -12,7 +13,8 @@ MOST_OPEN = 4
 """Longer lists are folded after this many claims."""
 MOST_QUOTES = 2
 """Claims with more quotes show them folded."""
-OVERSTATED = "says_more_than_its_quotes"
+SUPPORT = "claim_support"
+"""The key of a claim's ``ClaimSupport`` in a copy that ``with_claim_support`` made."""
 NOT_FOUND = "not found on the page"
 
 
@@ -50,29 +52,35 @@ def claims_html(title: str, claims: Sequence[Mapping[str, Any]]) -> str:
 
 
 def stands(claim: Mapping[str, Any]) -> bool:
-    """Does a quote of the claim stand on its page, and does the claim say no more? For a quote on its own: does it stand?"""
-    if "quote" in claim:
-        return bool(claim.get("supported"))
-    return not claim.get(OVERSTATED) and any(each.get("supported") for each in claim.get("evidence") or [])
+    """Is the claim supported? For a quote on its own: does it stand on its page?"""
+    return claim.get("supported") is True if "quote" in claim else _support(claim).supported
 
 
-def with_remarks(record: Mapping[str, Any]) -> dict[str, Any]:
-    """A copy of the record in which the claims that say more than their quotes know it, from the lines of its problems."""
-    told = [line for line in map(str, record.get("problems") or []) if line.startswith("claims:")]
+def findings_in(record: Mapping[str, Any]) -> list[Finding]:
+    """The findings in a record's JSON, as ``LoadedRecord.to_json`` gives it."""
+    return [Finding.from_json(each) for each in record.get("check_findings") or ()]
 
-    def mark(value: Any) -> Any:
+
+def with_claim_support(record: Mapping[str, Any]) -> dict[str, Any]:
+    """A copy of the record in which every claim has its ``ClaimSupport``."""
+    known = {id(each.claim): each for each in claim_support(record, findings_in(record))}
+
+    def marked(value: Any) -> Any:
         if isinstance(value, Mapping):
-            marked = {name: mark(part) for name, part in value.items()}
-            if "evidence" in marked and "text" in marked:
-                marked[OVERSTATED] = any(line.endswith(repr(str(marked["text"])[:200])) for line in told)
-            return marked
-        return [mark(part) for part in value] if isinstance(value, (list, tuple)) else value
+            copy = {name: marked(part) for name, part in value.items()}
+            return {**copy, SUPPORT: known[id(value)]} if id(value) in known else copy
+        return [marked(part) for part in value] if isinstance(value, list) else value
 
-    return {name: mark(value) for name, value in record.items()}
+    return {name: marked(value) for name, value in record.items()}
+
+
+def _support(claim: Mapping[str, Any]) -> ClaimSupport:
+    support: ClaimSupport = claim.get(SUPPORT) or ClaimSupport(claim, overstated=False)
+    return support
 
 
 def _why(claim: Mapping[str, Any]) -> str:
-    return "says more than its quotes" if claim.get(OVERSTATED) else "unsupported claim"
+    return "says more than its quotes" if _support(claim).overstated else "unsupported claim"
 
 
 def _below(evidence: Mapping[str, Any], said: str) -> str:

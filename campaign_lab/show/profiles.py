@@ -6,11 +6,12 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from campaign_lab.findings import is_claim, is_quote
 from campaign_lab.show.evidence import claim_html, claims_html, quote_html
 from campaign_lab.show.frame import bullets, card, columns
 from campaign_lab.show.text import address, bidi_isolate, escape_html, words
 
-HIDDEN = ("id", "kind", "evidence", "problems", "degraded")
+HIDDEN = ("id", "kind", "evidence", "check_findings", "problems", "degraded")
 STAGES = {
     "unaware": "do not know that they have the problem",
     "problem": "know their problem, and no solution",
@@ -77,9 +78,9 @@ def other_html(record: Mapping[str, Any]) -> str:
 def _pieces(value: Any) -> list[str]:
     """A value of any shape as pieces of HTML."""
     if isinstance(value, Mapping):
-        if "text" in value:
+        if is_claim(value):
             return [claim_html(value)]
-        if "quote" in value:
+        if is_quote(value):
             return [quote_html(value)]
         return [f"{escape_html(words(name))}: {'; '.join(_pieces(item))}" for name, item in value.items() if item]
     if isinstance(value, (list, tuple)):

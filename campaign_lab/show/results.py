@@ -6,9 +6,10 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from campaign_lab.findings import sentences
 from campaign_lab.show.ads import copy_html, flags_html
 from campaign_lab.show.angles import angle_html
-from campaign_lab.show.evidence import with_remarks
+from campaign_lab.show.evidence import findings_in, with_claim_support
 from campaign_lab.show.frame import bullets, card, framed, warning
 from campaign_lab.show.profiles import brand_html, customers_html, other_html, rival_html
 from campaign_lab.show.text import bidi_isolate, escape_html, words
@@ -33,7 +34,7 @@ def records_html(
 ) -> str:
     """The records of a turn as cards, then what is missing. ``note`` and ``rehearsal`` are said in the heading.
 
-    A record is what ``Kept.to_json`` gives, with its ``kind``. ``answer`` is shown where there is no record to show.
+    A record is what ``LoadedRecord.to_json`` gives, with its ``kind``. ``answer`` is shown where there is no record to show.
     """
     unpaid = " <small>(rehearsal)</small>" if rehearsal else ""
     parts = [f"<h4>{escape_html(words(phase))}{escape_html(note)}{unpaid}</h4>"]
@@ -77,7 +78,7 @@ def _plural(kind: str, count: int) -> str:
 
 def _section(kind: str, records: Sequence[Mapping[str, Any]]) -> str:
     """All records of one kind; those of which only the raw text was kept come last."""
-    whole = [with_remarks(record) for record in records if not record.get("degraded")]
+    whole = [with_claim_support(record) for record in records if not record.get("degraded")]
     broken = "".join(map(_degraded, (record for record in records if record.get("degraded"))))
     if kind == "copy_variant":
         return (copy_html(whole) if whole else "") + broken
@@ -87,7 +88,7 @@ def _section(kind: str, records: Sequence[Mapping[str, Any]]) -> str:
 
 def _degraded(record: Mapping[str, Any]) -> str:
     """The raw text of a record that could not be read, and why."""
-    why = bullets([bidi_isolate(line) for line in record.get("problems") or []])
+    why = bullets([bidi_isolate(line) for line in sentences(findings_in(record))])
     raw = f'<pre style="white-space:pre-wrap;max-height:24em;overflow:auto"><bdi>{escape_html(record.get("raw", ""))}</bdi></pre>'
     said = warning("This record could not be read; here is its text.")
     return card(words(record["kind"]), f"<p>{said}</p>{why}{raw}", "degraded")

@@ -134,7 +134,7 @@ class RequestRow:
 
 @dataclass(frozen=True)
 class RecordRow:
-    """A record of a turn. ``body`` is its JSON; ``problems`` a JSON list of what was wrong and stayed so.
+    """A record of a turn. ``body`` is its JSON; ``problems`` the JSON list of its findings that were not mended.
 
     ``near_duplicate`` is the id of the record of the same turn that says nearly the same.
     """

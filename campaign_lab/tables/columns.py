@@ -8,8 +8,7 @@ from types import UnionType
 from typing import Any, Union, get_args, get_origin
 
 from campaign_lab.checks import graphemes, limit_of
-from campaign_lab.checks.findings import COPY_FIELDS
-from campaign_lab.records import Record
+from campaign_lab.records import COPY_FIELDS, Record
 
 Row = Mapping[str, Any]
 

@@ -20,7 +20,8 @@ from campaign_lab.agents.phases import Phase
 from campaign_lab.agents.process.sdk_loop import in_daemon_thread
 from campaign_lab.brief import Brief
 from campaign_lab.errors import StoreError, TurnFailed
-from campaign_lab.records import BrandProfile, CompetitorProfile, CopyVariant
+from campaign_lab.findings import dump_findings
+from campaign_lab.records import COPY_FIELDS, BrandProfile, CompetitorProfile, CopyVariant
 from campaign_lab.sessions.context import Context
 from campaign_lab.sessions.keys import turn_key
 from campaign_lab.sessions.position import NOWHERE, CellRef
@@ -280,7 +281,7 @@ def _record_rows(turn_id: str, results: Sequence[SavedRecord]) -> list[RecordRow
         RecordRow(
             turn_id=turn_id, kind=kept.kind, n=n, record_id=kept.record_id, label=kept.label,
             revision=kept.record.revision if kept.record else 0, body=kept.body, degraded=kept.degraded,
-            problems=json.dumps(kept.problems), near_duplicate=alike.get(kept.record_id),
+            problems=dump_findings(kept.findings), near_duplicate=alike.get(kept.record_id),
         )
         for n, kept in enumerate(results)
     ]  # fmt: skip
@@ -292,7 +293,6 @@ def _near_duplicates(variants: Sequence[SavedRecord]) -> dict[str, str]:
     When they cannot be compared none is named: a paid turn is not lost for it.
     """
     from campaign_lab.checks import near_duplicates
-    from campaign_lab.checks.findings import COPY_FIELDS
 
     try:
         texts = ["\n".join(str(getattr(kept.record, name)) for name in COPY_FIELDS) for kept in variants]
