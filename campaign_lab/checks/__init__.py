@@ -1,4 +1,4 @@
-"""Is a record fit to run? Checks of evidence, lengths, wording and sameness. Rules are data with source and date."""
+"""Checks of records: evidence, lengths, wording, near duplicates. Their rules are data with source and date."""
 
 from campaign_lab.checks.evidence import quote_stands, support, unsupported_claims
 from campaign_lab.checks.limits import graphemes, limit_of

@@ -1,4 +1,4 @@
-"""Cards for angles: who is spoken to, what is promised, and what the promise stands on."""
+"""Cards of angles: who is addressed, what is promised, and which proofs carry the promise."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ FURTHER = (
 
 
 def angle_html(record: Mapping[str, Any]) -> str:
-    """The idea and the person first, then proofs, doubts and risks; the rest folded."""
+    """The card of an angle: idea and person first, then proofs, objections and risks; the rest is folded."""
     idea = f'<p class="cl-lead">{bidi_isolate(record.get("core_angle", ""))}</p>'
     who = "".join(_line(title, record.get(name)) for title, name in BRIEFLY)
     who += stage_html(str(record.get("awareness_stage", "")))

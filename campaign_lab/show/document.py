@@ -1,4 +1,4 @@
-"""A whole HTML file that stands alone: no script, nothing from elsewhere, light or dark as the reader's system is."""
+"""A complete HTML file: no script, nothing loaded from elsewhere, light or dark as the reader's system is set."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from campaign_lab.show.frame import framed
 from campaign_lab.show.text import escape_html
 
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
-"""Whatever should get past the escaping would neither run nor ask anybody for anything."""
+"""Should markup get past the escaping, the browser runs no script and loads nothing for it."""
 
 LIGHT = (
     "--jp-layout-color0:#fff;--jp-content-font-color1:#1d1f23;--jp-border-color2:#c6cad1;--jp-error-color1:#b3261e;"
@@ -28,7 +28,7 @@ SHEET = (
 
 
 def document(title: str, body_html: str, sheet: str = "") -> str:
-    """The file with this title (plain text) and body (HTML of ours). ``sheet`` is CSS of ours for what is in the body."""
+    """The file as text. ``title`` is plain text, ``body_html`` HTML of ours, ``sheet`` CSS of ours for the body."""
     return (
         '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
         f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">'

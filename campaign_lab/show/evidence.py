@@ -1,4 +1,4 @@
-"""Claims with their quotes and pages: what stands, what does not, and where one can look."""
+"""Claims with their quotes and the pages of these: what is supported, what is not, and where to look."""
 
 from __future__ import annotations
 
@@ -19,27 +19,27 @@ NOT_FOUND = "not found on the page"
 
 
 def claim_html(claim: Mapping[str, Any]) -> str:
-    """The sentence, and below it each quote with its page. A quote that is the sentence itself is not printed twice."""
+    """The claim as HTML, each quote with its page below it. A quote that is the claim word for word is not shown twice."""
     quotes = claim.get("evidence") or []
-    said = str(claim.get("text", ""))
-    mark = "" if stands(claim) else f" {warning(_why(claim))}"
-    lines = [_below(each, said) for each in quotes]
+    text = str(claim.get("text", ""))
+    mark = "" if stands(claim) else f" {warning(_claim_fault(claim))}"
+    lines = [_quote_line(each, text) for each in quotes]
     if len(lines) <= MOST_QUOTES:
-        return f"{bidi_isolate(said)}{mark}{''.join(lines)}"
+        return f"{bidi_isolate(text)}{mark}{''.join(lines)}"
     bad = sum(not each.get("supported") for each in quotes)
     summary = f"<small>{len(lines)} quotes{f', ⚠ {bad} {NOT_FOUND}' if bad else ''}</small>"
-    return f"{bidi_isolate(said)}{mark}{folded(summary, ''.join(lines))}"
+    return f"{bidi_isolate(text)}{mark}{folded(summary, ''.join(lines))}"
 
 
 def quote_html(evidence: Mapping[str, Any]) -> str:
-    """A quote with its page, on its own."""
+    """A quote with its page as HTML, where it stands on its own."""
     sign = "✓ on" if evidence.get("supported") else "from"
-    page = f"<br><small>{sign} {address(evidence.get('url', ''))}{_mark(evidence)}</small>"
+    page = f"<br><small>{sign} {address(evidence.get('url', ''))}{_quote_fault(evidence)}</small>"
     return f"“{bidi_isolate(evidence.get('quote', ''))}”{page}"
 
 
 def claims_html(title: str, claims: Sequence[Mapping[str, Any]]) -> str:
-    """A titled list of claims or quotes; nothing when there is none."""
+    """A titled list of claims or quotes as HTML; "" when there are none."""
     if not claims:
         return ""
     items = [quote_html(each) if "quote" in each else claim_html(each) for each in claims]
@@ -79,21 +79,21 @@ def _support(claim: Mapping[str, Any]) -> ClaimSupport:
     return support
 
 
-def _why(claim: Mapping[str, Any]) -> str:
+def _claim_fault(claim: Mapping[str, Any]) -> str:
     return "says more than its quotes" if _support(claim).overstated else "unsupported claim"
 
 
-def _below(evidence: Mapping[str, Any], said: str) -> str:
+def _quote_line(evidence: Mapping[str, Any], claim: str) -> str:
     quote = str(evidence.get("quote", ""))
-    same = quote and quote in said and len(said) - len(quote) <= 2  # the marks around a sentence that is a quote
+    same = quote and quote in claim and len(claim) - len(quote) <= 2  # the marks around a sentence that is a quote
     if same:
         shown = "✓ word for word on" if evidence.get("supported") else "quoted word for word from"
     else:
         shown = f"{'✓ ' if evidence.get('supported') else ''}“{bidi_isolate(quote)}” —"
-    return f"<br><small>{shown} {address(evidence.get('url', ''))}{_mark(evidence)}</small>"
+    return f"<br><small>{shown} {address(evidence.get('url', ''))}{_quote_fault(evidence)}</small>"
 
 
-def _mark(evidence: Mapping[str, Any]) -> str:
+def _quote_fault(evidence: Mapping[str, Any]) -> str:
     supported = evidence.get("supported")
     if supported:
         return ""

@@ -1,4 +1,4 @@
-"""Cards for what research found: the brand, its customers, its rivals; and for kinds of records that users made."""
+"""Cards of what research found (the brand, its customers, its rivals), and of records of a user's own classes."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ STAGES = {
 
 
 def brand_html(record: Mapping[str, Any]) -> str:
-    """Name and promise, then voice and what is claimed, each with its quotes."""
+    """The card of a brand profile: name and promise, then voice and claims, each with its quotes."""
     voice = record.get("voice") or {}
     blocks = [
         _line("Voice", ", ".join(map(str, voice.get("traits") or [])))
@@ -36,7 +36,7 @@ def brand_html(record: Mapping[str, Any]) -> str:
 
 
 def customers_html(record: Mapping[str, Any]) -> str:
-    """Who they are and how much they know, then what moves them, and their own words."""
+    """The card of a customer insight: who they are, how much they know, what moves them, and their own words."""
     stage = str(record.get("awareness_stage", ""))
     lead = stage_html(stage)
     groups = bullets([bidi_isolate(each) for each in record.get("segments") or []])
@@ -47,7 +47,7 @@ def customers_html(record: Mapping[str, Any]) -> str:
 
 
 def rival_html(record: Mapping[str, Any]) -> str:
-    """Positioning, offer and proof with their quotes, and the gap it leaves."""
+    """The card of a competitor: positioning, offer and proof with their quotes, and the gap it leaves."""
     parts = [
         f"<p><b>{title}</b><br>{claim_html(record[name]) if record.get(name) else 'its pages state none'}</p>"
         for title, name in (("Wants to be known for", "positioning"), ("Offer", "offer"), ("Proof", "proof"))
@@ -63,12 +63,12 @@ def stage_html(stage: str) -> str:
 
 
 def stage_in_short(stage: str) -> str:
-    """What readers at a stage of awareness know, or do not, in a few words."""
+    """The first part of a stage's description, such as "know their problem"."""
     return STAGES[stage].partition(",")[0]
 
 
-def other_html(record: Mapping[str, Any]) -> str:
-    """A record of a kind that this package does not know: its fields as they come."""
+def any_record_html(record: Mapping[str, Any]) -> str:
+    """The card of a record whose kind this package does not know: its fields in their order."""
     title = str(record.get("name") or record.get("headline") or words(record.get("kind", "")))
     rows = [(name, value) for name, value in record.items() if name not in HIDDEN and value and value != title]
     body = "".join(f"<p><b>{escape_html(words(name))}</b></p>{bullets(_pieces(value))}" for name, value in rows)

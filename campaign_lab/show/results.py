@@ -1,4 +1,4 @@
-"""What a turn found as one piece of HTML: a heading, cards by kind, and what is missing."""
+"""The records of a turn as one piece of HTML: a heading, cards by kind, and what is missing."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from campaign_lab.show.ads import copy_html, flags_html
 from campaign_lab.show.angles import angle_html
 from campaign_lab.show.evidence import findings_in, with_claim_support
 from campaign_lab.show.frame import bullets, card, framed, warning
-from campaign_lab.show.profiles import brand_html, customers_html, other_html, rival_html
+from campaign_lab.show.profiles import any_record_html, brand_html, customers_html, rival_html
 from campaign_lab.show.text import bidi_isolate, escape_html, words
 
 FORK_LINE = 'session.fork("another angle", at="research")'
@@ -32,7 +32,7 @@ def records_html(
     answer: str = "",
     note: str = "",
 ) -> str:
-    """The records of a turn as cards, then what is missing. ``note`` and ``rehearsal`` are said in the heading.
+    """The records of a turn as cards, then what is missing. The heading has ``note``, and tells of ``rehearsal``.
 
     A record is what ``LoadedRecord.to_json`` gives, with its ``kind``. ``answer`` is shown where there is no record to show.
     """
@@ -57,7 +57,7 @@ def session_html(
     kinds: Sequence[str],
     notice: str = "",
 ) -> str:
-    """A session as a small card: how far it is, what it carries (the kinds of its records), and the next line to type.
+    """The card of a session: the phases that are done, the records that it has, and the next line of code to type.
 
     ``following`` is the phase that comes next, "" when all are done; ``notice`` what a person should know of its brief.
     """
@@ -82,7 +82,7 @@ def _section(kind: str, records: Sequence[Mapping[str, Any]]) -> str:
     broken = "".join(map(_degraded, (record for record in records if record.get("degraded"))))
     if kind == "copy_variant":
         return (copy_html(whole) if whole else "") + broken
-    show = CARDS.get(kind, other_html)
+    show = CARDS.get(kind, any_record_html)
     return "".join(f"{show(record)}{flags_html(record)}" for record in whole) + broken
 
 
@@ -90,5 +90,5 @@ def _degraded(record: Mapping[str, Any]) -> str:
     """The raw text of a record that could not be read, and why."""
     why = bullets([bidi_isolate(line) for line in sentences(findings_in(record))])
     raw = f'<pre style="white-space:pre-wrap;max-height:24em;overflow:auto"><bdi>{escape_html(record.get("raw", ""))}</bdi></pre>'
-    said = warning("This record could not be read; here is its text.")
-    return card(words(record["kind"]), f"<p>{said}</p>{why}{raw}", "degraded")
+    notice = warning("This record could not be read; here is its text.")
+    return card(words(record["kind"]), f"<p>{notice}</p>{why}{raw}", "degraded")
