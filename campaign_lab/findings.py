@@ -92,7 +92,7 @@ class ClaimSupport(NamedTuple):
     @property
     def supported(self) -> bool:
         """Does one of its quotes stand on its page, and does the claim say no more than they hold?"""
-        return not self.overstated and any(quote.get("supported") is True for quote in self.claim.get("evidence", ()))
+        return not self.overstated and any(quote.get("supported") is True for quote in self.claim.get("evidence") or ())
 
 
 def claim_support(fields: Part, findings: Iterable[Finding]) -> list[ClaimSupport]:
