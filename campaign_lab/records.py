@@ -34,6 +34,9 @@ class RecordPart(BaseModel):
     model_config = ConfigDict(strict=True, frozen=True, extra="forbid", use_attribute_docstrings=True, defer_build=True)
 
 
+T = TypeVar("T", bound=RecordPart)
+
+
 class Evidence(RecordPart):
     """A verbatim quote and the page it stands on."""
 
@@ -79,11 +82,15 @@ class Record(RecordPart):
 
     def evidence_in(self) -> tuple[Evidence, ...]:
         """Every piece of evidence in the record, in reading order, each once."""
-        return tuple(dict.fromkeys(_walk(self, Evidence)))
+        return tuple(dict.fromkeys(evidence for _, evidence in self.places_of(Evidence)))
 
     def claims_in(self) -> tuple[Claim, ...]:
         """Every claim in the record, in reading order, each once."""
-        return tuple(dict.fromkeys(_walk(self, Claim)))
+        return tuple(dict.fromkeys(claim for _, claim in self.places_of(Claim)))
+
+    def places_of(self, part: type[T]) -> Iterator[tuple[str, T]]:
+        """Every part of that class in the record, with its path, such as ``claims.0``, in reading order."""
+        return _walk(self, part)
 
 
 class BrandProfile(Record):
@@ -243,7 +250,8 @@ class CopyVariant(Record):
         return self.headline
 
 
-T = TypeVar("T", bound=RecordPart)
+COPY_FIELDS = ("headline", "primary_text", "description")
+"""The texts of a copy variant."""
 
 RECORD_TYPES: tuple[type[Record], ...] = (BrandProfile, CustomerInsight, CompetitorProfile, Angle, CopyVariant)
 
@@ -270,13 +278,13 @@ def with_support(record: Record, supported: dict[Evidence, bool]) -> Record:
     return marked
 
 
-def _walk(value: object, wanted: type[T]) -> Iterator[T]:
-    """All parts of one type inside a part, depth first."""
+def _walk(value: object, wanted: type[T], path: str = "") -> Iterator[tuple[str, T]]:
+    """All parts of one class inside a part, depth first, each with its path."""
     if isinstance(value, wanted):
-        yield value
+        yield path, value
     if isinstance(value, RecordPart):
-        for name in type(value).model_fields:
-            yield from _walk(getattr(value, name), wanted)
-    elif isinstance(value, tuple):
-        for item in value:
-            yield from _walk(item, wanted)
+        inner: list[tuple[object, object]] = [(name, getattr(value, name)) for name in type(value).model_fields]
+    else:
+        inner = list(enumerate(value)) if isinstance(value, tuple) else []
+    for name, each in inner:
+        yield from _walk(each, wanted, f"{path}.{name}" if path else str(name))

@@ -1,4 +1,4 @@
-"""Does a quote stand on its page, and do the quotes of a claim hold what the claim says?"""
+"""Whether a quote stands on its page, and whether the quotes of a claim hold what the claim says."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _GROUPED = re.compile(r"(?<![\d.,])\d{1,3}(?: \d{3})* $")
 
 @lru_cache(maxsize=256)
 def _folded_lines(text: str) -> str:
-    """The folded page with its line ends: what stands on two lines is not one number."""
+    """The page folded line by line: digits at the end of one line and the start of the next are not one number."""
     return "\n".join(line for line in map(fold, text.splitlines()) if line)
 
 
@@ -72,21 +72,21 @@ def substantial(quote: str) -> bool:
 
 
 def support(record: Record, texts: Mapping[str, str]) -> dict[Evidence, bool]:
-    """For each piece of evidence: does it stand on the stored page it names, and is it substantial?
+    """By evidence, whether its quote is substantial and stands on the stored page that it names.
 
-    ``texts`` maps the url of each stored page to all its visible text. The record's own marks are ignored.
+    ``texts`` maps the url of each stored page to all its visible text. What the record itself says in ``supported`` is ignored.
     """
     plain = (item.model_copy(update={"supported": None}) for item in record.evidence_in())
     return {item: substantial(item.quote) and quote_stands(item.quote, texts.get(item.url, "")) for item in plain}
 
 
-def unsupported_claims(record: Record, texts: Mapping[str, str], names: Collection[str] = ()) -> list[str]:
-    """The claims whose supported quotes do not hold every number, with what it measures, and name of the claim.
+def unsupported_claims(record: Record, texts: Mapping[str, str], names: Collection[str] = ()) -> dict[str, Claim]:
+    """By their paths, the claims whose supported quotes do not hold all numbers, with what they measure, and names in them.
 
-    ``names`` are exempt (the brand's own).
+    ``names`` need no quote (the brand's own).
     """
     supported = support(record, texts)
-    return [claim.text for claim in record.claims_in() if not _carried(claim, supported, names)]
+    return {path: claim for path, claim in record.places_of(Claim) if not _carried(claim, supported, names)}
 
 
 def _carried(claim: Claim, supported: Mapping[Evidence, bool], names: Collection[str]) -> bool:

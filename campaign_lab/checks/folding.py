@@ -1,4 +1,4 @@
-"""Text as quotes are compared: typography plain, whitespace collapsed."""
+"""Text in the form in which quotes are compared: plain typography, single spaces."""
 
 from __future__ import annotations
 
@@ -17,5 +17,5 @@ _FOLDED = str.maketrans(
 
 
 def fold(text: str) -> str:
-    """The text as quotes are compared: NFC, whitespace collapsed, typographic marks plain, stars and ticks gone."""
+    """The text in NFC with single spaces and plain typographic marks, without stars and ticks."""
     return " ".join(unicodedata.normalize("NFC", text).translate(_FOLDED).split())

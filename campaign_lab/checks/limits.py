@@ -1,4 +1,4 @@
-"""Text lengths, in graphemes: what a reader counts as one character, an emoji with its modifiers included."""
+"""Limits of text lengths, in graphemes: what a reader counts as one character, such as an emoji with its modifiers."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from importlib.resources import files
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """How long a field may be. Above ``recommended`` it is hidden or cut, above ``rejects`` it is refused."""
+    """How many graphemes a field may have. Above ``recommended`` it is hidden or cut, above ``rejects`` it is refused."""
 
     field: str
     recommended: int
@@ -33,7 +33,7 @@ def limit_of(field: str) -> int:
 
 
 def graphemes(text: str) -> int:
-    """How many characters a reader counts (Unicode extended grapheme clusters)."""
+    """The number of characters that a reader counts (Unicode extended grapheme clusters)."""
     if text.isascii():
         return len(text) - text.count("\r\n")
     import regex  # type: ignore[import-untyped]  # 15 ms that importing the package does not need

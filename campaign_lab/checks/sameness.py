@@ -1,4 +1,4 @@
-"""Texts of one campaign that say the same: near duplicates, and sentences used twice."""
+"""Near duplicates among the texts of a campaign, and sentences that stand in several of them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 
 THRESHOLD = 85.0
-"""token_set_ratio from which a reader takes two short texts for one (0 to 100)."""
+"""Similarity (token_set_ratio, 0 to 100) from which two short texts are near duplicates."""
 
 _CLOSING = "\"')\u201d\u2019\u00bb"
 _OPENING = "\"'(\u201c\u2018\u201e\u00ab"
@@ -23,7 +23,7 @@ _END = re.compile(
 
 @lru_cache(maxsize=20_000)
 def likeness(left: str, right: str) -> float:
-    """How alike two texts are, 0 to 100: their token_set_ratio, as they stand or with case and punctuation aside."""
+    """The similarity of two texts, 0 to 100: their token_set_ratio, with or without case and punctuation, the higher one."""
     from rapidfuzz import fuzz, utils  # 20 ms that importing the package does not need
 
     plain = fuzz.token_set_ratio(left, right, processor=utils.default_process)

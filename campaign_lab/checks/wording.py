@@ -1,4 +1,4 @@
-"""Wording rules: what copy must not say, as data in ``wording.toml``."""
+"""Wording rules: patterns that copy must not match, as data in ``wording.toml``."""
 
 from __future__ import annotations
 
@@ -8,9 +8,8 @@ from dataclasses import dataclass
 from datetime import date
 from functools import cache
 from importlib.resources import files
-from typing import Literal
 
-Severity = Literal["block", "warn", "info"]
+from campaign_lab.findings import Severity
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,5 +50,5 @@ def breaches(text: str, language: str = "") -> list[tuple[WordingRule, str]]:
 
 
 def gives_orders(text: str) -> bool:
-    """Is the text an order to a machine, planted on a page? Such text is never a claim and never followed."""
+    """Is the text an instruction to a model that was planted on a page? It is never used as a claim and never followed."""
     return any(rule.id == "orders" for rule, _ in breaches(text))

@@ -1,4 +1,4 @@
-"""The words that comparing a claim with its quotes needs, as data in ``words.toml``."""
+"""Words that are needed to compare a claim with its quotes, as data in ``words.toml``."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Words:
 
 @cache
 def words() -> Words:
-    """All of them, from ``words.toml``."""
+    """The words of ``words.toml``."""
     data = tomllib.loads(files(__package__).joinpath("words.toml").read_text(encoding="utf-8"))
     return Words(
         numbers=data["numbers"],

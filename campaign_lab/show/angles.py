@@ -1,4 +1,4 @@
-"""Cards for angles: who is spoken to, what is promised, and what the promise stands on."""
+"""Cards of angles: who is addressed, what is promised, and which proofs carry the promise."""
 
 from __future__ import annotations
 

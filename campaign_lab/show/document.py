@@ -1,4 +1,4 @@
-"""A whole HTML file that stands alone: no script, nothing from elsewhere, light or dark as the reader's system is."""
+"""A complete HTML file: no script, nothing loaded from elsewhere, light or dark as the reader's system is set."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from campaign_lab.show.frame import framed, source
 from campaign_lab.show.templates import render
 
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
-"""Whatever should get past the escaping would neither run nor ask anybody for anything."""
+"""Should markup get past the escaping, the browser runs no script and loads nothing for it."""
 
 
 def document(title: str, body_html: str, sheet: str = "") -> str:

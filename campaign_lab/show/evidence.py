@@ -1,10 +1,11 @@
-"""Claims with their quotes and pages: what stands, what does not, and where one can look."""
+"""Claims with their quotes and the pages of these: what is supported, what is not, and where to look."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from campaign_lab.findings import ClaimSupport, Finding, claim_support
 from campaign_lab.show.frame import bullets, folded, warning
 from campaign_lab.show.text import address, bidi_isolate, escape_html
 
@@ -12,32 +13,33 @@ MOST_OPEN = 4
 """Longer lists are folded after this many claims."""
 MOST_QUOTES = 2
 """Claims with more quotes show them folded."""
-OVERSTATED = "says_more_than_its_quotes"
+SUPPORT = "claim_support"
+"""The key of a claim's ``ClaimSupport`` in a copy that ``with_claim_support`` made."""
 NOT_FOUND = "not found on the page"
 
 
 def claim_html(claim: Mapping[str, Any]) -> str:
-    """The sentence, and below it each quote with its page. A quote that is the sentence itself is not printed twice."""
+    """The claim as HTML, each quote with its page below it. A quote that is the claim word for word is not shown twice."""
     quotes = claim.get("evidence") or []
-    said = str(claim.get("text", ""))
-    mark = "" if stands(claim) else f" {warning(_why(claim))}"
-    lines = [_below(each, said) for each in quotes]
+    text = str(claim.get("text", ""))
+    mark = "" if stands(claim) else f" {warning(_claim_fault(claim))}"
+    lines = [_quote_line(each, text) for each in quotes]
     if len(lines) <= MOST_QUOTES:
-        return f"{bidi_isolate(said)}{mark}{''.join(lines)}"
+        return f"{bidi_isolate(text)}{mark}{''.join(lines)}"
     bad = sum(not each.get("supported") for each in quotes)
     summary = f"<small>{len(lines)} quotes{f', ⚠ {bad} {NOT_FOUND}' if bad else ''}</small>"
-    return f"{bidi_isolate(said)}{mark}{folded(summary, ''.join(lines))}"
+    return f"{bidi_isolate(text)}{mark}{folded(summary, ''.join(lines))}"
 
 
 def quote_html(evidence: Mapping[str, Any]) -> str:
-    """A quote with its page, on its own."""
+    """A quote with its page as HTML, where it stands on its own."""
     sign = "✓ on" if evidence.get("supported") else "from"
-    page = f"<br><small>{sign} {address(evidence.get('url', ''))}{_mark(evidence)}</small>"
+    page = f"<br><small>{sign} {address(evidence.get('url', ''))}{_quote_fault(evidence)}</small>"
     return f"“{bidi_isolate(evidence.get('quote', ''))}”{page}"
 
 
 def claims_html(title: str, claims: Sequence[Mapping[str, Any]]) -> str:
-    """A titled list of claims or quotes; nothing when there is none."""
+    """A titled list of claims or quotes as HTML; "" when there are none."""
     if not claims:
         return ""
     items = [quote_html(each) if "quote" in each else claim_html(each) for each in claims]
@@ -50,42 +52,48 @@ def claims_html(title: str, claims: Sequence[Mapping[str, Any]]) -> str:
 
 
 def stands(claim: Mapping[str, Any]) -> bool:
-    """Does a quote of the claim stand on its page, and does the claim say no more? For a quote on its own: does it stand?"""
-    if "quote" in claim:
-        return bool(claim.get("supported"))
-    return not claim.get(OVERSTATED) and any(each.get("supported") for each in claim.get("evidence") or [])
+    """Is the claim supported? For a quote on its own: does it stand on its page?"""
+    return claim.get("supported") is True if "quote" in claim else _support(claim).supported
 
 
-def with_remarks(record: Mapping[str, Any]) -> dict[str, Any]:
-    """A copy of the record in which the claims that say more than their quotes know it, from the lines of its problems."""
-    told = [line for line in map(str, record.get("problems") or []) if line.startswith("claims:")]
+def findings_in(record: Mapping[str, Any]) -> list[Finding]:
+    """The findings in a record's JSON, as ``LoadedRecord.to_json`` gives it."""
+    return [Finding.from_json(each) for each in record.get("check_findings") or ()]
 
-    def mark(value: Any) -> Any:
+
+def with_claim_support(record: Mapping[str, Any]) -> dict[str, Any]:
+    """A copy of the record in which every claim has its ``ClaimSupport``."""
+    known = {id(each.claim): each for each in claim_support(record, findings_in(record))}
+
+    def marked(value: Any) -> Any:
         if isinstance(value, Mapping):
-            marked = {name: mark(part) for name, part in value.items()}
-            if "evidence" in marked and "text" in marked:
-                marked[OVERSTATED] = any(line.endswith(repr(str(marked["text"])[:200])) for line in told)
-            return marked
-        return [mark(part) for part in value] if isinstance(value, (list, tuple)) else value
+            copy = {name: marked(part) for name, part in value.items()}
+            return {**copy, SUPPORT: known[id(value)]} if id(value) in known else copy
+        return [marked(part) for part in value] if isinstance(value, list) else value
 
-    return {name: mark(value) for name, value in record.items()}
+    return {name: marked(value) for name, value in record.items()}
 
 
-def _why(claim: Mapping[str, Any]) -> str:
-    return "says more than its quotes" if claim.get(OVERSTATED) else "unsupported claim"
+def _support(claim: Mapping[str, Any]) -> ClaimSupport:
+    support: ClaimSupport = claim.get(SUPPORT) or ClaimSupport(claim, overstated=False)
+    return support
 
 
-def _below(evidence: Mapping[str, Any], said: str) -> str:
+def _claim_fault(claim: Mapping[str, Any]) -> str:
+    return "says more than its quotes" if _support(claim).overstated else "unsupported claim"
+
+
+def _quote_line(evidence: Mapping[str, Any], claim: str) -> str:
     quote = str(evidence.get("quote", ""))
-    same = quote and quote in said and len(said) - len(quote) <= 2  # the marks around a sentence that is a quote
+    same = quote and quote in claim and len(claim) - len(quote) <= 2  # the marks around a sentence that is a quote
     if same:
         shown = "✓ word for word on" if evidence.get("supported") else "quoted word for word from"
     else:
         shown = f"{'✓ ' if evidence.get('supported') else ''}“{bidi_isolate(quote)}” —"
-    return f"<br><small>{shown} {address(evidence.get('url', ''))}{_mark(evidence)}</small>"
+    return f"<br><small>{shown} {address(evidence.get('url', ''))}{_quote_fault(evidence)}</small>"
 
 
-def _mark(evidence: Mapping[str, Any]) -> str:
+def _quote_fault(evidence: Mapping[str, Any]) -> str:
     supported = evidence.get("supported")
     if supported:
         return ""

@@ -1,7 +1,7 @@
-"""What stands around our HTML: the box that is kept from LaTeX, the style sheet, and cards.
+"""The frame of our HTML: the box that MathJax leaves alone, the style sheet, and cards.
 
-The tags alone must read well: GitHub keeps nothing else, and JupyterLab takes the sheet out of notebooks it does not
-trust. What a shape needs there (borders, widths) is written inline; the sheet adds the rest, and only our class has it.
+The tags alone must read well: GitHub keeps nothing else, and JupyterLab removes the style sheet of a notebook that it does
+not trust. Borders and widths are therefore written inline; the sheet adds the rest, under our own class only.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ SHEET = f"<style>{source('frame.css')}</style>"
 
 
 def framed(html: str) -> str:
-    """Our HTML in a box in which "$5 and $10" is money and not LaTeX, and no long word leaves its place.
+    """The HTML in a box in which "$5 and $10" is not read as LaTeX, and long words are broken.
 
-    The class names are those that MathJax passes over, in JupyterLab and in pages of nbconvert. The style sheet comes
-    along where the HTML uses it: texts are escaped, so only a tag of ours can hold ``class="cl-``.
+    MathJax skips these class names, in JupyterLab and in pages of nbconvert. The style sheet is added where the HTML uses
+    it: texts are escaped, so only a tag of ours can hold ``class="cl-``.
     """
     sheet = SHEET if 'class="cl-' in html else ""
     return f'<div class="campaign-lab tex2jax_ignore mathjax_ignore" style="overflow-wrap:anywhere">{sheet}{html}</div>'
@@ -44,22 +44,22 @@ def card(title: str, body_html: str, note: str = "") -> str:
 
 
 def columns(parts: list[str]) -> str:
-    """Blocks side by side where there is room for it."""
+    """The blocks of HTML side by side, where there is room for it."""
     blocks = "".join(f"<div>{part}</div>" for part in parts if part)
     grid = "display:grid;grid-template-columns:repeat(auto-fit,minmax(20em,1fr));gap:4px 32px"
     return f'<div style="{grid}">{blocks}</div>' if blocks else ""
 
 
 def folded(summary_html: str, body_html: str) -> str:
-    """Something to open with a click or a key."""
+    """The summary; a click or a key opens the body below it."""
     return f"<details><summary>{summary_html}</summary>{body_html}</details>"
 
 
-def warning(words: str) -> str:
-    """A mark in words and with a sign: colour alone tells nobody enough."""
-    return f'<b class="cl-warn">⚠ {escape_html(words)}</b>'
+def warning(text: str) -> str:
+    """The words as a warning, with a sign before them: colour alone does not reach every reader."""
+    return f'<b class="cl-warn">⚠ {escape_html(text)}</b>'
 
 
 def bullets(items: list[str]) -> str:
-    """A list of pieces of HTML; nothing for none."""
+    """The pieces of HTML as a list; "" when there are none."""
     return f"<ul>{''.join(f'<li>{item}</li>' for item in items)}</ul>" if items else ""

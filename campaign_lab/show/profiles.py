@@ -1,4 +1,4 @@
-"""Cards for what research found: the brand, its customers, its rivals; and for kinds of records that users made."""
+"""Cards of what research found (the brand, its customers, its rivals), and of records of a user's own classes."""
 
 from __future__ import annotations
 
@@ -6,11 +6,12 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from campaign_lab.findings import is_claim, is_quote
 from campaign_lab.show.evidence import claim_html, claims_html, quote_html
 from campaign_lab.show.templates import render
 from campaign_lab.show.text import bidi_isolate, escape_html, words
 
-HIDDEN = ("id", "kind", "evidence", "problems", "degraded")
+HIDDEN = ("id", "kind", "evidence", "check_findings", "problems", "degraded")
 CLAIMED = ("offers", "proofs", "audience", "differentiators")
 MOVING = ("pains", "desires", "objections", "triggers")
 COLOUR = re.compile("#[0-9a-fA-F]{6}")
@@ -25,7 +26,7 @@ STAGES = {
 
 
 def brand_html(record: Mapping[str, Any]) -> str:
-    """Name and promise, then voice and what is claimed, each with its quotes."""
+    """The card of a brand profile: name and promise, then voice and claims, each with its quotes."""
     voice = record.get("voice") or {}
     return render(
         "brand",
@@ -67,12 +68,12 @@ def stage_words(stage: str) -> str:
 
 
 def stage_in_short(stage: str) -> str:
-    """What readers at a stage of awareness know, or do not, in a few words."""
+    """The first part of a stage's description, such as "know their problem"."""
     return STAGES[stage].partition(",")[0]
 
 
-def other_html(record: Mapping[str, Any]) -> str:
-    """A record of a kind that this package does not know: its fields as they come."""
+def any_record_html(record: Mapping[str, Any]) -> str:
+    """The card of a record whose kind this package does not know: its fields in their order."""
     title = str(record.get("name") or record.get("headline") or words(record.get("kind", "")))
     fields = [
         (name, _pieces(value)) for name, value in record.items() if name not in HIDDEN and value and value != title
@@ -83,9 +84,9 @@ def other_html(record: Mapping[str, Any]) -> str:
 def _pieces(value: Any) -> list[str]:
     """A value of any shape as pieces of HTML."""
     if isinstance(value, Mapping):
-        if "text" in value:
+        if is_claim(value):
             return [claim_html(value)]
-        if "quote" in value:
+        if is_quote(value):
             return [quote_html(value)]
         return [f"{escape_html(words(name))}: {'; '.join(_pieces(item))}" for name, item in value.items() if item]
     if isinstance(value, (list, tuple)):

@@ -1,4 +1,4 @@
-"""What a turn found as one piece of HTML: a heading, cards by kind, and what is missing."""
+"""The records of a turn as one piece of HTML: a heading, cards by kind, and what is missing."""
 
 from __future__ import annotations
 
@@ -6,11 +6,12 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from campaign_lab.findings import sentences
 from campaign_lab.show.ads import copy_html, flags_html
 from campaign_lab.show.angles import angle_html
-from campaign_lab.show.evidence import with_remarks
+from campaign_lab.show.evidence import findings_in, with_claim_support
 from campaign_lab.show.frame import framed
-from campaign_lab.show.profiles import brand_html, customers_html, other_html, rival_html
+from campaign_lab.show.profiles import any_record_html, brand_html, customers_html, rival_html
 from campaign_lab.show.templates import render
 
 FORK_LINE = 'session.fork("another angle", at="research")'
@@ -31,9 +32,9 @@ def records_html(
     answer: str = "",
     note: str = "",
 ) -> str:
-    """The records of a turn as cards, then what is missing. ``note`` and ``rehearsal`` are said in the heading.
+    """The records of a turn as cards, then what is missing. The heading has ``note``, and tells of ``rehearsal``.
 
-    A record is what ``Kept.to_json`` gives, with its ``kind``. ``answer`` is shown where there is no record to show.
+    A record is what ``LoadedRecord.to_json`` gives, with its ``kind``. ``answer`` is shown where there is no record to show.
     """
     kinds = dict.fromkeys(str(record["kind"]) for record in records)
     cards = "".join(_section(kind, [record for record in records if record["kind"] == kind]) for kind in kinds)
@@ -51,7 +52,7 @@ def session_html(
     kinds: Sequence[str],
     notice: str = "",
 ) -> str:
-    """A session as a small card: how far it is, what it carries (the kinds of its records), and the next line to type.
+    """The card of a session: the phases that are done, the records that it has, and the next line of code to type.
 
     ``following`` is the phase that comes next, "" when all are done; ``notice`` what a person should know of its brief.
     """
@@ -76,14 +77,15 @@ def _plural(kind: str, count: int) -> str:
 
 def _section(kind: str, records: Sequence[Mapping[str, Any]]) -> str:
     """All records of one kind; those of which only the raw text was kept come last."""
-    whole = [with_remarks(record) for record in records if not record.get("degraded")]
+    whole = [with_claim_support(record) for record in records if not record.get("degraded")]
     broken = "".join(map(_degraded, (record for record in records if record.get("degraded"))))
     if kind == "copy_variant":
         return (copy_html(whole) if whole else "") + broken
-    show = CARDS.get(kind, other_html)
+    show = CARDS.get(kind, any_record_html)
     return "".join(f"{show(record)}{flags_html(record)}" for record in whole) + broken
 
 
 def _degraded(record: Mapping[str, Any]) -> str:
     """The raw text of a record that could not be read, and why."""
-    return render("degraded", kind=record["kind"], problems=record.get("problems") or [], raw=record.get("raw", ""))
+    why = sentences(findings_in(record))
+    return render("degraded", kind=record["kind"], problems=why, raw=record.get("raw", ""))

@@ -14,20 +14,20 @@ from campaign_lab.show.text import and_take
 from campaign_lab.show.tree_places import tree_places
 
 WIDTHS = ((400, 28), (120, 22), (40, 15))
-"""How wide, in em, a column of texts is that has more than so many characters; shorter ones are as wide as their text."""
+"""Pairs of a text length and the width, in em, of a column with a longer text; other columns are as wide as their text."""
 STAYS_TO = 15
-"""A first column up to this width, in em, stays in sight when the table scrolls; a wider one would hide the others."""
+"""Width in em up to which the first column stays in sight when the table scrolls; a wider one would hide the others."""
 EM_PER_CHARACTER, EM_PER_BOLD = 0.62, 0.74
-"""About what a character needs, and a bold one in a heading."""
+"""The average width of a character, and of a bold one in a heading."""
 
 
 def receipt_html(
     lines: Sequence[Mapping[str, Any]], total: Sum, rehearsal: bool, *, avoided: Sum = NOTHING, cut: int = 0
 ) -> str:
-    """One row an agent and phase, then the sum. In rehearsal the prices are what the tokens would cost.
+    """One row per agent and phase, then the sum. In rehearsal the prices are what the tokens would cost.
 
     ``avoided`` is what the turns before once cost: they are carried along and not paid again. ``cut`` counts requests whose
-    response was cut.
+    response broke off.
     """
     names = ("Phase", "Agent", "Requests", "Fresh in", "Cache read", "Cache written", "Out", "US$")
     keys = ("requests", "input_tokens", "cache_read_tokens", "cache_write_tokens", "output_tokens")
@@ -82,14 +82,14 @@ def tree_html(rows: Sequence[Mapping[str, Any]]) -> str:
 
 
 def table(names: Sequence[str], rows: Sequence[Sequence[str]], *, right: Sequence[int] | range = ()) -> str:
-    """A table of plain texts. ``right``: the columns of numbers. Each column gets the room that its texts need."""
+    """The rows as an HTML table. Cells are plain text; ``right`` are the places of the columns that hold numbers."""
     columns = list(zip(names, *rows, strict=True)) or [(name,) for name in names]
     heads = [(column[0], _room(*column), place in right) for place, column in enumerate(columns)]
     return render("table", columns=heads, rows=rows)
 
 
 def _room(name: str, *texts: str) -> int:
-    """How wide a column is at least, in em: a long text may break, a word of the heading and a short text do not."""
+    """The least width of a column, in em: long texts may break, short ones and the words of the heading may not."""
     longest = max(map(len, texts), default=0)
     word = max(map(len, name.split()), default=0)
     needed = ceil(max(longest * EM_PER_CHARACTER, word * EM_PER_BOLD))

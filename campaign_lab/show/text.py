@@ -8,17 +8,17 @@ from ipaddress import ip_address
 from urllib.parse import urlsplit
 
 ANSI = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-Z\\-_])")
-"""Terminal sequences (ECMA-48): colours, cursor moves, window titles."""
+"""Control sequences of terminals (ECMA-48): colours, cursor movement, window titles."""
 UNSEEN = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b\u202a-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\U000e0000-\U000e007f]"
 )
-"""Control characters, bidirectional embeddings and overrides, zero-width spaces, tags. What scripts and emoji need stays."""
+"""Control characters, bidirectional embeddings and overrides, zero-width spaces, tags; not what scripts and emoji need."""
 ACCENTS = re.compile("([\u0300-\u036f\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe20-\ufe2f]{4})"
                      "[\u0300-\u036f\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe20-\ufe2f]+")  # fmt: skip
-"""Accents piled up on one letter run over the lines around it; no language needs more than four."""
+"""More than four accents on one letter, which cover the lines around it; no language needs so many."""
 LONE = re.compile("[\ud800-\udfff]")
 RESERVED = ("example", "invalid", "test", "localhost")
-"""Names that lead nowhere (RFC 2606): saved sites stand under .example."""
+"""Top-level domains that no public site has (RFC 2606); saved sites get one under .example."""
 
 
 def plain(value: object) -> str:
@@ -40,22 +40,22 @@ def shortened(value: object, most: int) -> str:
 
 
 def escape_html(value: object) -> str:
-    """The value as HTML text, for between tags and for quoted attributes; control characters are out."""
+    """The value as HTML text, for use between tags and in quoted attributes, without control characters."""
     return escape(plain(value))
 
 
 def and_take(take: int) -> str:
-    """Which answer a turn is, to put behind its phase; nothing for the first."""
+    """What follows a phase's name for this take of a turn, such as ", take 2"; "" for the first one."""
     return f", take {take}" if take > 1 else ""
 
 
 def pluralize(number: int, noun: str) -> str:
-    """Such as "1 fork" and "2 forks"."""
+    """The number with its noun, such as "1 fork" and "2 forks"."""
     return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def bidi_isolate(value: object) -> str:
-    """The value as HTML text within a line: its writing direction does not reach what stands beside it."""
+    """The value as HTML text within a line. Its writing direction does not change the text around it."""
     return f"<bdi>{escape_html(value)}</bdi>"
 
 
@@ -65,9 +65,9 @@ def words(name: object) -> str:
 
 
 def address(url: object) -> str:
-    """A page as its address: a link where the address leads somewhere, without its scheme."""
+    """The url as HTML without its scheme: a link where it is a public web address, else text."""
     shown = bidi_isolate(re.sub(r"^https?://", "", plain(url)).rstrip("/"))
-    if not _leads_somewhere(url):
+    if not _is_public_url(url):
         return shown
     return f'<a href="{escape(str(url))}" target="_blank" rel="noopener noreferrer">{shown}</a>'
 
@@ -81,7 +81,7 @@ def host(url: object) -> str:
     return name.removeprefix("www.")
 
 
-def _leads_somewhere(url: object) -> bool:
+def _is_public_url(url: object) -> bool:
     """Is it a whole http(s) address of a public host, without a password, spaces or hidden characters?"""
     if not isinstance(url, str) or plain(url) != url or re.search(r"\s", url):
         return False
@@ -95,7 +95,7 @@ def _leads_somewhere(url: object) -> bool:
 
 
 def _is_public(name: str) -> bool:
-    """False for addresses of this machine and of private networks."""
+    """Is the host public? Addresses of this machine and of private networks are not."""
     try:
         return ip_address(name).is_global
     except ValueError:

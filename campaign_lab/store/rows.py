@@ -160,7 +160,7 @@ class RequestRow:
 
 @dataclass(frozen=True)
 class RecordRow:
-    """A record of a turn. ``body`` is its JSON; ``problems`` a JSON list of the problems that were never mended.
+    """A record of a turn. ``body`` is its JSON; ``problems`` the JSON list of its findings that were not mended.
 
     ``near_duplicate`` is the id of a record of the same turn with nearly the same text.
     """

@@ -10,11 +10,13 @@ unique indexes, because its writers are not alone; placeholders are %s, and its 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from campaign_lab.errors import StoreError
 from campaign_lab.store import queries
+from campaign_lab.store.stored_sentences import sentences_to_findings
 
 if TYPE_CHECKING:
     import duckdb
@@ -24,10 +26,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Migration:
-    """One step forward. ``sql`` may hold several statements; a step that was released is never edited."""
+    """One step forward: ``sql``, which may hold several statements, then ``convert``. A released step is never edited."""
 
     version: int
     sql: str
+    convert: Callable[[Con], None] | None = None
 
 
 MIGRATIONS: tuple[Migration, ...] = (
@@ -111,6 +114,11 @@ MIGRATIONS: tuple[Migration, ...] = (
         ALTER TABLE claims ADD COLUMN seen_at TIMESTAMPTZ;
         """,
     ),
+    Migration(
+        5,
+        "-- records.problems: a list of findings, no longer a list of sentences",
+        sentences_to_findings,
+    ),
 )
 
 
@@ -174,6 +182,8 @@ def _apply(con: duckdb.DuckDBPyConnection, path: str, step: Migration) -> None:
         if step.version == MIGRATIONS[0].version:
             con.execute("CREATE TABLE schema_version (version INTEGER NOT NULL, applied_at TIMESTAMPTZ NOT NULL)")
         con.execute(step.sql)
+        if step.convert:
+            step.convert(con)
         con.execute("INSERT INTO schema_version VALUES (?, now())", [step.version])
         con.execute("COMMIT")
     except Exception as error:

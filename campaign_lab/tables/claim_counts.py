@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Mapping
 from typing import Any
 
+from campaign_lab.findings import claim_support, is_claim, is_quote, parts_below
 from campaign_lab.sessions.history.path_loader import StoredRecord
 
-Part = dict[str, Any]
-
-NOT_HELD = "claims: no supported quote holds"
-"""How a turn's intake begins its remark on a claim that says more than its quotes."""
+Part = Mapping[str, Any]
 
 
 def parts_in(value: Any) -> tuple[list[Part], list[Part]]:
     """Every claim and every quote below the value, in reading order, each once. The value itself is neither."""
     claims: dict[tuple[Any, ...], Part] = {}
     quotes: dict[tuple[Any, ...], Part] = {}
-    for part in _below(value):
+    for _, part in parts_below(value):
         if is_claim(part):
             claims.setdefault((part["text"], *map(_quote, part["evidence"])), part)
         elif is_quote(part):
@@ -25,35 +23,16 @@ def parts_in(value: Any) -> tuple[list[Part], list[Part]]:
     return list(claims.values()), list(quotes.values())
 
 
-def is_claim(value: Any) -> bool:
-    """Is it a statement with the quotes that carry it? A record of one's own may use the same names for other things."""
-    match value:
-        case {"text": str(), "evidence": list(evidence)}:
-            return all(map(is_quote, evidence))
-        case _:
-            return False
-
-
-def is_quote(value: Any) -> bool:
-    """Is it a quote with its page?"""
-    match value:
-        case {"quote": str(), "url": str()}:
-            return True
-        case _:
-            return False
-
-
 def counts(record: StoredRecord) -> dict[str, int]:
     """How many claims and quotes the record has, and how many of them are supported.
 
-    A quote is supported when code found it on its page; a claim, when one of its quotes is and the turn's checks had no
-    remark that it says more than they hold.
+    A quote is supported when code found it on its page; for a claim see ``findings.ClaimSupport``.
     """
     claims, quotes = parts_in(record.fields)
-    remarks = [line for line in record.problems if line.startswith(NOT_HELD)]
+    supported = {id(each.claim) for each in claim_support(record.fields, record.findings) if each.supported}
     return {
         "claims": len(claims),
-        "claims_supported": sum(_stands(claim, remarks) for claim in claims),
+        "claims_supported": sum(id(claim) in supported for claim in claims),
         "quotes": len(quotes),
         "quotes_supported": sum(quote.get("supported") is True for quote in quotes),
     }
@@ -77,20 +56,6 @@ def text_of(value: Any) -> str:
             return ""
         case _:
             return str(value)
-
-
-def _stands(claim: Part, remarks: list[str]) -> bool:
-    told = any(line.endswith(repr(claim["text"][:200])) for line in remarks)
-    return not told and any(quote.get("supported") is True for quote in claim["evidence"])
-
-
-def _below(value: Any) -> Iterator[Part]:
-    """All objects below a value, in reading order."""
-    for each in value.values() if isinstance(value, dict) else value:
-        if isinstance(each, dict):
-            yield each
-        if isinstance(each, dict | list):
-            yield from _below(each)
 
 
 def _quote(part: Part) -> tuple[Any, ...]:

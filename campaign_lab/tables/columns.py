@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from types import UnionType
 from typing import Any, Union, get_args, get_origin
 
-from campaign_lab.records import Record
+from campaign_lab.records import COPY_FIELDS, Record
 
 Row = Mapping[str, Any]
 
@@ -32,6 +32,7 @@ def _named(name: str, dtype: str) -> Column:
 
 def _length(name: str) -> Column:
     def value(row: Row) -> int:
+
         from campaign_lab.checks import graphemes  # importing the package needs no checks
 
         return graphemes(row[name])
@@ -41,7 +42,6 @@ def _length(name: str) -> Column:
 
 def _over_limit(row: Row) -> str:
     from campaign_lab.checks import graphemes, limit_of
-    from campaign_lab.checks.findings import COPY_FIELDS
 
     return ", ".join(name for name in COPY_FIELDS if graphemes(row[name]) > limit_of(name))
 

@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
+from campaign_lab.findings import is_claim, is_quote
 from campaign_lab.records import Angle, CopyVariant
 from campaign_lab.sessions.history.path_loader import (
     HandlePosition,
@@ -16,7 +17,7 @@ from campaign_lab.sessions.history.path_loader import (
     line_to,
     records_of,
 )
-from campaign_lab.tables.claim_counts import is_claim, is_quote, text_of
+from campaign_lab.tables.claim_counts import text_of
 
 if TYPE_CHECKING:
     from campaign_lab.store.connection import Con

@@ -7,13 +7,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from campaign_lab.checks import numbers_in, quote_stands, support, unsupported_claims
-from campaign_lab.records import BrandProfile, Claim, Evidence, Voice
+from campaign_lab.records import BrandProfile, Claim, Evidence, Record, Voice
 
 URL = "https://kettle.example/"
 PAGE = (
     "Kettle & Spoke\nWe fix 73 bikes a week in a shed.\nBrake pads cost $1,249.50 fitted — “no surprises”.\n"
     "It\u2019s open\u00a0today.\nThe rate is 4.19%.\nMarta Ruiz-Lindqvist runs the bench."
 )
+
+
+def unsupported(record: Record, texts: dict[str, str], names: tuple[str, ...] = ()) -> list[str]:
+    """The texts of the claims that are not carried."""
+    return [claim.text for claim in unsupported_claims(record, texts, names).values()]
 
 
 def profile(text: str, *quotes: str, url: str = URL) -> BrandProfile:
@@ -99,7 +104,7 @@ def test_support_ignores_the_mark_that_the_record_brings() -> None:
 )
 def test_a_claim_needs_every_number_and_name_in_its_quotes(text: str, quote: str, carried: bool) -> None:
     """A number, a currency or a name that no supported quote holds makes the claim unsupported."""
-    assert unsupported_claims(profile(text, quote), {URL: PAGE}, ["Kettle & Spoke"]) == ([] if carried else [text])
+    assert unsupported(profile(text, quote), {URL: PAGE}, ("Kettle & Spoke",)) == ([] if carried else [text])
 
 
 def test_numbers_keep_their_sign_and_words_count() -> None:
@@ -126,8 +131,8 @@ def test_numbers_keep_their_sign_and_words_count() -> None:
 )
 def test_a_claim_needs_scale_unit_and_first_name_in_its_quotes(text: str, quote: str) -> None:
     """Another scale, unit, number word or a name at the start is unsupported; the quote itself is not."""
-    assert unsupported_claims(profile(text, quote), {URL: quote}) == [text]
-    assert unsupported_claims(profile(quote, quote), {URL: quote}) == []
+    assert unsupported(profile(text, quote), {URL: quote}) == [text]
+    assert unsupported(profile(quote, quote), {URL: quote}) == []
 
 
 @pytest.mark.parametrize(
@@ -144,7 +149,7 @@ def test_a_claim_needs_scale_unit_and_first_name_in_its_quotes(text: str, quote:
 )
 def test_a_claim_may_say_the_same_in_other_words(text: str, quote: str) -> None:
     """Another spelling of a number or unit, and a common word at the start, need no quote of their own."""
-    assert unsupported_claims(profile(text, quote), {URL: quote}) == []
+    assert unsupported(profile(text, quote), {URL: quote}) == []
 
 
 PARTS = ["2", "half", "million", "a", "5k", "Ana", "-", ":", "days", "1", "299", "€"]
@@ -161,7 +166,7 @@ def test_a_claim_that_is_its_quote_is_carried(text: str) -> None:
             )
         }
     )
-    assert unsupported_claims(record, {URL: quote}) == []
+    assert unsupported(record, {URL: quote}) == []
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from campaign_lab.checks import gives_orders, problems, support, unsupported_claims
+from campaign_lab.checks import check_record, gives_orders, support, unsupported_claims
 from campaign_lab.records import BrandProfile, CompetitorProfile, CustomerInsight, Record
 from campaign_lab.rehearsal.analyst import profiles
 from campaign_lab.rehearsal.analyst.sentences import passages
@@ -46,7 +46,7 @@ def test_every_quote_of_an_odd_site_stands_on_its_page(odd: tuple[OddSite, Read]
     site, (pages, texts) = odd
     for record in records_of(pages):
         assert [item.quote for item, stands in support(record, texts).items() if not stands] == []
-        assert unsupported_claims(record, texts, [site.brand]) == []
+        assert unsupported_claims(record, texts, [site.brand]) == {}
 
 
 @pytest.mark.parametrize("name", DEMO)
@@ -55,7 +55,7 @@ def test_every_quote_of_a_demo_site_stands_on_its_page(name: str) -> None:
     pages, texts = read(SITES / name)
     found = records_of(pages)
     assert len(found) == 2
-    assert [finding for record in found for finding in problems(record, texts, [found[0].label()])] == []
+    assert [finding for record in found for finding in check_record(record, texts, [found[0].label()])] == []
 
 
 def test_orders_on_pages_are_never_claims(odd: tuple[OddSite, Read]) -> None:

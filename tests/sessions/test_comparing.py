@@ -16,6 +16,7 @@ from campaign_lab import Lab
 from campaign_lab.agents.phases import Phase, builtin_phases
 from campaign_lab.agents.tools.record_intake import MENDS, RecordIntake
 from campaign_lab.errors import NotFoundError
+from campaign_lab.findings import dump_findings
 from campaign_lab.records import CopyVariant
 from campaign_lab.sessions.history.path_loader import HandlePosition
 from campaign_lab.store import queries
@@ -150,7 +151,7 @@ def test_a_claim_that_says_more_than_its_quotes_is_not_supported(make_lab: MakeL
     (kept,) = intake.results()
     assert kept.problems
     lab = make_lab()
-    one_session(lab, replace(variant("Tested"), body=kept.body, problems=json.dumps(kept.problems)))
+    one_session(lab, replace(variant("Tested"), body=kept.body, problems=dump_findings(kept.findings)))
     (row,) = compared(lab).to_dict("records")
     assert (row["claims"], row["claims_supported"], row["quotes_supported"]) == (1, 0, 1)
 

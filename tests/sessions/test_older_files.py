@@ -3,20 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import duckdb
 import pytest
 
+from campaign_lab import Lab
+from campaign_lab.findings import Finding, load_findings
 from campaign_lab.sessions.transfer.session_file import save
 from campaign_lab.store import schema
 from campaign_lab.store.duckdb.engine import open_file
 from support.copy_rows import angle, turn, variant
 from support.lab_rows import add, session
 from support.labs import MakeLab
+from support.stores import by_hand
 
 BEFORE = 2
 """The schema of those files."""
+SENTENCES = "[\"headline: it shouts: 'One'\"]"
+"""What the checks found, as those files hold it."""
+FOUND = (Finding("stored.sentence", "warn", "headline", "One", "it shouts"),)
+"""The same, as it is read."""
 
 
 @pytest.fixture
@@ -48,11 +56,16 @@ def campaign_path(tmp_path: Path) -> Path:
 
     def make(con: duckdb.DuckDBPyConnection) -> None:
         row = turn(con, add(con, session()), "t1", angle("Calm"), phase="strategy")
-        turn(con, row, "t2", variant("One"), variant("Two"))
+        turn(con, row, "t2", replace(variant("One"), problems=SENTENCES), variant("Two"))
 
     file.call(make)
     file.close()
     return path
+
+
+def findings_of_one(lab: Lab) -> tuple[Finding, ...]:
+    sql = "SELECT problems FROM records WHERE label = 'One'"
+    return load_findings(by_hand(lab, lambda con: con.execute(sql).fetchone()[0]))
 
 
 def test_a_lab_file_of_before_is_read_and_judged(
@@ -66,6 +79,7 @@ def test_a_lab_file_of_before_is_read_and_judged(
     assert table["headline"].tolist() == ["One", "Two"]
     assert table["near_duplicate"].tolist() == ["", ""]
     assert table["rating"].tolist()[0] == 5
+    assert findings_of_one(lab) == FOUND
     assert lab.records("angle")["label"].tolist() == ["Calm"]
     assert main.verify() == []
 
@@ -82,4 +96,5 @@ def test_a_session_that_was_saved_before_is_taken_in(
     taken = theirs.open(old)
     taken.rate("Two", note="good")
     assert theirs.compare(taken)["note"].tolist() == ["", "good"]
+    assert findings_of_one(theirs) == FOUND
     assert old.read_bytes() == bytes_before

@@ -6,7 +6,7 @@ import pytest
 
 from campaign_lab.checks import graphemes, limit_of
 from campaign_lab.show import ad_html, framed, records_html
-from campaign_lab.show.ads import first_graphemes, sender
+from campaign_lab.show.ads import brand_and_host, first_graphemes
 from support.browser.chromium import a_chromium
 from support.markup import Reader, assert_only_ours
 from support.stored import evidence, variant
@@ -45,10 +45,10 @@ def test_an_advertisement_without_a_button_shows_none() -> None:
 
 def test_the_sender_is_named_as_the_copy_writes_it() -> None:
     """The host comes from the pages that are quoted, the name from the texts; else the host stands for it."""
-    assert sender([variant()]) == ("AcmeBank", "acmebank.example")
-    assert sender([variant(primary_text="Ask us.")]) == ("acmebank.example", "acmebank.example")
-    assert sender([variant(primary_text="At Acme Bank, ask.")])[0] == "Acme Bank"
-    assert sender([variant(evidence=[evidence("x", url="http://[broken")])]) == ("", "")
+    assert brand_and_host([variant()]) == ("AcmeBank", "acmebank.example")
+    assert brand_and_host([variant(primary_text="Ask us.")]) == ("acmebank.example", "acmebank.example")
+    assert brand_and_host([variant(primary_text="At Acme Bank, ask.")])[0] == "Acme Bank"
+    assert brand_and_host([variant(evidence=[evidence("x", url="http://[broken")])]) == ("", "")
     assert "Your brand" in Reader(records_html("copy", [variant(evidence=[])], [], False)).text
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from campaign_lab.findings import OVERSTATED, Finding
 from campaign_lab.show import records_html, session_html
 from support.markup import Reader, assert_only_ours
 from support.stored import brand, claim, evidence, variant
@@ -45,9 +46,16 @@ def test_what_no_page_carries_is_marked() -> None:
 
 
 def test_a_claim_that_says_more_than_its_quotes_is_marked() -> None:
-    """The checks told so in a line of the problems; the card marks the claim itself and keeps the line."""
+    """The checks found it; the card marks the claim itself, and tells what was found."""
     line = "claims: no supported quote holds every number and name of the claim: 'Rated 5 of 5.'"
-    text = shown(brand(claim("Rated 5 of 5.", evidence("Rated by many.")), problems=[line]))
+    found = Finding(
+        OVERSTATED,
+        "block",
+        "offers.0.text",
+        "Rated 5 of 5.",
+        "no supported quote holds every number and name of the claim",
+    )
+    text = shown(brand(claim("Rated 5 of 5.", evidence("Rated by many.")), check_findings=[found.to_json()]))
     assert "Rated 5 of 5. ⚠ says more than its quotes" in text
     assert f"⚠ Flagged{line}" in text
 
@@ -112,7 +120,8 @@ def test_an_angle_tells_the_strength_of_its_proofs_in_words() -> None:
 
 def test_a_degraded_record_shows_its_raw_text_and_what_was_wrong() -> None:
     """Nothing that a model handed in is lost because it could not be read."""
-    text = shown({"kind": "angle", "degraded": True, "raw": '{"name": 7}', "problems": ["name: not a text"]})
+    found = Finding("record.invalid", "block", "name", "", "not a text").to_json()
+    text = shown({"kind": "angle", "degraded": True, "raw": '{"name": 7}', "check_findings": [found]})
     assert 'This record could not be read; here is its text.name: not a text{"name": 7}' in text
 
 
@@ -143,7 +152,8 @@ def test_a_colour_is_a_patch_only_if_it_is_one() -> None:
 
 def test_copy_stands_under_its_angle_with_lengths_claims_and_flags() -> None:
     """One heading an angle; a flag names its field and does not repeat the whole text."""
-    flagged = variant(problems=["headline: shouts ('!!!'): 'A headline'"])
+    found = Finding("wording.shouts", "warn", "headline", "A headline", "shouts ('!!!')")
+    flagged = variant(check_findings=[found.to_json()])
     text = shown(variant(), flagged, variant(angle="Price"), phase="copy")
     assert text.count("Trust") == 1
     assert "Headline: 10 characters of at most 40" in text

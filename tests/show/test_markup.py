@@ -46,7 +46,7 @@ def test_nothing_invisible_comes_out(phase: str, records: list[dict[str, Any]]) 
         {"kind": "angle", "name": "One", "core_angle": HOSTILE},
         variant(headline=HOSTILE),
         {"kind": "tagline", "name": "Mine", "line": HOSTILE},
-        {"kind": "angle", "degraded": True, "raw": HOSTILE, "problems": []},
+        {"kind": "angle", "degraded": True, "raw": HOSTILE, "check_findings": []},
     ],
 )
 def test_a_hostile_text_is_shown_as_it_was_written(record: dict[str, Any]) -> None:

@@ -8,7 +8,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from campaign_lab.checks import near_duplicates, problems, repeated_sentences
+from campaign_lab.checks import check_record, near_duplicates, repeated_sentences
 from campaign_lab.records import Angle, CopyVariant
 from campaign_lab.rehearsal.analyst import profiles
 from campaign_lab.rehearsal.writer import angles_and_variants
@@ -66,8 +66,8 @@ def faulty(found: Campaign) -> bool:
     """Anything that the checks say about angles and texts, but for a quoted rate, which a person is told about."""
     made = [Angle.model_validate_json(json.dumps(data)) for data in found["angles"]]
     texts = [CopyVariant.model_validate_json(json.dumps(data)) for data in found["variants"]]
-    findings = [item for record in (*made, *texts) for item in problems(record, found["texts"], [found["brand"]])]
-    return any(finding.rule != "quoted_rate" for finding in findings)
+    findings = [item for record in (*made, *texts) for item in check_record(record, found["texts"], [found["brand"]])]
+    return any(finding.rule != "wording.quoted_rate" for finding in findings)
 
 
 def alike(found: Campaign) -> bool:

@@ -13,10 +13,19 @@ URLS = TEXTS | TEXTS.map("https://a.com/{}".format) | TEXTS.map("javascript:{}".
 EVIDENCE = st.fixed_dictionaries({"quote": TEXTS, "url": URLS, "supported": st.none() | st.booleans()})
 CLAIM = st.fixed_dictionaries({"text": TEXTS, "evidence": st.lists(EVIDENCE, max_size=4)})
 CLAIMS = st.lists(CLAIM, max_size=7)
-PROBLEMS = st.lists(TEXTS | TEXTS.map("headline: {}".format), max_size=2)
+FINDINGS = st.lists(
+    st.fixed_dictionaries(
+        {
+            "rule": TEXTS, "severity": st.sampled_from(["block", "warn", "info"]), "value": TEXTS, "message": TEXTS,
+            "field": TEXTS | st.sampled_from(["headline", "claims.0.text"]),
+        }
+    )
+    | TEXTS,
+    max_size=2,
+)  # fmt: skip
 
 BRAND = st.fixed_dictionaries(
-    {"kind": st.just("brand_profile"), "name": TEXTS, "promise": CLAIM, "problems": PROBLEMS},
+    {"kind": st.just("brand_profile"), "name": TEXTS, "promise": CLAIM, "check_findings": FINDINGS},
     optional={
         "voice": st.fixed_dictionaries({"traits": st.lists(TEXTS), "examples": st.lists(EVIDENCE, max_size=2)}),
         "colours": st.lists(TEXTS | st.just("#1f3a5f"), max_size=2),
@@ -43,7 +52,7 @@ COPY = st.fixed_dictionaries(
     {
         "kind": st.just("copy_variant"), "angle": TEXTS, "headline": TEXTS, "primary_text": TEXTS | TEXTS.map(lambda t: t * 9),
         "description": TEXTS, "call_to_action": TEXTS, "claims": CLAIMS, "evidence": st.lists(EVIDENCE, max_size=2),
-        "problems": PROBLEMS,
+        "check_findings": FINDINGS,
     }
 )  # fmt: skip
 KNOWN = ("brand_profile", "customer_insight", "competitor_profile", "angle", "copy_variant")
@@ -52,7 +61,7 @@ OTHER = st.fixed_dictionaries(
     optional={"words": st.lists(EVIDENCE, max_size=2), "more": st.dictionaries(TEXTS, st.lists(TEXTS), max_size=2)},
 )
 DEGRADED = st.fixed_dictionaries(
-    {"kind": st.sampled_from(KNOWN) | TEXTS, "degraded": st.just(True), "raw": TEXTS, "problems": PROBLEMS}
+    {"kind": st.sampled_from(KNOWN) | TEXTS, "degraded": st.just(True), "raw": TEXTS, "check_findings": FINDINGS}
 )
 RECORDS = st.lists(BRAND | CUSTOMERS | RIVAL | ANGLE | COPY | OTHER | DEGRADED, max_size=3)
 
@@ -79,6 +88,6 @@ def variant(**fields: Any) -> dict[str, Any]:
     made = {
         "kind": "copy_variant", "angle": "Trust", "headline": "A headline", "primary_text": "Ask AcmeBank today.",
         "description": "Short", "call_to_action": "GET_QUOTE", "claims": [claim("Ask AcmeBank today.", quote)],
-        "evidence": [quote], "problems": [],
+        "evidence": [quote], "check_findings": [],
     }  # fmt: skip
     return {**made, **fields}

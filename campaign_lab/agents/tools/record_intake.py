@@ -14,6 +14,7 @@ from pydantic import ValidationError
 
 from campaign_lab import checks
 from campaign_lab.agents.phases import Phase
+from campaign_lab.findings import Finding, sentences
 from campaign_lab.records import BrandProfile, CompetitorProfile, CopyVariant, Record, slug, with_support
 
 MENDS = 2
@@ -29,13 +30,18 @@ class SavedRecord:
     label: str
     record: Record | None
     body: str
-    problems: tuple[str, ...] = ()
+    findings: tuple[Finding, ...] = ()
     angle: str = ""
 
     @property
     def degraded(self) -> bool:
         """Was it kept although it could not be validated?"""
         return self.record is None
+
+    @property
+    def problems(self) -> tuple[str, ...]:
+        """The findings as the model is told them, one line each."""
+        return sentences(self.findings)
 
 
 class RecordIntake:
@@ -72,13 +78,13 @@ class RecordIntake:
         place = [record.kind for record in self._phase.makes].index(kind)
         self._missing |= {line: place for line in map(str, missing) if line not in self._missing}
         examined = [self._examine(kind, _unwrapped(raw)) for raw in records]
-        self._tries.update({_group(kept) for kept in examined if kept.problems})
+        self._tries.update({_group(kept) for kept in examined if kept.findings})
         for group, handed in Counter(map(_group, examined)).items():
             self._to_mend[group] = self._to_mend.get(group, [])[handed:]
         saved: list[str] = []
         problems: list[dict[str, Any]] = []
         for index, kept in enumerate(examined):
-            if kept.problems and self._tries[_group(kept)] <= MENDS:
+            if kept.findings and self._tries[_group(kept)] <= MENDS:
                 self._to_mend[_group(kept)].append(kept)
                 problems += [{"record": index, "label": kept.label, "problem": line} for line in kept.problems]
             else:
@@ -119,22 +125,21 @@ class RecordIntake:
         try:
             record = model.model_validate_json(json.dumps(raw))
         except ValidationError as error:
-            lines = tuple(
-                f"{'.'.join(map(str, item['loc'])) or 'record'}: {item['msg']}" for item in error.errors()[:12]
+            found = tuple(
+                Finding("record.invalid", "block", ".".join(map(str, item["loc"])) or "record", "", item["msg"])
+                for item in error.errors()[:12]
             )
-            return SavedRecord(kind, "", _label_of(raw), None, _json(raw), lines, angle=_text(raw, "angle"))
+            return SavedRecord(kind, "", _label_of(raw), None, _json(raw), found, angle=_text(raw, "angle"))
         texts = self.texts()
         record = with_support(record, checks.support(record, texts))
-        found = checks.problems(record, texts, self._names(record))
-        problems = [f"{each.field}: {each.message}: {each.value[:200]!r}" for each in found if each.severity != "info"]
-        if isinstance(record, CopyVariant) and self._angles and record.angle not in self._angles:
-            problems.append(
-                f"angle: {record.angle!r} is not an angle of this campaign; it has {', '.join(self._angles)}"
-            )
-        body = record.model_dump_json()
-        return SavedRecord(
-            kind, "", record.label(), record, body, tuple(dict.fromkeys(problems)), angle=_text(raw, "angle")
+        found = tuple(
+            each for each in checks.check_record(record, texts, self._names(record)) if each.severity != "info"
         )
+        if isinstance(record, CopyVariant) and self._angles and record.angle not in self._angles:
+            message = f"{record.angle!r} is not an angle of this campaign; it has {', '.join(self._angles)}"
+            found = (*found, Finding("record.angle_unknown", "block", "angle", "", message))
+        body = record.model_dump_json()
+        return SavedRecord(kind, "", record.label(), record, body, found, angle=_text(raw, "angle"))
 
     def _names(self, record: Record) -> tuple[str, ...]:
         """Names that need no quote: the brand's, and that of the company which the record is about."""

@@ -5,7 +5,6 @@ What ``Session.kept`` does for one handle with its classes, this does for a thou
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
 from pydantic_core import from_json
 
 from campaign_lab.agents.phases import Phase
+from campaign_lab.findings import Finding, load_findings
 from campaign_lab.sessions.upkeep.access import readable
 from campaign_lab.store.queries import IN_LIST
 from campaign_lab.store.rows import SessionRow
@@ -51,7 +51,7 @@ class StoredRecord(NamedTuple):
     label: str
     fields: dict[str, Any]
     raw: str
-    problems: tuple[str, ...]
+    findings: tuple[Finding, ...]
     near_duplicate: str | None
     degraded: bool
 
@@ -117,8 +117,7 @@ def stored(
         turn, kind, n, record_id, label, body, problems, near, degraded, revision = row
         lost = degraded or revisions.get((phase_of[turn], kind)) != revision
         fields = {} if lost else from_json(body)
-        wrong = () if problems == "[]" else tuple(json.loads(problems))
-        yield StoredRecord(turn, kind, n, record_id, label, fields, body, wrong, near, lost)
+        yield StoredRecord(turn, kind, n, record_id, label, fields, body, load_findings(problems), near, lost)
 
 
 def records_of(

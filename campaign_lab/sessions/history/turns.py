@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from campaign_lab.agents.phases import Phase
+from campaign_lab.findings import Finding, load_findings, sentences
 from campaign_lab.money import Sum
 from campaign_lab.records import Record
 from campaign_lab.sessions.spending.prompt_cache import CacheVerdict, verdict
@@ -26,28 +27,34 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class LoadedRecord:
-    """A record with its id and what was wrong with it and stayed so. ``record`` is None when only its raw text was kept."""
+    """A record with its id and the findings that were not mended. ``record`` is None when only its raw text was kept."""
 
     id: str
     kind: str
     label: str
     record: Record | None
     body: str
-    problems: tuple[str, ...]
+    findings: tuple[Finding, ...]
 
     @property
     def degraded(self) -> bool:
         """Could it not be validated?"""
         return self.record is None
 
+    @property
+    def problems(self) -> tuple[str, ...]:
+        """The findings, one line each."""
+        return sentences(self.findings)
+
     def to_json(self) -> dict[str, Any]:
-        """JSON-ready: the record's fields, its id, all its evidence as a flat list, and what was wrong with it."""
+        """JSON-ready: the record's fields, its id, all its evidence as a flat list, its findings and their ``problems`` lines."""
         evidence = [] if self.record is None else [each.model_dump() for each in self.record.evidence_in()]
         fields = {"raw": self.body} if self.record is None else self.record.model_dump(mode="json")
         return {
             "id": self.id,
             **fields,
             "evidence": evidence,
+            "check_findings": [finding.to_json() for finding in self.findings],
             "problems": list(self.problems),
             "degraded": self.degraded,
         }
@@ -141,13 +148,11 @@ def kept_of(rows: Sequence[RecordRow], phase: Phase | None) -> tuple[LoadedRecor
     kept = []
     for row in rows:
         model = None if row.degraded or phase is None else phase.record_type(row.kind)
-        problems = tuple(json.loads(row.problems))
+        findings = load_findings(row.problems)
         if model is not None and model.revision != row.revision:
-            problems = (
-                *problems,
-                f"stored as revision {row.revision}, read as text: the class is revision {model.revision}",
-            )
+            message = f"stored as revision {row.revision}, read as text: the class is revision {model.revision}"
+            findings = (*findings, Finding("stored.revision", "warn", "", "", message))
             model = None
         record = None if model is None else model.model_validate_json(row.body)
-        kept.append(LoadedRecord(row.record_id, row.kind, row.label, record, row.body, problems))
+        kept.append(LoadedRecord(row.record_id, row.kind, row.label, record, row.body, findings))
     return tuple(kept)

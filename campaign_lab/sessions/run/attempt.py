@@ -18,7 +18,8 @@ from campaign_lab.agents import events
 from campaign_lab.agents.ledger import Request, cost_of
 from campaign_lab.agents.process.sdk_loop import in_daemon_thread
 from campaign_lab.errors import StoreError, TurnFailed
-from campaign_lab.records import BrandProfile, CopyVariant
+from campaign_lab.findings import dump_findings
+from campaign_lab.records import COPY_FIELDS, BrandProfile, CopyVariant
 from campaign_lab.sessions.context import Context
 from campaign_lab.sessions.run import claims
 from campaign_lab.sessions.run.recovery import book, book_dead_attempts, recover
@@ -216,7 +217,7 @@ def _record_rows(turn_id: str, results: Sequence[SavedRecord]) -> list[RecordRow
         RecordRow(
             turn_id=turn_id, kind=kept.kind, n=n, record_id=kept.record_id, label=kept.label,
             revision=kept.record.revision if kept.record else 0, body=kept.body, degraded=kept.degraded,
-            problems=json.dumps(kept.problems), near_duplicate=alike.get(kept.record_id),
+            problems=dump_findings(kept.findings), near_duplicate=alike.get(kept.record_id),
         )
         for n, kept in enumerate(results)
     ]  # fmt: skip
@@ -228,7 +229,6 @@ def _near_duplicates(variants: Sequence[SavedRecord]) -> dict[str, str]:
     When they cannot be compared none is named: a paid turn is not lost for it.
     """
     from campaign_lab.checks import near_duplicates
-    from campaign_lab.checks.findings import COPY_FIELDS
 
     try:
         texts = ["\n".join(str(getattr(kept.record, name)) for name in COPY_FIELDS) for kept in variants]

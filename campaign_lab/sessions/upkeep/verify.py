@@ -119,7 +119,7 @@ def _of_attempt(con: Con, turn: TurnRow) -> Iterator[IntegrityProblem]:
 
 def _of_records(con: Con, turn: TurnRow) -> Iterator[IntegrityProblem]:
     for record in queries.select(con, RecordRow, "WHERE turn_id = ? ORDER BY n", [turn.id]):
-        if _json(record.problems) is None or _json(record.body) is None:
+        if not isinstance(_json(record.problems), list) or _json(record.body) is None:
             yield IntegrityProblem(turn.id, f"its {record.kind} {record.label!r} cannot be read as JSON", RESTORE)
 
 

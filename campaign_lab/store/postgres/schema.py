@@ -74,6 +74,8 @@ def migrate(con: Con, path: str) -> int:
         con.execute("CREATE TABLE schema_version (version INTEGER NOT NULL, applied_at TIMESTAMPTZ NOT NULL)")
     for step in pending:
         con.execute(_ddl(step.sql))
+        if step.convert:
+            step.convert(con)
         con.execute("INSERT INTO schema_version VALUES (?, now())", [step.version])
     for index in INDEXES:
         con.execute(f"CREATE {index.replace('INDEX ', 'INDEX IF NOT EXISTS ', 1)}")
