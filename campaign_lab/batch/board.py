@@ -56,12 +56,12 @@ class RunLine:
 
 @dataclass(frozen=True)
 class BatchBoard:
-    """The batch as it stands. ``ended`` are the rows that ended in this go, in that order; ``note`` says what is waited for."""
+    """The batch as it stands. ``ended`` are the runs that ended in this go, in that order; ``note`` says what is waited for."""
 
     todo: int = 0
     kept: int = 0
     lines: Mapping[str, RunLine] = field(default_factory=dict)
-    ended: tuple[Row, ...] = ()
+    ended: tuple[events.RunEnded, ...] = ()
     note: str = ""
     begun: bool = False
     over: bool = False
@@ -84,8 +84,8 @@ class BatchBoard:
                 return replace(self, lines={**self.lines, event.run: line})
             case events.RunEnded():
                 lines = {run: line for run, line in self.lines.items() if run != event.run}
-                ended = tuple(row for row in self.ended if row.run != event.run)
-                return replace(self, lines=lines, ended=(*ended, event.row), note="")
+                ended = tuple(each for each in self.ended if each.run != event.run)
+                return replace(self, lines=lines, ended=(*ended, event), note="")
             case events.Waiting():
                 return replace(self, note=event.reason)
             case events.BatchEnded():
@@ -103,12 +103,7 @@ class BatchBoard:
             f"{self.words()} · {clock_words(elapsed('') or 0)}",
             self.share,
             lines=[line.view(elapsed(line.clock)) for line in self.lines.values()],
-            ended=[
-                ProgressLine(
-                    row.run, row.name, row_words(row), row.state, sign=SIGNS.get(row.state, ""), file=row.notebook
-                )
-                for row in self.ended
-            ],
+            ended=[_ended_line(each.name, each.row) for each in self.ended],
             notices=self.notices,
             note=self.note,
         )
@@ -125,7 +120,7 @@ class BatchBoard:
         """Such as "3 of 12 notebooks ended, 2 running, 1 not finished · 4 kept from before"."""
         if not self.begun:
             return "starting …"
-        failed = sum(row.state not in (*RESTING, "finished") for row in self.ended)
+        failed = sum(each.row.state not in (*RESTING, "finished") for each in self.ended)
         parts = [f"{len(self.ended)} of {pluralize(self.todo, 'notebook')} ended"]
         parts += [f"{len(self.lines)} running"] if self.lines else []
         parts += [f"{failed} not finished"] if failed else []
@@ -151,6 +146,11 @@ def row_words(row: Row) -> str:
     tries = f" after {row.attempts} tries" if row.attempts > 1 else ""
     why = f": {row.error}" if row.error and row.state != "cancelled" else ""
     return f"{row.state}{where}{tries}{why}"
+
+
+def _ended_line(ran_as: str, row: Row) -> ProgressLine:
+    words, sign = row_words(row), SIGNS.get(row.state, "")
+    return ProgressLine(row.run, row.name, words, row.state, sign=sign, file=row.notebook, ran_as=ran_as)
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ class ProgressLine:
 
     ``key`` is its id on the board; the main agent has none. ``share`` is how much of it is done, 0 to 1, or None.
     ``brief`` is the one figure that a narrow display has room for; ``figures`` are all of them, by column.
-    ``file`` is what it has left in the folder of its work.
+    ``file`` is what it has left in the folder of its work, and ``ran_as`` the name that it had while it worked.
     """
 
     key: str
@@ -29,6 +29,7 @@ class ProgressLine:
     figures: Mapping[str, str] = field(default_factory=dict)
     sign: str = ""
     file: str = ""
+    ran_as: str = ""
 
 
 @dataclass(frozen=True)

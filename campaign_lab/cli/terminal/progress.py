@@ -66,7 +66,7 @@ class TerminalProgress:
     def _say_news(self, before: ProgressView, now: ProgressView) -> None:
         """Leaves a line for each notice and for what has ended; without a terminal also for each new state, once."""
         news = [(notice, "noticed") for notice in now.notices if notice not in before.notices]
-        news += [(f"{line.name}: {line.words}", line.state) for line in now.ended if line not in before.ended]
+        news += [(f"{line.ran_as}: {line.words}", line.state) for line in now.ended if line not in before.ended]
         if not self._console.is_terminal:
             states = [f"{line.name}: {line.state}" for line in now.lines if line.key and line.state not in UNSAID]
             said = [state for state in states if state not in self._said]
