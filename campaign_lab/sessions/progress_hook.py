@@ -1,7 +1,7 @@
-"""The hook by which a front end, such as a notebook cell, shows runs that have no listener. Nothing is shown until it is set.
+"""How a front end watches runs that nobody else listens to, such as a notebook cell. Silent until one is set.
 
-A run asks for its watch where it is called, before its work moves to the background loop, so that the watch sees the
-context of the cell. A fan-out opens one display, and its runs, which are its tasks, find it in their context.
+A run asks for a watch where it is called, before its work goes over to the background loop: so the watch sees the context
+of the cell. A fan-out opens one display, and its runs, which are tasks of it, find it in their context.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from campaign_lab.agents.events import OnEvent
 from campaign_lab.sessions.context import ignore_event
 
 Watch = Callable[[str, str], AbstractContextManager[OnEvent]]
-"""Watches one run, given the session's name and the phase. The value of the ``with`` statement takes its events."""
+"""Watches one run, from the session's name and the phase: what is entered hears its events."""
 Display = Callable[[Sequence[str], Sequence[str]], AbstractContextManager[Watch]]
-"""Shows several runs as one, given the phases and the sessions' names. The value of ``with`` is the watch for each run."""
+"""Shows one or several runs as one, from the phases and the sessions' names: what is entered watches each of them."""
 
 _display: Display | None = None
 _shared: ContextVar[Watch | None] = ContextVar("shared_watch", default=None)
@@ -30,7 +30,7 @@ def show_runs_in(display: Display | None) -> None:
 
 @contextmanager
 def watching(session: str, phase: str, listener: OnEvent) -> Iterator[OnEvent]:
-    """The listener of a run: its own when it has one, else that of the open display, else that of a new display."""
+    """Who hears a run: its listener when it has one, else the display that is open, else one of its own."""
     if listener is not ignore_event or (_display is None and _shared.get() is None):
         yield listener
         return
@@ -44,7 +44,7 @@ def watching(session: str, phase: str, listener: OnEvent) -> Iterator[OnEvent]:
 
 @contextmanager
 def watching_together(phases: Sequence[str], sessions: Sequence[str], listener: OnEvent) -> Iterator[None]:
-    """Inside, all runs that begin share one display."""
+    """Opens one display for all runs that begin inside."""
     if listener is not ignore_event or _display is None:
         yield
         return

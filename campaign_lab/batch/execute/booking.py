@@ -1,4 +1,4 @@
-"""The rows of a batch while it runs: which runs are under way, how each ended, and what it cost by the store."""
+"""The rows of a batch while it works: who runs, how each ended, and what the ledger says it cost."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ log = logging.getLogger("campaign_lab")
 
 @dataclass(frozen=True)
 class BatchLedger:
-    """What the store has of a batch: by run id, its cost, and the ids of the turns that were made for it."""
+    """What the store says of a batch: by run its cost, and the turns that were made for it."""
 
     costs: Mapping[str, RunCost]
     made: Mapping[str, frozenset[str]]
@@ -51,7 +51,7 @@ class Booking:
         self._begun: set[str] = set()
 
     def tell(self, event: BatchEvent) -> None:
-        """Updates the row of an event's run and passes the event on. A listener that raises stops no run."""
+        """Takes in an event and passes it on. A listener that breaks stops no run."""
         if isinstance(event, RunStarted):
             self._start(event)
         self._on_event(event)
@@ -73,9 +73,9 @@ class Booking:
         )  # fmt: skip
 
     def settle(self, outcome: Outcome) -> None:
-        """Stores how a run ended: its notebook first, so that a finished row always has one."""
+        """Writes down how a run ended: its notebook first, so that a row which says finished always has one."""
         job = self._jobs[outcome.run]
-        if outcome.run not in self._begun:  # cancelled before it began: the stored row stays
+        if outcome.run not in self._begun:  # cancelled before it began: nothing about it has changed
             self._end(replace(self._row_of(job), state="cancelled", error="", cell=""), kept=False)
             return
         row = replace(
@@ -90,12 +90,12 @@ class Booking:
         if outcome.state != "finished":
             self._settle_accounts()
         ledger = self._ledger()
-        if outcome.notebook or outcome.journal:  # a try without results keeps those of the one before
+        if outcome.notebook or outcome.journal:  # a try that handed nothing in takes nothing away
             row = with_journal(row, outcome.journal, ledger)
         self._end(replace(row, **_costs(ledger, row.run)))
 
     def book_again(self) -> None:
-        """Updates the costs of ended runs from the store, where attempts of killed processes may have been booked since."""
+        """Reads the ledger once more: what killed attempts were charged is booked by whoever finds them."""
         self._settle_accounts()
         ledger = self._ledger()
         if ledger is None:
@@ -112,7 +112,7 @@ class Booking:
         return planned + rest
 
     def _row_of(self, job: PlannedRun) -> Row:
-        """The row of a planned run; of one that never began, a row with its brief and parameters."""
+        """The row of a job as it stands; of one that never began, what is known of it."""
         brief = job.source.brief
         campaign = brief.campaign if brief else ""
         row = self.rows.get(job.run) or Row(job.run, job.source.name, campaign, dict(job.parameters))
@@ -128,7 +128,7 @@ class Booking:
         self.tell(RunEnded(row.run, self._jobs[row.run].name, row))
 
     def _keep(self, row: Row) -> None:
-        """Keeps the row, also on disk. When the disk is full the batch goes on, and the run is done again the next time."""
+        """Keeps the row, also on disk. Where that is full the batch goes on: the run is then done again the next time."""
         with self._lock:
             self.rows[row.run] = row
             try:
@@ -137,14 +137,14 @@ class Booking:
                 log.warning("the row of %s could not be written: %s", row.run, error)
 
     def _settle_accounts(self) -> None:
-        """Books the cost of attempts whose kernel has died."""
+        """Books what attempts of dead kernels were charged."""
         try:
             self._context.loop.run_sync(recover(self._context))
         except LabError as error:
             log.warning("what was cut off could not be booked yet: %s", error)
 
     def _ledger(self) -> BatchLedger | None:
-        """The costs and turns of this batch; None when the store does not answer, and the rows keep what they had."""
+        """What the store says of this batch; None when it does not answer: the rows then keep what they had."""
         try:
             return self._context.engine.call(partial(_read, batch=self._batch))
         except LabError as error:
@@ -174,7 +174,7 @@ def _state(outcome: Outcome) -> RunState:
 
 
 def with_journal(row: Row, journal: tuple[dict[str, Any], ...], ledger: BatchLedger | None) -> Row:
-    """The row with the entries of the run's journal. A turn counts once, and as no replay if this run has paid for it."""
+    """The row with what the run's sessions wrote down. A turn counts once, and is no replay if this run has paid for it."""
     turns = {str(line["turn"]): line for line in journal if line.get("turn")}
     own = ledger.made.get(row.run, frozenset()) if ledger else frozenset()
     tips = {str(line["session"]): turn for turn, line in turns.items()}

@@ -1,4 +1,4 @@
-"""How the engine runs a notebook: each execute request carries its cell's id, and the kernel can be interrupted."""
+"""How the engine runs a notebook: each request of a cell is stamped with it, and the kernel can be interrupted."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from campaign_lab.agents.process.scratch_folders import KERNEL, scratch
 from campaign_lab.sessions.position import cell_header
 
 OnProgress = Callable[[int, int, str], None]
-"""Called before each cell with its index from 0, the number of cells, and its id."""
+"""Hears of each cell before it runs: its index, how many cells there are, and its id."""
 
 INJECTED = "injected-parameters"
 """Papermill's tag of the cell that it writes the parameters into; here also the cell's id."""
 LOOK_S = 0.2
-"""How often a run checks whether it was cancelled, in seconds."""
+"""How often a run looks whether it was cancelled, in seconds."""
 GRACE_S = 3.0
 """How long an interrupted kernel may take to end its cell, in seconds; then it is killed."""
 _log = logging.getLogger("campaign_lab.kernel")
@@ -64,14 +64,14 @@ class CampaignClient(PapermillNotebookClient):  # type: ignore[misc]  # papermil
         done = threading.Event()
         with (
             scratch(KERNEL) as folder,
-            (folder / "kernel.log").open("wb") as log,
+            (folder / "kernel.log").open("wb") as said,
         ):
             self._sockets = str(folder / "kernel")
             watch = threading.Thread(target=self._watch, args=(done,), daemon=True)
             watch.start()
             try:
                 env = {**os.environ, **self._extra_env}
-                return super().execute(env=env, stdout=log, stderr=log, **options)
+                return super().execute(env=env, stdout=said, stderr=said, **options)
             finally:
                 done.set()
                 watch.join()
@@ -104,10 +104,10 @@ class CampaignClient(PapermillNotebookClient):  # type: ignore[misc]  # papermil
 
 def _with_its_error(cell: Any, execute_reply: Any, **_position: int) -> None:
     """Puts an error into the cell's outputs that is only in the kernel's reply, such as that of an unknown magic."""
-    content = execute_reply["content"]
+    said = execute_reply["content"]
     if not any(output.output_type == "error" for output in cell.outputs):
-        error = {name: content.get(name, "") for name in ("ename", "evalue")}
-        output = new_output("error", **error, traceback=content.get("traceback", []))  # type: ignore[no-untyped-call]
+        error = {name: said.get(name, "") for name in ("ename", "evalue")}
+        output = new_output("error", **error, traceback=said.get("traceback", []))  # type: ignore[no-untyped-call]
         cell.outputs.append(output)
 
 
@@ -128,7 +128,7 @@ class NotebookEngine(NBClientEngine):  # type: ignore[misc]
             if INJECTED in cell.metadata.get("tags", ()):
                 cell["id"] = INJECTED
         known = remove_args(["input_path", "timeout", "startup_timeout"], **options)
-        client_options = merge_kwargs(
+        given = merge_kwargs(
             known, timeout=execution_timeout, startup_timeout=start_timeout, kernel_name=kernel_name, log=_log
         )
-        return CampaignClient(nb_man, **client_options).execute()
+        return CampaignClient(nb_man, **given).execute()
