@@ -1,4 +1,4 @@
-"""One run of a batch as work that any machine can do: this one, or a worker of a cluster."""
+"""One run as a piece of work that may be done anywhere: on this machine or on a worker of a cluster."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ from campaign_lab.errors import PASSING_CODES
 from campaign_lab.sessions.context import RUN_JOURNAL
 
 OnCell = Callable[[int, int, str], None]
-"""Called before each cell with its index from 0, the number of cells, and its id."""
+"""Hears of each cell before it runs: its place from 0, how many cells there are, and its id."""
 
 
 TEMPLATE, OUT, JOURNAL = "template.ipynb", "out", "journal.jsonl"
 """Names in the temporary folder of a run. The executed notebook has a folder of its own: a run may be called template."""
 TIMEOUT, CANCELLED = "Timeout", "Cancelled"
-"""Kinds of failures that are not errors in the notebook."""
+"""Kinds of failures that are no error in the notebook."""
 MARK = "papermill-error-cell-tag"
-"""Papermill's tag of the cells that show where a notebook stopped."""
+"""Papermill's tag of the cells that tell where a notebook stopped."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ class Payload:
 
     @property
     def at_home(self) -> bool:
-        """True on the machine that made the payload, where its paths exist."""
+        """Is this the machine that made the payload, so that its paths mean something?"""
         return self.home in ("", socket.gethostname())
 
 
@@ -62,8 +62,8 @@ class Payload:
 class Outcome:
     """How a try at a run ended, picklable. ``notebook`` is the executed notebook, as far as it came.
 
-    ``error`` is one line, ``error_type`` the name of its class and ``code`` the code of a LabError; ``cell`` is where it
-    happened. ``journal`` is what the notebook's sessions did. ``retriable``: it may go well the second time.
+    ``error`` is one line and ``error_type`` the name of its class; ``cell`` is where it happened. ``journal`` is what the
+    notebook's sessions did. ``retriable``: it may go well the second time. ``code`` is that of a LabError, else empty.
     """
 
     run: str
@@ -80,7 +80,7 @@ class Outcome:
 
 
 class Cancellation:
-    """Cancels a batch, or some of its runs, from any thread. It cannot be taken back."""
+    """What cancels a batch, or some of its runs, from any thread. Once set it stays."""
 
     def __init__(self) -> None:
         self._all = threading.Event()
@@ -91,11 +91,11 @@ class Cancellation:
         self._all.set()
 
     def is_set(self) -> bool:
-        """True when the whole batch was cancelled."""
+        """Was the whole batch cancelled?"""
         return self._all.is_set()
 
     def wait(self, timeout_s: float) -> bool:
-        """True when the batch was cancelled, after waiting for that at most ``timeout_s`` seconds."""
+        """Waits so long, or until the batch is cancelled, and says whether it is."""
         return self._all.wait(timeout_s)
 
     def cancel_run(self, run: str) -> None:
@@ -103,14 +103,14 @@ class Cancellation:
         self._runs.add(run)
 
     def cancelled_run(self, run: str) -> bool:
-        """True when this run was cancelled, alone or with the batch."""
+        """Was this run cancelled, alone or with the batch?"""
         return self.is_set() or run in self._runs
 
 
 def run_payload(payload: Payload, *, on_cell: OnCell, cancelled: Callable[[], bool]) -> Outcome:
-    """How the run of the notebook ended. An error in the run is never raised. Blocks, so call it in a thread.
+    """Runs the notebook and says how it went. Never raises for what goes wrong in the run; blocks, so call it in a thread.
 
-    When it is cancelled or over its time the kernel is interrupted, and killed when that has no effect.
+    Cancelled, or over its time, the kernel is interrupted, and ended when it does not listen.
     """
     began = time.monotonic()
     limits = _StopReason(payload.timeout_s, cancelled)
@@ -137,7 +137,7 @@ def run_payload(payload: Payload, *, on_cell: OnCell, cancelled: Callable[[], bo
 
 
 class _StopReason:
-    """True when the run must stop. It remembers why: cancelled, or late."""
+    """Asked whether the run is to stop, it remembers why: cancelled, or late."""
 
     def __init__(self, timeout_s: float | None, cancelled: Callable[[], bool]) -> None:
         self.was_cancelled = self.was_late = False
@@ -152,7 +152,7 @@ class _StopReason:
 
 
 def _run(payload: Payload, place: Path, limits: _StopReason, *, on_cell: OnCell) -> NotebookFailed | None:
-    """What stopped the template, which was run in the folder ``place``; None when nothing did."""
+    """Runs the template in the place. What stopped it, None when nothing did."""
     (place / TEMPLATE).write_bytes(payload.template)
     folder = Path(payload.folder) if payload.folder and payload.at_home and Path(payload.folder).is_dir() else place
     brief = _brief(payload, place)
@@ -166,13 +166,13 @@ def _run(payload: Payload, place: Path, limits: _StopReason, *, on_cell: OnCell)
         return failed
     except OSError:
         raise
-    except Exception as error:  # whatever papermill and nbclient raise stops one run only
+    except Exception as error:  # whatever papermill and nbclient think of: it stops one run
         return NotebookFailed(payload.run, "", clause(f"{type(error).__name__}: {error}"), type(error).__name__)
     return None
 
 
 def _brief(payload: Payload, place: Path) -> Path:
-    """The path of the brief's copy in the batch's folder where this machine has it, else of one in the temporary folder."""
+    """The copy of the brief that stays, where this machine has it; else one that goes with the run."""
     kept = Path(payload.brief_path) if payload.brief_path and payload.at_home else place / f"{payload.run}.toml"
     try:
         if kept.read_text(encoding="utf-8") == payload.brief_toml:
@@ -185,7 +185,7 @@ def _brief(payload: Payload, place: Path) -> Path:
 
 
 def _executed(payload: Payload, place: Path, failed: NotebookFailed | None) -> bytes:
-    """The executed notebook as JSON, without the names of temporary files, and with a mark where it stopped."""
+    """The executed notebook without the names of temporary files; where it stopped is marked, also when the kernel was gone."""
     try:
         data = (place / OUT / f"{payload.run}.ipynb").read_bytes()
         notebook = json.loads(data)
@@ -208,17 +208,17 @@ def _executed(payload: Payload, place: Path, failed: NotebookFailed | None) -> b
 
 
 def _mark(words: str) -> dict[str, Any]:
-    """A cell with the text, tagged as papermill's marks, which it removes when the notebook is run again."""
+    """A cell as papermill marks errors: it takes them out when the notebook is run again."""
     return {"cell_type": "markdown", "id": "stopped", "metadata": {"tags": [MARK]}, "source": words}
 
 
 def _escaped(words: str) -> str:
-    """The text with the characters escaped that mean something in Markdown."""
+    """Plain words in Markdown: what stands in them draws nothing."""
     return re.sub(r"([\\`*_{}\[\]()#+\-.!|<>$~])", r"\\\1", words)
 
 
 def read_journal(path: Path) -> tuple[dict[str, Any], ...]:
-    """The entries of a run's journal, as ``run_journal`` wrote them. A line cut off by a kill is left out."""
+    """What the sessions of a run wrote down. A line that is not whole, because its process was killed, is left out."""
     try:
         lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:
@@ -226,11 +226,11 @@ def read_journal(path: Path) -> tuple[dict[str, Any], ...]:
     found = []
     for line in lines:
         try:
-            entry = json.loads(line)
+            said = json.loads(line)
         except ValueError:
             continue
-        if isinstance(entry, dict):
-            found.append(entry)
+        if isinstance(said, dict):
+            found.append(said)
     return tuple(found)
 
 
