@@ -12,7 +12,7 @@ from typing import Any, get_args, get_type_hints
 import pytest
 
 import campaign_lab
-from campaign_lab import checks, errors
+from campaign_lab import errors
 from campaign_lab.agents import events
 from campaign_lab.batch import events as batch_events
 from campaign_lab.batch.rows import Row
@@ -36,6 +36,7 @@ from campaign_lab.errors import (
     TranscriptGone,
     TurnFailed,
 )
+from campaign_lab.findings import Finding
 from campaign_lab.money import Sum
 
 EXAMPLES: tuple[tuple[LabError, tuple[str, ...]], ...] = (
@@ -141,7 +142,7 @@ def test_all_errors_events_and_findings_survive_their_way_between_processes() ->
     for error in map(made, found):
         again = pickle.loads(pickle.dumps(error))
         assert (type(again), vars(again), str(again), again.code) == (type(error), vars(error), str(error), error.code)
-    for value in map(made, (*get_args(events.Event), *get_args(batch_events.BatchEvent), checks.Finding)):
+    for value in map(made, (*get_args(events.Event), *get_args(batch_events.BatchEvent), Finding)):
         assert pickle.loads(pickle.dumps(value)) == value
 
 

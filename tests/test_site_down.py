@@ -73,6 +73,7 @@ def test_on_the_command_line(site: WebSite, tmp_path: Path) -> None:
     assert stored(lab) == (PHASES, 1, 0)
 
 
+@pytest.mark.usefixtures("process")
 def test_in_a_notebook(site: WebSite, tmp_path: Path) -> None:
     """The cell shows the reason; run again from the top, the notebook is whole."""
     lab, out = tmp_path / "lab.duckdb", tmp_path / "out.ipynb"

@@ -10,7 +10,7 @@ from importlib.resources import files
 
 
 @dataclass(frozen=True, slots=True)
-class Limit:
+class LengthLimit:
     """How many graphemes a field may have. Above ``recommended`` it is hidden or cut, above ``rejects`` it is refused."""
 
     field: str
@@ -21,10 +21,10 @@ class Limit:
 
 
 @cache
-def limits() -> dict[str, Limit]:
+def limits() -> dict[str, LengthLimit]:
     """All limits, by field, from ``limits.toml``."""
     data = tomllib.loads(files(__package__).joinpath("limits.toml").read_text(encoding="utf-8"))
-    return {row["field"]: Limit(**row) for row in data["limit"]}
+    return {row["field"]: LengthLimit(**row) for row in data["limit"]}
 
 
 def limit_of(field: str) -> int:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from campaign_lab.checks import breaches, check_record, gives_orders, graphemes, near_duplicates, repeated_sentences
-from campaign_lab.checks.limits import Limit, limits
+from campaign_lab.checks.limits import LengthLimit, limits
 from campaign_lab.checks.wording import WordingRule, wording_rules
 from campaign_lab.records import Claim, CompetitorProfile, CopyVariant, Evidence
 
@@ -98,7 +98,7 @@ def test_repeated_sentences_are_found_across_texts() -> None:
 
 def test_every_rule_says_where_it_comes_from() -> None:
     """Lengths and wording rules are data with a source and a date."""
-    rows: list[Limit | WordingRule] = [*limits().values(), *wording_rules()]
+    rows: list[LengthLimit | WordingRule] = [*limits().values(), *wording_rules()]
     assert len(rows) > 8
     assert all(row.source and row.checked_on.year >= 2026 for row in rows)
 

@@ -152,9 +152,9 @@ def test_a_click_that_is_heard_late_stops_no_other_notebook() -> None:
     """Cancel belongs to the notebook that it was shown with, also when its line has gone on to the next one."""
     stopped: list[str] = []
     line = NotebookLine(stopped.append)
-    line.show(ProgressLine("a", "A", "", share=0.5))
+    line.show(ProgressLine("a", "A", "", "started", share=0.5))
     clicked = line.cancel_button
-    line.show(ProgressLine("b", "B", "", share=0.5))
+    line.show(ProgressLine("b", "B", "", "started", share=0.5))
     clicked.click()
     assert stopped == ["a"]
     line.cancel_button.click()
