@@ -12,14 +12,15 @@ from campaign_lab import Brief, Lab
 from campaign_lab.agents.events import Event
 from campaign_lab.rehearsal.endpoint import RehearsalEndpoint
 from campaign_lab.rehearsal.server.app import RehearsalServer
+from campaign_lab.store.connection import Store
 from support import marks
 from support.browser.chromium import chromium_missing
 from support.clock import Clock
-from support.labs import MakeLab, research
+from support.labs import MakeLab, make_campaign, research
 from support.made import made_once
 from support.paths import BRIEFS
 from support.postgres import MISSING, PostgresServer, binaries, running
-from support.stores import KINDS, Stores, stores_of
+from support.stores import KINDS, Stores, opened, stores_of
 
 
 @pytest.fixture(autouse=True)
@@ -202,13 +203,44 @@ def lab_of(researched_stores: Stores, server: RehearsalServer, clock: Clock) -> 
     """Opens the researched lab (a copy of it) as a user: ``lab_of("ben")``, with the standing clock."""
     made: list[Lab] = []
 
-    def opened(user: str = "ana", **options: object) -> Lab:
+    def open_as(user: str = "ana", **options: object) -> Lab:
         options.setdefault("now", clock)
         endpoint = RehearsalEndpoint(server, now=clock)
         lab = Lab(researched_stores.place(user=user), user=user, endpoint=endpoint, **options)  # type: ignore[arg-type]
         made.append(lab)
         return lab
 
-    yield opened
+    yield open_as
     for lab in made:
         lab._context.engine.close()
+
+
+@pytest.fixture(scope="session")
+def campaign_file(process: None, tmp_path_factory: pytest.TempPathFactory, server: RehearsalServer) -> Path:
+    """The campaign in a lab file."""
+    return made_once(tmp_path_factory, "campaign", lambda path: make_campaign(str(path), server))
+
+
+@pytest.fixture(scope="session")
+def campaign_server(
+    process: None, tmp_path_factory: pytest.TempPathFactory, server: RehearsalServer, request: pytest.FixtureRequest
+) -> Iterator[str]:
+    """The campaign in a database that may be copied."""
+    with stores_of("server", tmp_path_factory.getbasetemp(), request) as stores:
+        make_campaign(stores.place(user="ana"), server)
+        yield stores.kept()
+
+
+@pytest.fixture
+def campaign(process: None, stores: Stores, request: pytest.FixtureRequest) -> Iterator[Store]:
+    """A copy of the campaign, open as who sees all of it."""
+    stores.copy(str(request.getfixturevalue(f"campaign_{stores.kind}")))
+    with opened(stores.place()) as store:
+        yield store
+
+
+@pytest.fixture
+def lab_file(stores: Stores) -> Iterator[Store]:
+    """An empty lab, open as who may write down anything of anybody."""
+    with opened(stores.place("hand.duckdb")) as store:
+        yield store

@@ -20,13 +20,13 @@ from campaign_lab.records import Angle, CopyVariant, Evidence, Record
 from campaign_lab.rehearsal.endpoint import REVISION
 from campaign_lab.store import queries
 from support.labs import MakeLab
-from support.paths import BRIEFS
+from support.paths import BRIEFS, ROOT
 from support.web.odd_sites import odd_site
 
 pytestmark = pytest.mark.usefixtures("slow")
 NEAR_DUPLICATE = 85
 ODD_SEEDS = (3, 8, 14)
-FINGERPRINTS = Path(__file__).parent / "fingerprints.toml"
+FINGERPRINTS = ROOT / "tests" / "fingerprints.toml"
 
 
 @dataclass(frozen=True)

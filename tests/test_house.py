@@ -6,9 +6,10 @@ import ast
 from collections import defaultdict
 from collections.abc import Iterator
 from graphlib import TopologicalSorter
-from pathlib import Path
 
-PACKAGE = Path(__file__).resolve().parent.parent / "campaign_lab"
+from support.paths import ROOT
+
+PACKAGE = ROOT / "campaign_lab"
 MODULES = {
     ".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts).removesuffix(".__init__"): path
     for path in PACKAGE.rglob("*.py")

@@ -18,9 +18,10 @@ from campaign_lab.store.duckdb.engine import open_file
 from campaign_lab.store.rows import AttemptRow, RequestRow, TurnRow
 from support.batches import cells_of
 from support.kernels import environment
+from support.paths import ROOT
 from support.web.web_site import WebSite, web_site
 
-TEMPLATE = Path(__file__).resolve().parent.parent / "notebooks" / "templates" / "campaign.ipynb"
+TEMPLATE = ROOT / "notebooks" / "templates" / "campaign.ipynb"
 DOWN = "no connection could be made; the site is down, or the address is wrong"
 PHASES = {"research": 1, "strategy": 1, "copy": 1}
 

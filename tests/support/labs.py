@@ -23,3 +23,13 @@ def research(place: str, server: RehearsalServer) -> None:
     lab.run_sync(session.run("research"))
     lab.run_sync(session.run("strategy"))
     lab._context.engine.close()
+
+
+def make_campaign(place: str, server: RehearsalServer) -> None:
+    """Ana's research and strategy of the mortgage site, by the real CLI, and a fork after the research."""
+    lab = Lab(place, user="ana", endpoint=RehearsalEndpoint(server), on_miss="run")
+    session = lab.session(Brief.load(BRIEFS / "termwick-renewals.toml"))
+    lab.run_sync(session.run("research"))
+    lab.run_sync(session.run("strategy"))
+    session.fork("Emotional angle", at="research")
+    lab._context.engine.close()  # the server is shared, so only the store is let go

@@ -11,7 +11,6 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
@@ -28,9 +27,9 @@ from campaign_lab.store.postgres.dialect import translated
 from campaign_lab.store.postgres.server import PostgresStore, open_server
 from campaign_lab.store.postgres.url import shown
 from campaign_lab.store.schema import MIGRATIONS
+from support.paths import ROOT
 from support.postgres import ADMIN, HOST, OWNER, PostgresServer, running
 
-TESTS = Path(__file__).resolve().parent.parent
 DATABASE = "one_lab"
 
 
@@ -70,7 +69,7 @@ def in_processes(script: str, url: str, *, processes: int) -> list[str]:
     begun = [
         subprocess.Popen(
             [sys.executable, "-c", script, url], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-            cwd=TESTS, stdin=subprocess.PIPE,
+            cwd=ROOT / "tests", stdin=subprocess.PIPE,
         )
         for _ in range(processes)
     ]  # fmt: skip

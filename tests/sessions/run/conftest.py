@@ -79,12 +79,12 @@ def stored() -> Callable[..., list[Any]]:
 
 
 @pytest.fixture(scope="session")
-def campaign(
+def finished(
     process: None, tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Config
 ) -> Iterator[Campaign]:
     """The mortgage site, taken through all three phases once."""
     watched = _watched()
-    path = tmp_path_factory.mktemp("campaign") / "lab.duckdb"
+    path = tmp_path_factory.mktemp("finished") / "lab.duckdb"
     lab = Lab(path, user="ana", endpoint=RehearsalEndpoint(watched.server), on_miss="run")
     brief = Brief.load(pytestconfig.rootpath / "data" / "briefs" / "termwick-renewals.toml")
     done = Campaign(lab, lab.session(brief), watched)

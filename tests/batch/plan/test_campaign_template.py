@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import ast
 import json
-from pathlib import Path
 
 from campaign_lab.lab import DEFAULT_MODEL
+from support.paths import ROOT
 
-TEMPLATE = Path(__file__).resolve().parents[2] / "notebooks" / "templates" / "campaign.ipynb"
+TEMPLATE = ROOT / "notebooks" / "templates" / "campaign.ipynb"
 
 
 def test_a_batch_may_set_brief_session_model_and_angle() -> None:

@@ -78,14 +78,14 @@ def _by_agent(pairs: list[tuple[str, Line]]) -> dict[str, Counter[str]]:
     return sums
 
 
-def test_a_campaign_is_booked_to_the_token(campaign, stored):
+def test_a_campaign_is_booked_to_the_token(finished, stored):
     """Research, strategy and copy: the ledger equals the server's book, and each receipt is the sum of its agents."""
-    rows, book = stored(campaign.lab, RequestRow), campaign.watched.server.book
+    rows, book = stored(finished.lab, RequestRow), finished.watched.server.book
     assert {row.agent for row in rows} >= {"", "brand-intelligence-analyst", "copy-creator"}
     _audit(rows, book)
     assert _by_agent([(row.agent, _row(row)) for row in rows]) == _by_agent([(b.agent, _booked(b.usage)) for b in book])
-    for phase, turn in campaign.turns.items():
-        (attempt,) = stored(campaign.lab, AttemptRow, f"WHERE phase = '{phase}'")
+    for phase, turn in finished.turns.items():
+        (attempt,) = stored(finished.lab, AttemptRow, f"WHERE phase = '{phase}'")
         own = [row for row in rows if row.attempt_id == attempt.id]
         assert turn.receipt.cost_usd == pytest.approx(sum(_dollars(_row(row)) for row in own), abs=1e-6)
         assert turn.receipt.cost_usd == pytest.approx(attempt.cost_usd, abs=1e-9)

@@ -17,6 +17,7 @@ from campaign_lab.records import BrandProfile, CompetitorProfile, CustomerInsigh
 from campaign_lab.rehearsal.analyst import profiles
 from campaign_lab.rehearsal.analyst.sentences import passages
 from campaign_lab.rehearsal.analyst.topics import topic_of
+from support.paths import ROOT
 from support.web.odd_sites import DEMO, KINDS, SITES, OddSite, Read, odd_site, page, read
 
 
@@ -256,8 +257,7 @@ def test_reading_is_the_same_in_every_process() -> None:
         " for angle, claims in zip(a[0], own)]\n"
         "sys.stdout.write(json.dumps([b, c, a, v]))"
     )
-    tests = Path(__file__).parent.parent
-    paths = os.pathsep.join(str(path) for path in (tests, tests.parent))
+    paths = os.pathsep.join(str(path) for path in (ROOT / "tests", ROOT))
     answers = {
         subprocess.run(
             [sys.executable, "-c", code], env={**os.environ, "PYTHONHASHSEED": seed, "PYTHONPATH": paths},

@@ -50,10 +50,10 @@ def _all_text(ask) -> str:
     return "\n".join(block.text for block in ask.blocks)
 
 
-def test_one_message_starts_all_researchers_and_their_reports_stay(campaign, stored):
+def test_one_message_starts_all_researchers_and_their_reports_stay(finished, stored):
     """The three researchers start from one main message, and each one's JSON stands in the transcript as a tool result."""
-    (turn,) = stored(campaign.lab, TurnRow, "WHERE phase = 'research'")
-    messages = _main_messages(campaign.lab, turn.id)
+    (turn,) = stored(finished.lab, TurnRow, "WHERE phase = 'research'")
+    messages = _main_messages(finished.lab, turn.id)
     uses = [
         (mid, b) for role, mid, blocks in messages for b in blocks if role == "assistant" and b.get("name") == "Agent"
     ]
@@ -70,25 +70,25 @@ def test_one_message_starts_all_researchers_and_their_reports_stay(campaign, sto
     assert reported == kinds
 
 
-def test_a_later_phase_sees_the_reports_on_the_wire(campaign):
+def test_a_later_phase_sees_the_reports_on_the_wire(finished):
     """The first request of the strategy turn carries the researchers' reports as results of the earlier Agent calls."""
-    first = next(ask for ask in campaign.watched.asks if ask.prompt.startswith("# Phase: strategy"))
+    first = next(ask for ask in finished.watched.asks if ask.prompt.startswith("# Phase: strategy"))
     reports = [call.result or "" for call in first.calls if call.name == "Agent"]
     assert len(reports) == len(RESEARCHERS)
-    brand = campaign.turns["research"].records[0]
+    brand = finished.turns["research"].records[0]
     assert any(brand.promise.text in report for report in reports)
 
 
-def test_a_copy_creator_sees_its_angle_and_nothing_of_the_others(campaign):
+def test_a_copy_creator_sees_its_angle_and_nothing_of_the_others(finished):
     """A copy-creator's requests hold its angle, voice and evidence, and no page, no profile and no other angle."""
-    names = [angle.name for angle in campaign.session.records("angle")]
-    firsts = [ask for ask in campaign.watched.asks if ask.agent == "copy-creator" and not ask.calls]
+    names = [angle.name for angle in finished.session.records("angle")]
+    firsts = [ask for ask in finished.watched.asks if ask.agent == "copy-creator" and not ask.calls]
     assert sorted(task_of(ask.prompt)["angle"]["name"] for ask in firsts) == sorted(names)
 
-    voice = campaign.session.records("brand_profile")[0].voice
-    insight = campaign.session.records("customer_insight")[0]
-    rivals = [rival.name for rival in campaign.session.records("competitor_profile")]
-    for ask in (ask for ask in campaign.watched.asks if ask.agent == "copy-creator"):
+    voice = finished.session.records("brand_profile")[0].voice
+    insight = finished.session.records("customer_insight")[0]
+    rivals = [rival.name for rival in finished.session.records("competitor_profile")]
+    for ask in (ask for ask in finished.watched.asks if ask.agent == "copy-creator"):
         task, text = task_of(ask.prompts[0]), _all_text(ask)
         assert task["voice"]["traits"] == list(voice.traits)
         assert task["evidence"]
@@ -232,11 +232,11 @@ def test_a_cancelled_turn_is_gone_at_once(make_lab, termwick, watch, heard, stor
     assert len(lab.run_sync(session.run("research")).records) >= len(RESEARCHERS)
 
 
-def test_the_researchers_overlap(campaign):
+def test_the_researchers_overlap(finished):
     """No researcher ends before all have started, and their requests reach the endpoint interleaved."""
-    events = [event for event in campaign.events["research"] if isinstance(event, (AgentStarted, AgentEnded))]
+    events = [event for event in finished.events["research"] if isinstance(event, (AgentStarted, AgentEnded))]
     assert [type(event) for event in events] == [AgentStarted] * 3 + [AgentEnded] * 3
-    asked = [ask.agent for ask in campaign.watched.asks if ask.agent in RESEARCHERS]
+    asked = [ask.agent for ask in finished.watched.asks if ask.agent in RESEARCHERS]
     assert max(asked.index(name) for name in RESEARCHERS) < min(
         place for place in range(len(asked)) if asked[place] not in asked[place + 1 :]
     )
