@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -66,6 +67,8 @@ def server() -> Iterator[RehearsalServer]:
 def pytest_configure(config: pytest.Config) -> None:
     """The markers of these tests, and which tests run."""
     marks.choose(config)
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as in a shell's background job; commands that tests start inherit it
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     config.addinivalue_line(
         "markers", "both_stores: what takes a store is run on a lab file and on a PostgreSQL server"
     )
