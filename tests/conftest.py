@@ -67,11 +67,18 @@ def server() -> Iterator[RehearsalServer]:
 def pytest_configure(config: pytest.Config) -> None:
     """The markers of these tests, and which tests run."""
     marks.choose(config)
-    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as in a shell's background job; commands that tests start inherit it
+    if (
+        signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    ):  # as in a shell's background job; commands that tests start inherit it
         signal.signal(signal.SIGINT, signal.default_int_handler)
     config.addinivalue_line(
         "markers", "both_stores: what takes a store is run on a lab file and on a PostgreSQL server"
     )
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """Three workers for two cores: a test that has started a process waits for it most of the time."""
+    return max(2, (os.cpu_count() or 1) * 3 // 2)
 
 
 @pytest.hookimpl(tryfirst=True)

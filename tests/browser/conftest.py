@@ -12,6 +12,7 @@ import pytest
 from support.browser.chromium import OpenNotebook, a_chromium
 from support.browser.jupyter import Jupyter
 from support.browser.lab_page import LabPage
+from support.older.files import VERSIONS, Older
 
 FAILED = pytest.StashKey[bool]()
 
@@ -34,8 +35,8 @@ def chromium(browser: None) -> Iterator[Any]:
 
 @pytest.fixture(scope="package")
 def jupyter(chromium: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Jupyter]:
-    """One JupyterLab for all tests. It waits for the browser: without one it is not started."""
-    server = Jupyter(tmp_path_factory.mktemp("jupyter"))
+    """One JupyterLab for all tests, in whose lab the notebooks were run before. It waits for the browser."""
+    server = Jupyter(tmp_path_factory.mktemp("jupyter"), Older(VERSIONS[0]).kept_notebooks)
     yield server
     server.stop()
 

@@ -19,7 +19,7 @@ import pytest
 
 from support.kernels import environment, write_notebook
 from support.paths import BRIEFS
-from support.processes import on_a_terminal
+from support.processes import on_a_terminal, run_here
 
 pytestmark = pytest.mark.usefixtures("slow")
 PARAMETERS = 'brief_path: str = ""\ntone: str = "calm"\nstrength: float = 1.0\nreally: bool = False'
@@ -62,10 +62,7 @@ class Folder:
 
     def run(self, *more: str) -> subprocess.CompletedProcess[str]:
         """Runs it without a terminal."""
-        return subprocess.run(
-            self.command(*more), capture_output=True, text=True, check=False, timeout=120, env=environment(),
-            stdin=subprocess.DEVNULL,
-        )  # fmt: skip
+        return run_here(*self.command(*more)[3:])
 
     def start(self, *more: str) -> subprocess.Popen[str]:
         """Starts it without a terminal, in a process group of its own."""

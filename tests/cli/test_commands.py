@@ -1,4 +1,4 @@
-"""The command line, as a user types it: real processes, real terminals, exit codes."""
+"""The command line, as a user types it: real terminals, and processes where they are looked at; exit codes."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ import pytest
 from campaign_lab import Lab
 from campaign_lab.cli.terminal.printing import print_rows
 from support.paths import BRIEFS, ROOT
-from support.processes import on_a_terminal
+from support.processes import on_a_terminal, run_here
 
 pytestmark = pytest.mark.usefixtures("process", "slow")
 BRIEF = BRIEFS / "termwick-renewals.toml"
@@ -29,15 +29,12 @@ def _command(*arguments: str | Path) -> list[str]:
     return [sys.executable, "-m", "campaign_lab", *map(str, arguments)]
 
 
-def _run(*arguments: str | Path, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(_command(*arguments), capture_output=True, text=True, check=False, timeout=120, cwd=cwd)
-
-
 @pytest.fixture(scope="module")
 def finished(process: None, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
     """A lab file in which the mortgage brief was run, and the JSON that the run printed."""
     lab = tmp_path_factory.mktemp("cli") / "lab.duckdb"
-    done = _run("run", BRIEF, "--lab", lab, "--user", "ana", "--json")
+    command = _command("run", BRIEF, "--lab", lab, "--user", "ana", "--json")
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
     assert done.returncode == 0, done.stderr
     return lab, json.loads(done.stdout)
 
@@ -60,11 +57,11 @@ def test_json_is_one_object_with_the_promised_parts(finished: tuple[Path, dict[s
 def test_a_second_run_replays_for_nothing_and_says_so(finished: tuple[Path, dict[str, Any]]) -> None:
     """The same records come back, the receipt says nothing was paid, and so do the words."""
     lab, result = finished
-    again = json.loads(_run("run", BRIEF, "--lab", lab, "--user", "ana", "--json").stdout)
+    again = json.loads(run_here("run", BRIEF, "--lab", lab, "--user", "ana", "--json").stdout)
     assert again["records"] == result["records"]
     assert again["receipt"]["paid"] == 0.0
     assert again["receipt"]["cost"] == result["receipt"]["cost"]
-    words = _run("run", BRIEF, "--lab", lab, "--user", "ana").stdout
+    words = run_here("run", BRIEF, "--lab", lab, "--user", "ana").stdout
     assert "nothing was sent and nothing paid" in words
     assert "pages were read on" in words
 
@@ -72,7 +69,7 @@ def test_a_second_run_replays_for_nothing_and_says_so(finished: tuple[Path, dict
 def test_words_show_brand_angles_copy_and_receipt(finished: tuple[Path, dict[str, Any]]) -> None:
     """Without --json the campaign is readable: every angle, every headline, every phase of the receipt."""
     lab, result = finished
-    shown = " ".join(_run("run", BRIEF, "--lab", lab, "--user", "ana").stdout.split())
+    shown = " ".join(run_here("run", BRIEF, "--lab", lab, "--user", "ana").stdout.split())
     squeezed = re.sub(r"[\s│┃]+", "", shown)
     for angle in result["records"]["angle"]:
         assert re.sub(r"\s+", "", angle["name"])[:12] in squeezed
@@ -101,7 +98,7 @@ def test_wrong_use_says_what_is_wrong_and_what_to_do(
 ) -> None:
     """Exit code 2 for wrong use and 1 for a job that failed; the message names the value and what is allowed."""
     lab = () if "--lab" in arguments or not arguments else ("--lab", str(tmp_path / "lab.duckdb"))
-    done = _run(*arguments, *lab)
+    done = run_here(*arguments, *lab)
     assert done.returncode == code, done.stderr
     assert says in done.stderr
     assert "Traceback" not in done.stderr
@@ -110,14 +107,14 @@ def test_wrong_use_says_what_is_wrong_and_what_to_do(
 def test_live_without_a_key_fails_before_anything_is_sent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """--endpoint anthropic without its variable names the variable; nothing is started."""
     monkeypatch.delenv("ANTHROPIC_API_KEY", raising=False)
-    done = _run("run", BRIEF, "--endpoint", "anthropic", "--lab", tmp_path / "lab.duckdb")
+    done = run_here("run", BRIEF, "--endpoint", "anthropic", "--lab", tmp_path / "lab.duckdb")
     assert done.returncode == 2
     assert "ANTHROPIC_API_KEY" in done.stderr
 
 
 def test_an_endpoint_that_does_not_answer_fails_the_job(tmp_path: Path) -> None:
     """A url where nobody listens ends with exit code 1 and says that the endpoint did not answer."""
-    done = _run("run", BRIEF, "--endpoint", "http://127.0.0.1:9", "--lab", tmp_path / "lab.duckdb")
+    done = run_here("run", BRIEF, "--endpoint", "http://127.0.0.1:9", "--lab", tmp_path / "lab.duckdb")
     assert done.returncode == 1
     assert "did not answer" in done.stderr
 
@@ -138,7 +135,7 @@ def test_a_site_that_carries_no_campaign_fails_and_says_why(tmp_path: Path, page
     (site / "index.html").write_text(page, encoding="utf-8")
     command = ("run", site, "--market", "CA", "--lab", tmp_path / "lab.duckdb")
     for more in ((), ("--json",)):
-        done = _run(*command, *more)
+        done = run_here(*command, *more)
         assert done.returncode == 1
         assert f"The phase '{phase}'" in done.stderr
         assert said in done.stderr
@@ -158,9 +155,10 @@ def test_another_folder_of_the_same_name_is_not_taken_for_the_first(tmp_path: Pa
         (folder / "index.html").write_text(f"<title>{brand}</title><h1>{text}</h1><p>{text}</p>", encoding="utf-8")
     lab = tmp_path / "lab.duckdb"
     assert (
-        _run("run", tmp_path / "one" / "pages", "--market", "CA", "--lab", lab, "--phases", "research").returncode == 0
+        run_here("run", tmp_path / "one" / "pages", "--market", "CA", "--lab", lab, "--phases", "research").returncode
+        == 0
     )
-    second = _run("run", tmp_path / "two" / "pages", "--market", "CA", "--lab", lab, "--phases", "research")
+    second = run_here("run", tmp_path / "two" / "pages", "--market", "CA", "--lab", lab, "--phases", "research")
     assert second.returncode == 2
     assert "another name" in second.stderr
 
@@ -200,7 +198,7 @@ def test_ctrl_c_stops_at_once_and_keeps_what_was_finished(tmp_path: Path) -> Non
     assert process.returncode == 130
     assert "What was finished is kept" in errors
     assert not any(child.is_running() and child.status() != psutil.STATUS_ZOMBIE for child in children)
-    again = _run("run", BRIEF, "--lab", lab, "--json")
+    again = run_here("run", BRIEF, "--lab", lab, "--json")
     assert again.returncode == 0
     assert json.loads(again.stdout)["receipt"]["replayed"][:1] == ["research"]
 
@@ -226,7 +224,7 @@ def test_a_market_that_nothing_tells_is_asked_for_and_never_assumed_in_silence(t
     site.mkdir()
     (site / "index.html").write_text("<p>We roast our coffee twice a week.</p>", encoding="utf-8")
     command = ("run", site, "--phases", "research")
-    done = _run(*command, "--lab", tmp_path / "a.duckdb", "--json")
+    done = run_here(*command, "--lab", tmp_path / "a.duckdb", "--json")
     assert done.returncode == 0, done.stderr
     assert done.stderr.startswith("market CA, assumed: neither the site's address nor the language names a country")
     code, seen = on_a_terminal(_command(*command, "--lab", tmp_path / "b.duckdb"), "GB")
@@ -234,4 +232,4 @@ def test_a_market_that_nothing_tells_is_asked_for_and_never_assumed_in_silence(t
     assert "Which market is it for?" in seen
     with Lab(tmp_path / "b.duckdb", endpoint="rehearsal") as lab:
         assert lab.open("main").brief.market == "GB"
-    assert "assumed" not in _run(*command, "--market", "FR", "--lab", tmp_path / "c.duckdb").stderr
+    assert "assumed" not in run_here(*command, "--market", "FR", "--lab", tmp_path / "c.duckdb").stderr

@@ -15,6 +15,7 @@ from typing import IO, Any
 import pytest
 
 from support.paths import BRIEFS, ROOT
+from support.processes import run_here
 
 pytestmark = pytest.mark.usefixtures("process", "slow")
 BRIEF = BRIEFS / "termwick-renewals.toml"
@@ -50,7 +51,7 @@ def _gone_terminal() -> IO[bytes]:
 
 
 def _phases(lab: Path) -> list[str]:
-    shown = json.loads(_done(["show", "main", "--lab", lab, "--json"]).stdout)
+    shown = json.loads(run_here("show", "main", "--lab", lab, "--json").stdout)
     return [step["phase"] for step in shown["lineage"]]
 
 
@@ -163,18 +164,19 @@ WRONG = {
 
 
 @pytest.mark.parametrize("command", WRONG)
-def test_a_mistake_is_one_line_on_stderr(command: str, tmp_path: Path) -> None:
+def test_a_mistake_is_one_line_on_stderr(command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever the command: its exit code, one line that says what is wrong, nothing on stdout, and no traceback."""
+    monkeypatch.chdir(ROOT)
     where = (
         []
         if "--lab" in command or command.split()[:1] in ([], ["nosuch"], ["copy"])
         else ["--lab", tmp_path / "l.duckdb"]
     )
-    done = _done([*command.split(), *where])
+    done = run_here(*command.split(), *where)
     assert done.returncode == WRONG[command], done.stderr
-    (line,) = done.stderr.decode().splitlines()
+    (line,) = done.stderr.splitlines()
     assert line.startswith("campaign-lab")
-    assert done.stdout == b""
+    assert done.stdout == ""
 
 
 def test_what_should_not_have_happened_is_one_line_too(tmp_path: Path) -> None:
@@ -198,13 +200,13 @@ def test_what_should_not_have_happened_is_one_line_too(tmp_path: Path) -> None:
 def test_piped_tables_break_no_word_and_checkpoints_are_words(tmp_path: Path) -> None:
     """Agent names stand whole in ``costs --by agent``; ``fork`` says where it forked in words."""
     lab = tmp_path / "lab.duckdb"
-    assert _done(["run", BRIEF, "--lab", lab, "--phases", "research"]).returncode == 0
-    costs = _done(["costs", "--by", "agent", "--lab", lab]).stdout.decode()
+    assert run_here("run", BRIEF, "--lab", lab, "--phases", "research").returncode == 0
+    costs = run_here("costs", "--by", "agent", "--lab", lab).stdout
     for agent in (
         "brand-intelligence-analyst",
         "customer-psychology-specialist",
         "competitive-intelligence-specialist",
     ):
         assert agent in costs
-    forked = _done(["fork", "main", "Relief first", "--at", "research", "--lab", lab]).stdout.decode()
+    forked = run_here("fork", "main", "Relief first", "--at", "research", "--lab", lab).stdout
     assert "forked from termwick.example/Spring renewals/main at checkpoint 1 (research)." in forked

@@ -11,9 +11,8 @@ from typing import Any
 
 import pytest
 
-from support.kernels import environment
 from support.paths import BRIEFS
-from support.processes import on_a_terminal
+from support.processes import on_a_terminal, run_here
 
 pytestmark = pytest.mark.usefixtures("process", "slow")
 BRIEF = BRIEFS / "termwick-renewals.toml"
@@ -40,10 +39,7 @@ def command(lab: Path, *more: str) -> list[str]:
 
 def run(lab: Path, *more: str) -> subprocess.CompletedProcess[str]:
     """Runs it without a terminal."""
-    return subprocess.run(
-        command(lab, *more), capture_output=True, text=True, check=False, timeout=120, env=environment(),
-        stdin=subprocess.DEVNULL,
-    )  # fmt: skip
+    return run_here(*command(lab, *more)[3:])
 
 
 def result(lab: Path, *more: str) -> dict[str, Any]:

@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,8 @@ RESEARCH = {
     "parameters": 'brief_path: str = ""\nangle: str = ""',
     "setup": "from campaign_lab import Brief, Lab\nlab = Lab()\nbase = lab.session(Brief.load(brief_path), 'batch')",
     "research": 'await base.run("research")',
+}
+ANGLE = RESEARCH | {
     "strategy": 'fork = base.fork(angle, at="research") if angle else base\nawait fork.run("strategy")',
 }
 TWO = [str(BRIEFS / f"{name}.toml") for name in ("cairnwold-autumn", "duewren-trial")]
@@ -39,10 +41,10 @@ Rows = list[list[Any]]
 class Folder:
     """A lab, a template and a batch's folder, and the process that works there."""
 
-    def __init__(self, home: Path) -> None:
+    def __init__(self, home: Path, cells: Mapping[str, str]) -> None:
         home.mkdir()
         self.home, self.out, self.place = home, home / "out", home / "lab.duckdb"
-        self.template = write_notebook(home / "research.ipynb", RESEARCH)
+        self.template = write_notebook(home / "template.ipynb", cells)
         self.started: list[subprocess.Popen[str]] = []
 
     def start(self, briefs: list[str] = TWO) -> subprocess.Popen[str]:
@@ -89,8 +91,8 @@ def make_folder(tmp_path: Path) -> Iterator[Any]:
     """Makes folders, and ends what was started in them."""
     made: list[Folder] = []
 
-    def make(name: str) -> Folder:
-        made.append(Folder(tmp_path / name))
+    def make(name: str, cells: Mapping[str, str] = RESEARCH) -> Folder:
+        made.append(Folder(tmp_path / name, cells))
         return made[-1]
 
     yield make
@@ -138,7 +140,7 @@ def test_a_second_process_is_refused_and_disturbs_nothing(make_folder: Any) -> N
 
 def test_another_angle_replays_the_research_and_pays_its_own(make_folder: Any) -> None:
     """A value more in the matrix adds its runs; the budget of the whole batch is held against what is spent and estimated."""
-    folder = make_folder("angles")
+    folder = make_folder("angles", ANGLE)
     with Lab(folder.place, user="ana") as lab:
 
         def run(*angles: str, **options: Any) -> Any:

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 import urllib.request
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -26,16 +27,16 @@ USER = "ana"
 
 
 class Jupyter:
-    """One JupyterLab on a copy of the notebooks and the data, as a user would start it."""
+    """One JupyterLab on a copy of the notebooks and the data, as a user would start it. ``lab`` puts one into that folder."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, lab: Callable[[Path], Path] | None = None) -> None:
         self.root, self.home, self.tmp = folder / "work", folder / "home", folder / "tmp"
         self.home.mkdir()
         self.tmp.mkdir()
         for name in ("notebooks", "data"):
             shutil.copytree(ROOT / name, self.root / name, ignore=shutil.ignore_patterns("*.duckdb*", "kernel-*", ".*"))
         self.log = folder / "jupyter.log"
-        self.store = folder / "lab.duckdb"
+        self.store = lab(self.root) if lab else folder / "lab.duckdb"
         with self.log.open("w") as log:
             self._process = subprocess.Popen(
                 [COMMAND, "lab", "--no-browser", "--lab", self.store, "--user", USER, self.root], cwd=self.root,

@@ -85,6 +85,14 @@ class Older:
             row.write_text(json.dumps(made), encoding="utf-8")
         return path
 
+    def kept_notebooks(self, folder: Path) -> Path:
+        """The same lab with its sessions running: they expired long ago, and a renewed one has paid nothing itself."""
+        path = self.notebooks(folder)
+        with Lab(path, user="ana") as lab:
+            for session in lab.sessions()["id"]:
+                lab.open(session).keep_for("36500d")
+        return path
+
     def restore(self, server: PostgresServer) -> dict[str, str]:
         """The urls by user of a database with the dump in it, which its owner has opened once."""
         name = f"older {self.version}"
