@@ -6,10 +6,10 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
 
 from campaign_lab.agents.endpoints import Endpoint
 from campaign_lab.agents.events import Event
+from campaign_lab.agents.ledger import Request
 from campaign_lab.agents.phases import Phase
 from campaign_lab.agents.process.sdk_loop import AgentLoop
 from campaign_lab.errors import NotFoundError
@@ -21,9 +21,6 @@ from campaign_lab.sessions.upkeep.expiry import expires_at
 from campaign_lab.store.connection import Store
 from campaign_lab.store.grants import Verb
 from campaign_lab.store.rows import SessionRow
-
-if TYPE_CHECKING:
-    from campaign_lab.agents.ledger import Request
 
 
 def utc_now() -> datetime:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from campaign_lab.errors import AmbiguousName
@@ -13,10 +12,8 @@ from campaign_lab.sessions.upkeep.access import permits
 from campaign_lab.sessions.upkeep.expiry import expires_at
 from campaign_lab.show.text import one_line, pluralize
 from campaign_lab.store import queries
+from campaign_lab.store.connection import Con
 from campaign_lab.store.rows import AuditRow, SessionRow
-
-if TYPE_CHECKING:
-    from campaign_lab.store.connection import Con
 
 SAVED = ".duckdb"
 """The ending of a file with a saved session. A name with it is never taken for a session."""

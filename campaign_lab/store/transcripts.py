@@ -9,16 +9,14 @@ import json
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 from claude_agent_sdk import SessionKey, SessionStore, SessionStoreEntry, fold_session_summary
 from claude_agent_sdk.types import SessionListSubkeysKey, SessionStoreListEntry, SessionSummaryEntry
 
 from campaign_lab.errors import NotFoundError
+from campaign_lab.store.connection import Con, Store
 from campaign_lab.store.queries import IN_LIST
-
-if TYPE_CHECKING:
-    from campaign_lab.store.connection import Con, Store
 
 PROJECT = "campaign_lab"
 """The project_key of all turns. The SDK derives one from the working folder, and ours changes with every turn."""

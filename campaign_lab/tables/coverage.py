@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, get_args
+from typing import Any, get_args
 
 from campaign_lab.checks import likeness
 from campaign_lab.records import Angle, AwarenessStage, CustomerInsight
@@ -17,10 +17,8 @@ from campaign_lab.sessions.history.path_loader import (
     line_to,
     records_of,
 )
+from campaign_lab.store.connection import Con
 from campaign_lab.tables.claim_counts import parts_in
-
-if TYPE_CHECKING:
-    from campaign_lab.store.connection import Con
 
 Row = dict[str, Any]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from campaign_lab.findings import is_claim, is_quote
 from campaign_lab.records import Angle, CopyVariant
@@ -17,10 +17,8 @@ from campaign_lab.sessions.history.path_loader import (
     line_to,
     records_of,
 )
+from campaign_lab.store.connection import Con
 from campaign_lab.tables.claim_counts import text_of
-
-if TYPE_CHECKING:
-    from campaign_lab.store.connection import Con
 
 Row = dict[str, str]
 Pair = tuple[StoredRecord, StoredRecord]

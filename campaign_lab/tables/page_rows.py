@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import urldefrag, urlsplit
 
 from campaign_lab.sessions.history.path_loader import HandlePosition, all_steps, line_to
 from campaign_lab.sessions.upkeep.access import root_owner
 from campaign_lab.store import queries
+from campaign_lab.store.connection import Con
 from campaign_lab.store.queries import IN_LIST
 from campaign_lab.store.rows import PageRow
 from campaign_lab.tables.tool_calls import FETCH, pages_asked
-
-if TYPE_CHECKING:
-    from campaign_lab.store.connection import Con
 
 Row = dict[str, Any]
 

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from campaign_lab.money import NOTHING
 from campaign_lab.sessions.history.path_loader import all_steps, line_to
 from campaign_lab.sessions.spending.costs import session_costs
 from campaign_lab.sessions.upkeep.access import visible
 from campaign_lab.sessions.upkeep.expiry import expires_at
+from campaign_lab.store.connection import Con
 from campaign_lab.store.rows import SessionRow
 from campaign_lab.tables.costs import cost_cells
-
-if TYPE_CHECKING:
-    from campaign_lab.store.connection import Con
 
 Row = dict[str, Any]
 

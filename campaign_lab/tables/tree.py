@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 from campaign_lab.money import NOTHING
 from campaign_lab.sessions.upkeep.access import visible
 from campaign_lab.sessions.upkeep.expiry import expires_at
+from campaign_lab.store.connection import Con
 from campaign_lab.store.rows import SessionRow
 from campaign_lab.tables.costs import cost_cells
 from campaign_lab.tables.sessions import state_of
 
 if TYPE_CHECKING:
     from campaign_lab.sessions.history.lineage import TreeNode
-    from campaign_lab.store.connection import Con
 
 Row = dict[str, Any]
 

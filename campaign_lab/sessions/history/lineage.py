@@ -9,7 +9,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from campaign_lab.errors import NotFoundError
 from campaign_lab.money import NOTHING, Sum
@@ -18,10 +18,8 @@ from campaign_lab.sessions.history.turn_summaries import TurnSummary, cost_of, t
 from campaign_lab.sessions.spending.costs import session_costs
 from campaign_lab.sessions.upkeep.access import readable
 from campaign_lab.store import queries
+from campaign_lab.store.connection import Con
 from campaign_lab.store.rows import SessionRow, TurnRow
-
-if TYPE_CHECKING:
-    from campaign_lab.store.connection import Con
 
 ROOT = "root"
 """The phase of checkpoint 0."""

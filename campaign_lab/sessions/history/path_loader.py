@@ -7,18 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 from pydantic_core import from_json
 
 from campaign_lab.agents.phases import Phase
 from campaign_lab.findings import Finding, load_findings
 from campaign_lab.sessions.upkeep.access import readable
+from campaign_lab.store.connection import Con
 from campaign_lab.store.queries import IN_LIST
 from campaign_lab.store.rows import SessionRow
-
-if TYPE_CHECKING:
-    from campaign_lab.store.connection import Con
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,6 @@ import operator
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import TYPE_CHECKING
 
 from campaign_lab.errors import NotFoundError
 from campaign_lab.records import CopyVariant
@@ -15,11 +14,9 @@ from campaign_lab.sessions.history.path_loader import HandlePosition, StoredReco
 from campaign_lab.sessions.upkeep.access import readable
 from campaign_lab.show.text import one_line
 from campaign_lab.store import queries
+from campaign_lab.store.connection import Con
 from campaign_lab.store.queries import IN_LIST
 from campaign_lab.store.rows import JudgementRow
-
-if TYPE_CHECKING:
-    from campaign_lab.store.connection import Con
 
 WORDS = ("pick", "reject", "")
 """What ``pick`` may be; the empty word takes it back."""

@@ -5,14 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING
 
 from campaign_lab.money import NOTHING, Sum
 from campaign_lab.sessions.spending import prompt_cache
 from campaign_lab.sessions.spending.costs import turn_costs
-
-if TYPE_CHECKING:
-    from campaign_lab.store.connection import Con
+from campaign_lab.store.connection import Con
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from campaign_lab.agents.phases import Phase
 from campaign_lab.findings import Finding, load_findings, sentences
@@ -19,10 +19,8 @@ from campaign_lab.sessions.upkeep.access import root_owner
 from campaign_lab.show import records_html
 from campaign_lab.show.text import and_take
 from campaign_lab.store import queries
+from campaign_lab.store.connection import Con
 from campaign_lab.store.rows import RecordRow, RequestRow, SessionRow, TurnRow
-
-if TYPE_CHECKING:
-    from campaign_lab.store.connection import Con
 
 
 @dataclass(frozen=True)

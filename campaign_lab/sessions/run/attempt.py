@@ -28,12 +28,12 @@ from campaign_lab.sessions.run.turn_spec import TurnSpec
 from campaign_lab.sessions.spending.batch_budget import within_batch_budget
 from campaign_lab.sessions.upkeep.access import permits
 from campaign_lab.store import queries
+from campaign_lab.store.connection import Con
 from campaign_lab.store.rows import AttemptRow, CacheRow, RecordRow, SessionRow, TurnRow
 
 if TYPE_CHECKING:
     from campaign_lab.agents.attempt import Attempt
     from campaign_lab.agents.tools.record_intake import RecordIntake, SavedRecord
-    from campaign_lab.store.connection import Con
 
 WAIT_S = 0.25
 """How often a run looks whether another one has finished the same turn, in seconds."""

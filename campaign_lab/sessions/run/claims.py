@@ -16,14 +16,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from campaign_lab.sessions.run.unread_turns import read_nothing
 from campaign_lab.store import queries
+from campaign_lab.store.connection import Con, Store
 from campaign_lab.store.rows import AttemptRow, ClaimRow, SessionRow, TurnRow
-
-if TYPE_CHECKING:
-    from campaign_lab.store.connection import Con, Store
 
 CLOCK_SLACK_S = 2.0
 """How far two readings of one process's start may lie apart, in seconds."""

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
 
 from campaign_lab.agents.phases import Phase
 from campaign_lab.errors import PhaseOrderError
 from campaign_lab.sessions.run.request import check_needs
 from campaign_lab.store import queries
+from campaign_lab.store.connection import Con
 from campaign_lab.store.rows import SessionRow, TurnRow
-
-if TYPE_CHECKING:
-    from campaign_lab.store.connection import Con
 
 
 def line_for(

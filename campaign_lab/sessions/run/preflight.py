@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 from campaign_lab.errors import EndpointError, ReplayMiss, SessionExpired, TranscriptGone
 from campaign_lab.sessions.context import Context
@@ -14,10 +13,8 @@ from campaign_lab.sessions.spending.costs import cost_where
 from campaign_lab.sessions.spending.estimate import estimate
 from campaign_lab.sessions.spending.limits import check_turn
 from campaign_lab.sessions.upkeep.expiry import expires_at
+from campaign_lab.store.connection import Con
 from campaign_lab.store.queries import IN_LIST
-
-if TYPE_CHECKING:
-    from campaign_lab.store.connection import Con
 
 
 def preflight(con: Con, context: Context, spec: TurnSpec, *, found: LookupResult, on_miss: str) -> TurnSpec:

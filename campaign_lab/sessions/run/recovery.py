@@ -16,7 +16,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from campaign_lab.agents.events import DeadTurnBooked
 from campaign_lab.agents.ledger import Ledger, Request, cost_of
@@ -26,10 +26,8 @@ from campaign_lab.sessions.context import Context
 from campaign_lab.sessions.run import claims
 from campaign_lab.sessions.upkeep.access import permits
 from campaign_lab.store import queries
+from campaign_lab.store.connection import Con
 from campaign_lab.store.rows import AttemptRow, RequestRow, SessionRow
-
-if TYPE_CHECKING:
-    from campaign_lab.store.connection import Con
 
 Entry = Mapping[str, Any]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import urlsplit
 
 from campaign_lab.agents.phases import Phase
@@ -19,11 +19,8 @@ from campaign_lab.sessions.run.turn_spec import ANCHOR, TurnSpec
 from campaign_lab.sessions.upkeep.access import named_session, root_owner
 from campaign_lab.show.text import one_line
 from campaign_lab.store import queries
+from campaign_lab.store.connection import Con
 from campaign_lab.store.rows import RecordRow, SessionRow, TurnRow
-
-if TYPE_CHECKING:
-    from campaign_lab.store.connection import Con
-
 
 MOST_MISSING = 4
 """How many lines of what is missing an error names."""

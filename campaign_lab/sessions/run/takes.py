@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from campaign_lab.sessions.run.claims import turns_behind
 from campaign_lab.sessions.run.turn_spec import TurnSpec
 from campaign_lab.sessions.run.unread_turns import read_nothing
+from campaign_lab.store.connection import Con
 from campaign_lab.store.rows import TurnRow
-
-if TYPE_CHECKING:
-    from campaign_lab.store.connection import Con
 
 
 def takes_of(con: Con, spec: TurnSpec) -> list[TurnRow]:

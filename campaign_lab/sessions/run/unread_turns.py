@@ -6,16 +6,14 @@ Such a turn stays visible but answers no run: the turn is made again.
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from campaign_lab.brief import origin_of
 from campaign_lab.records import BrandProfile
 from campaign_lab.sessions.upkeep.access import root_owner
 from campaign_lab.store import queries
+from campaign_lab.store.connection import Con
 from campaign_lab.store.rows import RecordRow, SessionRow, TurnRow
-
-if TYPE_CHECKING:
-    from campaign_lab.store.connection import Con
 
 
 def read_nothing(con: Con, session: SessionRow, turn: TurnRow) -> bool:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
 from campaign_lab.money import NOTHING, Sum
 from campaign_lab.sessions.context import BatchTag, Context
@@ -18,9 +17,7 @@ from campaign_lab.sessions.spending.estimate import (
 )
 from campaign_lab.sessions.spending.limits import Limit, check_limits
 from campaign_lab.store import queries
-
-if TYPE_CHECKING:
-    from campaign_lab.store.connection import Con
+from campaign_lab.store.connection import Con
 
 
 @dataclass(frozen=True)

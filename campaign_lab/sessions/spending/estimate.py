@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from campaign_lab.agents.prices import TokenUsage, price_usd
 from campaign_lab.money import Sum
 from campaign_lab.sessions.run.turn_spec import TurnSpec
 from campaign_lab.store import queries
-
-if TYPE_CHECKING:
-    from campaign_lab.store.connection import Con
+from campaign_lab.store.connection import Con
 
 CHARACTERS_PER_TOKEN = 4
 TOKENS_READ_PER_AGENT = 30_000

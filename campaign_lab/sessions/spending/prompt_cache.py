@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
+from campaign_lab.store.connection import Con
 from campaign_lab.store.queries import IN_LIST
 from campaign_lab.store.rows import RequestRow
-
-if TYPE_CHECKING:
-    from campaign_lab.store.connection import Con
 
 WARM_SHARE = 0.95
 COLD_SHARE = 0.5

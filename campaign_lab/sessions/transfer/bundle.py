@@ -6,12 +6,12 @@ import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import PurePath
-from typing import TYPE_CHECKING
 
 from campaign_lab.sessions.history import ratings
 from campaign_lab.sessions.upkeep import access
 from campaign_lab.store import queries
-from campaign_lab.store.queries import IN_LIST
+from campaign_lab.store.connection import Con
+from campaign_lab.store.queries import IN_LIST, Row
 from campaign_lab.store.rows import (
     AttemptRow,
     AuditRow,
@@ -26,10 +26,6 @@ from campaign_lab.store.rows import (
     TranscriptRow,
     TurnRow,
 )
-
-if TYPE_CHECKING:
-    from campaign_lab.store.connection import Con
-    from campaign_lab.store.queries import Row
 
 IDENTITY: dict[type, tuple[str, ...]] = {
     SessionRow: ("id",),

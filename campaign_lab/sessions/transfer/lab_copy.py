@@ -13,18 +13,16 @@ from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from campaign_lab.errors import StoreError
 from campaign_lab.sessions.run.claims import alive, store_time
 from campaign_lab.sessions.transfer.bundle import IDENTITY, Bundle, add_bundle, attempts_bundle, stands_on, stored_pages
 from campaign_lab.sessions.upkeep.verify import verify
 from campaign_lab.store import queries
+from campaign_lab.store.connection import Con, Store
 from campaign_lab.store.location import is_server, open_store
 from campaign_lab.store.rows import AuditRow, ClaimRow, JudgementRow, SessionRow, ShareRow
-
-if TYPE_CHECKING:
-    from campaign_lab.store.connection import Con, Store
 
 ATTEMPTS = 50
 """Attempts of one bundle: with all that they wrote they are held in memory at a time."""

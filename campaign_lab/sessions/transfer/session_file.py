@@ -15,19 +15,16 @@ import uuid
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from campaign_lab.errors import UNAVAILABLE, LabError, StoreError
 from campaign_lab.sessions.history import ratings
 from campaign_lab.sessions.transfer.bundle import Bundle, add_bundle, owned, portable, session_bundle, stands_on
 from campaign_lab.sessions.upkeep.verify import verify
 from campaign_lab.store import queries, schema
-from campaign_lab.store.connection import Store
+from campaign_lab.store.connection import Con, Store
 from campaign_lab.store.duckdb.engine import open_file
 from campaign_lab.store.rows import SessionRow, TurnRow
-
-if TYPE_CHECKING:
-    from campaign_lab.store.connection import Con
 
 MARK = "saved"
 """The key in a session's metadata that says: this is the session that the file was saved for."""

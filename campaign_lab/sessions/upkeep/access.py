@@ -8,14 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING
 
 from campaign_lab.store import queries
+from campaign_lab.store.connection import Con
 from campaign_lab.store.grants import GRANTS, Permission, Verb
 from campaign_lab.store.rows import AuditRow, SessionRow, ShareRow
-
-if TYPE_CHECKING:
-    from campaign_lab.store.connection import Con
 
 _ABOVE = "SELECT id, owner, CASE WHEN automatic THEN parent_session END FROM sessions"
 """The session that an automatic fork belongs to; none for a named one."""

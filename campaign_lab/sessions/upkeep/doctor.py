@@ -9,17 +9,15 @@ import shutil
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 from campaign_lab.sessions.run import claims
 from campaign_lab.sessions.upkeep.verify import verify
 from campaign_lab.store import queries, schema
+from campaign_lab.store.connection import Con, Store
 from campaign_lab.store.duckdb import compacting, opening
 from campaign_lab.store.location import is_server
 from campaign_lab.store.rows import AttemptRow, ClaimRow, SessionRow
-
-if TYPE_CHECKING:
-    from campaign_lab.store.connection import Con, Store
 
 Level = Literal["ok", "warn", "fail"]
 

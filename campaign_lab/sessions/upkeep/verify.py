@@ -7,7 +7,7 @@ import math
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from campaign_lab.agents.ledger import UNLISTED, Ledger
 from campaign_lab.agents.prices import TokenUsage
@@ -15,10 +15,8 @@ from campaign_lab.money import Sum
 from campaign_lab.sessions.history import ratings
 from campaign_lab.sessions.keys import root_key, turn_key
 from campaign_lab.store import queries
+from campaign_lab.store.connection import Con
 from campaign_lab.store.rows import AttemptRow, ClaimRow, RecordRow, RequestRow, SessionRow, TurnRow
-
-if TYPE_CHECKING:
-    from campaign_lab.store.connection import Con
 
 RESTORE = (
     "Put back a copy of the lab (its file, or a backup of its database), "

@@ -8,15 +8,13 @@ from __future__ import annotations
 
 import hashlib
 import re
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from campaign_lab.errors import StoreError
 from campaign_lab.store import queries
+from campaign_lab.store.connection import Con
 from campaign_lab.store.postgres.policies import policies
 from campaign_lab.store.schema import MIGRATIONS, refuse_newer
-
-if TYPE_CHECKING:
-    from campaign_lab.store.connection import Con
 
 INDEXES = (
     "UNIQUE INDEX sessions_id ON sessions (id)",
