@@ -19,8 +19,7 @@ from campaign_lab.sessions.history.path_loader import (
 )
 from campaign_lab.store.connection import Con
 from campaign_lab.tables.claim_counts import parts_in
-
-Row = dict[str, Any]
+from campaign_lab.tables.columns import Row
 
 STAGES: tuple[str, ...] = get_args(AwarenessStage)
 """From those who know nothing of it to those who are ready to buy."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Sequence
-from typing import Any
 from urllib.parse import urldefrag, urlsplit
 
 from campaign_lab.sessions.history.path_loader import HandlePosition, all_steps, line_to
@@ -13,9 +12,8 @@ from campaign_lab.store import queries
 from campaign_lab.store.connection import Con
 from campaign_lab.store.queries import IN_LIST
 from campaign_lab.store.rows import PageRow
+from campaign_lab.tables.columns import Row
 from campaign_lab.tables.tool_calls import FETCH, pages_asked
-
-Row = dict[str, Any]
 
 
 def page_rows(con: Con, user: str, position: HandlePosition) -> list[Row]:

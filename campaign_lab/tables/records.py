@@ -22,8 +22,7 @@ from campaign_lab.sessions.history.path_loader import (
 from campaign_lab.sessions.upkeep.access import visible
 from campaign_lab.store.connection import Con
 from campaign_lab.tables.claim_counts import counts, text_of
-
-Row = dict[str, Any]
+from campaign_lab.tables.columns import Row
 
 
 def record_class(phases: Phases, kind: str) -> type[Record]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
 
 from campaign_lab.money import NOTHING
 from campaign_lab.sessions.history.path_loader import all_steps, line_to
@@ -12,9 +11,8 @@ from campaign_lab.sessions.upkeep.access import visible
 from campaign_lab.sessions.upkeep.expiry import expires_at
 from campaign_lab.store.connection import Con
 from campaign_lab.store.rows import SessionRow
+from campaign_lab.tables.columns import Row
 from campaign_lab.tables.costs import cost_cells
-
-Row = dict[str, Any]
 
 
 def session_rows(con: Con, user: str, now: datetime) -> list[Row]:

@@ -13,9 +13,8 @@ from campaign_lab.sessions.history.path_loader import HandlePosition, PathStep, 
 from campaign_lab.sessions.spending.receipts import MAIN_AGENT
 from campaign_lab.store.connection import Con
 from campaign_lab.store.queries import IN_LIST
+from campaign_lab.tables.columns import Row
 from campaign_lab.tables.tool_calls import pages_asked
-
-Row = dict[str, Any]
 
 
 @dataclass

@@ -4,20 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from campaign_lab.money import NOTHING
 from campaign_lab.sessions.upkeep.access import visible
 from campaign_lab.sessions.upkeep.expiry import expires_at
 from campaign_lab.store.connection import Con
 from campaign_lab.store.rows import SessionRow
+from campaign_lab.tables.columns import Row
 from campaign_lab.tables.costs import cost_cells
 from campaign_lab.tables.sessions import state_of
 
 if TYPE_CHECKING:
     from campaign_lab.sessions.history.lineage import TreeNode
-
-Row = dict[str, Any]
 
 
 def tree_rows(con: Con, user: str, session: SessionRow, now: datetime) -> list[Row]:
