@@ -10,21 +10,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from campaign_lab.store.connection import Con
-from campaign_lab.store.rows import (
-    AttemptRow,
-    AuditRow,
-    CacheRow,
-    ClaimRow,
-    EntryRow,
-    JudgementRow,
-    PageRow,
-    RecordRow,
-    RequestRow,
-    SessionRow,
-    ShareRow,
-    TranscriptRow,
-    TurnRow,
-)
+from campaign_lab.store.rows import TABLES, AttemptRow, PageRow, SessionRow, TurnRow
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -36,22 +22,6 @@ IN_LIST = "IN (SELECT unnest(?::VARCHAR[]))"
 
 LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 """Half a character: no text that can be stored or shown."""
-
-TABLES: dict[type, str] = {
-    SessionRow: "sessions",
-    TurnRow: "turns",
-    ClaimRow: "claims",
-    AttemptRow: "attempts",
-    TranscriptRow: "transcripts",
-    EntryRow: "entries",
-    RequestRow: "requests",
-    RecordRow: "records",
-    JudgementRow: "judgements",
-    PageRow: "pages",
-    CacheRow: "rehearsal_cache",
-    ShareRow: "shares",
-    AuditRow: "audit",
-}
 
 
 def insert(con: Con, rows: Iterable[DataclassInstance]) -> None:

@@ -242,3 +242,21 @@ class AuditRow:
     session_id: str
     allowed: bool
     happened_at: datetime
+
+
+TABLES: dict[type, str] = {
+    SessionRow: "sessions",
+    TurnRow: "turns",
+    ClaimRow: "claims",
+    AttemptRow: "attempts",
+    TranscriptRow: "transcripts",
+    EntryRow: "entries",
+    RequestRow: "requests",
+    RecordRow: "records",
+    JudgementRow: "judgements",
+    PageRow: "pages",
+    CacheRow: "rehearsal_cache",
+    ShareRow: "shares",
+    AuditRow: "audit",
+}
+"""The table of each class of rows."""

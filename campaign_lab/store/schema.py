@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from campaign_lab.errors import StoreError
 from campaign_lab.store import queries
+from campaign_lab.store.rows import TABLES
 from campaign_lab.store.stored_sentences import sentences_to_findings
 
 if TYPE_CHECKING:
@@ -152,7 +153,7 @@ def shape(con: Con) -> set[tuple[str, str, str, str]]:
         "SELECT c.table_name, t.table_type, c.column_name, c.data_type FROM information_schema.columns AS c"
         " JOIN information_schema.tables AS t ON t.table_schema = c.table_schema AND t.table_name = c.table_name"
         f" WHERE c.table_name {queries.IN_LIST}",
-        [list(queries.TABLES.values())],
+        [list(TABLES.values())],
     )
     return {(str(table), str(kind), str(column), str(type_)) for table, kind, column, type_ in found.fetchall()}
 

@@ -22,7 +22,7 @@ from campaign_lab.sessions.upkeep.verify import verify
 from campaign_lab.store import queries
 from campaign_lab.store.connection import Con, Store
 from campaign_lab.store.location import is_server, open_store
-from campaign_lab.store.rows import AuditRow, ClaimRow, JudgementRow, SessionRow, ShareRow
+from campaign_lab.store.rows import TABLES, AuditRow, ClaimRow, JudgementRow, SessionRow, ShareRow
 
 ATTEMPTS = 50
 """Attempts of one bundle: with all that they wrote they are held in memory at a time."""
@@ -100,7 +100,7 @@ class _Copy:
     @property
     def added(self) -> dict[str, int]:
         """Rows added by table."""
-        return {queries.TABLES[row]: count for row in IDENTITY if (count := self._counts[queries.TABLES[row]])}
+        return {TABLES[row]: count for row in IDENTITY if (count := self._counts[TABLES[row]])}
 
     def done(self) -> _Copy:
         """Copies everything. Sessions that are on both sides come first: their lines there are still without new turns."""

@@ -17,7 +17,7 @@ from campaign_lab.store import queries, schema
 from campaign_lab.store.connection import Con, Store
 from campaign_lab.store.duckdb import compacting, opening
 from campaign_lab.store.location import is_server
-from campaign_lab.store.rows import AttemptRow, ClaimRow, SessionRow
+from campaign_lab.store.rows import TABLES, AttemptRow, ClaimRow, SessionRow
 
 Level = Literal["ok", "warn", "fail"]
 
@@ -164,7 +164,7 @@ def _server(con: Con, engine: Store) -> Iterator[HealthFinding]:
 def _guarded(con: Con, role: str, *, held: bool) -> HealthFinding:
     """Does the server itself keep the sessions of one role from the others?"""
     sql = f"SELECT relname FROM pg_class WHERE relname {queries.IN_LIST} AND relkind = 'r' AND NOT relrowsecurity ORDER BY 1"
-    bare = [name for (name,) in con.execute(sql, [list(queries.TABLES.values())]).fetchall()]
+    bare = [name for (name,) in con.execute(sql, [list(TABLES.values())]).fetchall()]
     if bare:
         return HealthFinding("fail", "access", f"no row-level security on {', '.join(bare)}: every role can read them")
     if held:

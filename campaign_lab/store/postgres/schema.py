@@ -14,6 +14,7 @@ from campaign_lab.errors import StoreError
 from campaign_lab.store import queries
 from campaign_lab.store.connection import Con
 from campaign_lab.store.postgres.policies import policies
+from campaign_lab.store.rows import TABLES
 from campaign_lab.store.schema import MIGRATIONS, refuse_newer
 
 INDEXES = (
@@ -134,7 +135,7 @@ def _own_schema(con: Con, path: str, found: int) -> str:
 def _refuse_strangers(con: Con, path: str) -> None:
     """Raises StoreError when another program has tables of our names where ours would be."""
     sql = f"SELECT tablename FROM pg_tables WHERE schemaname = current_schema() AND tablename {queries.IN_LIST} ORDER BY 1"
-    taken = [name for (name,) in con.execute(sql, [list(queries.TABLES.values())]).fetchall()]
+    taken = [name for (name,) in con.execute(sql, [list(TABLES.values())]).fetchall()]
     if taken:
         raise StoreError(
             path,
