@@ -14,12 +14,16 @@ from campaign_lab.brief import Brief
 from campaign_lab.errors import NotFoundError
 from campaign_lab.records import Record
 from campaign_lab.sessions.context import Context
+from campaign_lab.sessions.history.lineage import ConversationMessage, LineageStep, conversation, lineage
+from campaign_lab.sessions.history.path_loader import HandlePosition
+from campaign_lab.sessions.history.ratings import Change, Judgement, rate
 from campaign_lab.sessions.history.turns import LoadedRecord, Turn, load_turn
 from campaign_lab.sessions.position import Position
 from campaign_lab.sessions.session_names import full_name, name_of
 from campaign_lab.sessions.spending.receipts import Receipt, joined
 from campaign_lab.sessions.upkeep import access
 from campaign_lab.sessions.upkeep.expiry import expires_at, seconds
+from campaign_lab.sessions.upkeep.verify import IntegrityProblem, verify
 from campaign_lab.show import session_html
 from campaign_lab.show.text import one_line
 from campaign_lab.store import queries
@@ -28,10 +32,7 @@ from campaign_lab.store.grants import GRANTS, Permission
 from campaign_lab.store.rows import SessionRow, TurnRow
 
 if TYPE_CHECKING:
-    from campaign_lab.sessions.history.lineage import ConversationMessage, LineageStep
-    from campaign_lab.sessions.history.ratings import Judgement
     from campaign_lab.sessions.transfer.session_file import SaveReport
-    from campaign_lab.sessions.upkeep.verify import IntegrityProblem
 
 
 class Handle:
@@ -146,22 +147,16 @@ class Handle:
         Sessions that the user may not read are not named.
         """
         self._context.require(self._row, "read")
-        from campaign_lab.sessions.history.lineage import lineage
-
         return self._context.engine.call(lambda con: lineage(con, self._position.now, self._context.user))
 
     def conversation(self, agent: str = "") -> list[ConversationMessage]:
         """The messages up to the position: of the main agent, or of a named one, such as ``customer-psychology-specialist``."""
         self._context.require(self._row, "read")
-        from campaign_lab.sessions.history.lineage import conversation
-
         return self._context.engine.call(lambda con: conversation(con, self._position.now, agent))
 
     def verify(self) -> list[IntegrityProblem]:
         """What is wrong with the session in the store, after each stored part of it was read and checked; normally nothing."""
         self._context.require(self._row, "read")
-        from campaign_lab.sessions.upkeep.verify import verify
-
         return self._context.engine.call(lambda con: verify(con, self._fresh_in(con)))
 
     # -- judging
@@ -174,9 +169,6 @@ class Handle:
         ``pick`` is "pick" or "reject" ("" takes it back), ``rating`` 1 to 5 (0 takes it back), ``note`` at most 1,000
         characters. What is not given stays as it was. Raises ValueError, NotFoundError.
         """
-        from campaign_lab.sessions.history.path_loader import HandlePosition
-        from campaign_lab.sessions.history.ratings import Change, rate
-
         return rate(self._context, HandlePosition(self._row, self._position.now), variant, Change(pick, rating, note))
 
     # -- keeping and sharing

@@ -20,12 +20,10 @@ from campaign_lab.sessions.keys import root_key
 from campaign_lab.sessions.not_awaited import awaited
 from campaign_lab.sessions.position import Position, current_cell
 from campaign_lab.sessions.run.attempt import find_or_make
-from campaign_lab.sessions.run.claims import LookupResult, look
-from campaign_lab.sessions.run.phase_needs import line_for
+from campaign_lab.sessions.run.lookup import LookupResult, look, with_settled_take
 from campaign_lab.sessions.run.preflight import preflight
-from campaign_lab.sessions.run.request import RunRequest, turn_spec_for
+from campaign_lab.sessions.run.request import RunRequest, line_for, turn_spec_for
 from campaign_lab.sessions.run.run_journal import journalled
-from campaign_lab.sessions.run.takes import with_settled_take
 from campaign_lab.sessions.run.turn_spec import TurnSpec
 from campaign_lab.sessions.spending.estimate import Estimate, estimate, mean_cost
 from campaign_lab.sessions.upkeep import access

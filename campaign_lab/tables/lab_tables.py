@@ -29,6 +29,14 @@ from campaign_lab.tables.columns import (
     frame,
     record_columns,
 )
+from campaign_lab.tables.copy_variants import copy_rows
+from campaign_lab.tables.costs import cost_rows
+from campaign_lab.tables.differences import difference_rows
+from campaign_lab.tables.page_rows import page_rows
+from campaign_lab.tables.records import positions_of_all, record_class, record_rows
+from campaign_lab.tables.sessions import session_rows
+from campaign_lab.tables.timeline import timeline_rows
+from campaign_lab.tables.tree import tree_rows
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -49,15 +57,11 @@ class LabTables:
 
         Its columns are ``tables.columns.SESSION_COLUMNS``.
         """
-        from campaign_lab.tables.sessions import session_rows
-
         context = self._context
         return frame(context.engine.call(lambda con: session_rows(con, context.user, context.now())), SESSION_COLUMNS)
 
     def compare(self, sessions: Sessions) -> pd.DataFrame:
         """One row per copy variant of the sessions, up to where each handle stands (``tables.columns.COPY_COLUMNS``)."""
-        from campaign_lab.tables.copy_variants import copy_rows
-
         context, positions = self._context, _positions(self._context, sessions)
         rows = _read(context, positions, lambda con: copy_rows(con, context.user, context.phases, positions))
         return frame(rows, COPY_COLUMNS)
@@ -68,8 +72,6 @@ class LabTables:
         Each record is listed once, under the session that made it. Its columns are ``tables.columns.record_columns``.
         Raises NotFoundError that lists the known kinds.
         """
-        from campaign_lab.tables.records import positions_of_all, record_class, record_rows
-
         context = self._context
         columns = record_columns(record_class(context.phases, kind))
         given = None if sessions is None else _positions(context, sessions)
@@ -85,8 +87,6 @@ class LabTables:
 
         Turns that both carry are equal. Its columns are ``tables.columns.DIFF_COLUMNS``.
         """
-        from campaign_lab.tables.differences import difference_rows
-
         context = self._context
         one, other = positions = _positions(context, [a, b])
         rows = _read(context, positions, lambda con: difference_rows(con, context.phases, one, other))
@@ -108,8 +108,6 @@ class LabTables:
 
         Its columns are ``tables.columns.PAGE_COLUMNS``.
         """
-        from campaign_lab.tables.page_rows import page_rows
-
         context = self._context
         return frame(_each(context, session, lambda con, at: page_rows(con, context.user, at)), PAGE_COLUMNS)
 
@@ -118,8 +116,6 @@ class LabTables:
 
         Its columns are ``tables.columns.TIMELINE_COLUMNS``.
         """
-        from campaign_lab.tables.timeline import timeline_rows
-
         return frame(_each(self._context, session, timeline_rows), TIMELINE_COLUMNS)
 
     def costs(self, by: str = "session") -> pd.DataFrame:
@@ -129,8 +125,6 @@ class LabTables:
         Read from the ledger: what the user paid, and what was paid on sessions that the user may see. The rows add up. What
         turns were charged whose process died is booked first. Its columns are ``tables.columns.cost_columns``.
         """
-        from campaign_lab.tables.costs import cost_rows
-
         context = self._context
         for booked in context.loop.run_sync(recover(context)):
             logging.getLogger("campaign_lab").warning(booked.words)
@@ -141,8 +135,6 @@ class LabTables:
 
         Its columns are ``tables.columns.TREE_COLUMNS``.
         """
-        from campaign_lab.tables.tree import tree_rows
-
         context = self._context
         context.require(session._row, "read")
         rows = context.engine.call(lambda con: tree_rows(con, context.user, session._row, context.now()))

@@ -22,8 +22,8 @@ from campaign_lab.findings import dump_findings
 from campaign_lab.records import COPY_FIELDS, BrandProfile, CopyVariant
 from campaign_lab.sessions.context import Context
 from campaign_lab.sessions.run import claims
+from campaign_lab.sessions.run.lookup import LookupResult, with_settled_take
 from campaign_lab.sessions.run.recovery import book, book_dead_attempts, recover
-from campaign_lab.sessions.run.takes import with_settled_take
 from campaign_lab.sessions.run.turn_spec import TurnSpec
 from campaign_lab.sessions.spending.batch_budget import within_batch_budget
 from campaign_lab.sessions.upkeep.access import permits
@@ -69,7 +69,7 @@ async def find_or_make(context: Context, spec: TurnSpec, on_event: events.OnEven
 
 def _look_or_claim(
     con: Con, context: Context, spec: TurnSpec, attempt_id: str
-) -> tuple[claims.LookupResult, TurnSpec, AttemptRow]:
+) -> tuple[LookupResult, TurnSpec, AttemptRow]:
     """What was found; the turn with its take, and with the budget that its batch has left if it is ours; its attempt.
 
     One transaction: when the batch cannot pay the claim is undone, and nobody claims the same take in between.

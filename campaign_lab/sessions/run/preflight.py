@@ -7,7 +7,7 @@ from dataclasses import replace
 from campaign_lab.errors import EndpointError, ReplayMiss, SessionExpired, TranscriptGone
 from campaign_lab.sessions.context import Context
 from campaign_lab.sessions.run.cache_miss import why_not_replayed
-from campaign_lab.sessions.run.claims import LookupResult
+from campaign_lab.sessions.run.lookup import LookupResult
 from campaign_lab.sessions.run.turn_spec import TurnSpec
 from campaign_lab.sessions.spending.costs import cost_where
 from campaign_lab.sessions.spending.estimate import estimate
