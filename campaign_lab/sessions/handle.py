@@ -16,7 +16,7 @@ from campaign_lab.records import Record
 from campaign_lab.sessions.context import Context
 from campaign_lab.sessions.history.lineage import ConversationMessage, LineageStep, conversation, lineage
 from campaign_lab.sessions.history.path_loader import HandlePosition
-from campaign_lab.sessions.history.ratings import Change, Judgement, rate
+from campaign_lab.sessions.history.ratings import Judgement, rate
 from campaign_lab.sessions.history.turns import LoadedRecord, Turn, load_turn
 from campaign_lab.sessions.position import Position
 from campaign_lab.sessions.session_names import full_name, name_of
@@ -124,7 +124,8 @@ class Handle:
     def kept(self, kind: str | None = None) -> list[LoadedRecord]:
         """The records up to the handle's position, also degraded ones. A later turn of a phase replaces the earlier one."""
         latest = {turn.phase: turn for turn in self._line()}
-        return [kept for turn in latest.values() for kept in self._load(turn).kept if kind in (None, kept.kind)]
+        turns = self._context.engine.call(lambda con: [self._loaded(con, turn, self._row) for turn in latest.values()])
+        return [kept for turn in turns for kept in turn.kept if kind in (None, kept.kind)]
 
     def records(self, kind: str | None = None) -> list[Record]:
         """The valid records up to the handle's position, such as ``records("angle")``."""
@@ -169,7 +170,8 @@ class Handle:
         ``pick`` is "pick" or "reject" ("" takes it back), ``rating`` 1 to 5 (0 takes it back), ``note`` at most 1,000
         characters. What is not given stays as it was. Raises ValueError, NotFoundError.
         """
-        return rate(self._context, HandlePosition(self._row, self._position.now), variant, Change(pick, rating, note))
+        here = HandlePosition(self._row, self._position.now)
+        return rate(self._context, here, variant, pick=pick, rating=rating, note=note)
 
     # -- keeping and sharing
 
@@ -223,9 +225,6 @@ class Handle:
     def _line(self) -> Sequence[TurnRow]:
         self._context.require(self._row, "read")
         return self._context.engine.call(lambda con: queries.line_of(con, self._position.now))
-
-    def _load(self, turn: TurnRow) -> Turn:
-        return self._context.engine.call(lambda con: self._loaded(con, turn, self._row))
 
     def _loaded(self, con: Con, turn: TurnRow, session: SessionRow) -> Turn:
         return load_turn(con, turn, self._context.phases.get(turn.phase), session)

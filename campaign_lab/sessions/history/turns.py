@@ -17,7 +17,7 @@ from campaign_lab.sessions.spending.prompt_cache import CacheVerdict, verdict
 from campaign_lab.sessions.spending.receipts import Receipt, receipt_of
 from campaign_lab.sessions.upkeep.access import root_owner
 from campaign_lab.show import records_html
-from campaign_lab.show.text import and_take
+from campaign_lab.show.text import and_take, pluralize
 from campaign_lab.store import queries
 from campaign_lab.store.connection import Con
 from campaign_lab.store.rows import RecordRow, RequestRow, SessionRow, TurnRow
@@ -85,7 +85,7 @@ class Turn:
 
     def __repr__(self) -> str:
         counts = Counter(kept.kind.replace("_", " ") for kept in self.kept)
-        what = ", ".join(f"{count} {kind}{'s' if count > 1 else ''}" for kind, count in counts.items()) or "no records"
+        what = ", ".join(pluralize(count, kind) for kind, count in counts.items()) or "no records"
         return f"Turn({self.phase}: {what}{and_take(self.take)}{', rehearsal' if self.rehearsal else ''})"
 
     def _repr_html_(self) -> str:

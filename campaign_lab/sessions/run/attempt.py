@@ -10,7 +10,6 @@ import logging
 import uuid
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -138,7 +137,8 @@ async def _give_up(
 ) -> None:
     """Books what a failed attempt was charged, and gives its claim back."""
     cause = error.cause if isinstance(error, TurnFailed) else _cause(error)
-    failed = _ended(row, "failed", cause, str(error) or type(error).__name__, requests, now=context.now())
+    reason = str(error) or type(error).__name__
+    failed = replace(row, state="failed", cause=cause, reason=reason, ended_at=context.now())
     with claims.under_way(row.id):  # also when nobody waits for it any more
         try:
             context.endpoint.end(row.id)
@@ -178,7 +178,7 @@ async def _finish(
 ) -> tuple[TurnRow, SessionRow]:
     """The finished turn and its session, after it was stored with its records and requests in one transaction."""
     now, missing = context.now(), await asyncio.to_thread(_missing, spec, attempt.intake)
-    ended = _ended(row, "finished", None, None, requests, now=now)
+    ended = replace(row, state="finished", ended_at=now)
     cached = context.endpoint.end(row.id)
     turn = TurnRow(
         id=row.id, session_id=spec.session.id, parent_turn=spec.parent, key=spec.key, take=spec.take or 1,
@@ -252,12 +252,6 @@ def _attempt_row(context: Context, spec: TurnSpec, attempt_id: str) -> AttemptRo
         started_at=context.now(), ended_at=None, cost_usd=None, versions=json.dumps(versions),
         batch=tag.batch if tag else None, run=tag.run if tag else None,
     )  # fmt: skip
-
-
-def _ended(
-    row: AttemptRow, state: str, cause: str | None, reason: str | None, requests: Sequence[Request], *, now: datetime
-) -> AttemptRow:
-    return replace(row, state=state, cause=cause, reason=reason, ended_at=now, cost_usd=cost_of(requests).whole)
 
 
 def _cause(error: BaseException) -> str:

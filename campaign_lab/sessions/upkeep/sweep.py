@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from campaign_lab.sessions.upkeep.expiry import expires_at
+from campaign_lab.show.text import pluralize
 from campaign_lab.store import queries
 from campaign_lab.store.connection import Con
 from campaign_lab.store.queries import IN_LIST
@@ -41,7 +42,7 @@ class SweepReport:
 
     def __str__(self) -> str:
         counts = {"session": self.sessions, "turn": self.turns, "transcript entry": self.entries, "page": self.pages}
-        words = ", ".join(f"{count} {_plural(noun, count)}" for noun, count in counts.items())
+        words = ", ".join(pluralize(count, noun) for noun, count in counts.items())
         return f"{'Would take' if self.dry_run else 'Took'} {words}: {self.text_bytes / 1e6:.1f} MB of text."
 
     def to_json(self) -> dict[str, Any]:
@@ -203,9 +204,3 @@ def _one(con: Con, sql: str, values: Iterable[object]) -> tuple[Any, ...]:
     row: tuple[Any, ...] | None = con.execute(sql, list(values)).fetchone()
     assert row is not None
     return row
-
-
-def _plural(noun: str, count: int) -> str:
-    if count == 1:
-        return noun
-    return f"{noun[:-1]}ies" if noun.endswith("y") else f"{noun}s"
