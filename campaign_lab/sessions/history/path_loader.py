@@ -5,7 +5,7 @@ What ``Session.kept`` does for one handle with its classes, this does for a thou
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol, TypeVar
 
@@ -98,6 +98,12 @@ def latest(line: Line) -> list[PathStep]:
     return list({step.phase: step for step in line}.values())
 
 
+def current_turns(con: Con, positions: Iterable[HandlePosition]) -> list[list[PathStep]]:
+    """For each position, the turns up to there whose records count."""
+    steps = all_steps(con)
+    return [latest(line_to(steps, position.turn)) for position in positions]
+
+
 def stored(
     con: Con, turns: Collection[PathStep], phases: Phases, *, kinds: Collection[str] = ()
 ) -> Iterator[StoredRecord]:
@@ -137,6 +143,6 @@ def names_of(con: Con, user: str) -> dict[str, SessionLabel]:
 
 def kept_at(con: Con, place: HandlePosition, phases: Phases, *, kinds: Collection[str] = ()) -> Iterator[StoredRecord]:
     """The records up to where one handle stands, degraded ones included."""
-    turns = latest(line_to(all_steps(con), place.turn))
+    (turns,) = current_turns(con, [place])
     found = records_of(con, turns, phases, kinds=kinds)
     return (record for step in turns for record in found.get(step.id, ()))
