@@ -14,7 +14,7 @@ from campaign_lab.sessions.spending.receipts import MAIN_AGENT
 from campaign_lab.store.connection import Con
 from campaign_lab.store.queries import IN_LIST
 from campaign_lab.tables.columns import Row
-from campaign_lab.tables.tool_calls import pages_asked
+from campaign_lab.tables.page_rows import pages_asked
 
 
 @dataclass

@@ -25,13 +25,12 @@ class RunCost:
     """What one run of a batch has cost so far, over all its tries.
 
     ``paid`` is for finished turns, ``cut`` for attempts that failed or were cut off. ``cut_requests`` counts the requests whose
-    response was cut, so that nobody knows their cost. ``running`` counts the turns that are being made.
+    response was cut, so that nobody knows their cost.
     """
 
     paid: Sum = NOTHING
     cut: Sum = NOTHING
     cut_requests: int = 0
-    running: int = 0
 
     @property
     def spent(self) -> Sum:
@@ -40,9 +39,8 @@ class RunCost:
 
 
 def batch_costs(con: Con, batch: str) -> dict[str, RunCost]:
-    """By run id, what the runs of a batch have cost. A run that only replayed has no attempt and is not in it."""
+    """By run id, what the runs of a batch have cost. A run that has sent nothing, because it only replayed, is not in it."""
     by_run = "coalesce(attempts.run, '')"
-    tries = f"SELECT {by_run}, count(*) FILTER (WHERE state = 'running') FROM attempts WHERE batch = ? GROUP BY 1 ORDER BY 1"
     paid, cut = (
         costs_by(con, by_run, f"attempts.batch = ? AND attempts.state = '{state}'", [batch])
         for state in ("finished", "failed")
@@ -50,19 +48,14 @@ def batch_costs(con: Con, batch: str) -> dict[str, RunCost]:
     lost = f"SELECT {by_run}, count(*) {BOOKED} WHERE attempts.batch = ? AND NOT requests.complete GROUP BY 1"
     requests = dict(con.execute(lost, [batch]).fetchall())
     return {
-        run: RunCost(paid.get(run, NOTHING), cut.get(run, NOTHING), requests.get(run, 0), running)
-        for run, running in con.execute(tries, [batch]).fetchall()
+        run: RunCost(paid.get(run, NOTHING), cut.get(run, NOTHING), requests.get(run, 0))
+        for run in sorted({*paid, *cut})
     }
-
-
-def spent_on(con: Con, batch: str) -> Sum:
-    """What the ended attempts of a batch cost."""
-    return cost_where(con, "attempts.batch = ?", [batch])
 
 
 def batch_limit(con: Con, tag: BatchTag) -> Limit:
     """The budget of a batch, and what its ended attempts cost."""
-    return Limit("batch", tag.budget_usd, spent_on(con, tag.batch))
+    return Limit("batch", tag.budget_usd, cost_where(con, "attempts.batch = ?", [tag.batch]))
 
 
 def within_batch_budget(con: Con, context: Context, spec: TurnSpec, *, attempt_id: str) -> TurnSpec:
