@@ -13,9 +13,8 @@ import shutil
 import tempfile
 import uuid
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Any
 
 from campaign_lab.errors import UNAVAILABLE, LabError, StoreError
 from campaign_lab.sessions.history import ratings
@@ -63,10 +62,6 @@ class SaveReport:
             f"Saved {self.session!r} in {self.path}: {self.turns} turns, {self.records} records, {self.pages} pages, "
             f"{self.entries} transcript entries, {self.size / 1e6:.1f} MB."
         )
-
-    def to_json(self) -> dict[str, Any]:
-        """JSON-ready: the fields by name."""
-        return asdict(self)
 
 
 def save(engine: Store, session: SessionRow, path: str | os.PathLike[str], *, user: str | None = None) -> SaveReport:

@@ -7,9 +7,9 @@ import os
 import re
 import shutil
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import partial
-from typing import Any, Literal
+from typing import Literal
 
 from campaign_lab.sessions.run import claims
 from campaign_lab.sessions.upkeep.verify import verify
@@ -59,10 +59,6 @@ class HealthFinding:
 
     def __str__(self) -> str:
         return f"{self.level:<4}  {self.subject}: {self.text}"
-
-    def to_json(self) -> dict[str, Any]:
-        """JSON-ready: the fields by name."""
-        return asdict(self)
 
 
 def examine(engine: Store, *, low_disk_bytes: int = LOW_DISK_BYTES) -> list[HealthFinding]:

@@ -8,7 +8,7 @@ cut off from its research. Space in the file is given back by ``Store.compact``.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -44,10 +44,6 @@ class SweepReport:
         counts = {"session": self.sessions, "turn": self.turns, "transcript entry": self.entries, "page": self.pages}
         words = ", ".join(pluralize(count, noun) for noun, count in counts.items())
         return f"{'Would take' if self.dry_run else 'Took'} {words}: {self.text_bytes / 1e6:.1f} MB of text."
-
-    def to_json(self) -> dict[str, Any]:
-        """JSON-ready: the fields by name."""
-        return asdict(self)
 
 
 @dataclass(frozen=True)

@@ -118,7 +118,7 @@ def test_the_report_counts_what_is_in_the_file(campaign: Store, tmp_path: Path) 
     assert counts == [(report.turns,), (report.records,), (report.entries,)]
     assert report.turns == 2
     assert "2 turns" in str(report)
-    assert report.to_json()["path"] == str(path)
+    assert report.path == str(path)
 
 
 def test_saving_changes_nothing_and_never_overwrites(campaign: Store, saved: Path) -> None:
