@@ -4,17 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from campaign_lab.agents.phases import Phase
 from campaign_lab.money import NOTHING, Sum
 from campaign_lab.sessions.context import BatchTag, Context
 from campaign_lab.sessions.run.turn_spec import TurnSpec
 from campaign_lab.sessions.spending.costs import BOOKED, cost_where, costs_by
-from campaign_lab.sessions.spending.estimate import (
-    CHARACTERS_PER_TOKEN,
-    conversation_tokens,
-    estimate,
-    mean_cost,
-    typical_usd,
-)
+from campaign_lab.sessions.spending.estimate import estimate
 from campaign_lab.sessions.spending.limits import Limit, check_limits
 from campaign_lab.store import queries
 from campaign_lab.store.connection import Con
@@ -84,14 +79,11 @@ def _expected_of_running(con: Con, context: Context, spec: TurnSpec, *, without:
         "JOIN sessions ON sessions.id = attempts.session_id "
         "WHERE attempts.batch = ? AND attempts.state = 'running' AND attempts.id <> ?"
     )
-    message = len(spec.message) // CHARACTERS_PER_TOKEN
 
-    def expected(phase: str, model: str, parent: str | None) -> float | None:
-        if (recorded := mean_cost(con, phase, model)) is not None:
-            return recorded
-        main = conversation_tokens(con, queries.ancestry(con, parent)) + message
-        known = context.phases.get(phase)
-        return typical_usd(model, main, agents=len(known.agents) if known else 0)
+    def expected(name: str, model: str, parent: str | None) -> float | None:
+        phase = context.phases.get(name) or Phase(name=name, prompt="")
+        other = replace(spec, phase=phase, model=model, ancestors=tuple(queries.ancestry(con, parent)))
+        return estimate(con, other).usd
 
     rows = con.execute(sql, [batch, without]).fetchall()
     return Sum.of(expected(phase, model, parent) for phase, model, parent in rows).whole
