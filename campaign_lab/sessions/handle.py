@@ -9,6 +9,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from campaign_lab.agents.kept_record import KeptRecord
 from campaign_lab.agents.phases import ORDER
 from campaign_lab.brief import Brief
 from campaign_lab.errors import NotFoundError
@@ -17,7 +18,7 @@ from campaign_lab.sessions.context import Context
 from campaign_lab.sessions.history.lineage import ConversationMessage, LineageStep, conversation, lineage
 from campaign_lab.sessions.history.path_loader import HandlePosition
 from campaign_lab.sessions.history.ratings import Judgement, rate
-from campaign_lab.sessions.history.turns import LoadedRecord, Turn, load_turn
+from campaign_lab.sessions.history.turns import Turn, load_turn
 from campaign_lab.sessions.position import Position
 from campaign_lab.sessions.session_names import full_name, name_of
 from campaign_lab.sessions.spending.receipts import Receipt, joined
@@ -121,7 +122,7 @@ class Handle:
 
     # -- reading
 
-    def kept(self, kind: str | None = None) -> list[LoadedRecord]:
+    def kept(self, kind: str | None = None) -> list[KeptRecord]:
         """The records up to the handle's position, also degraded ones. A later turn of a phase replaces the earlier one."""
         latest = {turn.phase: turn for turn in self._line()}
         turns = self._context.engine.call(lambda con: [self._loaded(con, turn, self._row) for turn in latest.values()])

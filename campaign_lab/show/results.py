@@ -35,7 +35,7 @@ def records_html(
 ) -> str:
     """The records of a turn as cards, then what is missing. The heading has ``note``, and tells of ``rehearsal``.
 
-    A record is what ``LoadedRecord.to_json`` gives, with its ``kind``. ``answer`` is shown where there is no record to show.
+    A record is what ``KeptRecord.to_json`` gives, with its ``kind``. ``answer`` is shown where there is no record to show.
     """
     kinds = dict.fromkeys(str(record["kind"]) for record in records)
     cards = "".join(_section(kind, [record for record in records if record["kind"] == kind]) for kind in kinds)

@@ -7,10 +7,10 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from typing import Any
 
+from campaign_lab.agents.kept_record import KeptRecord
 from campaign_lab.agents.phases import Phase
-from campaign_lab.findings import Finding, load_findings, sentences
+from campaign_lab.findings import Finding, load_findings
 from campaign_lab.money import Sum
 from campaign_lab.records import Record
 from campaign_lab.sessions.spending.prompt_cache import CacheVerdict, verdict
@@ -23,41 +23,6 @@ from campaign_lab.store.connection import Con
 from campaign_lab.store.rows import RecordRow, RequestRow, SessionRow, TurnRow
 
 
-@dataclass(frozen=True)
-class LoadedRecord:
-    """A record with its id and the findings that were not mended. ``record`` is None when only its raw text was kept."""
-
-    id: str
-    kind: str
-    label: str
-    record: Record | None
-    body: str
-    findings: tuple[Finding, ...]
-
-    @property
-    def degraded(self) -> bool:
-        """Could it not be validated?"""
-        return self.record is None
-
-    @property
-    def problems(self) -> tuple[str, ...]:
-        """The findings, one line each."""
-        return sentences(self.findings)
-
-    def to_json(self) -> dict[str, Any]:
-        """JSON-ready: the record's fields, its id, all its evidence as a flat list, its findings and their ``problems`` lines."""
-        evidence = [] if self.record is None else [each.model_dump() for each in self.record.evidence_in()]
-        fields = {"raw": self.body} if self.record is None else self.record.model_dump(mode="json")
-        return {
-            "id": self.id,
-            **fields,
-            "evidence": evidence,
-            "check_findings": [finding.to_json() for finding in self.findings],
-            "problems": list(self.problems),
-            "degraded": self.degraded,
-        }
-
-
 @dataclass(frozen=True, repr=False)
 class Turn:
     """A finished turn of a session. ``replayed`` tells whether it was found or made; nothing that is saved depends on it."""
@@ -66,7 +31,7 @@ class Turn:
     key: str
     take: int
     session: str
-    kept: tuple[LoadedRecord, ...]
+    kept: tuple[KeptRecord, ...]
     missing: tuple[str, ...]
     answer: str
     receipt: Receipt
@@ -141,7 +106,7 @@ def _cache(con: Con, row: TurnRow, requests: Sequence[RequestRow]) -> CacheVerdi
     return verdict(requests, theirs, started_at=row.started_at, before_ended_at=before[0].finished_at)
 
 
-def kept_of(rows: Sequence[RecordRow], phase: Phase | None) -> tuple[LoadedRecord, ...]:
+def kept_of(rows: Sequence[RecordRow], phase: Phase | None) -> tuple[KeptRecord, ...]:
     """Rows as records of the phase's classes."""
     kept = []
     for row in rows:
@@ -152,5 +117,5 @@ def kept_of(rows: Sequence[RecordRow], phase: Phase | None) -> tuple[LoadedRecor
             findings = (*findings, Finding("stored.revision", "warn", "", "", message))
             model = None
         record = None if model is None else model.model_validate_json(row.body)
-        kept.append(LoadedRecord(row.record_id, row.kind, row.label, record, row.body, findings))
+        kept.append(KeptRecord(row.record_id, row.kind, row.label, record, row.body, findings))
     return tuple(kept)

@@ -14,6 +14,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from campaign_lab.agents import events
+from campaign_lab.agents.kept_record import KeptRecord
 from campaign_lab.agents.ledger import Request, cost_of
 from campaign_lab.agents.process.sdk_loop import in_daemon_thread
 from campaign_lab.errors import StoreError, TurnFailed
@@ -32,7 +33,7 @@ from campaign_lab.store.rows import AttemptRow, CacheRow, RecordRow, SessionRow,
 
 if TYPE_CHECKING:
     from campaign_lab.agents.attempt import Attempt
-    from campaign_lab.agents.tools.record_intake import RecordIntake, SavedRecord
+    from campaign_lab.agents.tools.record_intake import RecordIntake
 
 WAIT_S = 0.25
 """How often a run looks whether another one has finished the same turn, in seconds."""
@@ -210,20 +211,20 @@ def _missing(spec: TurnSpec, intake: RecordIntake) -> list[str]:
     return [*intake.missing, *([doubt] if doubt else [])]
 
 
-def _record_rows(turn_id: str, results: Sequence[SavedRecord]) -> list[RecordRow]:
+def _record_rows(turn_id: str, results: Sequence[KeptRecord]) -> list[RecordRow]:
     """What the turn hands in, each copy variant with the one that it is most alike to, if a reader would take the two for one."""
     alike = _near_duplicates([kept for kept in results if isinstance(kept.record, CopyVariant)])
     return [
         RecordRow(
-            turn_id=turn_id, kind=kept.kind, n=n, record_id=kept.record_id, label=kept.label,
+            turn_id=turn_id, kind=kept.kind, n=n, record_id=kept.id, label=kept.label,
             revision=kept.record.revision if kept.record else 0, body=kept.body, degraded=kept.degraded,
-            problems=dump_findings(kept.findings), near_duplicate=alike.get(kept.record_id),
+            problems=dump_findings(kept.findings), near_duplicate=alike.get(kept.id),
         )
         for n, kept in enumerate(results)
     ]  # fmt: skip
 
 
-def _near_duplicates(variants: Sequence[SavedRecord]) -> dict[str, str]:
+def _near_duplicates(variants: Sequence[KeptRecord]) -> dict[str, str]:
     """By id, the id of the most alike of the others. All that is read of an advertisement is compared at once.
 
     When they cannot be compared none is named: a paid turn is not lost for it.
@@ -238,7 +239,7 @@ def _near_duplicates(variants: Sequence[SavedRecord]) -> dict[str, str]:
         return {}
     alike: dict[str, str] = {}
     for left, right, _ in pairs:
-        one, other = variants[left].record_id, variants[right].record_id
+        one, other = variants[left].id, variants[right].id
         alike.setdefault(one, other)
         alike.setdefault(other, one)
     return alike

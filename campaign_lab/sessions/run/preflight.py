@@ -29,14 +29,9 @@ def preflight(con: Con, context: Context, spec: TurnSpec, *, found: LookupResult
     if end is not None and end <= context.now():
         raise SessionExpired(spec.session.name, f"{end:%Y-%m-%d %H:%M} UTC")
     if _is_swept(con, spec):
-        raise TranscriptGone(spec.session.name, spec.phase.name, _cost_of_all_again(con, spec, expected))
+        before = cost_where(con, f"attempts.id {IN_LIST}", [list(spec.ancestors)])
+        raise TranscriptGone(spec.session.name, spec.phase.name, before.plus(expected).whole)
     return replace(spec, budget_usd=check_turn(con, context, spec, expected))
-
-
-def _cost_of_all_again(con: Con, spec: TurnSpec, expected: float | None) -> float | None:
-    """The US dollars that this turn and all before it would cost, if they were made again."""
-    before = cost_where(con, f"attempts.id {IN_LIST}", [list(spec.ancestors)])
-    return before.plus(expected).whole
 
 
 def _is_swept(con: Con, spec: TurnSpec) -> bool:

@@ -6,7 +6,7 @@ import json
 import math
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 from campaign_lab.agents.ledger import UNLISTED, Ledger
@@ -185,13 +185,7 @@ def _unpaired(entries: Sequence[Mapping[str, Any]]) -> Iterator[str]:
 
 
 def _usage(row: RequestRow) -> TokenUsage:
-    return TokenUsage(
-        row.input_tokens,
-        row.output_tokens,
-        row.cache_read_tokens,
-        row.cache_write_5m_tokens,
-        cache_write_1h_tokens=row.cache_write_1h_tokens,
-    )
+    return TokenUsage(**{field.name: getattr(row, field.name) for field in fields(TokenUsage)})
 
 
 def _json(text: str | None) -> Any:
