@@ -11,9 +11,9 @@ from datetime import UTC, datetime
 from campaign_lab.agents.kept_record import KeptRecord
 from campaign_lab.agents.phases import Phase
 from campaign_lab.findings import Finding, load_findings
-from campaign_lab.money import Sum
 from campaign_lab.records import Record
-from campaign_lab.sessions.spending.prompt_cache import CacheVerdict, verdict
+from campaign_lab.sessions.spending.costs import cost_where
+from campaign_lab.sessions.spending.prompt_cache import verdict
 from campaign_lab.sessions.spending.receipts import Receipt, receipt_of
 from campaign_lab.sessions.upkeep.access import root_owner
 from campaign_lab.show import records_html
@@ -63,7 +63,8 @@ class Turn:
 def load_turn(con: Con, row: TurnRow, phase: Phase | None, session: SessionRow) -> Turn:
     """The stored turn. Records of a phase that is not known here are given as raw text."""
     records = queries.select(con, RecordRow, "WHERE turn_id = ? ORDER BY n", [row.id])
-    requests = _requests(con, row.id)
+    requests = queries.select(con, RequestRow, "WHERE attempt_id = ? ORDER BY n", [row.id])
+    before = queries.select(con, TurnRow, "WHERE id = ?", [row.parent_turn or ""])
     rehearsal = row.endpoint.startswith("rehearsal")
     return Turn(
         phase=row.phase,
@@ -75,35 +76,13 @@ def load_turn(con: Con, row: TurnRow, phase: Phase | None, session: SessionRow) 
         answer=row.answer,
         receipt=replace(
             receipt_of(row.phase, requests, rehearsal=rehearsal, take=row.take),
-            cache=_cache(con, row, requests),
-            avoided=Sum.of(each.cost_usd for each in _requests_before(con, row) if each.complete),
+            cache=verdict(con, row, *before) if before else None,
+            avoided=cost_where(con, f"attempts.id {queries.IN_LIST}", [queries.ancestry(con, row.parent_turn)]),
         ),
         rehearsal=rehearsal,
         made_at=row.finished_at,
         pages_read_at=queries.oldest_page(con, root_owner(con, session), session.campaign),
     )
-
-
-def _requests(con: Con, turn_id: str) -> list[RequestRow]:
-    return queries.select(con, RequestRow, "WHERE attempt_id = ? ORDER BY n", [turn_id])
-
-
-def _requests_before(con: Con, row: TurnRow) -> list[RequestRow]:
-    """Those of all turns before it, root first. One query: a line may have hundreds of turns."""
-    line = queries.ancestry(con, row.parent_turn)
-    rest = f"WHERE attempt_id {queries.IN_LIST} ORDER BY n"
-    found = queries.select(con, RequestRow, rest, [line]) if line else []
-    place = {turn: n for n, turn in enumerate(line)}
-    return sorted(found, key=lambda request: -place[request.attempt_id])
-
-
-def _cache(con: Con, row: TurnRow, requests: Sequence[RequestRow]) -> CacheVerdict | None:
-    """The cache as the turn met it; None for the first turn of a conversation."""
-    before = queries.select(con, TurnRow, "WHERE id = ?", [row.parent_turn or ""])
-    if not before:
-        return None
-    theirs = _requests(con, before[0].id)
-    return verdict(requests, theirs, started_at=row.started_at, before_ended_at=before[0].finished_at)
 
 
 def kept_of(rows: Sequence[RecordRow], phase: Phase | None) -> tuple[KeptRecord, ...]:
