@@ -17,7 +17,7 @@ from campaign_lab.money import Sum
 from campaign_lab.progress.hook import ignore_event
 from campaign_lab.sessions.budgets import Budgets, dollars
 from campaign_lab.sessions.upkeep import access
-from campaign_lab.sessions.upkeep.expiry import expires_at
+from campaign_lab.sessions.upkeep.expiry import has_expired
 from campaign_lab.store.connection import Store
 from campaign_lab.store.grants import Verb
 from campaign_lab.store.rows import SessionRow
@@ -89,8 +89,7 @@ class Context:
 
     def is_expired(self, session: SessionRow) -> bool:
         """Has the session expired by the lab's clock?"""
-        end = expires_at(session)
-        return end is not None and end <= self.now()
+        return has_expired(session, self.now())
 
     def require(self, session: SessionRow, verb: Verb) -> None:
         """Raises NotFoundError unless the user may do this: the same error as for a session that does not exist."""

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from campaign_lab.errors import AmbiguousName
 from campaign_lab.sessions.upkeep.access import permits
-from campaign_lab.sessions.upkeep.expiry import expires_at
+from campaign_lab.sessions.upkeep.expiry import has_expired
 from campaign_lab.show.text import one_line, pluralize
 from campaign_lab.store import queries
 from campaign_lab.store.connection import Con
@@ -63,13 +63,8 @@ def _told_apart(rows: Sequence[SessionRow], now: datetime) -> list[SessionRow]:
     newest: dict[tuple[str, ...], SessionRow] = {}
     for row in rows:
         newest.setdefault((row.owner, row.url, row.campaign, row.name, row.endpoint, row.model), row)
-    living = {(row.owner, full_name(row)) for row in newest.values() if _lives(row, now)}
-    return [row for row in newest.values() if _lives(row, now) or (row.owner, full_name(row)) not in living]
-
-
-def _lives(row: SessionRow, now: datetime) -> bool:
-    end = expires_at(row)
-    return end is None or end > now
+    living = {(row.owner, full_name(row)) for row in newest.values() if not has_expired(row, now)}
+    return [row for row in newest.values() if not has_expired(row, now) or (row.owner, full_name(row)) not in living]
 
 
 def _described(rows: Sequence[SessionRow], user: str, now: datetime) -> tuple[str, ...]:

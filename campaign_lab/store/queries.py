@@ -45,6 +45,11 @@ def select(con: Con, table: type[Row], rest: str = "", values: Sequence[Any] = (
     return [table(*row) for row in found]
 
 
+def literal(text: str) -> str:
+    """The text as a constant of SQL, where no value can be bound."""
+    return "'" + text.replace("'", "''") + "'"
+
+
 def ids_in(con: Con, table: str, column: str, ids: Collection[str]) -> set[str]:
     """Those of the ids that a column of a table has. Table and column are named by us."""
     sql = f"SELECT DISTINCT {column} FROM {table} WHERE {column} {IN_LIST}"

@@ -70,9 +70,14 @@ def claim_scope(session: SessionRow, attempt: AttemptRow) -> str:
 
 def dead_attempts(con: Con) -> list[AttemptRow]:
     """The attempts that are stored as running although their process has died."""
-    now = store_time(con)
-    living = {claim.attempt_id for claim in queries.select(con, ClaimRow) if alive(claim, now)}
+    living = {claim.attempt_id for claim in living_claims(con)}
     return [row for row in queries.select(con, AttemptRow, "WHERE state = 'running'") if row.id not in living]
+
+
+def living_claims(con: Con) -> list[ClaimRow]:
+    """The claims whose process is alive."""
+    now = store_time(con)
+    return [claim for claim in queries.select(con, ClaimRow) if alive(claim, now)]
 
 
 def alive(claim: ClaimRow, now: datetime) -> bool:

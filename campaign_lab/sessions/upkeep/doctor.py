@@ -173,8 +173,8 @@ def _guarded(con: Con, role: str, *, held: bool) -> HealthFinding:
 
 
 def _claims(con: Con) -> Iterator[HealthFinding]:
-    held, now = queries.select(con, ClaimRow), claims.store_time(con)
-    stuck = [claim for claim in held if not claims.alive(claim, now)]
+    held, living = queries.select(con, ClaimRow), claims.living_claims(con)
+    stuck = [claim for claim in held if claim not in living]
     claimed = {claim.attempt_id for claim in held}
     running = queries.select(con, AttemptRow, "WHERE state = 'running' ORDER BY started_at, id")
     advice = "the next run, or look at the costs, of whoever started it or may run on that session books what it cost"
