@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from campaign_lab.money import NOTHING, Sum
 from campaign_lab.sessions.history.lineage import family_tree, parent_of
-from campaign_lab.sessions.history.path_loader import line_to
+from campaign_lab.sessions.history.path_loader import all_steps, line_to
 from campaign_lab.sessions.spending import prompt_cache
 from campaign_lab.sessions.spending.costs import session_costs, turn_costs
 from campaign_lab.sessions.upkeep.access import visible
@@ -25,8 +25,6 @@ class TurnSummary(NamedTuple):
     None where nothing was cached.
     """
 
-    id: str
-    parent: str | None
     phase: str
     steer: str
     take: int
@@ -45,11 +43,12 @@ def tree_rows(con: Con, user: str, session: SessionRow, now: datetime) -> list[R
     parent stands there, all from the root on.
     """
     seen = {row.id: row for row in visible(con, user)}
-    turns, costs = _turn_summaries(con), session_costs(con)
+    steps, turns, costs = all_steps(con), _turn_summaries(con), session_costs(con)
     rows = []
     for row in family_tree(con, session):
         if row.id in seen:
-            carried, line = line_to(turns, row.start_turn), line_to(turns, row.tip_turn)
+            ends = row.start_turn, row.tip_turn
+            carried, line = ([turns[step.id] for step in line_to(steps, end)] for end in ends)
             parent = seen.get(parent_of(row) or "")
             known = {
                 "parent": parent.name if parent else "",
@@ -62,11 +61,11 @@ def tree_rows(con: Con, user: str, session: SessionRow, now: datetime) -> list[R
 
 
 def _turn_summaries(con: Con) -> dict[str, TurnSummary]:
-    """All finished turns of the lab, by id: three queries, however many forks there are."""
+    """All finished turns of the lab, by id: a few queries, however many forks there are."""
     costs, warm = turn_costs(con), prompt_cache.warm_until(con)
-    sql = "SELECT id, parent_turn, phase, steer, take, user_name, finished_at, notebook, cell_id FROM turns"
+    sql = "SELECT id, phase, steer, take, user_name, finished_at, notebook, cell_id FROM turns"
     rows = con.execute(sql).fetchall()
-    return {row[0]: TurnSummary(*(*row, costs.get(row[0], NOTHING), warm.get(row[0]))) for row in rows}
+    return {row[0]: TurnSummary(*(*row[1:], costs.get(row[0], NOTHING), warm.get(row[0]))) for row in rows}
 
 
 def _of_session(row: SessionRow, carried: Sequence[TurnSummary], line: Sequence[TurnSummary], now: datetime) -> Row:

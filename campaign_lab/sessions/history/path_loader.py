@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Protocol, TypeVar
+from typing import Any, NamedTuple
 
 from pydantic_core import from_json
 
@@ -64,15 +64,6 @@ class SessionLabel(NamedTuple):
     parent: str | None
 
 
-class HasParent(Protocol):
-    """A turn that knows the one before it."""
-
-    @property
-    def parent(self) -> str | None:
-        """The id of the turn before it; None after the root."""
-
-
-T = TypeVar("T", bound=HasParent)
 Line = Sequence[PathStep]
 Steps = Mapping[str, PathStep]
 Phases = Mapping[str, Phase]
@@ -84,12 +75,12 @@ def all_steps(con: Con) -> dict[str, PathStep]:
     return {row[0]: PathStep(*row) for row in found}
 
 
-def line_to(turns: Mapping[str, T], turn: str | None) -> list[T]:
-    """Of turns by id, those from the root to this one; none for the root."""
-    line: dict[str, T] = {}
-    while turn is not None and turn in turns and turn not in line:
-        line[turn] = turns[turn]
-        turn = turns[turn].parent
+def line_to(steps: Steps, turn: str | None) -> list[PathStep]:
+    """The turns from the root to this one; none for the root."""
+    line: dict[str, PathStep] = {}
+    while turn is not None and turn in steps and turn not in line:
+        line[turn] = steps[turn]
+        turn = steps[turn].parent
     return list(reversed(line.values()))
 
 
