@@ -136,6 +136,16 @@ def migrate(con: duckdb.DuckDBPyConnection, path: str) -> int:
     return len(pending)
 
 
+def take(con: Con, step: Migration, sql: str) -> None:
+    """Takes a step and notes it. ``sql`` is the step's own, in the words of the database."""
+    if step is MIGRATIONS[0]:
+        con.execute("CREATE TABLE schema_version (version INTEGER NOT NULL, applied_at TIMESTAMPTZ NOT NULL)")
+    con.execute(sql)
+    if step.convert:
+        step.convert(con)
+    con.execute("INSERT INTO schema_version VALUES (?, now())", [step.version])
+
+
 def refuse_newer(path: str, found: int, kind: str) -> None:
     """Raises StoreError for a schema version that is newer than ours. ``kind``: what to choose another one of."""
     newest = MIGRATIONS[-1].version
@@ -180,12 +190,7 @@ def _version(con: duckdb.DuckDBPyConnection, path: str) -> int:
 def _apply(con: duckdb.DuckDBPyConnection, path: str, step: Migration) -> None:
     con.execute("BEGIN")
     try:
-        if step.version == MIGRATIONS[0].version:
-            con.execute("CREATE TABLE schema_version (version INTEGER NOT NULL, applied_at TIMESTAMPTZ NOT NULL)")
-        con.execute(step.sql)
-        if step.convert:
-            step.convert(con)
-        con.execute("INSERT INTO schema_version VALUES (?, now())", [step.version])
+        take(con, step, step.sql)
         con.execute("COMMIT")
     except Exception as error:
         con.execute("ROLLBACK")

@@ -15,7 +15,7 @@ from campaign_lab.store import queries
 from campaign_lab.store.connection import Con
 from campaign_lab.store.postgres.policies import policies
 from campaign_lab.store.rows import TABLES
-from campaign_lab.store.schema import MIGRATIONS, refuse_newer
+from campaign_lab.store.schema import MIGRATIONS, refuse_newer, take
 
 INDEXES = (
     "UNIQUE INDEX sessions_id ON sessions (id)",
@@ -69,13 +69,10 @@ def migrate(con: Con, path: str) -> int:
     if not pending:
         return 0
     schema = _own_schema(con, path, found)
-    if not found:
-        con.execute("CREATE TABLE schema_version (version INTEGER NOT NULL, applied_at TIMESTAMPTZ NOT NULL)")
     for step in pending:
-        con.execute(_ddl(step.sql))
-        if step.convert:
-            step.convert(con)
-        con.execute("INSERT INTO schema_version VALUES (?, now())", [step.version])
+        take(
+            con, step, re.sub(r"\bVARCHAR\b", 'VARCHAR COLLATE "C"', step.sql)
+        )  # sorted by code points, as in a lab file
     for index in INDEXES:
         con.execute(f"CREATE {index.replace('INDEX ', 'INDEX IF NOT EXISTS ', 1)}")
     _arrange(con, policies(schema))
@@ -103,11 +100,6 @@ def _arrange(con: Con, statements: list[str]) -> None:
 def _digest(statements: list[str]) -> str:
     """What the policies of a version are known by."""
     return f"policies {hashlib.sha256(chr(10).join(statements).encode()).hexdigest()}"
-
-
-def _ddl(sql: str) -> str:
-    """Texts are sorted by their code points, as in a lab file, and not by the server's language."""
-    return re.sub(r"\bVARCHAR\b", 'VARCHAR COLLATE "C"', sql)
 
 
 def _own_schema(con: Con, path: str, found: int) -> str:
