@@ -16,13 +16,12 @@ from typing import TYPE_CHECKING
 
 from campaign_lab.errors import StoreError
 from campaign_lab.store import queries
+from campaign_lab.store.connection import Con
 from campaign_lab.store.rows import TABLES
 from campaign_lab.store.stored_sentences import sentences_to_findings
 
 if TYPE_CHECKING:
     import duckdb
-
-    from campaign_lab.store.connection import Con
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from campaign_lab.sessions.run.recovery import recover
 from campaign_lab.sessions.session import Session
 from campaign_lab.sessions.upkeep import access
 from campaign_lab.store import queries
+from campaign_lab.store.connection import Con
 from campaign_lab.store.queries import IN_LIST
 from campaign_lab.store.rows import SessionRow
 from campaign_lab.tables.columns import (
@@ -40,8 +41,6 @@ from campaign_lab.tables.tree import tree_rows
 
 if TYPE_CHECKING:
     import pandas as pd
-
-    from campaign_lab.store.connection import Con
 
 T = TypeVar("T")
 Sessions = Session | Sequence[Session]
