@@ -1,10 +1,12 @@
 """The errors a user of campaign_lab can meet: one root, each says what, which value, and what to do next.
 
-Every field is passed to ``super().__init__`` and the text is made in ``__str__``, so that an error survives
-pickling on its way out of a worker process.
+Every field is one of ``Exception.args``, too, and the text is made in ``__str__``, so that an error survives pickling on
+its way out of a worker process.
 """
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 from campaign_lab.money import Sum
 
@@ -33,16 +35,18 @@ class LabError(Exception):
     code = "LabError"
 
     def __init_subclass__(cls) -> None:
-        cls.code = cls.__name__
+        cls.code = vars(cls).get("code", cls.__name__)
+
+    def __post_init__(self) -> None:
+        super().__init__(*vars(self).values())
 
 
+@dataclass(eq=False, repr=False)
 class BriefError(LabError):
     """A brief that cannot be used. ``problems`` has one text a field: name, value, what is allowed."""
 
-    def __init__(self, problems: tuple[str, ...], where: str = "") -> None:
-        super().__init__(problems, where)
-        self.problems = problems
-        self.where = where
+    problems: tuple[str, ...]
+    where: str = ""
 
     def __str__(self) -> str:
         where = f" in {self.where}" if self.where else ""
@@ -53,57 +57,53 @@ class MarketUnknown(BriefError):
     """A brief that lacks nothing but its market: none was given, and neither the site's address nor the language names one."""
 
 
+@dataclass(eq=False, repr=False)
 class PageError(LabError):
     """A page that was not read: refused by our rules, or unreachable. The agent reads the text and goes on."""
 
-    def __init__(self, url: str, reason: str) -> None:
-        super().__init__(url, reason)
-        self.url = url
-        self.reason = reason
+    url: str
+    reason: str
 
     def __str__(self) -> str:
         return f"{self.url} was not read: {self.reason}"
 
 
+@dataclass(eq=False, repr=False)
 class StoreError(LabError):
     """The lab cannot be opened or written. ``path`` is its file or its server's url, ``advice`` the next step.
 
     ``code`` is ``store_unavailable`` when it may go well a moment later, else ``StoreError``.
     """
 
-    def __init__(self, path: str, reason: str, advice: str, code: str = "StoreError") -> None:
-        super().__init__(path, reason, advice, code)
-        self.path = path
-        self.reason = reason
-        self.advice = advice
-        self.code = code
+    path: str
+    reason: str
+    advice: str
+    code: str = "StoreError"
 
     def __str__(self) -> str:
         return f"The lab {'' if '://' in self.path else 'file '}{self.path} {self.reason}. {self.advice}"
 
 
+@dataclass(eq=False, repr=False)
 class NotFoundError(LabError):
     """Nothing of that name is here, or it is not yours to see: the two are not told apart."""
 
-    def __init__(self, what: str, name: str, known: tuple[str, ...] = ()) -> None:
-        super().__init__(what, name, known)
-        self.what = what
-        self.name = name
-        self.known = known
+    what: str
+    name: str
+    known: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         hint = f" Known: {', '.join(self.known)}." if self.known else ""
         return f"There is no {self.what} {self.name!r} here.{hint}"
 
 
+@dataclass(eq=False, repr=False)
 class AmbiguousName(LabError):
     """A name that means several things, so none was taken. ``fits`` are those, each under a name that means it alone."""
 
-    def __init__(self, what: str, name: str, fits: tuple[str, ...]) -> None:
-        super().__init__(what, name, fits)
-        self.what = what
-        self.name = name
-        self.fits = fits
+    what: str
+    name: str
+    fits: tuple[str, ...]
 
     def __str__(self) -> str:
         more = f"; and {len(self.fits) - MOST_LISTED} more" if len(self.fits) > MOST_LISTED else ""
@@ -112,17 +112,16 @@ class AmbiguousName(LabError):
         return f"{head}: {listed}{more}. Give one of these names, or an id."
 
 
+@dataclass(eq=False, repr=False)
 class PhaseOrderError(LabError):
     """A phase was asked for before the records that it stands on exist.
 
     ``missing`` is what the turns before it looked for in vain, where they were run and made no such record.
     """
 
-    def __init__(self, phase: str, needs: tuple[str, ...], missing: tuple[str, ...] = ()) -> None:
-        super().__init__(phase, needs, missing)
-        self.phase = phase
-        self.needs = needs
-        self.missing = missing
+    phase: str
+    needs: tuple[str, ...]
+    missing: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         if self.missing:
@@ -137,14 +136,13 @@ class PhaseOrderError(LabError):
         )
 
 
+@dataclass(eq=False, repr=False)
 class ReplayMiss(LabError):
     """Nothing stored answers this turn, and the caller wanted no new one. ``reasons`` name what differs."""
 
-    def __init__(self, phase: str, reasons: tuple[str, ...], estimate_usd: float | None = None) -> None:
-        super().__init__(phase, reasons, estimate_usd)
-        self.phase = phase
-        self.reasons = reasons
-        self.estimate_usd = estimate_usd
+    phase: str
+    reasons: tuple[str, ...]
+    estimate_usd: float | None = None
 
     def __str__(self) -> str:
         price = "" if self.estimate_usd is None else f" Running it anew would cost about ${self.estimate_usd:.4f}."
@@ -154,6 +152,7 @@ class ReplayMiss(LabError):
         )
 
 
+@dataclass(eq=False, repr=False)
 class TurnFailed(LabError):
     """A turn did not end well. The conversation before it is untouched; what was sent stays booked.
 
@@ -162,16 +161,16 @@ class TurnFailed(LabError):
     ``spent`` is what the attempt cost, None when nothing is known of it.
     """
 
-    def __init__(  # noqa: PLR0917  # all may be positional: so an error is made again when it is unpickled
-        self, phase: str, cause: str, reason: str, kept: str = "", spent: Sum | None = None, code: str = ""
-    ) -> None:
-        super().__init__(phase, cause, reason, kept, spent, code)
-        self.phase = phase
-        self.cause = cause
-        self.code = code or f"turn_{cause}"
-        self.reason = reason
-        self.kept = kept
-        self.spent = spent
+    phase: str
+    cause: str
+    reason: str
+    kept: str = ""
+    spent: Sum | None = None
+    code: str = ""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.code = self.code or f"turn_{self.cause}"
 
     @property
     def spent_usd(self) -> float | None:
@@ -185,25 +184,23 @@ class TurnFailed(LabError):
         return f"The phase {self.phase!r} failed: {self.reason}.{spent}{kept} Run it again {again}."
 
 
+@dataclass(eq=False, repr=False)
 class EndpointError(LabError):
     """The endpoint that should answer cannot be used as it is set up."""
 
-    def __init__(self, endpoint: str, reason: str) -> None:
-        super().__init__(endpoint, reason)
-        self.endpoint = endpoint
-        self.reason = reason
+    endpoint: str
+    reason: str
 
     def __str__(self) -> str:
         return f"The endpoint {self.endpoint!r} cannot answer: {self.reason}"
 
 
+@dataclass(eq=False, repr=False)
 class SessionExpired(LabError):
     """The session has not been worked on for longer than its life. Its turns still replay; nothing new is sent."""
 
-    def __init__(self, session: str, since: str) -> None:
-        super().__init__(session, since)
-        self.session = session
-        self.since = since
+    session: str
+    since: str
 
     def __str__(self) -> str:
         return (
@@ -212,14 +209,13 @@ class SessionExpired(LabError):
         )
 
 
+@dataclass(eq=False, repr=False)
 class TranscriptGone(LabError):
     """The conversation before this turn was swept; its records are kept, but it cannot be gone on with."""
 
-    def __init__(self, session: str, phase: str, estimate_usd: float | None) -> None:
-        super().__init__(session, phase, estimate_usd)
-        self.session = session
-        self.phase = phase
-        self.estimate_usd = estimate_usd
+    session: str
+    phase: str
+    estimate_usd: float | None
 
     def __str__(self) -> str:
         price = "at a price that is not known" if self.estimate_usd is None else f"for about ${self.estimate_usd:.4f}"
@@ -229,15 +225,14 @@ class TranscriptGone(LabError):
         )
 
 
+@dataclass(eq=False, repr=False)
 class BudgetExceeded(LabError):
     """A run would go over a budget, so it was not started. Sums are US dollars; no estimate: the model has no known price."""
 
-    def __init__(self, scope: str, limit_usd: float, spent: Sum, estimate_usd: float | None) -> None:
-        super().__init__(scope, limit_usd, spent, estimate_usd)
-        self.scope = scope
-        self.limit_usd = limit_usd
-        self.spent = spent
-        self.estimate_usd = estimate_usd
+    scope: str
+    limit_usd: float
+    spent: Sum
+    estimate_usd: float | None
 
     @property
     def spent_usd(self) -> float:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from campaign_lab.export import FORMULA_STARTS, save_csv
 from campaign_lab.show.text import plain
-from campaign_lab.tables import Column, frame
+from campaign_lab.tables.columns import Column, frame
 
 COLUMNS = (Column("headline", "str", lambda row: row["headline"]), Column("claims", "int64", lambda row: row["claims"]))
 CELLS = st.text(st.characters(exclude_categories=("Cs", "Cc")), max_size=30).map(plain)

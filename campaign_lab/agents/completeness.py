@@ -9,13 +9,10 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
+from campaign_lab.agents.kept_record import KeptRecord
 from campaign_lab.agents.phases import Phase
 from campaign_lab.records import CopyVariant
-
-if TYPE_CHECKING:
-    from campaign_lab.agents.tools.record_intake import SavedRecord
 
 
 @dataclass(frozen=True)
@@ -32,7 +29,7 @@ class HandIn:
 
 
 def lacking(
-    phase: Phase, kept: Iterable[SavedRecord], reports: Sequence[HandIn], *, angles: Sequence[str] = ()
+    phase: Phase, kept: Iterable[KeptRecord], reports: Sequence[HandIn], *, angles: Sequence[str] = ()
 ) -> list[tuple[str, str]]:
     """Kind and angle of each record that was neither handed in nor reported as missing; no angle for kinds other than copy.
 

@@ -10,7 +10,7 @@ from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Literal, Self, get_args
 
 from campaign_lab.money import Sum
-from campaign_lab.tables import Column, frame
+from campaign_lab.tables.columns import Column, frame
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -23,7 +23,7 @@ from campaign_lab.brief.allowed import (
     SpecialAdCategory,
 )
 from campaign_lab.brief.card import brief_html
-from campaign_lab.brief.fields import ASK_FOR_MARKET, resolved
+from campaign_lab.brief.fields import resolved
 from campaign_lab.brief.files import as_fields, read_fields
 from campaign_lab.brief.sites import origin_of
 from campaign_lab.errors import BriefError, MarketUnknown
@@ -75,13 +75,14 @@ class Brief(BaseModel):
 
     def _fill(self, fields: dict[str, Any], problems: list[str]) -> None:
         """Checks the fields' types and takes them. Raises BriefError with these problems and the ones before."""
+        wrong: list[Any] = []
         try:
             super().__init__(**fields)
         except ValidationError as error:
-            problems += [_problem(item) for item in error.errors()]
-        if problems:
-            kind = MarketUnknown if problems == [ASK_FOR_MARKET] else BriefError
-            raise kind(tuple(dict.fromkeys(problems)))
+            wrong = error.errors()
+        if found := (*problems, *map(_problem, wrong)):
+            kind = MarketUnknown if not problems and all(map(_asks_for_market, wrong)) else BriefError
+            raise kind(tuple(dict.fromkeys(found)))
 
     @classmethod
     def load(cls, path: str | os.PathLike[str], **overrides: Any) -> Self:
@@ -150,9 +151,19 @@ class Brief(BaseModel):
         return brief
 
 
+def _asks_for_market(item: Any) -> bool:
+    """Is it the error of a market that was not given and could not be guessed?"""
+    return item["loc"] == ("market",) and item["input"] is None
+
+
 def _problem(item: Any) -> str:
     """One line of a pydantic error: field, value, what is allowed."""
     field = str(item["loc"][0]) if item["loc"] else ""
+    if _asks_for_market(item):
+        return (
+            "market: missing, and neither the site's address nor the language names a country; "
+            'give one, such as market="CA" or "GB" (--market CA on the command line)'
+        )
     if item["type"] == "value_error":
         return str(item["ctx"]["error"])
     if item["type"] == "extra_forbidden":

@@ -16,10 +16,6 @@ CHECKS: dict[str, Callable[[str], str]] = {
     "market": partial(market_of, likely=REGULATED_MARKETS),
 }
 """How the fields that are codes are read."""
-ASK_FOR_MARKET = (
-    "market: missing, and neither the site's address nor the language names a country; "
-    'give one, such as market="CA" or "GB" (--market CA on the command line)'
-)
 
 
 def resolved(fields: dict[str, Any], problems: list[str]) -> dict[str, Any]:
@@ -49,11 +45,11 @@ def resolved(fields: dict[str, Any], problems: list[str]) -> dict[str, Any]:
 
 
 def _codes(fields: dict[str, Any], problems: list[str], refused: set[str]) -> dict[str, Any]:
-    """Market and language as codes, and from what the market was guessed. Notes what is none, and a market to ask for.
+    """Market and language as codes, and from what the market was guessed. Notes what is none.
 
-    ``refused``: fields with a problem. No market is guessed from one of them.
+    The market is None where it must be asked for. ``refused``: fields with a problem; no market is guessed from one of them.
     """
-    found = {"language": "en", "market_from": ""}
+    found: dict[str, Any] = {"language": "en", "market_from": ""}
     found |= {name: fields[name] for name in CHECKS if fields.get(name) is not None}
     for name, check in CHECKS.items():
         if isinstance(given := found.get(name), str):
@@ -66,7 +62,5 @@ def _codes(fields: dict[str, Any], problems: list[str], refused: set[str]) -> di
         return found
     if isinstance(fields.get("url"), str) and isinstance(found["language"], str):
         market, found["market_from"] = guessed_market(urlsplit(fields["url"]).hostname or "", found["language"])
-        if market:
-            return {**found, "market": market}
-        problems.append(ASK_FOR_MARKET)
+        found["market"] = market or None
     return found

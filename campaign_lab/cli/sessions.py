@@ -130,7 +130,7 @@ def sweep(lab: Lab, args: argparse.Namespace) -> Any:
     report = lab.sweep(grace=args.grace, keep=args.keep or "", dry_run=args.dry_run)
     if not args.json:
         print_text(str(report))
-    return report.to_json()
+    return asdict(report)
 
 
 @opened

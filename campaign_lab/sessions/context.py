@@ -6,10 +6,10 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
 
 from campaign_lab.agents.endpoints import Endpoint
 from campaign_lab.agents.events import Event
+from campaign_lab.agents.ledger import Request
 from campaign_lab.agents.phases import Phase
 from campaign_lab.agents.process.sdk_loop import AgentLoop
 from campaign_lab.errors import NotFoundError
@@ -17,13 +17,10 @@ from campaign_lab.money import Sum
 from campaign_lab.progress.hook import ignore_event
 from campaign_lab.sessions.budgets import Budgets, dollars
 from campaign_lab.sessions.upkeep import access
-from campaign_lab.sessions.upkeep.expiry import expires_at
+from campaign_lab.sessions.upkeep.expiry import has_expired
 from campaign_lab.store.connection import Store
 from campaign_lab.store.grants import Verb
 from campaign_lab.store.rows import SessionRow
-
-if TYPE_CHECKING:
-    from campaign_lab.agents.ledger import Request
 
 
 def utc_now() -> datetime:
@@ -92,8 +89,7 @@ class Context:
 
     def is_expired(self, session: SessionRow) -> bool:
         """Has the session expired by the lab's clock?"""
-        end = expires_at(session)
-        return end is not None and end <= self.now()
+        return has_expired(session, self.now())
 
     def require(self, session: SessionRow, verb: Verb) -> None:
         """Raises NotFoundError unless the user may do this: the same error as for a session that does not exist."""

@@ -7,7 +7,6 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING
 
 from campaign_lab.agents.phases import Phase
 from campaign_lab.errors import LabError
@@ -24,10 +23,8 @@ from campaign_lab.sessions.spending.estimate import Estimate
 from campaign_lab.sessions.spending.limits import check_limits, user_limits
 from campaign_lab.show.frame import bullets, framed
 from campaign_lab.show.tables import table
-from campaign_lab.show.text import escape_html, one_line
-
-if TYPE_CHECKING:
-    from campaign_lab.store.connection import Con
+from campaign_lab.show.text import escape_html, one_line, pluralize
+from campaign_lab.store.connection import Con
 
 ANCHOR_PAYS_FROM = 3
 """From how many forks on an anchor is cheaper than each fork writing the conversation to the cache anew (measured: 5 forks
@@ -155,8 +152,7 @@ def _behind_anchors(con: Con, results: Sequence[SessionResult]) -> list[str]:
     before = [_before(result, steps) for result in results]
     anchors = Counter(step.id for step in before if step is not None and step.phase == ANCHOR)
     return [
-        f"A short common turn warmed the cache of a checkpoint for {count} {'session' if count == 1 else 'sessions'} "
-        "that ran behind it."
+        f"A short common turn warmed the cache of a checkpoint for {pluralize(count, 'session')} that ran behind it."
         for count in anchors.values()
     ]
 

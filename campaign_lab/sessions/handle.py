@@ -9,17 +9,22 @@ from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from campaign_lab.agents.kept_record import KeptRecord
 from campaign_lab.agents.phases import ORDER
 from campaign_lab.brief import Brief
 from campaign_lab.errors import NotFoundError
 from campaign_lab.records import Record
 from campaign_lab.sessions.context import Context
-from campaign_lab.sessions.history.turns import LoadedRecord, Turn, load_turn
+from campaign_lab.sessions.history.lineage import ConversationMessage, LineageStep, conversation, lineage
+from campaign_lab.sessions.history.path_loader import HandlePosition
+from campaign_lab.sessions.history.ratings import Judgement, rate
+from campaign_lab.sessions.history.turns import Turn, load_turn
 from campaign_lab.sessions.position import Position
 from campaign_lab.sessions.session_names import full_name, name_of
 from campaign_lab.sessions.spending.receipts import Receipt, joined
 from campaign_lab.sessions.upkeep import access
 from campaign_lab.sessions.upkeep.expiry import expires_at, seconds
+from campaign_lab.sessions.upkeep.verify import IntegrityProblem, verify
 from campaign_lab.show import session_html
 from campaign_lab.show.text import one_line
 from campaign_lab.store import queries
@@ -28,10 +33,7 @@ from campaign_lab.store.grants import GRANTS, Permission
 from campaign_lab.store.rows import SessionRow, TurnRow
 
 if TYPE_CHECKING:
-    from campaign_lab.sessions.history.lineage import ConversationMessage, LineageStep
-    from campaign_lab.sessions.history.ratings import Judgement
     from campaign_lab.sessions.transfer.session_file import SaveReport
-    from campaign_lab.sessions.upkeep.verify import IntegrityProblem
 
 
 class Handle:
@@ -120,10 +122,11 @@ class Handle:
 
     # -- reading
 
-    def kept(self, kind: str | None = None) -> list[LoadedRecord]:
+    def kept(self, kind: str | None = None) -> list[KeptRecord]:
         """The records up to the handle's position, also degraded ones. A later turn of a phase replaces the earlier one."""
         latest = {turn.phase: turn for turn in self._line()}
-        return [kept for turn in latest.values() for kept in self._load(turn).kept if kind in (None, kept.kind)]
+        turns = self._context.engine.call(lambda con: [self._loaded(con, turn, self._row) for turn in latest.values()])
+        return [kept for turn in turns for kept in turn.kept if kind in (None, kept.kind)]
 
     def records(self, kind: str | None = None) -> list[Record]:
         """The valid records up to the handle's position, such as ``records("angle")``."""
@@ -146,22 +149,16 @@ class Handle:
         Sessions that the user may not read are not named.
         """
         self._context.require(self._row, "read")
-        from campaign_lab.sessions.history.lineage import lineage
-
         return self._context.engine.call(lambda con: lineage(con, self._position.now, self._context.user))
 
     def conversation(self, agent: str = "") -> list[ConversationMessage]:
         """The messages up to the position: of the main agent, or of a named one, such as ``customer-psychology-specialist``."""
         self._context.require(self._row, "read")
-        from campaign_lab.sessions.history.lineage import conversation
-
         return self._context.engine.call(lambda con: conversation(con, self._position.now, agent))
 
     def verify(self) -> list[IntegrityProblem]:
         """What is wrong with the session in the store, after each stored part of it was read and checked; normally nothing."""
         self._context.require(self._row, "read")
-        from campaign_lab.sessions.upkeep.verify import verify
-
         return self._context.engine.call(lambda con: verify(con, self._fresh_in(con)))
 
     # -- judging
@@ -174,10 +171,8 @@ class Handle:
         ``pick`` is "pick" or "reject" ("" takes it back), ``rating`` 1 to 5 (0 takes it back), ``note`` at most 1,000
         characters. What is not given stays as it was. Raises ValueError, NotFoundError.
         """
-        from campaign_lab.sessions.history.path_loader import HandlePosition
-        from campaign_lab.sessions.history.ratings import Change, rate
-
-        return rate(self._context, HandlePosition(self._row, self._position.now), variant, Change(pick, rating, note))
+        here = HandlePosition(self._row, self._position.now)
+        return rate(self._context, here, variant, pick=pick, rating=rating, note=note)
 
     # -- keeping and sharing
 
@@ -231,9 +226,6 @@ class Handle:
     def _line(self) -> Sequence[TurnRow]:
         self._context.require(self._row, "read")
         return self._context.engine.call(lambda con: queries.line_of(con, self._position.now))
-
-    def _load(self, turn: TurnRow) -> Turn:
-        return self._context.engine.call(lambda con: self._loaded(con, turn, self._row))
 
     def _loaded(self, con: Con, turn: TurnRow, session: SessionRow) -> Turn:
         return load_turn(con, turn, self._context.phases.get(turn.phase), session)

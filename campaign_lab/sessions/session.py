@@ -5,7 +5,6 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from functools import partial
 from typing import Any
 
 from campaign_lab.agents.events import Event, OnEvent
@@ -20,12 +19,10 @@ from campaign_lab.sessions.keys import root_key
 from campaign_lab.sessions.not_awaited import awaited
 from campaign_lab.sessions.position import Position, current_cell
 from campaign_lab.sessions.run.attempt import find_or_make
-from campaign_lab.sessions.run.claims import LookupResult, look
-from campaign_lab.sessions.run.phase_needs import line_for
+from campaign_lab.sessions.run.lookup import LookupResult, look, with_settled_take
 from campaign_lab.sessions.run.preflight import preflight
-from campaign_lab.sessions.run.request import RunRequest, turn_spec_for
+from campaign_lab.sessions.run.request import RunRequest, line_for, turn_spec_for
 from campaign_lab.sessions.run.run_journal import journalled
-from campaign_lab.sessions.run.takes import with_settled_take
 from campaign_lab.sessions.run.turn_spec import TurnSpec
 from campaign_lab.sessions.spending.estimate import Estimate, estimate, mean_cost
 from campaign_lab.sessions.upkeep import access
@@ -162,10 +159,9 @@ class Session(Handle):
         Each phase after the first one that is not stored costs the mean of its stored turns, or else as much as that one.
         """
         here, expected = self._position.now, Estimate(0.0, "replay")
+        options: dict[str, Any] = {"steer": steer, "take": take, "fresh_pages": fresh_pages}
         for number, name in enumerate(phases):
-            request = RunRequest(self._context.phase(name), None, None)
-            if number == 0:
-                request = replace(request, steer=steer, take=take, fresh_pages=fresh_pages)
+            request = RunRequest(self._context.phase(name), **({} if number else options))
             try:
                 expected, here = self._estimated(here, request)
             except PhaseOrderError:
@@ -180,9 +176,8 @@ class Session(Handle):
         """The estimate of a phase with those of the phases that follow it."""
         if first.usd is None:
             return first
-        means = [
-            self._context.engine.call(partial(mean_cost, phase=phase, model=self._context.model)) for phase in later
-        ]
+        model = self._context.model
+        means = self._context.engine.call(lambda con: [mean_cost(con, phase, model) for phase in later])
         costs = [first.usd, *(first.usd if usd is None else usd for usd in means)]
         return Estimate(Sum.of(costs).whole, first.basis)
 

@@ -5,18 +5,15 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from campaign_lab.errors import AmbiguousName
 from campaign_lab.sessions.upkeep.access import permits
-from campaign_lab.sessions.upkeep.expiry import expires_at
+from campaign_lab.sessions.upkeep.expiry import has_expired
 from campaign_lab.show.text import one_line, pluralize
 from campaign_lab.store import queries
+from campaign_lab.store.connection import Con
 from campaign_lab.store.rows import AuditRow, SessionRow
-
-if TYPE_CHECKING:
-    from campaign_lab.store.connection import Con
 
 SAVED = ".duckdb"
 """The ending of a file with a saved session. A name with it is never taken for a session."""
@@ -66,13 +63,8 @@ def _told_apart(rows: Sequence[SessionRow], now: datetime) -> list[SessionRow]:
     newest: dict[tuple[str, ...], SessionRow] = {}
     for row in rows:
         newest.setdefault((row.owner, row.url, row.campaign, row.name, row.endpoint, row.model), row)
-    living = {(row.owner, full_name(row)) for row in newest.values() if _lives(row, now)}
-    return [row for row in newest.values() if _lives(row, now) or (row.owner, full_name(row)) not in living]
-
-
-def _lives(row: SessionRow, now: datetime) -> bool:
-    end = expires_at(row)
-    return end is None or end > now
+    living = {(row.owner, full_name(row)) for row in newest.values() if not has_expired(row, now)}
+    return [row for row in newest.values() if not has_expired(row, now) or (row.owner, full_name(row)) not in living]
 
 
 def _described(rows: Sequence[SessionRow], user: str, now: datetime) -> tuple[str, ...]:

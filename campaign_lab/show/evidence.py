@@ -57,7 +57,7 @@ def stands(claim: Mapping[str, Any]) -> bool:
 
 
 def findings_in(record: Mapping[str, Any]) -> list[Finding]:
-    """The findings in a record's JSON, as ``LoadedRecord.to_json`` gives it."""
+    """The findings in a record's JSON, as ``KeptRecord.to_json`` gives it."""
     return [Finding.from_json(each) for each in record.get("check_findings") or ()]
 
 

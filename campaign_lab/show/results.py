@@ -13,6 +13,7 @@ from campaign_lab.show.evidence import findings_in, with_claim_support
 from campaign_lab.show.frame import framed
 from campaign_lab.show.profiles import any_record_html, brand_html, customers_html, rival_html
 from campaign_lab.show.templates import render
+from campaign_lab.show.text import pluralize
 
 FORK_LINE = 'session.fork("another angle", at="research")'
 CARDS: dict[str, Callable[[Mapping[str, Any]], str]] = {
@@ -34,7 +35,7 @@ def records_html(
 ) -> str:
     """The records of a turn as cards, then what is missing. The heading has ``note``, and tells of ``rehearsal``.
 
-    A record is what ``LoadedRecord.to_json`` gives, with its ``kind``. ``answer`` is shown where there is no record to show.
+    A record is what ``KeptRecord.to_json`` gives, with its ``kind``. ``answer`` is shown where there is no record to show.
     """
     kinds = dict.fromkeys(str(record["kind"]) for record in records)
     cards = "".join(_section(kind, [record for record in records if record["kind"] == kind]) for kind in kinds)
@@ -56,7 +57,7 @@ def session_html(
 
     ``following`` is the phase that comes next, "" when all are done; ``notice`` what a person should know of its brief.
     """
-    counts = [f"{count} {_plural(kind, count)}" for kind, count in Counter(kinds).items()]
+    counts = [pluralize(count, kind.replace("_", " ")) for kind, count in Counter(kinds).items()]
     return framed(
         render(
             "session",
@@ -69,10 +70,6 @@ def session_html(
             next=f'await session.run("{following}")' if following else FORK_LINE,
         )
     )
-
-
-def _plural(kind: str, count: int) -> str:
-    return f"{kind.replace('_', ' ')}{'s' if count > 1 else ''}"
 
 
 def _section(kind: str, records: Sequence[Mapping[str, Any]]) -> str:

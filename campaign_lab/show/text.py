@@ -50,8 +50,8 @@ def and_take(take: int) -> str:
 
 
 def pluralize(number: int, noun: str) -> str:
-    """The number with its noun, such as "1 fork" and "2 forks"."""
-    return f"{number} {noun}{'' if number == 1 else 's'}"
+    """The number with its noun, such as "1 fork", "2 forks" and "3 entries"."""
+    return f"{number} {noun if number == 1 else re.sub('(?<=[^aeiou])y$', 'ie', noun) + 's'}"
 
 
 def bidi_isolate(value: object) -> str:

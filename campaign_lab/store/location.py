@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from campaign_lab.errors import StoreError
-
-if TYPE_CHECKING:
-    from campaign_lab.store.connection import Store
+from campaign_lab.store.connection import Store
 
 SETTING = "CAMPAIGN_LAB_STORE"
 """The environment variable that names the lab file, or the server's url."""

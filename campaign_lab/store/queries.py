@@ -10,21 +10,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from campaign_lab.store.connection import Con
-from campaign_lab.store.rows import (
-    AttemptRow,
-    AuditRow,
-    CacheRow,
-    ClaimRow,
-    EntryRow,
-    JudgementRow,
-    PageRow,
-    RecordRow,
-    RequestRow,
-    SessionRow,
-    ShareRow,
-    TranscriptRow,
-    TurnRow,
-)
+from campaign_lab.store.rows import TABLES, AttemptRow, PageRow, SessionRow, TurnRow
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -36,22 +22,6 @@ IN_LIST = "IN (SELECT unnest(?::VARCHAR[]))"
 
 LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 """Half a character: no text that can be stored or shown."""
-
-TABLES: dict[type, str] = {
-    SessionRow: "sessions",
-    TurnRow: "turns",
-    ClaimRow: "claims",
-    AttemptRow: "attempts",
-    TranscriptRow: "transcripts",
-    EntryRow: "entries",
-    RequestRow: "requests",
-    RecordRow: "records",
-    JudgementRow: "judgements",
-    PageRow: "pages",
-    CacheRow: "rehearsal_cache",
-    ShareRow: "shares",
-    AuditRow: "audit",
-}
 
 
 def insert(con: Con, rows: Iterable[DataclassInstance]) -> None:
@@ -73,6 +43,11 @@ def select(con: Con, table: type[Row], rest: str = "", values: Sequence[Any] = (
     names = ", ".join(f"{TABLES[table]}.{field.name}" for field in fields(table))
     found = con.execute(f"SELECT {names} FROM {TABLES[table]} {rest}", list(values)).fetchall()
     return [table(*row) for row in found]
+
+
+def literal(text: str) -> str:
+    """The text as a constant of SQL, where no value can be bound."""
+    return "'" + text.replace("'", "''") + "'"
 
 
 def ids_in(con: Con, table: str, column: str, ids: Collection[str]) -> set[str]:

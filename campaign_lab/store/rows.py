@@ -151,12 +151,6 @@ class RequestRow:
     stored_at: datetime
     n: int = 0
 
-    @property
-    def prompt_tokens(self) -> int | None:
-        """The number of tokens that the request sent, cached ones included; None where a count is unknown."""
-        counts = (self.input_tokens, self.cache_read_tokens, self.cache_write_5m_tokens, self.cache_write_1h_tokens)
-        return None if None in counts else sum(count or 0 for count in counts)
-
 
 @dataclass(frozen=True)
 class RecordRow:
@@ -242,3 +236,21 @@ class AuditRow:
     session_id: str
     allowed: bool
     happened_at: datetime
+
+
+TABLES: dict[type, str] = {
+    SessionRow: "sessions",
+    TurnRow: "turns",
+    ClaimRow: "claims",
+    AttemptRow: "attempts",
+    TranscriptRow: "transcripts",
+    EntryRow: "entries",
+    RequestRow: "requests",
+    RecordRow: "records",
+    JudgementRow: "judgements",
+    PageRow: "pages",
+    CacheRow: "rehearsal_cache",
+    ShareRow: "shares",
+    AuditRow: "audit",
+}
+"""The table of each class of rows."""

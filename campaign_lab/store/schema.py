@@ -16,12 +16,12 @@ from typing import TYPE_CHECKING
 
 from campaign_lab.errors import StoreError
 from campaign_lab.store import queries
+from campaign_lab.store.connection import Con
+from campaign_lab.store.rows import TABLES
 from campaign_lab.store.stored_sentences import sentences_to_findings
 
 if TYPE_CHECKING:
     import duckdb
-
-    from campaign_lab.store.connection import Con
 
 
 @dataclass(frozen=True)
@@ -135,6 +135,16 @@ def migrate(con: duckdb.DuckDBPyConnection, path: str) -> int:
     return len(pending)
 
 
+def take(con: Con, step: Migration, sql: str) -> None:
+    """Takes a step and notes it. ``sql`` is the step's own, in the words of the database."""
+    if step is MIGRATIONS[0]:
+        con.execute("CREATE TABLE schema_version (version INTEGER NOT NULL, applied_at TIMESTAMPTZ NOT NULL)")
+    con.execute(sql)
+    if step.convert:
+        step.convert(con)
+    con.execute("INSERT INTO schema_version VALUES (?, now())", [step.version])
+
+
 def refuse_newer(path: str, found: int, kind: str) -> None:
     """Raises StoreError for a schema version that is newer than ours. ``kind``: what to choose another one of."""
     newest = MIGRATIONS[-1].version
@@ -152,7 +162,7 @@ def shape(con: Con) -> set[tuple[str, str, str, str]]:
         "SELECT c.table_name, t.table_type, c.column_name, c.data_type FROM information_schema.columns AS c"
         " JOIN information_schema.tables AS t ON t.table_schema = c.table_schema AND t.table_name = c.table_name"
         f" WHERE c.table_name {queries.IN_LIST}",
-        [list(queries.TABLES.values())],
+        [list(TABLES.values())],
     )
     return {(str(table), str(kind), str(column), str(type_)) for table, kind, column, type_ in found.fetchall()}
 
@@ -179,12 +189,7 @@ def _version(con: duckdb.DuckDBPyConnection, path: str) -> int:
 def _apply(con: duckdb.DuckDBPyConnection, path: str, step: Migration) -> None:
     con.execute("BEGIN")
     try:
-        if step.version == MIGRATIONS[0].version:
-            con.execute("CREATE TABLE schema_version (version INTEGER NOT NULL, applied_at TIMESTAMPTZ NOT NULL)")
-        con.execute(step.sql)
-        if step.convert:
-            step.convert(con)
-        con.execute("INSERT INTO schema_version VALUES (?, now())", [step.version])
+        take(con, step, step.sql)
         con.execute("COMMIT")
     except Exception as error:
         con.execute("ROLLBACK")

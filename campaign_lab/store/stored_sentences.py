@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from campaign_lab.findings import (
     MOST_SHOWN,
@@ -20,9 +20,7 @@ from campaign_lab.findings import (
     is_quote,
     parts_below,
 )
-
-if TYPE_CHECKING:
-    from campaign_lab.store.connection import Con
+from campaign_lab.store.connection import Con
 
 OVERSTATED_MESSAGE = "no supported quote holds every number and name of the claim"
 """What those versions said of a claim that says more than its quotes."""

@@ -7,18 +7,15 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, cast
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple, cast
 
-from claude_agent_sdk import SessionKey, SessionStore, SessionStoreEntry, fold_session_summary
-from claude_agent_sdk.types import SessionListSubkeysKey, SessionStoreListEntry, SessionSummaryEntry
+from claude_agent_sdk import SessionKey, SessionStore, SessionStoreEntry
+from claude_agent_sdk.types import SessionListSubkeysKey
 
 from campaign_lab.errors import NotFoundError
+from campaign_lab.store.connection import Con, Store
 from campaign_lab.store.queries import IN_LIST
-
-if TYPE_CHECKING:
-    from campaign_lab.store.connection import Con, Store
 
 PROJECT = "campaign_lab"
 """The project_key of all turns. The SDK derives one from the working folder, and ours changes with every turn."""
@@ -33,7 +30,7 @@ _WHERE = "project_key = ? AND session_id = ? AND subpath = ?"
 
 
 class Transcripts(SessionStore):
-    """All transcripts of the lab, by the SDK's own keys."""
+    """All transcripts of the lab, by the SDK's own keys. Nobody lists or deletes by this way: turns and sweeps do that."""
 
     def __init__(self, engine: Store) -> None:
         self._engine = engine
@@ -41,30 +38,13 @@ class Transcripts(SessionStore):
     async def append(self, key: SessionKey, entries: list[SessionStoreEntry]) -> None:
         """Stores a batch and returns when it is committed. An entry whose uuid is stored already is skipped."""
         if entries:
-            batch = _Batch.of(_key(key), entries)  # serialised here, to keep the worker and the gate short
-            await self._engine.run(lambda con: _append(con, batch), scope="\n".join(batch.key))
+            own, new = _key(key), [_new(entry) for entry in entries]  # serialised here, to keep worker and gate short
+            await self._engine.run(lambda con: _append(con, own, new), scope="\n".join(own))
 
     async def load(self, key: SessionKey) -> list[SessionStoreEntry] | None:
         """All entries of one transcript in the order in which they were stored; None for one that was never written."""
         rows = await self._engine.run(lambda con: _entries(con, _key(key)))
         return [json.loads(row) for row in rows] or None
-
-    async def list_sessions(self, project_key: str) -> list[SessionStoreListEntry]:
-        """The main transcripts of a project, with the time of the last append in milliseconds."""
-        rows = await self._engine.run(lambda con: _sessions(con, project_key))
-        return [{"session_id": session, "mtime": mtime} for session, mtime, _ in rows]
-
-    async def list_session_summaries(self, project_key: str) -> list[SessionSummaryEntry]:
-        """The main transcripts of a project, each with the SDK's summary and the time of its last append in milliseconds."""
-        rows = await self._engine.run(lambda con: _sessions(con, project_key))
-        return [
-            {"session_id": session, "mtime": mtime, "data": json.loads(summary or "{}")}
-            for session, mtime, summary in rows
-        ]
-
-    async def delete(self, key: SessionKey) -> None:
-        """Deletes one transcript; a main one together with those of its agents."""
-        await self._engine.run(lambda con: _delete(con, _key(key)))
 
     async def list_subkeys(self, key: SessionListSubkeysKey) -> list[str]:
         """The subpaths of a session's agents."""
@@ -135,18 +115,6 @@ class TurnTranscripts(Transcripts):
             if session == self._attempt or kind not in NOT_CARRIED
         ] or None
 
-    async def list_sessions(self, project_key: str) -> list[SessionStoreListEntry]:
-        """The main transcripts of all turns, whatever folder the SDK asks for."""
-        return await super().list_sessions(PROJECT)
-
-    async def list_session_summaries(self, project_key: str) -> list[SessionSummaryEntry]:
-        """The main transcripts of all turns with their summaries."""
-        return await super().list_session_summaries(PROJECT)
-
-    async def delete(self, key: SessionKey) -> None:
-        """Deletes what this attempt wrote."""
-        await super().delete(self._own(key))
-
     async def list_subkeys(self, key: SessionListSubkeysKey) -> list[str]:
         """The subpaths of this attempt's agents; those of its ancestors have ended."""
         own = self._own(cast("SessionKey", key))
@@ -163,37 +131,16 @@ class TurnTranscripts(Transcripts):
                 raise NotFoundError("stored conversation of the turn", turn)
 
 
-@dataclass(frozen=True, slots=True)
-class _Batch:
-    """Entries ready to be stored, in four lists of equal length: entry, uuid, type and JSON. No uuid stands twice."""
+class _NewEntry(NamedTuple):
+    """An entry ready to be stored: its uuid and type, where they are texts that can be stored, and its JSON."""
 
-    key: Key
-    entries: list[SessionStoreEntry]
-    uuids: list[str | None]
-    kinds: list[str | None]
-    texts: list[str]
+    uuid: str | None
+    kind: str | None
+    text: str
 
-    @classmethod
-    def of(cls, key: Key, entries: Sequence[SessionStoreEntry]) -> _Batch:
-        uuids = [_storable(entry.get("uuid")) for entry in entries]
-        kinds = [_storable(entry.get("type")) for entry in entries]
-        first = {uuid: n for n, uuid in reversed(list(enumerate(uuids)))}
-        whole = cls(key, list(entries), uuids, kinds, [dumps(entry) for entry in entries])
-        return whole._at(n for n, uuid in enumerate(uuids) if uuid is None or first[uuid] == n)
 
-    def without(self, known: set[str]) -> _Batch:
-        """The batch without the entries whose uuid is stored already."""
-        return self._at(n for n, uuid in enumerate(self.uuids) if uuid is None or uuid not in known)
-
-    def _at(self, places: Iterable[int]) -> _Batch:
-        chosen = list(places)
-        return _Batch(
-            self.key,
-            [self.entries[n] for n in chosen],
-            [self.uuids[n] for n in chosen],
-            [self.kinds[n] for n in chosen],
-            [self.texts[n] for n in chosen],
-        )
+def _new(entry: SessionStoreEntry) -> _NewEntry:
+    return _NewEntry(_storable(entry.get("uuid")), _storable(entry.get("type")), dumps(entry))
 
 
 def dumps(value: object) -> str:
@@ -230,41 +177,36 @@ def _carried(entry: SessionStoreEntry, attempt: str) -> SessionStoreEntry:
 # -- functions of a connection: each runs in one transaction, under the gate
 
 
-def _append(con: Con, batch: _Batch) -> None:
-    row = con.execute(f"SELECT n, mtime, summary FROM transcripts WHERE {_WHERE}", batch.key).fetchone()
-    n, mtime, summary = row or (0, 0, None)
-    new = batch.without(_known(con, batch)) if n else batch
-    if not new.texts:
+def _append(con: Con, key: Key, entries: Sequence[_NewEntry]) -> None:
+    """Stores the entries whose uuid is not there yet, or is none."""
+    row = con.execute(f"SELECT n, mtime FROM transcripts WHERE {_WHERE}", key).fetchone()
+    n, mtime = row or (0, 0)
+    known = _known(con, key, entries) if n else set()
+    new: list[_NewEntry] = []
+    for entry in entries:
+        if entry.uuid is None or entry.uuid not in known:
+            new.append(entry)
+            known.add(entry.uuid)
+    if not new:
         return
+    uuids, kinds, texts = (list(column) for column in zip(*new, strict=True))
     con.execute(
         "INSERT INTO entries SELECT ?, ?, ?, unnest(?::INTEGER[]), unnest(?::VARCHAR[]), unnest(?::VARCHAR[]),"
         " unnest(?::VARCHAR[]), now()",
-        [*new.key, list(range(n, n + len(new.texts))), new.uuids, new.kinds, new.texts],
+        [*key, list(range(n, n + len(new))), uuids, kinds, texts],
     )
-    values = [n + len(new.texts), max(time.time_ns() // 1_000_000, mtime + 1), _fold(new, mtime, summary)]
+    values = [n + len(new), max(time.time_ns() // 1_000_000, mtime + 1)]
     if row is None:
-        con.execute("INSERT INTO transcripts VALUES (?, ?, ?, ?, ?, ?)", [*new.key, *values])
+        con.execute("INSERT INTO transcripts VALUES (?, ?, ?, ?, ?, NULL)", [*key, *values])
     else:
-        con.execute(f"UPDATE transcripts SET n = ?, mtime = ?, summary = ? WHERE {_WHERE}", [*values, *new.key])
+        con.execute(f"UPDATE transcripts SET n = ?, mtime = ? WHERE {_WHERE}", [*values, *key])
 
 
-def _known(con: Con, batch: _Batch) -> set[str]:
-    uuids = [uuid for uuid in batch.uuids if uuid is not None]
-    if not uuids:
-        return set()
-    found = con.execute(f"SELECT uuid FROM entries WHERE {_WHERE} AND uuid {IN_LIST}", [*batch.key, uuids])
+def _known(con: Con, key: Key, entries: Sequence[_NewEntry]) -> set[str | None]:
+    """Those of the entries' uuids that are stored already."""
+    uuids = [entry.uuid for entry in entries if entry.uuid is not None]
+    found = con.execute(f"SELECT uuid FROM entries WHERE {_WHERE} AND uuid {IN_LIST}", [*key, uuids])
     return {uuid for (uuid,) in found.fetchall()}
-
-
-def _fold(new: _Batch, mtime: int, summary: str | None) -> str | None:
-    project, session, subpath = new.key
-    if subpath:
-        return None
-    before: SessionSummaryEntry | None = None
-    if summary is not None:
-        before = {"session_id": session, "mtime": mtime, "data": json.loads(summary)}
-    folded = fold_session_summary(before, {"project_key": project, "session_id": session}, new.entries)
-    return dumps(folded["data"])
 
 
 def _entries(con: Con, key: Key) -> list[str]:
@@ -282,21 +224,9 @@ def _line(con: Con, line: list[str]) -> list[tuple[str, str | None, str]]:
     ).fetchall()
 
 
-def _sessions(con: Con, project: str) -> list[tuple[str, int, str | None]]:
-    return con.execute(
-        "SELECT session_id, mtime, summary FROM transcripts WHERE project_key = ? AND subpath = ''", [project]
-    ).fetchall()
-
-
 def _subpaths(con: Con, project: str, session: str) -> list[str]:
     rows = con.execute(
         "SELECT subpath FROM transcripts WHERE project_key = ? AND session_id = ? AND subpath <> '' ORDER BY subpath",
         [project, session],
     ).fetchall()
     return [subpath for (subpath,) in rows]
-
-
-def _delete(con: Con, key: Key) -> None:
-    where, values = (_WHERE, key) if key[2] else ("project_key = ? AND session_id = ?", key[:2])
-    con.execute(f"DELETE FROM entries WHERE {where}", values)
-    con.execute(f"DELETE FROM transcripts WHERE {where}", values)

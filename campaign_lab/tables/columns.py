@@ -1,15 +1,20 @@
-"""The columns of every table, as data: one line a column."""
+"""The columns of every table, as data, and rows as a pandas frame."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 from types import UnionType
-from typing import Any, Union, get_args, get_origin
+from typing import TYPE_CHECKING, Any, Union, get_args, get_origin
 
 from campaign_lab.records import COPY_FIELDS, Record
 
-Row = Mapping[str, Any]
+if TYPE_CHECKING:
+    import pandas as pd
+
+Row = dict[str, Any]
+"""A row of a table, by the names that its columns read."""
 
 FIGURES: dict[type, str] = {bool: "boolean", int: "Int64", float: "Float64"}
 """Dtypes of a record's fields that are figures; NA when a record has none."""
@@ -26,13 +31,13 @@ class Column:
     value: Callable[[Row], Any]
 
 
-def _named(name: str, dtype: str) -> Column:
-    return Column(name, dtype, lambda row: row[name])
+def named(dtype: str, *names: str) -> tuple[Column, ...]:
+    """Columns of one dtype, each with the value that a row has under its name."""
+    return tuple(Column(name, dtype, itemgetter(name)) for name in names)
 
 
 def _length(name: str) -> Column:
     def value(row: Row) -> int:
-
         from campaign_lab.checks import graphemes  # importing the package needs no checks
 
         return graphemes(row[name])
@@ -47,38 +52,18 @@ def _over_limit(row: Row) -> str:
 
 
 COPY_COLUMNS: tuple[Column, ...] = (
-    _named("campaign", "str"),
-    _named("session", "str"),
-    _named("lineage", "str"),
-    _named("purpose", "str"),
-    _named("angle", "str"),
-    _named("motivation", "str"),
-    _named("awareness_stage", "str"),
-    _named("headline", "str"),
-    _named("primary_text", "str"),
-    _named("description", "str"),
-    _named("call_to_action", "str"),
-    _named("language", "str"),
-    _length("headline"),
-    _length("primary_text"),
-    _length("description"),
+    *named("str", "campaign", "session", "lineage", "purpose", "angle", "motivation", "awareness_stage"),
+    *named("str", *COPY_FIELDS, "call_to_action", "language"),
+    *map(_length, COPY_FIELDS),
     Column("over_limit", "str", _over_limit),
-    _named("claims", "int64"),
-    _named("claims_supported", "int64"),
-    _named("quotes", "int64"),
-    _named("quotes_supported", "int64"),
-    _named("near_duplicate", "str"),
-    _named("cost_own_usd", "float64"),
-    _named("cost_avoided_usd", "float64"),
-    _named("cache", "str"),
-    _named("pick", "str"),
-    _named("rating", "Int64"),
-    _named("note", "str"),
-    _named("rated_by", "str"),
-    _named("own_unpriced_requests", "int64"),
-    _named("avoided_unpriced_requests", "int64"),
-    _named("endpoint", "str"),
-    _named("id", "str"),
+    *named("int64", "claims", "claims_supported", "quotes", "quotes_supported"),
+    *named("str", "near_duplicate"),
+    *named("float64", "cost_own_usd", "cost_avoided_usd"),
+    *named("str", "cache", "pick"),
+    *named("Int64", "rating"),
+    *named("str", "note", "rated_by"),
+    *named("int64", "own_unpriced_requests", "avoided_unpriced_requests"),
+    *named("str", "endpoint", "id"),
 )
 """One row per copy variant.
 
@@ -96,37 +81,35 @@ COPY_COLUMNS: tuple[Column, ...] = (
 - ``endpoint`` that answered; ``id`` is the record's, as ``session.rate`` takes it.
 """
 
-DIFF_COLUMNS: tuple[Column, ...] = tuple(_named(name, "str") for name in ("kind", "label", "field", "a", "b"))
+DIFF_COLUMNS: tuple[Column, ...] = named("str", "kind", "label", "field", "a", "b")
 """One row per field that differs. ``label`` is the record's in the first session, or in the one that has it; ``a`` and ``b``
 are the field in the first and in the second one. The field ``record`` says that only one of them has the record."""
 
 COVERAGE_COLUMNS: tuple[Column, ...] = (
-    *(_named(name, "str") for name in ("session", "need_kind", "need", "awareness_stage")),
-    _named("angles", "int64"),
-    _named("names", "str"),
+    *named("str", "session", "need_kind", "need", "awareness_stage"),
+    *named("int64", "angles"),
+    *named("str", "names"),
 )
 """One row per need and stage of awareness. ``need_kind`` is pain, desire, or other (only an angle speaks of it); ``angles``
 counts the angles there, 0 for a gap, and ``names`` lists them."""
 
 TIMELINE_COLUMNS: tuple[Column, ...] = (
-    *(_named(name, "str") for name in ("session", "phase", "agent")),
-    *(_named(name, "float64") for name in ("started_s", "ended_s")),
-    *(_named(name, "int64") for name in ("requests", "pages")),
+    *named("str", "session", "phase", "agent"),
+    *named("float64", "started_s", "ended_s"),
+    *named("int64", "requests", "pages"),
 )
 """One row per agent of a turn. ``started_s`` and ``ended_s`` are seconds since the turn began; ``requests`` are those that
 were answered, ``pages`` those that the agent asked for."""
 
 
 SESSION_COLUMNS: tuple[Column, ...] = (
-    *(_named(name, "str") for name in ("session", "campaign", "url", "owner", "purpose", "phase")),
-    _named("turns", "int64"),
-    _named("cost_usd", "float64"),
-    _named("unpriced_requests", "int64"),
-    _named("state", "str"),
-    _named("expires_at", TIME),
-    _named("made_at", TIME),
-    _named("endpoint", "str"),
-    _named("id", "str"),
+    *named("str", "session", "campaign", "url", "owner", "purpose", "phase"),
+    *named("int64", "turns"),
+    *named("float64", "cost_usd"),
+    *named("int64", "unpriced_requests"),
+    *named("str", "state"),
+    *named(TIME, "expires_at", "made_at"),
+    *named("str", "endpoint", "id"),
 )
 """One row per session. ``phase`` is the newest one, and ``state`` is living, expired or pinned.
 
@@ -135,20 +118,19 @@ attempts cost (NaN: nothing is), and ``unpriced_requests`` have no price.
 """
 
 TREE_COLUMNS: tuple[Column, ...] = (
-    *(_named(name, "str") for name in ("session", "parent")),
-    _named("checkpoint", "int64"),
-    *(_named(name, "str") for name in ("phase", "purpose", "phases")),
-    _named("cost_usd", "float64"),
-    _named("unpriced_requests", "int64"),
-    _named("carried_usd", "float64"),
-    _named("carried_unpriced_requests", "int64"),
-    _named("automatic", "bool"),
-    _named("state", "str"),
-    _named("expires_at", TIME),
-    _named("cache", "str"),
-    _named("made_by", "str"),
-    _named("made_at", TIME),
-    *(_named(name, "str") for name in ("notebook", "cell", "id")),
+    *named("str", "session", "parent"),
+    *named("int64", "checkpoint"),
+    *named("str", "phase", "purpose", "phases"),
+    *named("float64", "cost_usd"),
+    *named("int64", "unpriced_requests"),
+    *named("float64", "carried_usd"),
+    *named("int64", "carried_unpriced_requests"),
+    *named("bool", "automatic"),
+    *named("str", "state"),
+    *named(TIME, "expires_at"),
+    *named("str", "cache", "made_by"),
+    *named(TIME, "made_at"),
+    *named("str", "notebook", "cell", "id"),
 )
 """One row per session of a fork tree. ``checkpoint`` and ``phase`` are what it was forked at, ``phases`` its turns from the root.
 
@@ -160,10 +142,10 @@ the fork avoided: both as far as they are known (NaN: nothing is), with the requ
 
 
 PAGE_COLUMNS: tuple[Column, ...] = (
-    *(_named(name, "str") for name in ("url", "state", "title", "language")),
-    *(_named(name, "int64") for name in ("words", "numbers", "testimonials")),
-    _named("notes", "str"),
-    _named("fetched_at", TIME),
+    *named("str", "url", "state", "title", "language"),
+    *named("int64", "words", "numbers", "testimonials"),
+    *named("str", "notes"),
+    *named(TIME, "fetched_at"),
 )
 """One row per page that agents asked for. ``state`` is read or refused, ``words`` counts its own text without navigation,
 ``numbers`` and ``testimonials`` what was found in it; ``notes`` says why it was refused, or what is odd about it."""
@@ -174,12 +156,11 @@ def cost_columns(by: str) -> tuple[Column, ...]:
 
     ``cost_usd`` is NaN where no price is known.
     """
-    counts = ("requests", "input_tokens", "cache_read_tokens", "cache_write_tokens", "output_tokens")
     return (
-        _named(by, "str"),
-        *(_named(name, "int64") for name in counts),
-        _named("cost_usd", "float64"),
-        *(_named(name, "int64") for name in ("unpriced_requests", "cut_requests")),
+        *named("str", by),
+        *named("int64", "requests", "input_tokens", "cache_read_tokens", "cache_write_tokens", "output_tokens"),
+        *named("float64", "cost_usd"),
+        *named("int64", "unpriced_requests", "cut_requests"),
     )
 
 
@@ -190,11 +171,11 @@ def record_columns(made: type[Record]) -> tuple[Column, ...]:
     or a figure; one whose name is taken has ``_text`` behind it. ``claims`` and ``claims_supported`` count; a ``degraded``
     record could not be read by its class, and its own fields are empty.
     """
-    before = tuple(_named(name, "str") for name in ("session", "campaign", "phase", "label"))
+    before = named("str", "session", "campaign", "phase", "label")
     after = (
-        *(_named(name, "int64") for name in ("claims", "claims_supported")),
-        _named("degraded", "bool"),
-        *(_named(name, "str") for name in ("endpoint", "id")),
+        *named("int64", "claims", "claims_supported"),
+        *named("bool", "degraded"),
+        *named("str", "endpoint", "id"),
     )
     taken = {column.name for column in (*before, *after)}
     return (*before, *(_field(name, about.annotation, taken) for name, about in made.model_fields.items()), *after)
@@ -210,3 +191,13 @@ def _field(name: str, annotation: Any, taken: set[str]) -> Column:
         return found if dtype != "str" else "" if found is None else str(found)
 
     return Column(f"{name}_text" if name in taken else name, dtype, value)
+
+
+def frame(rows: Sequence[Row], columns: Sequence[Column]) -> pd.DataFrame:
+    """The rows as a frame with fixed columns and dtypes, empty or not."""
+    import pandas as pd  # most of a second, which importing the package does not need
+
+    from campaign_lab.tables.readable_frame import ReadableFrame
+
+    data = {column.name: pd.Series([column.value(row) for row in rows], dtype=column.dtype) for column in columns}
+    return ReadableFrame(data)

@@ -6,7 +6,7 @@ It may be a thousand forks, so each table is read once, and a variant that sever
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import NamedTuple
 
 from campaign_lab.money import NOTHING, Sum
 from campaign_lab.records import Angle, CopyVariant
@@ -27,13 +27,10 @@ from campaign_lab.sessions.history.path_loader import (
 from campaign_lab.sessions.history.ratings import judgements_of
 from campaign_lab.sessions.spending import prompt_cache
 from campaign_lab.sessions.spending.costs import session_costs, turn_costs
+from campaign_lab.store.connection import Con
 from campaign_lab.store.rows import JudgementRow
 from campaign_lab.tables.claim_counts import counts
-
-if TYPE_CHECKING:
-    from campaign_lab.store.connection import Con
-
-Row = dict[str, Any]
+from campaign_lab.tables.columns import Row
 
 FIRST_TURN = "first turn"
 """The cache of a turn that had no prompt before it."""

@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
 from campaign_lab.money import Sum
 from campaign_lab.sessions.spending.costs import BOOKED, COST
 from campaign_lab.sessions.spending.receipts import MAIN_AGENT
 from campaign_lab.sessions.upkeep.access import visible
-
-if TYPE_CHECKING:
-    from campaign_lab.store.connection import Con
-
-Row = dict[str, Any]
+from campaign_lab.store.connection import Con
+from campaign_lab.tables.columns import Row
 
 COST_KEYS = {
     "user": "attempts.user_name",

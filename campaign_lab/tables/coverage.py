@@ -4,25 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, get_args
+from typing import Any, get_args
 
 from campaign_lab.checks import likeness
 from campaign_lab.records import Angle, AwarenessStage, CustomerInsight
-from campaign_lab.sessions.history.path_loader import (
-    HandlePosition,
-    Phases,
-    StoredRecord,
-    all_steps,
-    latest,
-    line_to,
-    records_of,
-)
+from campaign_lab.sessions.history.path_loader import HandlePosition, Phases, StoredRecord, current_turns, records_of
+from campaign_lab.store.connection import Con
 from campaign_lab.tables.claim_counts import parts_in
-
-if TYPE_CHECKING:
-    from campaign_lab.store.connection import Con
-
-Row = dict[str, Any]
+from campaign_lab.tables.columns import Row
 
 STAGES: tuple[str, ...] = get_args(AwarenessStage)
 """From those who know nothing of it to those who are ready to buy."""
@@ -45,8 +34,7 @@ def coverage_rows(con: Con, phases: Phases, positions: Sequence[HandlePosition])
 
     Pains come first, then desires, then what only angles speak of.
     """
-    steps = all_steps(con)
-    lines = [latest(line_to(steps, position.turn)) for position in positions]
+    lines = current_turns(con, positions)
     turns = list({step for line in lines for step in line})
     kept = records_of(con, turns, phases, kinds=(CustomerInsight.kind, Angle.kind))
     return [

@@ -4,23 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from campaign_lab.findings import is_claim, is_quote
 from campaign_lab.records import Angle, CopyVariant
-from campaign_lab.sessions.history.path_loader import (
-    HandlePosition,
-    Phases,
-    StoredRecord,
-    all_steps,
-    latest,
-    line_to,
-    records_of,
-)
+from campaign_lab.sessions.history.path_loader import HandlePosition, Phases, StoredRecord, current_turns, records_of
+from campaign_lab.store.connection import Con
 from campaign_lab.tables.claim_counts import text_of
-
-if TYPE_CHECKING:
-    from campaign_lab.store.connection import Con
 
 Row = dict[str, str]
 Pair = tuple[StoredRecord, StoredRecord]
@@ -36,8 +26,7 @@ def difference_rows(con: Con, phases: Phases, one: HandlePosition, other: Handle
     Records are paired by kind and label, copy variants within their angle, or within the one that is paired with it. Of what
     is left over, angles are paired by their motivation, and all others in order within their kind and angle.
     """
-    steps = all_steps(con)
-    ours, theirs = (latest(line_to(steps, position.turn)) for position in (one, other))
+    ours, theirs = current_turns(con, (one, other))
     shared = {step.id for step in ours} & {step.id for step in theirs}
     kept = records_of(con, list({*ours, *theirs}), phases)
     left = [record for step in ours if step.id not in shared for record in kept.get(step.id, ())]

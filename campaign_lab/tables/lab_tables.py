@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from campaign_lab.errors import NotFoundError
 from campaign_lab.sessions.context import Context
@@ -14,9 +14,10 @@ from campaign_lab.sessions.run.recovery import recover
 from campaign_lab.sessions.session import Session
 from campaign_lab.sessions.upkeep import access
 from campaign_lab.store import queries
+from campaign_lab.store.connection import Con
 from campaign_lab.store.queries import IN_LIST
 from campaign_lab.store.rows import SessionRow
-from campaign_lab.tables import (
+from campaign_lab.tables.columns import (
     COPY_COLUMNS,
     COVERAGE_COLUMNS,
     DIFF_COLUMNS,
@@ -24,17 +25,23 @@ from campaign_lab.tables import (
     SESSION_COLUMNS,
     TIMELINE_COLUMNS,
     TREE_COLUMNS,
+    Row,
     cost_columns,
     frame,
     record_columns,
 )
+from campaign_lab.tables.copy_variants import copy_rows
+from campaign_lab.tables.costs import cost_rows
+from campaign_lab.tables.differences import difference_rows
+from campaign_lab.tables.page_rows import page_rows
+from campaign_lab.tables.records import positions_of_all, record_class, record_rows
+from campaign_lab.tables.sessions import session_rows
+from campaign_lab.tables.timeline import timeline_rows
+from campaign_lab.tables.tree import tree_rows
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from campaign_lab.store.connection import Con
-
-Row = dict[str, Any]
 T = TypeVar("T")
 Sessions = Session | Sequence[Session]
 
@@ -47,17 +54,13 @@ class LabTables:
     def sessions(self) -> pd.DataFrame:
         """One row per session that the user owns or was given: what it is for, how far it is, what it cost, when it expires.
 
-        Its columns are ``tables.SESSION_COLUMNS``.
+        Its columns are ``tables.columns.SESSION_COLUMNS``.
         """
-        from campaign_lab.tables.sessions import session_rows
-
         context = self._context
         return frame(context.engine.call(lambda con: session_rows(con, context.user, context.now())), SESSION_COLUMNS)
 
     def compare(self, sessions: Sessions) -> pd.DataFrame:
-        """One row per copy variant of the sessions, up to where each handle stands (``tables.COPY_COLUMNS``)."""
-        from campaign_lab.tables.copy_variants import copy_rows
-
+        """One row per copy variant of the sessions, up to where each handle stands (``tables.columns.COPY_COLUMNS``)."""
         context, positions = self._context, _positions(self._context, sessions)
         rows = _read(context, positions, lambda con: copy_rows(con, context.user, context.phases, positions))
         return frame(rows, COPY_COLUMNS)
@@ -65,11 +68,9 @@ class LabTables:
     def records(self, kind: str, sessions: Sessions | None = None) -> pd.DataFrame:
         """One row per record of a kind, such as ``angle``; of all sessions that the user may see, unless some are named.
 
-        Each record is listed once, under the session that made it. Its own fields are columns (``tables.record_columns``).
+        Each record is listed once, under the session that made it. Its columns are ``tables.columns.record_columns``.
         Raises NotFoundError that lists the known kinds.
         """
-        from campaign_lab.tables.records import positions_of_all, record_class, record_rows
-
         context = self._context
         columns = record_columns(record_class(context.phases, kind))
         given = None if sessions is None else _positions(context, sessions)
@@ -83,10 +84,8 @@ class LabTables:
     def diff(self, a: Session, b: Session) -> pd.DataFrame:
         """One row per field in which the records of two sessions differ.
 
-        Turns that both carry are equal. Its columns are ``tables.DIFF_COLUMNS``.
+        Turns that both carry are equal. Its columns are ``tables.columns.DIFF_COLUMNS``.
         """
-        from campaign_lab.tables.differences import difference_rows
-
         context = self._context
         one, other = positions = _positions(context, [a, b])
         rows = _read(context, positions, lambda con: difference_rows(con, context.phases, one, other))
@@ -95,7 +94,7 @@ class LabTables:
     def coverage(self, session: Sessions) -> pd.DataFrame:
         """Each pain and desire at each stage of awareness, with the angles there: zeros are gaps.
 
-        Its columns are ``tables.COVERAGE_COLUMNS``.
+        Its columns are ``tables.columns.COVERAGE_COLUMNS``.
         """
         from campaign_lab.tables.coverage import coverage_rows
 
@@ -106,20 +105,16 @@ class LabTables:
     def pages(self, session: Session) -> pd.DataFrame:
         """One row per page that agents asked for: the brand's own first, refused ones with the reason.
 
-        Its columns are ``tables.PAGE_COLUMNS``.
+        Its columns are ``tables.columns.PAGE_COLUMNS``.
         """
-        from campaign_lab.tables.page_rows import page_rows
-
         context = self._context
         return frame(_each(context, session, lambda con, at: page_rows(con, context.user, at)), PAGE_COLUMNS)
 
     def timeline(self, session: Sessions) -> pd.DataFrame:
         """Which agent worked when in the session's turns, in seconds from the start of each turn.
 
-        Its columns are ``tables.TIMELINE_COLUMNS``.
+        Its columns are ``tables.columns.TIMELINE_COLUMNS``.
         """
-        from campaign_lab.tables.timeline import timeline_rows
-
         return frame(_each(self._context, session, timeline_rows), TIMELINE_COLUMNS)
 
     def costs(self, by: str = "session") -> pd.DataFrame:
@@ -127,10 +122,8 @@ class LabTables:
         ``batch`` or ``run`` of a batch (empty for what was made by hand).
 
         Read from the ledger: what the user paid, and what was paid on sessions that the user may see. The rows add up. What
-        turns were charged whose process died is booked first. Its columns are ``tables.cost_columns``.
+        turns were charged whose process died is booked first. Its columns are ``tables.columns.cost_columns``.
         """
-        from campaign_lab.tables.costs import cost_rows
-
         context = self._context
         for booked in context.loop.run_sync(recover(context)):
             logging.getLogger("campaign_lab").warning(booked.words)
@@ -139,10 +132,8 @@ class LabTables:
     def tree(self, session: Session) -> pd.DataFrame:
         """The fork tree that a session belongs to: one row per session that the user may see, parents first.
 
-        Its columns are ``tables.TREE_COLUMNS``.
+        Its columns are ``tables.columns.TREE_COLUMNS``.
         """
-        from campaign_lab.tables.tree import tree_rows
-
         context = self._context
         context.require(session._row, "read")
         rows = context.engine.call(lambda con: tree_rows(con, context.user, session._row, context.now()))

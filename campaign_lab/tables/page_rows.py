@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from typing import Any
 from urllib.parse import urldefrag, urlsplit
 
 from campaign_lab.sessions.history.path_loader import HandlePosition, all_steps, line_to
 from campaign_lab.sessions.upkeep.access import root_owner
 from campaign_lab.store import queries
+from campaign_lab.store.connection import Con
 from campaign_lab.store.queries import IN_LIST
 from campaign_lab.store.rows import PageRow
-from campaign_lab.tables.tool_calls import FETCH, pages_asked
+from campaign_lab.tables.columns import Row
 
-if TYPE_CHECKING:
-    from campaign_lab.store.connection import Con
-
-Row = dict[str, Any]
+FETCH = "fetch_page"
+"""How the name of the tool that reads a page ends."""
 
 
 def page_rows(con: Con, user: str, position: HandlePosition) -> list[Row]:
@@ -34,6 +33,15 @@ def page_rows(con: Con, user: str, position: HandlePosition) -> list[Row]:
     home = urlsplit(position.session.url).netloc
     rows = [_read(row) if row.error is None else _refused(row) for row in _newest(met, asked)]
     return sorted(rows, key=lambda row: (urlsplit(row["url"]).netloc != home, row["url"]))
+
+
+def pages_asked(entry: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Each call of the page reader in an entry: its id, and the address as the agent wrote it."""
+    content = (entry.get("message") or {}).get("content")
+    for block in content if isinstance(content, list) else ():
+        if block.get("type") == "tool_use" and str(block.get("name", "")).endswith(FETCH):
+            given = block.get("input")
+            yield str(block.get("id")), str(given.get("url", "")) if isinstance(given, dict) else ""
 
 
 def _newest(met: Sequence[PageRow], asked: Collection[str]) -> Collection[PageRow]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from campaign_lab.errors import NotFoundError
 from campaign_lab.records import Record
@@ -20,12 +20,9 @@ from campaign_lab.sessions.history.path_loader import (
     stored,
 )
 from campaign_lab.sessions.upkeep.access import visible
+from campaign_lab.store.connection import Con
 from campaign_lab.tables.claim_counts import counts, text_of
-
-if TYPE_CHECKING:
-    from campaign_lab.store.connection import Con
-
-Row = dict[str, Any]
+from campaign_lab.tables.columns import Row
 
 
 def record_class(phases: Phases, kind: str) -> type[Record]:

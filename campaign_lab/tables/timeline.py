@@ -7,17 +7,14 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from campaign_lab.sessions.history.path_loader import HandlePosition, PathStep, all_steps, line_to
 from campaign_lab.sessions.spending.receipts import MAIN_AGENT
+from campaign_lab.store.connection import Con
 from campaign_lab.store.queries import IN_LIST
-from campaign_lab.tables.tool_calls import pages_asked
-
-if TYPE_CHECKING:
-    from campaign_lab.store.connection import Con
-
-Row = dict[str, Any]
+from campaign_lab.tables.columns import Row
+from campaign_lab.tables.page_rows import pages_asked
 
 
 @dataclass

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import pytest
 
 from campaign_lab.agents.completeness import HandIn, lacking
+from campaign_lab.agents.kept_record import KeptRecord
 from campaign_lab.agents.phases import Agent, Phase, builtin_phases
-from campaign_lab.agents.tools.record_intake import SavedRecord
 from campaign_lab.records import Angle, BrandProfile
 
 RESEARCH, COPY = builtin_phases()["research"], builtin_phases()["copy"]
@@ -17,8 +17,8 @@ ALL = ["brand_profile", "customer_insight", "competitor_profile"]
 ANGLES = ("Price", "Price first", "Calm")
 
 
-def kept(kind: str, angle: str = "") -> SavedRecord:
-    return SavedRecord(kind, "", "x", None, "{}", angle=angle)
+def kept(kind: str, angle: str = "") -> KeptRecord:
+    return KeptRecord("", kind, "x", None, "{}", angle=angle)
 
 
 def kinds(records: Sequence[str], *said: HandIn, phase: Phase = RESEARCH) -> list[str]:

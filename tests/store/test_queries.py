@@ -21,7 +21,7 @@ from campaign_lab.store import queries
 from campaign_lab.store.connection import Store
 from campaign_lab.store.location import open_store
 from campaign_lab.store.postgres.dialect import INSTEAD, ZERO
-from campaign_lab.store.rows import PageRow, SessionRow, TurnRow
+from campaign_lab.store.rows import TABLES, PageRow, SessionRow, TurnRow
 from support.stores import Stores, opened
 
 pytestmark = pytest.mark.both_stores
@@ -297,7 +297,7 @@ def test_rows_come_back_as_they_were(file: Store, store_kind: str, texts: dict[s
 def test_each_row_class_has_the_columns_of_its_table(file: Store) -> None:
     """A field that is added to one and not to the other is noticed here."""
     sql = "SELECT column_name FROM information_schema.columns WHERE table_name = ?"
-    for row, table in queries.TABLES.items():
+    for row, table in TABLES.items():
         columns = {name for (name,) in file.call(lambda con, of=table: con.execute(sql, [of]).fetchall())}  # type: ignore[misc]
         assert columns == {field.name for field in fields(row)}
 

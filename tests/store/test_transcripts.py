@@ -46,7 +46,7 @@ def fresh() -> SessionKey:
 
 
 def test_the_sdk_finds_its_contract_kept(stores: Stores) -> None:
-    """All 14 promises of the SDK's own conformance suite, each on a lab of its own."""
+    """The promises of the SDK's own conformance suite for what resuming a turn asks of a store, each on a lab of its own."""
     made: list[Store] = []
 
     def make() -> Transcripts:
@@ -56,7 +56,7 @@ def test_the_sdk_finds_its_contract_kept(stores: Stores) -> None:
     run(run_session_store_conformance(make))
     for store in made:
         store.close()
-    assert len(made) > 14
+    assert len(made) > 8
 
 
 # JSON as the CLI may write it: any Unicode, half emojis and U+0000 among it, numbers of any size
@@ -221,8 +221,6 @@ def test_another_session_is_refused_instead_of_answered_with_nothing(tree: Tree)
             run(store.append(own(wrong), [entry()]))
         with pytest.raises(LabError, match=wrong):
             run(store.load(own(wrong, subpath="subagents/agent-1")))
-        with pytest.raises(LabError, match=wrong):
-            run(store.delete(own(wrong)))
     assert run(store.load(own(attempt))) is not None
 
 
@@ -230,7 +228,7 @@ def test_an_ancestor_that_is_gone_is_an_error_and_not_a_shorter_conversation(tre
     """A turn never goes on without a part of what was said before it."""
     research, _ = tree.turn("research")
     strategy, _ = tree.turn("strategy", research)
-    run(TurnTranscripts(tree.file, strategy, ()).delete(own(strategy)))
+    tree.file.call(lambda con: con.execute("DELETE FROM entries WHERE session_id = ?", [strategy]))
     attempt, store = tree.attempt(research, strategy)
     with pytest.raises(NotFoundError, match=strategy):
         run(store.load(own(attempt)))
@@ -255,8 +253,6 @@ def test_the_working_folder_makes_no_difference(tree: Tree) -> None:
     said = tree.message(attempt, "go")
     run(store.append({"project_key": "-tmp-a", "session_id": attempt}, [said]))
     assert run(store.load({"project_key": "-tmp-b", "session_id": attempt})) == [said]
-    assert attempt in {found["session_id"] for found in run(store.list_sessions("-tmp-c"))}
-    assert attempt in {found["session_id"] for found in run(store.list_session_summaries("-tmp-c"))}
 
 
 def test_the_ledger_hears_of_an_entry_after_it_is_stored(shared: Store) -> None:

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from campaign_lab.checks import limit_of
 from campaign_lab.records import RECORD_TYPES, CopyVariant, Record, Text
-from campaign_lab.tables import (
+from campaign_lab.tables.columns import (
     COPY_COLUMNS,
     COVERAGE_COLUMNS,
     DIFF_COLUMNS,

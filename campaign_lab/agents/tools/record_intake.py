@@ -7,41 +7,19 @@ import json
 import re
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from pydantic import ValidationError
 
 from campaign_lab import checks
+from campaign_lab.agents.kept_record import KeptRecord
 from campaign_lab.agents.phases import Phase
-from campaign_lab.findings import Finding, sentences
+from campaign_lab.findings import Finding
 from campaign_lab.records import BrandProfile, CompetitorProfile, CopyVariant, Record, slug, with_support
 
 MENDS = 2
 """How often a model may mend what it handed in; then it is kept as it is, marked."""
-
-
-@dataclass(frozen=True)
-class SavedRecord:
-    """A record as a turn keeps it. ``record`` is None when it is degraded: then only ``body``, its raw text, is there."""
-
-    kind: str
-    record_id: str
-    label: str
-    record: Record | None
-    body: str
-    findings: tuple[Finding, ...] = ()
-    angle: str = ""
-
-    @property
-    def degraded(self) -> bool:
-        """Was it kept although it could not be validated?"""
-        return self.record is None
-
-    @property
-    def problems(self) -> tuple[str, ...]:
-        """The findings as the model is told them, one line each."""
-        return sentences(self.findings)
 
 
 class RecordIntake:
@@ -63,8 +41,8 @@ class RecordIntake:
         self._brand = tuple(brand)
         self._angles = tuple(angles)
         self._tries: Counter[tuple[str, str]] = Counter()
-        self._kept: dict[tuple[str, str], SavedRecord] = {}
-        self._to_mend: dict[tuple[str, str], list[SavedRecord]] = {}
+        self._kept: dict[tuple[str, str], KeptRecord] = {}
+        self._to_mend: dict[tuple[str, str], list[KeptRecord]] = {}
         self._missing: dict[str, int] = {}
 
     def hand_in(self, kind: str, records: Sequence[Any], missing: Sequence[str] = ()) -> dict[str, Any]:
@@ -92,7 +70,7 @@ class RecordIntake:
                 saved.append(kept.label)
         return _answer(saved, problems)
 
-    def results(self) -> tuple[SavedRecord, ...]:
+    def results(self) -> tuple[KeptRecord, ...]:
         """What was kept, in an order that does not depend on which agent was first: kind, angle, then as handed in.
 
         A record with problems that was never handed in again is kept too, with its problems: nothing is lost.
@@ -100,7 +78,7 @@ class RecordIntake:
         kinds = [record.kind for record in self._phase.makes]
         order = {name: place for place, name in enumerate(self._angles)}
 
-        def place(kept: SavedRecord) -> tuple[int, int]:
+        def place(kept: KeptRecord) -> tuple[int, int]:
             return kinds.index(kept.kind), order.get(kept.angle, len(order))
 
         left = {_name(kept): kept for waiting in self._to_mend.values() for kept in waiting}
@@ -119,7 +97,7 @@ class RecordIntake:
         """
         return sorted(self._missing, key=lambda line: (self._missing[line], line if self._angles else ""))
 
-    def _examine(self, kind: str, raw: Any) -> SavedRecord:
+    def _examine(self, kind: str, raw: Any) -> KeptRecord:
         model = self._phase.record_type(kind)
         assert model is not None
         try:
@@ -129,7 +107,7 @@ class RecordIntake:
                 Finding("record.invalid", "block", ".".join(map(str, item["loc"])) or "record", "", item["msg"])
                 for item in error.errors()[:12]
             )
-            return SavedRecord(kind, "", _label_of(raw), None, _json(raw), found, angle=_text(raw, "angle"))
+            return KeptRecord("", kind, _label_of(raw), None, _json(raw), found, angle=_text(raw, "angle"))
         texts = self.texts()
         record = with_support(record, checks.support(record, texts))
         found = tuple(
@@ -139,7 +117,7 @@ class RecordIntake:
             message = f"{record.angle!r} is not an angle of this campaign; it has {', '.join(self._angles)}"
             found = (*found, Finding("record.angle_unknown", "block", "angle", "", message))
         body = record.model_dump_json()
-        return SavedRecord(kind, "", record.label(), record, body, found, angle=_text(raw, "angle"))
+        return KeptRecord("", kind, record.label(), record, body, found, angle=_text(raw, "angle"))
 
     def _names(self, record: Record) -> tuple[str, ...]:
         """Names that need no quote: the brand's, and that of the company which the record is about."""
@@ -148,11 +126,11 @@ class RecordIntake:
         return self._brand
 
 
-def _numbered(kept: Sequence[SavedRecord]) -> tuple[SavedRecord, ...]:
+def _numbered(kept: Sequence[KeptRecord]) -> tuple[KeptRecord, ...]:
     """The records with their ids: the slug of the label; a copy variant is its angle's slug and a number."""
     counts: Counter[str] = Counter()
     taken: set[str] = set()
-    result: list[SavedRecord] = []
+    result: list[KeptRecord] = []
     for each in kept:
         if each.angle:
             counts[each.angle] += 1
@@ -160,8 +138,8 @@ def _numbered(kept: Sequence[SavedRecord]) -> tuple[SavedRecord, ...]:
         else:
             record_id = slug(each.label) or each.kind
         names = (record_id if n == 1 else f"{record_id}-{n}" for n in itertools.count(1))
-        result.append(replace(each, record_id=next(name for name in names if name not in taken)))
-        taken.add(result[-1].record_id)
+        result.append(replace(each, id=next(name for name in names if name not in taken)))
+        taken.add(result[-1].id)
     return tuple(result)
 
 
@@ -182,12 +160,12 @@ def _unwrapped(raw: Any) -> Any:
     return raw
 
 
-def _name(kept: SavedRecord) -> tuple[str, str]:
+def _name(kept: KeptRecord) -> tuple[str, str]:
     """A record handed in again under this name replaces the earlier one."""
     return kept.kind, f"{kept.angle} {kept.label}".strip()
 
 
-def _group(kept: SavedRecord) -> tuple[str, str]:
+def _group(kept: KeptRecord) -> tuple[str, str]:
     """What a try is counted for: one angle's texts, or one named record. Agents in parallel have a count each."""
     return kept.kind, kept.angle or kept.label
 

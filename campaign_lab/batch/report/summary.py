@@ -14,7 +14,7 @@ from campaign_lab.sessions.context import Context
 from campaign_lab.sessions.history.path_loader import HandlePosition, Phases, all_steps, latest, line_to, stored
 from campaign_lab.sessions.upkeep import access
 from campaign_lab.show.text import host, pluralize
-from campaign_lab.tables import COPY_COLUMNS, Column, frame
+from campaign_lab.tables.columns import COPY_COLUMNS, Column, frame
 from campaign_lab.tables.copy_variants import copy_rows
 from campaign_lab.tables.records import record_rows
 

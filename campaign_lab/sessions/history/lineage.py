@@ -9,22 +9,13 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from campaign_lab.errors import NotFoundError
-from campaign_lab.money import NOTHING, Sum
-from campaign_lab.sessions.history.path_loader import line_to
-from campaign_lab.sessions.history.turn_summaries import TurnSummary, cost_of, turn_summaries
-from campaign_lab.sessions.spending.costs import session_costs
 from campaign_lab.sessions.upkeep.access import readable
 from campaign_lab.store import queries
+from campaign_lab.store.connection import Con
 from campaign_lab.store.rows import SessionRow, TurnRow
-
-if TYPE_CHECKING:
-    from campaign_lab.store.connection import Con
-
-ROOT = "root"
-"""The phase of checkpoint 0."""
 
 
 @dataclass(frozen=True)
@@ -44,34 +35,6 @@ class LineageStep:
     user: str
     notebook: str | None
     cell_id: str | None
-
-
-@dataclass(frozen=True)
-class TreeNode:
-    """A session in a fork tree. ``id`` and ``parent_id`` are session ids; ``session`` and ``parent`` are names for people.
-
-    ``number`` and ``phase`` name the checkpoint that it starts from; ``phases`` is what it has reached, from the root on.
-    ``cost`` is what its own turns and failed attempts cost, without what it carries, and ``carried`` what the turns before its
-    start once cost. ``line`` is its turns from the root to its tip.
-    """
-
-    id: str
-    session: str
-    owner: str
-    parent_id: str | None
-    parent: str | None
-    number: int
-    phase: str
-    purpose: str
-    made_at: datetime
-    notebook: str | None
-    cell_id: str | None
-    phases: tuple[str, ...]
-    cost: Sum
-    carried: Sum
-    automatic: bool
-    swept: bool
-    line: tuple[TurnSummary, ...]
 
 
 @dataclass(frozen=True)
@@ -97,7 +60,7 @@ def lineage(con: Con, turn_id: str | None, user: str) -> list[LineageStep]:
 
 def _step(number: int, turn: TurnRow, sessions: Mapping[str, SessionRow]) -> LineageStep:
     session = sessions.get(turn.session_id)
-    parent = sessions.get(_parent(session) or "") if session else None
+    parent = sessions.get(parent_of(session) or "") if session else None
     return LineageStep(
         number=number,
         phase=turn.phase,
@@ -112,48 +75,23 @@ def _step(number: int, turn: TurnRow, sessions: Mapping[str, SessionRow]) -> Lin
     )
 
 
-def tree(con: Con, session: SessionRow) -> list[TreeNode]:
-    """The family tree of a session: its root session and all forks of it, everybody's, each after its parent.
+def family_tree(con: Con, session: SessionRow) -> list[SessionRow]:
+    """A session's root session and all forks of it, everybody's, swept ones included, each after its parent.
 
     Siblings stand in the order in which they were made. A session that goes on from an expired one is its child.
     """
     sessions = {row.id: row for row in queries.select(con, SessionRow, "ORDER BY made_at, id")}
-    facts, costs = turn_summaries(con), session_costs(con)
-    nodes = []
-    for row in _descended(sessions, _root(sessions, session)):
-        carried, line = line_to(facts, row.start_turn), tuple(line_to(facts, row.tip_turn))
-        parent = sessions.get(_parent(row) or "")
-        nodes.append(
-            TreeNode(
-                id=row.id,
-                session=row.name,
-                owner=row.owner,
-                parent_id=parent.id if parent else None,
-                parent=parent.name if parent else None,
-                number=len(carried),
-                phase=carried[-1].phase if carried else ROOT,
-                purpose=row.purpose,
-                made_at=row.made_at,
-                notebook=row.notebook,
-                cell_id=row.cell_id,
-                phases=tuple(fact.phase for fact in line),
-                cost=costs.get(row.id, NOTHING),
-                carried=cost_of(carried),
-                automatic=row.automatic,
-                swept=row.swept_at is not None,
-                line=line,
-            )
-        )
-    return nodes
+    return list(_descended(sessions, _root(sessions, session)))
 
 
-def _parent(row: SessionRow) -> str | None:
+def parent_of(row: SessionRow) -> str | None:
+    """The id of the session that it was forked from, or that it renews; None for a root session."""
     return row.parent_session or row.renews
 
 
 def _root(sessions: Mapping[str, SessionRow], row: SessionRow) -> SessionRow:
     seen = {row.id}
-    while (parent := sessions.get(_parent(row) or "")) is not None and parent.id not in seen:
+    while (parent := sessions.get(parent_of(row) or "")) is not None and parent.id not in seen:
         seen.add(parent.id)
         row = parent
     return row
@@ -163,7 +101,7 @@ def _descended(sessions: Mapping[str, SessionRow], root: SessionRow) -> Iterator
     """The root session and all below it, depth first."""
     children: dict[str | None, list[SessionRow]] = {}
     for row in sessions.values():
-        children.setdefault(_parent(row), []).append(row)
+        children.setdefault(parent_of(row), []).append(row)
     waiting, seen = [root], set[str]()
     while waiting:
         row = waiting.pop()

@@ -5,20 +5,18 @@ What ``Session.kept`` does for one handle with its classes, this does for a thou
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
+from typing import Any, NamedTuple
 
 from pydantic_core import from_json
 
 from campaign_lab.agents.phases import Phase
 from campaign_lab.findings import Finding, load_findings
 from campaign_lab.sessions.upkeep.access import readable
+from campaign_lab.store.connection import Con
 from campaign_lab.store.queries import IN_LIST
 from campaign_lab.store.rows import SessionRow
-
-if TYPE_CHECKING:
-    from campaign_lab.store.connection import Con
 
 
 @dataclass(frozen=True)
@@ -66,15 +64,6 @@ class SessionLabel(NamedTuple):
     parent: str | None
 
 
-class HasParent(Protocol):
-    """A turn that knows the one before it."""
-
-    @property
-    def parent(self) -> str | None:
-        """The id of the turn before it; None after the root."""
-
-
-T = TypeVar("T", bound=HasParent)
 Line = Sequence[PathStep]
 Steps = Mapping[str, PathStep]
 Phases = Mapping[str, Phase]
@@ -86,18 +75,24 @@ def all_steps(con: Con) -> dict[str, PathStep]:
     return {row[0]: PathStep(*row) for row in found}
 
 
-def line_to(turns: Mapping[str, T], turn: str | None) -> list[T]:
-    """Of turns by id, those from the root to this one; none for the root."""
-    line: dict[str, T] = {}
-    while turn is not None and turn in turns and turn not in line:
-        line[turn] = turns[turn]
-        turn = turns[turn].parent
+def line_to(steps: Steps, turn: str | None) -> list[PathStep]:
+    """The turns from the root to this one; none for the root."""
+    line: dict[str, PathStep] = {}
+    while turn is not None and turn in steps and turn not in line:
+        line[turn] = steps[turn]
+        turn = steps[turn].parent
     return list(reversed(line.values()))
 
 
 def latest(line: Line) -> list[PathStep]:
     """The turns whose records count: a later turn of a phase replaces the earlier one."""
     return list({step.phase: step for step in line}.values())
+
+
+def current_turns(con: Con, positions: Iterable[HandlePosition]) -> list[list[PathStep]]:
+    """For each position, the turns up to there whose records count."""
+    steps = all_steps(con)
+    return [latest(line_to(steps, position.turn)) for position in positions]
 
 
 def stored(
@@ -139,6 +134,6 @@ def names_of(con: Con, user: str) -> dict[str, SessionLabel]:
 
 def kept_at(con: Con, place: HandlePosition, phases: Phases, *, kinds: Collection[str] = ()) -> Iterator[StoredRecord]:
     """The records up to where one handle stands, degraded ones included."""
-    turns = latest(line_to(all_steps(con), place.turn))
+    (turns,) = current_turns(con, [place])
     found = records_of(con, turns, phases, kinds=kinds)
     return (record for step in turns for record in found.get(step.id, ()))

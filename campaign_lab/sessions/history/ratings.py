@@ -6,7 +6,7 @@ import operator
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import Any
 
 from campaign_lab.errors import NotFoundError
 from campaign_lab.records import CopyVariant
@@ -15,11 +15,9 @@ from campaign_lab.sessions.history.path_loader import HandlePosition, StoredReco
 from campaign_lab.sessions.upkeep.access import readable
 from campaign_lab.show.text import one_line
 from campaign_lab.store import queries
+from campaign_lab.store.connection import Con
 from campaign_lab.store.queries import IN_LIST
 from campaign_lab.store.rows import JudgementRow
-
-if TYPE_CHECKING:
-    from campaign_lab.store.connection import Con
 
 WORDS = ("pick", "reject", "")
 """What ``pick`` may be; the empty word takes it back."""
@@ -31,34 +29,6 @@ MOST_NOTE = 1_000
 
 Key = tuple[str, str, int]
 """A record: its turn, kind and number."""
-
-
-@dataclass(frozen=True)
-class Change:
-    """What is said of a copy variant now; what is None stays as it was. Raises ValueError for what cannot be kept."""
-
-    pick: str | None = None
-    rating: int | None = None
-    note: str | None = None
-
-    def __post_init__(self) -> None:
-        if self.pick is None and self.rating is None and self.note is None:
-            raise ValueError("nothing was said: give pick, rating or note")
-        if self.pick is not None and self.pick not in WORDS:
-            raise ValueError(f"pick: {self.pick!r} is not allowed; expected pick, reject, or nothing to take it back")
-        if self.rating is not None:
-            object.__setattr__(self, "rating", _whole(self.rating))
-        if self.note is not None:
-            object.__setattr__(self, "note", _storable(self.note))
-
-    def upon(self, row: JudgementRow) -> JudgementRow:
-        """The row with what was said."""
-        return replace(
-            row,
-            pick=row.pick if self.pick is None else self.pick,
-            rating=row.rating if self.rating is None else self.rating or None,
-            note=row.note if self.note is None else self.note,
-        )
 
 
 @dataclass(frozen=True, repr=False)
@@ -76,16 +46,30 @@ class Judgement:
         return one_line(f"{self.headline!r}: {said}")
 
 
-def rate(context: Context, place: HandlePosition, variant: str, change: Change) -> Judgement:
+def rate(
+    context: Context, place: HandlePosition, variant: str, *, pick: str | None, rating: int | None, note: str | None
+) -> Judgement:
     """Keeps what the user says of a copy variant up to where the handle stands, named by its id or headline.
 
-    Raises NotFoundError, with the ids that there are, when none or more than one is called so.
+    What is None stays as it was. Raises ValueError for what cannot be kept, and NotFoundError, with the ids that there are,
+    when none or more than one is called so.
     """
+    said: dict[str, Any] = {}
+    if pick is not None:
+        if pick not in WORDS:
+            raise ValueError(f"pick: {pick!r} is not allowed; expected pick, reject, or nothing to take it back")
+        said["pick"] = pick
+    if rating is not None:
+        said["rating"] = _whole(rating) or None
+    if note is not None:
+        said["note"] = _storable(note)
+    if not said:
+        raise ValueError("nothing was said: give pick, rating or note")
     context.require(place.session, "read")
 
     def write(con: Con) -> Judgement:
         record = _named(list(kept_at(con, place, context.phases, kinds=(CopyVariant.kind,))), variant)
-        row = change.upon(_so_far(con, record, context.user, context.now()))
+        row = replace(_so_far(con, record, context.user, context.now()), **said)
         _keep(con, row)
         return Judgement(record.label, row.pick, row.rating, row.note)
 

@@ -7,57 +7,20 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
 
+from campaign_lab.agents.kept_record import KeptRecord
 from campaign_lab.agents.phases import Phase
-from campaign_lab.findings import Finding, load_findings, sentences
-from campaign_lab.money import Sum
+from campaign_lab.findings import Finding, load_findings
 from campaign_lab.records import Record
-from campaign_lab.sessions.spending.prompt_cache import CacheVerdict, verdict
+from campaign_lab.sessions.spending.costs import cost_where
+from campaign_lab.sessions.spending.prompt_cache import verdict
 from campaign_lab.sessions.spending.receipts import Receipt, receipt_of
 from campaign_lab.sessions.upkeep.access import root_owner
 from campaign_lab.show import records_html
-from campaign_lab.show.text import and_take
+from campaign_lab.show.text import and_take, pluralize
 from campaign_lab.store import queries
+from campaign_lab.store.connection import Con
 from campaign_lab.store.rows import RecordRow, RequestRow, SessionRow, TurnRow
-
-if TYPE_CHECKING:
-    from campaign_lab.store.connection import Con
-
-
-@dataclass(frozen=True)
-class LoadedRecord:
-    """A record with its id and the findings that were not mended. ``record`` is None when only its raw text was kept."""
-
-    id: str
-    kind: str
-    label: str
-    record: Record | None
-    body: str
-    findings: tuple[Finding, ...]
-
-    @property
-    def degraded(self) -> bool:
-        """Could it not be validated?"""
-        return self.record is None
-
-    @property
-    def problems(self) -> tuple[str, ...]:
-        """The findings, one line each."""
-        return sentences(self.findings)
-
-    def to_json(self) -> dict[str, Any]:
-        """JSON-ready: the record's fields, its id, all its evidence as a flat list, its findings and their ``problems`` lines."""
-        evidence = [] if self.record is None else [each.model_dump() for each in self.record.evidence_in()]
-        fields = {"raw": self.body} if self.record is None else self.record.model_dump(mode="json")
-        return {
-            "id": self.id,
-            **fields,
-            "evidence": evidence,
-            "check_findings": [finding.to_json() for finding in self.findings],
-            "problems": list(self.problems),
-            "degraded": self.degraded,
-        }
 
 
 @dataclass(frozen=True, repr=False)
@@ -68,7 +31,7 @@ class Turn:
     key: str
     take: int
     session: str
-    kept: tuple[LoadedRecord, ...]
+    kept: tuple[KeptRecord, ...]
     missing: tuple[str, ...]
     answer: str
     receipt: Receipt
@@ -87,7 +50,7 @@ class Turn:
 
     def __repr__(self) -> str:
         counts = Counter(kept.kind.replace("_", " ") for kept in self.kept)
-        what = ", ".join(f"{count} {kind}{'s' if count > 1 else ''}" for kind, count in counts.items()) or "no records"
+        what = ", ".join(pluralize(count, kind) for kind, count in counts.items()) or "no records"
         return f"Turn({self.phase}: {what}{and_take(self.take)}{', rehearsal' if self.rehearsal else ''})"
 
     def _repr_html_(self) -> str:
@@ -100,7 +63,8 @@ class Turn:
 def load_turn(con: Con, row: TurnRow, phase: Phase | None, session: SessionRow) -> Turn:
     """The stored turn. Records of a phase that is not known here are given as raw text."""
     records = queries.select(con, RecordRow, "WHERE turn_id = ? ORDER BY n", [row.id])
-    requests = _requests(con, row.id)
+    requests = queries.select(con, RequestRow, "WHERE attempt_id = ? ORDER BY n", [row.id])
+    before = queries.select(con, TurnRow, "WHERE id = ?", [row.parent_turn or ""])
     rehearsal = row.endpoint.startswith("rehearsal")
     return Turn(
         phase=row.phase,
@@ -112,8 +76,8 @@ def load_turn(con: Con, row: TurnRow, phase: Phase | None, session: SessionRow) 
         answer=row.answer,
         receipt=replace(
             receipt_of(row.phase, requests, rehearsal=rehearsal, take=row.take),
-            cache=_cache(con, row, requests),
-            avoided=Sum.of(each.cost_usd for each in _requests_before(con, row) if each.complete),
+            cache=verdict(con, row, *before) if before else None,
+            avoided=cost_where(con, f"attempts.id {queries.IN_LIST}", [queries.ancestry(con, row.parent_turn)]),
         ),
         rehearsal=rehearsal,
         made_at=row.finished_at,
@@ -121,29 +85,7 @@ def load_turn(con: Con, row: TurnRow, phase: Phase | None, session: SessionRow) 
     )
 
 
-def _requests(con: Con, turn_id: str) -> list[RequestRow]:
-    return queries.select(con, RequestRow, "WHERE attempt_id = ? ORDER BY n", [turn_id])
-
-
-def _requests_before(con: Con, row: TurnRow) -> list[RequestRow]:
-    """Those of all turns before it, root first. One query: a line may have hundreds of turns."""
-    line = queries.ancestry(con, row.parent_turn)
-    rest = f"WHERE attempt_id {queries.IN_LIST} ORDER BY n"
-    found = queries.select(con, RequestRow, rest, [line]) if line else []
-    place = {turn: n for n, turn in enumerate(line)}
-    return sorted(found, key=lambda request: -place[request.attempt_id])
-
-
-def _cache(con: Con, row: TurnRow, requests: Sequence[RequestRow]) -> CacheVerdict | None:
-    """The cache as the turn met it; None for the first turn of a conversation."""
-    before = queries.select(con, TurnRow, "WHERE id = ?", [row.parent_turn or ""])
-    if not before:
-        return None
-    theirs = _requests(con, before[0].id)
-    return verdict(requests, theirs, started_at=row.started_at, before_ended_at=before[0].finished_at)
-
-
-def kept_of(rows: Sequence[RecordRow], phase: Phase | None) -> tuple[LoadedRecord, ...]:
+def kept_of(rows: Sequence[RecordRow], phase: Phase | None) -> tuple[KeptRecord, ...]:
     """Rows as records of the phase's classes."""
     kept = []
     for row in rows:
@@ -154,5 +96,5 @@ def kept_of(rows: Sequence[RecordRow], phase: Phase | None) -> tuple[LoadedRecor
             findings = (*findings, Finding("stored.revision", "warn", "", "", message))
             model = None
         record = None if model is None else model.model_validate_json(row.body)
-        kept.append(LoadedRecord(row.record_id, row.kind, row.label, record, row.body, findings))
+        kept.append(KeptRecord(row.record_id, row.kind, row.label, record, row.body, findings))
     return tuple(kept)

@@ -10,11 +10,11 @@ import logging
 import uuid
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING
 
 from campaign_lab.agents import events
+from campaign_lab.agents.kept_record import KeptRecord
 from campaign_lab.agents.ledger import Request, cost_of
 from campaign_lab.agents.process.sdk_loop import in_daemon_thread
 from campaign_lab.errors import StoreError, TurnFailed
@@ -22,18 +22,18 @@ from campaign_lab.findings import dump_findings
 from campaign_lab.records import COPY_FIELDS, BrandProfile, CopyVariant
 from campaign_lab.sessions.context import Context
 from campaign_lab.sessions.run import claims
+from campaign_lab.sessions.run.lookup import LookupResult, with_settled_take
 from campaign_lab.sessions.run.recovery import book, book_dead_attempts, recover
-from campaign_lab.sessions.run.takes import with_settled_take
 from campaign_lab.sessions.run.turn_spec import TurnSpec
 from campaign_lab.sessions.spending.batch_budget import within_batch_budget
 from campaign_lab.sessions.upkeep.access import permits
 from campaign_lab.store import queries
+from campaign_lab.store.connection import Con
 from campaign_lab.store.rows import AttemptRow, CacheRow, RecordRow, SessionRow, TurnRow
 
 if TYPE_CHECKING:
     from campaign_lab.agents.attempt import Attempt
-    from campaign_lab.agents.tools.record_intake import RecordIntake, SavedRecord
-    from campaign_lab.store.connection import Con
+    from campaign_lab.agents.tools.record_intake import RecordIntake
 
 WAIT_S = 0.25
 """How often a run looks whether another one has finished the same turn, in seconds."""
@@ -69,7 +69,7 @@ async def find_or_make(context: Context, spec: TurnSpec, on_event: events.OnEven
 
 def _look_or_claim(
     con: Con, context: Context, spec: TurnSpec, attempt_id: str
-) -> tuple[claims.LookupResult, TurnSpec, AttemptRow]:
+) -> tuple[LookupResult, TurnSpec, AttemptRow]:
     """What was found; the turn with its take, and with the budget that its batch has left if it is ours; its attempt.
 
     One transaction: when the batch cannot pay the claim is undone, and nobody claims the same take in between.
@@ -138,7 +138,8 @@ async def _give_up(
 ) -> None:
     """Books what a failed attempt was charged, and gives its claim back."""
     cause = error.cause if isinstance(error, TurnFailed) else _cause(error)
-    failed = _ended(row, "failed", cause, str(error) or type(error).__name__, requests, now=context.now())
+    reason = str(error) or type(error).__name__
+    failed = replace(row, state="failed", cause=cause, reason=reason, ended_at=context.now())
     with claims.under_way(row.id):  # also when nobody waits for it any more
         try:
             context.endpoint.end(row.id)
@@ -178,7 +179,7 @@ async def _finish(
 ) -> tuple[TurnRow, SessionRow]:
     """The finished turn and its session, after it was stored with its records and requests in one transaction."""
     now, missing = context.now(), await asyncio.to_thread(_missing, spec, attempt.intake)
-    ended = _ended(row, "finished", None, None, requests, now=now)
+    ended = replace(row, state="finished", ended_at=now)
     cached = context.endpoint.end(row.id)
     turn = TurnRow(
         id=row.id, session_id=spec.session.id, parent_turn=spec.parent, key=spec.key, take=spec.take or 1,
@@ -210,20 +211,20 @@ def _missing(spec: TurnSpec, intake: RecordIntake) -> list[str]:
     return [*intake.missing, *([doubt] if doubt else [])]
 
 
-def _record_rows(turn_id: str, results: Sequence[SavedRecord]) -> list[RecordRow]:
+def _record_rows(turn_id: str, results: Sequence[KeptRecord]) -> list[RecordRow]:
     """What the turn hands in, each copy variant with the one that it is most alike to, if a reader would take the two for one."""
     alike = _near_duplicates([kept for kept in results if isinstance(kept.record, CopyVariant)])
     return [
         RecordRow(
-            turn_id=turn_id, kind=kept.kind, n=n, record_id=kept.record_id, label=kept.label,
+            turn_id=turn_id, kind=kept.kind, n=n, record_id=kept.id, label=kept.label,
             revision=kept.record.revision if kept.record else 0, body=kept.body, degraded=kept.degraded,
-            problems=dump_findings(kept.findings), near_duplicate=alike.get(kept.record_id),
+            problems=dump_findings(kept.findings), near_duplicate=alike.get(kept.id),
         )
         for n, kept in enumerate(results)
     ]  # fmt: skip
 
 
-def _near_duplicates(variants: Sequence[SavedRecord]) -> dict[str, str]:
+def _near_duplicates(variants: Sequence[KeptRecord]) -> dict[str, str]:
     """By id, the id of the most alike of the others. All that is read of an advertisement is compared at once.
 
     When they cannot be compared none is named: a paid turn is not lost for it.
@@ -238,7 +239,7 @@ def _near_duplicates(variants: Sequence[SavedRecord]) -> dict[str, str]:
         return {}
     alike: dict[str, str] = {}
     for left, right, _ in pairs:
-        one, other = variants[left].record_id, variants[right].record_id
+        one, other = variants[left].id, variants[right].id
         alike.setdefault(one, other)
         alike.setdefault(other, one)
     return alike
@@ -252,12 +253,6 @@ def _attempt_row(context: Context, spec: TurnSpec, attempt_id: str) -> AttemptRo
         started_at=context.now(), ended_at=None, cost_usd=None, versions=json.dumps(versions),
         batch=tag.batch if tag else None, run=tag.run if tag else None,
     )  # fmt: skip
-
-
-def _ended(
-    row: AttemptRow, state: str, cause: str | None, reason: str | None, requests: Sequence[Request], *, now: datetime
-) -> AttemptRow:
-    return replace(row, state=state, cause=cause, reason=reason, ended_at=now, cost_usd=cost_of(requests).whole)
 
 
 def _cause(error: BaseException) -> str:

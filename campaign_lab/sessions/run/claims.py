@@ -12,18 +12,14 @@ import uuid
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from campaign_lab.sessions.run.unread_turns import read_nothing
+from campaign_lab.sessions.run.lookup import LookupResult, look
 from campaign_lab.store import queries
-from campaign_lab.store.rows import AttemptRow, ClaimRow, SessionRow, TurnRow
-
-if TYPE_CHECKING:
-    from campaign_lab.store.connection import Con, Store
+from campaign_lab.store.connection import Con, Store
+from campaign_lab.store.rows import AttemptRow, ClaimRow, SessionRow
 
 CLOCK_SLACK_S = 2.0
 """How far two readings of one process's start may lie apart, in seconds."""
@@ -35,32 +31,6 @@ AHEAD = timedelta(days=1)
 """How far a sign of life may lie ahead of us: no clock is set back by more than hours, so no run wrote a later one."""
 
 _under_way: Counter[str] = Counter()  # attempts of this process; each is counted by the one thread that runs its loop
-
-
-@dataclass(frozen=True)
-class LookupResult:
-    """What is stored right after a checkpoint: the finished ``turn``, or the claim of who runs it (``busy``), or neither."""
-
-    turn: TurnRow | None = None
-    busy: ClaimRow | None = None
-    siblings: tuple[TurnRow, ...] = ()
-
-
-def look(con: Con, session: SessionRow, parent: str | None, key: str) -> LookupResult:
-    """The finished turn with the key, from the session's own line and from the forks that runs made of it.
-
-    A turn that read nothing is no answer (see ``unread_turns.read_nothing``).
-    """
-    siblings = turns_behind(con, session, parent)
-    turn = next((turn for turn in siblings if turn.key == key and not read_nothing(con, session, turn)), None)
-    return LookupResult(turn=turn, siblings=siblings)
-
-
-def turns_behind(con: Con, session: SessionRow, parent: str | None) -> tuple[TurnRow, ...]:
-    """The finished turns right after a checkpoint, in the session's own line and in the forks that runs made of it."""
-    own = [turn for turn in queries.line_of(con, session.tip_turn) if turn.parent_turn == parent]
-    others = queries.turns_after(con, parent, queries.family_of(con, session))
-    return tuple({turn.id: turn for turn in (*own, *others)}.values())
 
 
 def look_or_claim(con: Con, session: SessionRow, attempt: AttemptRow) -> LookupResult:
@@ -100,9 +70,14 @@ def claim_scope(session: SessionRow, attempt: AttemptRow) -> str:
 
 def dead_attempts(con: Con) -> list[AttemptRow]:
     """The attempts that are stored as running although their process has died."""
-    now = store_time(con)
-    living = {claim.attempt_id for claim in queries.select(con, ClaimRow) if alive(claim, now)}
+    living = {claim.attempt_id for claim in living_claims(con)}
     return [row for row in queries.select(con, AttemptRow, "WHERE state = 'running'") if row.id not in living]
+
+
+def living_claims(con: Con) -> list[ClaimRow]:
+    """The claims whose process is alive."""
+    now = store_time(con)
+    return [claim for claim in queries.select(con, ClaimRow) if alive(claim, now)]
 
 
 def alive(claim: ClaimRow, now: datetime) -> bool:

@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 from campaign_lab.errors import EndpointError, ReplayMiss, SessionExpired, TranscriptGone
 from campaign_lab.sessions.context import Context
 from campaign_lab.sessions.run.cache_miss import why_not_replayed
-from campaign_lab.sessions.run.claims import LookupResult
+from campaign_lab.sessions.run.lookup import LookupResult
 from campaign_lab.sessions.run.turn_spec import TurnSpec
 from campaign_lab.sessions.spending.costs import cost_where
 from campaign_lab.sessions.spending.estimate import estimate
 from campaign_lab.sessions.spending.limits import check_turn
 from campaign_lab.sessions.upkeep.expiry import expires_at
+from campaign_lab.store.connection import Con
 from campaign_lab.store.queries import IN_LIST
-
-if TYPE_CHECKING:
-    from campaign_lab.store.connection import Con
 
 
 def preflight(con: Con, context: Context, spec: TurnSpec, *, found: LookupResult, on_miss: str) -> TurnSpec:
@@ -32,14 +29,9 @@ def preflight(con: Con, context: Context, spec: TurnSpec, *, found: LookupResult
     if end is not None and end <= context.now():
         raise SessionExpired(spec.session.name, f"{end:%Y-%m-%d %H:%M} UTC")
     if _is_swept(con, spec):
-        raise TranscriptGone(spec.session.name, spec.phase.name, _cost_of_all_again(con, spec, expected))
+        before = cost_where(con, f"attempts.id {IN_LIST}", [list(spec.ancestors)])
+        raise TranscriptGone(spec.session.name, spec.phase.name, before.plus(expected).whole)
     return replace(spec, budget_usd=check_turn(con, context, spec, expected))
-
-
-def _cost_of_all_again(con: Con, spec: TurnSpec, expected: float | None) -> float | None:
-    """The US dollars that this turn and all before it would cost, if they were made again."""
-    before = cost_where(con, f"attempts.id {IN_LIST}", [list(spec.ancestors)])
-    return before.plus(expected).whole
 
 
 def _is_swept(con: Con, spec: TurnSpec) -> bool:

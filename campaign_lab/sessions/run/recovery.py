@@ -16,7 +16,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from campaign_lab.agents.events import DeadTurnBooked
 from campaign_lab.agents.ledger import Ledger, Request, cost_of
@@ -26,10 +26,8 @@ from campaign_lab.sessions.context import Context
 from campaign_lab.sessions.run import claims
 from campaign_lab.sessions.upkeep.access import permits
 from campaign_lab.store import queries
+from campaign_lab.store.connection import Con
 from campaign_lab.store.rows import AttemptRow, RequestRow, SessionRow
-
-if TYPE_CHECKING:
-    from campaign_lab.store.connection import Con
 
 Entry = Mapping[str, Any]
 
@@ -68,13 +66,10 @@ async def _settle(context: Context, row: AttemptRow) -> list[DeadTurnBooked]:
     requests = context.unbooked.get(row.id)
     if requests is None:
         requests = await _found_requests(context, row)
-    spent = cost_of(requests)
-    ended = replace(
-        row, state="failed", cause="process", reason="its process ended", ended_at=context.now(), cost_usd=spent.whole
-    )
+    ended = replace(row, state="failed", cause="process", reason="its process ended", ended_at=context.now())
     booked = await context.engine.run(partial(_settle_dead, attempt=ended, requests=requests))
     context.unbooked.pop(row.id, None)
-    answered = sum(request.complete for request in requests)
+    answered, spent = sum(request.complete for request in requests), cost_of(requests)
     return [DeadTurnBooked(row.phase, row.user_name, spent, answered, len(requests) - answered)] if booked else []
 
 
@@ -89,12 +84,12 @@ async def _found_requests(context: Context, row: AttemptRow) -> list[Request]:
 
 def _to_settle(con: Con, user: str) -> list[AttemptRow]:
     """The attempts of dead processes that the user may settle."""
-    return [row for row in claims.dead_attempts(con) if row.user_name == user or _may_run(con, user, row)]
 
+    def may_run(attempt: AttemptRow) -> bool:
+        sessions = queries.select(con, SessionRow, "WHERE id = ?", [attempt.session_id])
+        return any(permits(con, user, session, "run") for session in sessions)
 
-def _may_run(con: Con, user: str, attempt: AttemptRow) -> bool:
-    sessions = queries.select(con, SessionRow, "WHERE id = ?", [attempt.session_id])
-    return any(permits(con, user, session, "run") for session in sessions)
+    return [row for row in claims.dead_attempts(con) if row.user_name == user or may_run(row)]
 
 
 def _stored_entries(con: Con, attempt: AttemptRow) -> tuple[set[str], list[tuple[str, Entry]]]:
@@ -124,21 +119,20 @@ def _settle_dead(con: Con, attempt: AttemptRow, requests: Sequence[Request]) -> 
 
 
 def book(con: Con, attempt: AttemptRow, requests: Sequence[Request]) -> None:
-    """Stores the requests of an attempt, and its end."""
+    """Stores the requests of an attempt that has ended, its end and its cost."""
     con.execute("DELETE FROM requests WHERE attempt_id = ?", [attempt.id])
-    now = attempt.ended_at or attempt.started_at
     queries.insert(
         con,
         [
             RequestRow(
                 attempt_id=attempt.id, subpath=request.subpath, message_id=request.message_id, agent=request.agent,
                 model=request.model, **vars(request.usage), cost_usd=request.cost_usd, complete=request.complete,
-                stored_at=now, n=n,
+                stored_at=attempt.ended_at or attempt.started_at, n=n,
             )
             for n, request in enumerate(requests)
         ],
     )  # fmt: skip
-    queries.end_attempt(con, attempt)
+    queries.end_attempt(con, replace(attempt, cost_usd=cost_of(requests).whole))
 
 
 # -- folders

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import urlsplit
 
 from campaign_lab.agents.phases import Phase
@@ -14,16 +14,13 @@ from campaign_lab.errors import NotFoundError, PhaseOrderError
 from campaign_lab.records import CompetitorProfile, slug
 from campaign_lab.sessions.keys import root_key
 from campaign_lab.sessions.position import NOWHERE, CellRef
-from campaign_lab.sessions.run.takes import takes_of
+from campaign_lab.sessions.run.lookup import takes_of
 from campaign_lab.sessions.run.turn_spec import ANCHOR, TurnSpec
 from campaign_lab.sessions.upkeep.access import named_session, root_owner
 from campaign_lab.show.text import one_line
 from campaign_lab.store import queries
+from campaign_lab.store.connection import Con
 from campaign_lab.store.rows import RecordRow, SessionRow, TurnRow
-
-if TYPE_CHECKING:
-    from campaign_lab.store.connection import Con
-
 
 MOST_MISSING = 4
 """How many lines of what is missing an error names."""
@@ -141,6 +138,40 @@ def check_needs(phase: Phase, line: Sequence[TurnRow]) -> None:
         raise PhaseOrderError(phase.name, lacking)
     if phase.follows and not line:
         raise PhaseOrderError(phase.name, ("a turn",))
+
+
+def line_for(
+    con: Con, session: SessionRow, position: str | None, *, phase: Phase, phases: Mapping[str, Phase]
+) -> Sequence[TurnRow]:
+    """The turns after which the phase can start; empty where it can start at the position itself, or nowhere.
+
+    They are the newest line of the session, of forks that runs made of it, or of an expired session that it renews, which
+    has what the phase needs and was made for the session's brief.
+    """
+    if _can_start(phase, queries.line_of(con, position)):
+        return ()
+    brief = json.loads(session.brief)
+    rows = {row.id: row for row in (session, *queries.family_of(con, session))}.values()
+    lines = [line for row in rows if (line := queries.line_of(con, row.tip_turn))]
+    fitting = [
+        line for line in lines if _can_start(phase, line) and all(_made_for(brief, turn, phases) for turn in line)
+    ]
+    return max(fitting, key=lambda line: line[-1].finished_at, default=())
+
+
+def _can_start(phase: Phase, line: Sequence[TurnRow]) -> bool:
+    try:
+        check_needs(phase, line)
+    except PhaseOrderError:
+        return False
+    return True
+
+
+def _made_for(brief: Mapping[str, object], turn: TurnRow, phases: Mapping[str, Phase]) -> bool:
+    """True when the turn was made with the same fields of the brief that its phase shows. An unknown phase shows none."""
+    shown = phases[turn.phase].shows if turn.phase in phases else ()
+    before = json.loads(turn.brief)
+    return all(before.get(name) == brief.get(name) for name in shown)
 
 
 def _steer(named: SessionRow, line: Sequence[TurnRow], request: RunRequest) -> str:

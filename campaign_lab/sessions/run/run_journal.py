@@ -11,14 +11,12 @@ import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from campaign_lab.errors import LabError, TurnFailed
 from campaign_lab.money import Sum
-
-if TYPE_CHECKING:
-    from campaign_lab.sessions.context import BatchTag
-    from campaign_lab.store.rows import SessionRow
+from campaign_lab.sessions.context import BatchTag
+from campaign_lab.store.rows import SessionRow
 
 ERROR_CHARACTERS = 2_000
 """How much of an error is written down."""

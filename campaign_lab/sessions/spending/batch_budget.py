@@ -3,24 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
+from campaign_lab.agents.phases import Phase
 from campaign_lab.money import NOTHING, Sum
 from campaign_lab.sessions.context import BatchTag, Context
 from campaign_lab.sessions.run.turn_spec import TurnSpec
 from campaign_lab.sessions.spending.costs import BOOKED, cost_where, costs_by
-from campaign_lab.sessions.spending.estimate import (
-    CHARACTERS_PER_TOKEN,
-    conversation_tokens,
-    estimate,
-    mean_cost,
-    typical_usd,
-)
+from campaign_lab.sessions.spending.estimate import estimate
 from campaign_lab.sessions.spending.limits import Limit, check_limits
 from campaign_lab.store import queries
-
-if TYPE_CHECKING:
-    from campaign_lab.store.connection import Con
+from campaign_lab.store.connection import Con
 
 
 @dataclass(frozen=True)
@@ -28,13 +20,12 @@ class RunCost:
     """What one run of a batch has cost so far, over all its tries.
 
     ``paid`` is for finished turns, ``cut`` for attempts that failed or were cut off. ``cut_requests`` counts the requests whose
-    response was cut, so that nobody knows their cost. ``running`` counts the turns that are being made.
+    response was cut, so that nobody knows their cost.
     """
 
     paid: Sum = NOTHING
     cut: Sum = NOTHING
     cut_requests: int = 0
-    running: int = 0
 
     @property
     def spent(self) -> Sum:
@@ -43,9 +34,8 @@ class RunCost:
 
 
 def batch_costs(con: Con, batch: str) -> dict[str, RunCost]:
-    """By run id, what the runs of a batch have cost. A run that only replayed has no attempt and is not in it."""
+    """By run id, what the runs of a batch have cost. A run that has sent nothing, because it only replayed, is not in it."""
     by_run = "coalesce(attempts.run, '')"
-    tries = f"SELECT {by_run}, count(*) FILTER (WHERE state = 'running') FROM attempts WHERE batch = ? GROUP BY 1 ORDER BY 1"
     paid, cut = (
         costs_by(con, by_run, f"attempts.batch = ? AND attempts.state = '{state}'", [batch])
         for state in ("finished", "failed")
@@ -53,19 +43,14 @@ def batch_costs(con: Con, batch: str) -> dict[str, RunCost]:
     lost = f"SELECT {by_run}, count(*) {BOOKED} WHERE attempts.batch = ? AND NOT requests.complete GROUP BY 1"
     requests = dict(con.execute(lost, [batch]).fetchall())
     return {
-        run: RunCost(paid.get(run, NOTHING), cut.get(run, NOTHING), requests.get(run, 0), running)
-        for run, running in con.execute(tries, [batch]).fetchall()
+        run: RunCost(paid.get(run, NOTHING), cut.get(run, NOTHING), requests.get(run, 0))
+        for run in sorted({*paid, *cut})
     }
-
-
-def spent_on(con: Con, batch: str) -> Sum:
-    """What the ended attempts of a batch cost."""
-    return cost_where(con, "attempts.batch = ?", [batch])
 
 
 def batch_limit(con: Con, tag: BatchTag) -> Limit:
     """The budget of a batch, and what its ended attempts cost."""
-    return Limit("batch", tag.budget_usd, spent_on(con, tag.batch))
+    return Limit("batch", tag.budget_usd, cost_where(con, "attempts.batch = ?", [tag.batch]))
 
 
 def within_batch_budget(con: Con, context: Context, spec: TurnSpec, *, attempt_id: str) -> TurnSpec:
@@ -94,14 +79,11 @@ def _expected_of_running(con: Con, context: Context, spec: TurnSpec, *, without:
         "JOIN sessions ON sessions.id = attempts.session_id "
         "WHERE attempts.batch = ? AND attempts.state = 'running' AND attempts.id <> ?"
     )
-    message = len(spec.message) // CHARACTERS_PER_TOKEN
 
-    def expected(phase: str, model: str, parent: str | None) -> float | None:
-        if (recorded := mean_cost(con, phase, model)) is not None:
-            return recorded
-        main = conversation_tokens(con, queries.ancestry(con, parent)) + message
-        known = context.phases.get(phase)
-        return typical_usd(model, main, agents=len(known.agents) if known else 0)
+    def expected(name: str, model: str, parent: str | None) -> float | None:
+        phase = context.phases.get(name) or Phase(name=name, prompt="")
+        other = replace(spec, phase=phase, model=model, ancestors=tuple(queries.ancestry(con, parent)))
+        return estimate(con, other).usd
 
     rows = con.execute(sql, [batch, without]).fetchall()
     return Sum.of(expected(phase, model, parent) for phase, model, parent in rows).whole

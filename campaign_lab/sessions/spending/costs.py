@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from campaign_lab.money import DIGITS, NOTHING, Sum
-
-if TYPE_CHECKING:
-    from campaign_lab.store.connection import Con
+from campaign_lab.store.connection import Con
 
 _KNOWN = "requests.cost_usd BETWEEN 0 AND 1000000"
 """Any other cost is none: not of a request, and not a number that can be added."""

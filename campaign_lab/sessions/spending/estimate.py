@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from campaign_lab.agents.prices import TokenUsage, price_usd
 from campaign_lab.money import Sum
 from campaign_lab.sessions.run.turn_spec import TurnSpec
 from campaign_lab.store import queries
-
-if TYPE_CHECKING:
-    from campaign_lab.store.connection import Con
+from campaign_lab.store.connection import Con
 
 CHARACTERS_PER_TOKEN = 4
 TOKENS_READ_PER_AGENT = 30_000
@@ -41,7 +39,7 @@ def estimate(con: Con, spec: TurnSpec, message_tokens: int | None = None) -> Est
     if recorded is not None:
         return Estimate(recorded, "recorded")
     message = len(spec.message) // CHARACTERS_PER_TOKEN if message_tokens is None else message_tokens
-    main = conversation_tokens(con, spec.ancestors) + message
+    main = _conversation_tokens(con, spec.ancestors) + message
     usd = typical_usd(spec.model, main, agents=len(spec.phase.agents))
     return Estimate(usd, "sizes" if message_tokens is None else "counted")
 
@@ -71,7 +69,7 @@ def mean_cost(con: Con, phase: str, model: str) -> float | None:
     return None if row is None or row[0] is None else float(row[0])
 
 
-def conversation_tokens(con: Con, line: Sequence[str]) -> int:
+def _conversation_tokens(con: Con, line: Sequence[str]) -> int:
     """The tokens of the main conversation of the turns with these ids, by the size of what is stored of it."""
     if not line:
         return 0

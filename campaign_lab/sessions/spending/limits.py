@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from campaign_lab.errors import BudgetExceeded
 from campaign_lab.money import NOTHING, Sum
@@ -11,9 +11,7 @@ from campaign_lab.sessions.context import Context
 from campaign_lab.sessions.run.turn_spec import TurnSpec
 from campaign_lab.sessions.spending.costs import SESSION, cost_where, midnight_of, spent_by
 from campaign_lab.store import queries
-
-if TYPE_CHECKING:
-    from campaign_lab.store.connection import Con
+from campaign_lab.store.connection import Con
 
 
 class Limit(NamedTuple):

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Literal
+from typing import Literal, NamedTuple
 
+from campaign_lab.store.connection import Con
 from campaign_lab.store.queries import IN_LIST
-from campaign_lab.store.rows import RequestRow
-
-if TYPE_CHECKING:
-    from campaign_lab.store.connection import Con
+from campaign_lab.store.rows import TurnRow
 
 WARM_SHARE = 0.95
 COLD_SHARE = 0.5
@@ -35,22 +33,38 @@ class CacheVerdict:
     reason: str
 
 
-def verdict(
-    first: Sequence[RequestRow], before: Sequence[RequestRow], *, started_at: datetime, before_ended_at: datetime
-) -> CacheVerdict | None:
-    """The verdict on a turn, from its own requests and those of the turn before it; None where either has none.
+class PromptUse(NamedTuple):
+    """How the main agent of a turn used the prompt cache, by those of its requests whose prompt tokens are all known.
+
+    In tokens, ``first_read`` is what its first request read from the cache, ``prompt`` the whole prompt of its last request and
+    ``last_read`` what that one read. ``written`` is the life of the entry that was written last, None where none was.
+    """
+
+    first_read: int
+    prompt: int
+    last_read: int
+    written: timedelta | None
+
+    @property
+    def life(self) -> timedelta | None:
+        """How long the end of the prompt stays cached; an entry that was only read counts as long-lived."""
+        return self.written or (LONG_LIFE if self.last_read else None)
+
+
+def verdict(con: Con, turn: TurnRow, before: TurnRow) -> CacheVerdict | None:
+    """The verdict on a turn, by the turn before it; None where either has no such request.
 
     What can be read is the whole prompt of the last request that the main agent sent before the checkpoint: that is where
     the last breakpoint stood.
     """
-    mine, theirs = ([request for request in several if _is_known(request)] for several in (first, before))
-    if not mine or not theirs:
+    uses = _uses(con, [turn.id, before.id])
+    if len(uses) < 2:
         return None
-    expected, read = theirs[-1].prompt_tokens or 0, mine[0].cache_read_tokens or 0
+    read, expected, life = uses[turn.id].first_read, uses[before.id].prompt, uses[before.id].life
     state = state_of(read, expected)
     if state == "warm":
         return CacheVerdict("warm", read, expected, "the checkpoint's prompt was read from the cache")
-    age, life = started_at - before_ended_at, _life_after(theirs)
+    age = turn.started_at - before.finished_at
     if life is None:
         reason = "the checkpoint's prompt was too short to be cached, or the endpoint does not cache"
     elif age > life:
@@ -64,21 +78,24 @@ def verdict(
 
 def states(con: Con, parents: Mapping[str, str | None]) -> dict[str, State]:
     """By turn, the state of its verdict. ``parents`` has the turn before each; turns of which it is not known are left out."""
-    wanted = list({turn for pair in parents.items() for turn in pair if turn is not None})
-    sql = (
-        f"SELECT attempt_id, cache_read_tokens, {WHOLE} "
-        f"FROM requests WHERE subpath = '' AND complete AND {WHOLE} IS NOT NULL AND attempt_id {IN_LIST} ORDER BY n"
-    )
-    read: dict[str, int] = {}
-    prompt: dict[str, int] = {}
-    for turn, cached, whole in con.execute(sql, [wanted]).fetchall():
-        read.setdefault(turn, cached)  # by the first request
-        prompt[turn] = whole  # of the last one
+    uses = _uses(con, {turn for pair in parents.items() for turn in pair if turn is not None})
     return {
-        turn: state_of(read[turn], prompt[before])
+        turn: state_of(uses[turn].first_read, uses[before].prompt)
         for turn, before in parents.items()
-        if turn in read and before in prompt
+        if turn in uses and before in uses
     }
+
+
+def _uses(con: Con, turns: Collection[str]) -> dict[str, PromptUse]:
+    sql = (
+        f"SELECT attempt_id, cache_read_tokens, {WHOLE}, cache_write_1h_tokens, cache_write_5m_tokens FROM requests "
+        f"WHERE subpath = '' AND complete AND {WHOLE} IS NOT NULL AND attempt_id {IN_LIST} ORDER BY n"
+    )
+    found: dict[str, PromptUse] = {}
+    for turn, read, prompt, long, short in con.execute(sql, [list(turns)]).fetchall():
+        earlier = found.get(turn, PromptUse(read, prompt, read, None))
+        found[turn] = PromptUse(earlier.first_read, prompt, read, life_of(long, short) or earlier.written)
+    return found
 
 
 def life_of(long_tokens: int, short_tokens: int) -> timedelta | None:
@@ -114,19 +131,6 @@ def state_of(read_tokens: int, expected_tokens: int) -> State:
     """``warm`` when nearly the whole prompt was read from the cache, ``cold`` when less than half was, else ``partial``."""
     share = read_tokens / expected_tokens if expected_tokens else 0.0
     return "warm" if share >= WARM_SHARE else "cold" if share < COLD_SHARE else "partial"
-
-
-def _life_after(requests: Sequence[RequestRow]) -> timedelta | None:
-    """The life by the last request that wrote to the cache; an entry that was only read counts as long-lived."""
-    for request in reversed(requests):
-        if life := life_of(request.cache_write_1h_tokens or 0, request.cache_write_5m_tokens or 0):
-            return life
-    return LONG_LIFE if requests[-1].cache_read_tokens else None
-
-
-def _is_known(request: RequestRow) -> bool:
-    """True for a complete request of the main agent whose prompt tokens are all known."""
-    return not request.subpath and request.complete and request.prompt_tokens is not None
 
 
 def _duration(time: timedelta) -> str:

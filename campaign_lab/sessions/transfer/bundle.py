@@ -6,13 +6,14 @@ import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import PurePath
-from typing import TYPE_CHECKING
 
 from campaign_lab.sessions.history import ratings
 from campaign_lab.sessions.upkeep import access
 from campaign_lab.store import queries
-from campaign_lab.store.queries import IN_LIST
+from campaign_lab.store.connection import Con
+from campaign_lab.store.queries import IN_LIST, Row
 from campaign_lab.store.rows import (
+    TABLES,
     AttemptRow,
     AuditRow,
     CacheRow,
@@ -26,10 +27,6 @@ from campaign_lab.store.rows import (
     TranscriptRow,
     TurnRow,
 )
-
-if TYPE_CHECKING:
-    from campaign_lab.store.connection import Con
-    from campaign_lab.store.queries import Row
 
 IDENTITY: dict[type, tuple[str, ...]] = {
     SessionRow: ("id",),
@@ -119,7 +116,7 @@ def add_bundle(con: Con, bundle: Bundle) -> dict[str, int]:
     for field in fields(bundle):
         if rows := _missing(con, getattr(bundle, field.name)):
             queries.insert(con, rows)
-            added[queries.TABLES[type(rows[0])]] = len(rows)
+            added[TABLES[type(rows[0])]] = len(rows)
     return added
 
 
@@ -171,7 +168,7 @@ def _missing(con: Con, rows: Sequence[Row]) -> list[Row]:
         return []
     names = IDENTITY[type(rows[0])]
     keys = [tuple(getattr(row, name) for name in names) for row in rows]
-    table = queries.TABLES[type(rows[0])]
+    table = TABLES[type(rows[0])]
     sql = f"SELECT DISTINCT {', '.join(names)} FROM {table} WHERE {names[0]} {IN_LIST}"
     here = set(con.execute(sql, [list({key[0] for key in keys})]).fetchall())
     return [row for row, key in zip(rows, keys, strict=True) if key not in here]

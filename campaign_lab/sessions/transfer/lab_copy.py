@@ -13,18 +13,16 @@ from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from campaign_lab.errors import StoreError
-from campaign_lab.sessions.run.claims import alive, store_time
+from campaign_lab.sessions.run.claims import living_claims
 from campaign_lab.sessions.transfer.bundle import IDENTITY, Bundle, add_bundle, attempts_bundle, stands_on, stored_pages
 from campaign_lab.sessions.upkeep.verify import verify
 from campaign_lab.store import queries
+from campaign_lab.store.connection import Con, Store
 from campaign_lab.store.location import is_server, open_store
-from campaign_lab.store.rows import AuditRow, ClaimRow, JudgementRow, SessionRow, ShareRow
-
-if TYPE_CHECKING:
-    from campaign_lab.store.connection import Con, Store
+from campaign_lab.store.rows import TABLES, AuditRow, JudgementRow, SessionRow, ShareRow
 
 ATTEMPTS = 50
 """Attempts of one bundle: with all that they wrote they are held in memory at a time."""
@@ -76,16 +74,11 @@ def _refuse(old: Store, new: Store) -> None:
         if store.role is not None:
             reason = f"lets you in as {store.role}, who sees no sessions of others"
             raise StoreError(store.display_url, reason, "Copy as the role that owns the tables.")
-    running = old.call(_living)
+    running = old.call(living_claims)
     if running:
         users = ", ".join(sorted({claim.user_name for claim in running}))
         turns = "1 turn is" if len(running) == 1 else f"{len(running)} turns are"
         raise StoreError(old.display_url, f"is in use: {turns} running ({users})", "Copy it when nothing runs.")
-
-
-def _living(con: Con) -> list[ClaimRow]:
-    now = store_time(con)
-    return [claim for claim in queries.select(con, ClaimRow) if alive(claim, now)]
 
 
 class _Copy:
@@ -102,7 +95,7 @@ class _Copy:
     @property
     def added(self) -> dict[str, int]:
         """Rows added by table."""
-        return {queries.TABLES[row]: count for row in IDENTITY if (count := self._counts[queries.TABLES[row]])}
+        return {TABLES[row]: count for row in IDENTITY if (count := self._counts[TABLES[row]])}
 
     def done(self) -> _Copy:
         """Copies everything. Sessions that are on both sides come first: their lines there are still without new turns."""

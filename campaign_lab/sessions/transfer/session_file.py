@@ -13,21 +13,17 @@ import shutil
 import tempfile
 import uuid
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
 
 from campaign_lab.errors import UNAVAILABLE, LabError, StoreError
 from campaign_lab.sessions.history import ratings
 from campaign_lab.sessions.transfer.bundle import Bundle, add_bundle, owned, portable, session_bundle, stands_on
 from campaign_lab.sessions.upkeep.verify import verify
 from campaign_lab.store import queries, schema
-from campaign_lab.store.connection import Store
+from campaign_lab.store.connection import Con, Store
 from campaign_lab.store.duckdb.engine import open_file
 from campaign_lab.store.rows import SessionRow, TurnRow
-
-if TYPE_CHECKING:
-    from campaign_lab.store.connection import Con
 
 MARK = "saved"
 """The key in a session's metadata that says: this is the session that the file was saved for."""
@@ -66,10 +62,6 @@ class SaveReport:
             f"Saved {self.session!r} in {self.path}: {self.turns} turns, {self.records} records, {self.pages} pages, "
             f"{self.entries} transcript entries, {self.size / 1e6:.1f} MB."
         )
-
-    def to_json(self) -> dict[str, Any]:
-        """JSON-ready: the fields by name."""
-        return asdict(self)
 
 
 def save(engine: Store, session: SessionRow, path: str | os.PathLike[str], *, user: str | None = None) -> SaveReport:

@@ -6,16 +6,13 @@ a session that does not exist. In a lab file this guards against mistakes: whoev
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING
 
 from campaign_lab.store import queries
+from campaign_lab.store.connection import Con
 from campaign_lab.store.grants import GRANTS, Permission, Verb
 from campaign_lab.store.rows import AuditRow, SessionRow, ShareRow
-
-if TYPE_CHECKING:
-    from campaign_lab.store.connection import Con
 
 _ABOVE = "SELECT id, owner, CASE WHEN automatic THEN parent_session END FROM sessions"
 """The session that an automatic fork belongs to; none for a named one."""
@@ -89,19 +86,19 @@ def visible(con: Con, user: str) -> list[SessionRow]:
 
 def named_session(con: Con, session: SessionRow) -> SessionRow:
     """The session itself, or the named one that an automatic fork belongs to."""
-    while session.automatic and session.parent_session:
-        found = queries.select(con, SessionRow, "WHERE id = ?", [session.parent_session])
-        if not found:
-            return session
-        session = found[0]
-    return session
+    return _climbed(con, session, lambda row: row.automatic)
 
 
 def root_owner(con: Con, session: SessionRow) -> str:
     """Who owns the session that the first research was made in: the pages of a line are kept under that name."""
-    while session.parent_session:
+    return _climbed(con, session, lambda _: True).owner
+
+
+def _climbed(con: Con, session: SessionRow, goes_on: Callable[[SessionRow], bool]) -> SessionRow:
+    """The session reached by going from fork to parent, as long as the fork says so and the parent is there."""
+    while goes_on(session) and session.parent_session:
         found = queries.select(con, SessionRow, "WHERE id = ?", [session.parent_session])
         if not found:
             break
         session = found[0]
-    return session.owner
+    return session

@@ -7,19 +7,17 @@ import os
 import re
 import shutil
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Literal
 
 from campaign_lab.sessions.run import claims
 from campaign_lab.sessions.upkeep.verify import verify
 from campaign_lab.store import queries, schema
+from campaign_lab.store.connection import Con, Store
 from campaign_lab.store.duckdb import compacting, opening
 from campaign_lab.store.location import is_server
-from campaign_lab.store.rows import AttemptRow, ClaimRow, SessionRow
-
-if TYPE_CHECKING:
-    from campaign_lab.store.connection import Con, Store
+from campaign_lab.store.rows import TABLES, AttemptRow, ClaimRow, SessionRow
 
 Level = Literal["ok", "warn", "fail"]
 
@@ -61,10 +59,6 @@ class HealthFinding:
 
     def __str__(self) -> str:
         return f"{self.level:<4}  {self.subject}: {self.text}"
-
-    def to_json(self) -> dict[str, Any]:
-        """JSON-ready: the fields by name."""
-        return asdict(self)
 
 
 def examine(engine: Store, *, low_disk_bytes: int = LOW_DISK_BYTES) -> list[HealthFinding]:
@@ -166,7 +160,7 @@ def _server(con: Con, engine: Store) -> Iterator[HealthFinding]:
 def _guarded(con: Con, role: str, *, held: bool) -> HealthFinding:
     """Does the server itself keep the sessions of one role from the others?"""
     sql = f"SELECT relname FROM pg_class WHERE relname {queries.IN_LIST} AND relkind = 'r' AND NOT relrowsecurity ORDER BY 1"
-    bare = [name for (name,) in con.execute(sql, [list(queries.TABLES.values())]).fetchall()]
+    bare = [name for (name,) in con.execute(sql, [list(TABLES.values())]).fetchall()]
     if bare:
         return HealthFinding("fail", "access", f"no row-level security on {', '.join(bare)}: every role can read them")
     if held:
@@ -179,8 +173,8 @@ def _guarded(con: Con, role: str, *, held: bool) -> HealthFinding:
 
 
 def _claims(con: Con) -> Iterator[HealthFinding]:
-    held, now = queries.select(con, ClaimRow), claims.store_time(con)
-    stuck = [claim for claim in held if not claims.alive(claim, now)]
+    held, living = queries.select(con, ClaimRow), claims.living_claims(con)
+    stuck = [claim for claim in held if claim not in living]
     claimed = {claim.attempt_id for claim in held}
     running = queries.select(con, AttemptRow, "WHERE state = 'running' ORDER BY started_at, id")
     advice = "the next run, or look at the costs, of whoever started it or may run on that session books what it cost"

@@ -32,6 +32,12 @@ def expires_at(row: SessionRow) -> datetime | None:
         return datetime.max.replace(tzinfo=UTC)
 
 
+def has_expired(row: SessionRow, now: datetime) -> bool:
+    """Has the session expired by then?"""
+    end = expires_at(row)
+    return end is not None and end <= now
+
+
 def seconds(text: str | float) -> float:
     """A duration in seconds: a number of seconds, or text such as ``90s``, ``30m``, ``8h``, ``7d``, ``1h30m``, ``2w``.
 

@@ -8,17 +8,16 @@ cut off from its research. Space in the file is given back by ``Store.compact``.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from campaign_lab.sessions.upkeep.expiry import expires_at
+from campaign_lab.show.text import pluralize
 from campaign_lab.store import queries
+from campaign_lab.store.connection import Con
 from campaign_lab.store.queries import IN_LIST
 from campaign_lab.store.rows import AttemptRow, SessionRow
-
-if TYPE_CHECKING:
-    from campaign_lab.store.connection import Con
 
 Scope = tuple[str, str]
 """Owner and campaign: pages belong to them."""
@@ -43,12 +42,8 @@ class SweepReport:
 
     def __str__(self) -> str:
         counts = {"session": self.sessions, "turn": self.turns, "transcript entry": self.entries, "page": self.pages}
-        words = ", ".join(f"{count} {_plural(noun, count)}" for noun, count in counts.items())
+        words = ", ".join(pluralize(count, noun) for noun, count in counts.items())
         return f"{'Would take' if self.dry_run else 'Took'} {words}: {self.text_bytes / 1e6:.1f} MB of text."
-
-    def to_json(self) -> dict[str, Any]:
-        """JSON-ready: the fields by name."""
-        return asdict(self)
 
 
 @dataclass(frozen=True)
@@ -205,9 +200,3 @@ def _one(con: Con, sql: str, values: Iterable[object]) -> tuple[Any, ...]:
     row: tuple[Any, ...] | None = con.execute(sql, list(values)).fetchone()
     assert row is not None
     return row
-
-
-def _plural(noun: str, count: int) -> str:
-    if count == 1:
-        return noun
-    return f"{noun[:-1]}ies" if noun.endswith("y") else f"{noun}s"

@@ -6,8 +6,8 @@ import json
 import math
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, fields
+from typing import Any
 
 from campaign_lab.agents.ledger import UNLISTED, Ledger
 from campaign_lab.agents.prices import TokenUsage
@@ -15,10 +15,8 @@ from campaign_lab.money import Sum
 from campaign_lab.sessions.history import ratings
 from campaign_lab.sessions.keys import root_key, turn_key
 from campaign_lab.store import queries
+from campaign_lab.store.connection import Con
 from campaign_lab.store.rows import AttemptRow, ClaimRow, RecordRow, RequestRow, SessionRow, TurnRow
-
-if TYPE_CHECKING:
-    from campaign_lab.store.connection import Con
 
 RESTORE = (
     "Put back a copy of the lab (its file, or a backup of its database), "
@@ -34,7 +32,7 @@ class IntegrityProblem:
 
     turn_id: str | None
     what: str
-    advice: str
+    advice: str = RESTORE
     info: bool = False
 
     def __str__(self) -> str:
@@ -55,7 +53,7 @@ def verify(con: Con, session: SessionRow) -> list[IntegrityProblem]:
         problems += _of_turn(session, turn, parent)
         problems += _of_attempt(con, turn)
         problems += _of_records(con, turn)
-        problems += [IntegrityProblem(turn.id, what, RESTORE) for what in ratings.faults(con, turn.id)]
+        problems += [IntegrityProblem(turn.id, what) for what in ratings.faults(con, turn.id)]
         problems += _of_transcripts(con, turn)
         parent = turn
     return [*problems, *_of_claims(con, session)]
@@ -68,59 +66,57 @@ def _chain(con: Con, session: SessionRow) -> tuple[list[TurnRow], list[Integrity
     wanted, after = session.tip_turn, session.tip_turn
     while wanted is not None:
         if any(turn.id == wanted for turn in line):
-            problems.append(IntegrityProblem(after, "the turns before it go round in a circle", RESTORE))
+            problems.append(IntegrityProblem(after, "the turns before it go round in a circle"))
             break
         found = queries.select(con, TurnRow, "WHERE id = ?", [wanted])
         if not found:
-            problems.append(
-                IntegrityProblem(after, f"the turn {wanted} before it is missing, or is the tip itself", RESTORE)
-            )
+            problems.append(IntegrityProblem(after, f"the turn {wanted} before it is missing, or is the tip itself"))
             break
         if len(found) > 1:
-            problems.append(IntegrityProblem(wanted, f"it is stored {len(found)} times", RESTORE))
+            problems.append(IntegrityProblem(wanted, f"it is stored {len(found)} times"))
         line.insert(0, found[0])
         wanted, after = found[0].parent_turn, wanted
     if session.start_turn is not None and all(turn.id != session.start_turn for turn in line):
         what = f"the checkpoint that the session {session.name!r} was forked from is not on its line"
-        problems.append(IntegrityProblem(session.start_turn, what, RESTORE))
+        problems.append(IntegrityProblem(session.start_turn, what))
     return line, problems
 
 
 def _of_turn(session: SessionRow, turn: TurnRow, parent: TurnRow | None) -> Iterator[IntegrityProblem]:
     if (turn.endpoint, turn.model) != (session.endpoint, session.model):
         what = f"{turn.endpoint}, {turn.model} answered, but the session is one of {session.endpoint}, {session.model}"
-        yield IntegrityProblem(turn.id, what, RESTORE)
+        yield IntegrityProblem(turn.id, what)
     if parent is None and turn.parent_turn is not None:
         return  # its parent is missing, which was said
     before = root_key(turn.endpoint, turn.model) if parent is None else parent.key
     fingerprint = _json(turn.fingerprint)
     if fingerprint is None:
-        yield IntegrityProblem(turn.id, "its fingerprint cannot be read", RESTORE)
+        yield IntegrityProblem(turn.id, "its fingerprint cannot be read")
     elif turn_key(before, turn.message, fingerprint, turn.take) != turn.key:
         what = "its key is not that of its message, fingerprint, take and parent: one of them was changed"
-        yield IntegrityProblem(turn.id, what, RESTORE)
+        yield IntegrityProblem(turn.id, what)
     for name, text in (("brief", turn.brief), ("list of what is missing", turn.missing)):
         if _json(text) is None:
-            yield IntegrityProblem(turn.id, f"its {name} cannot be read", RESTORE)
+            yield IntegrityProblem(turn.id, f"its {name} cannot be read")
 
 
 def _of_attempt(con: Con, turn: TurnRow) -> Iterator[IntegrityProblem]:
     attempts = queries.select(con, AttemptRow, "WHERE id = ?", [turn.id])
     if len(attempts) != 1 or attempts[0].state != "finished":
         states = ", ".join(attempt.state for attempt in attempts) or "none"
-        yield IntegrityProblem(turn.id, f"it needs one finished attempt; there is {states}", RESTORE)
+        yield IntegrityProblem(turn.id, f"it needs one finished attempt; there is {states}")
         return
     requests = queries.select(con, RequestRow, "WHERE attempt_id = ?", [turn.id])
     booked = Sum.of(request.cost_usd for request in requests if request.complete).whole
     if not _equal(booked, attempts[0].cost_usd):
         what = f"its attempt is booked at {attempts[0].cost_usd} US dollars, its requests add up to {booked}"
-        yield IntegrityProblem(turn.id, what, RESTORE)
+        yield IntegrityProblem(turn.id, what)
 
 
 def _of_records(con: Con, turn: TurnRow) -> Iterator[IntegrityProblem]:
     for record in queries.select(con, RecordRow, "WHERE turn_id = ? ORDER BY n", [turn.id]):
         if not isinstance(_json(record.problems), list) or _json(record.body) is None:
-            yield IntegrityProblem(turn.id, f"its {record.kind} {record.label!r} cannot be read as JSON", RESTORE)
+            yield IntegrityProblem(turn.id, f"its {record.kind} {record.label!r} cannot be read as JSON")
 
 
 def _of_transcripts(con: Con, turn: TurnRow) -> Iterator[IntegrityProblem]:
@@ -136,14 +132,14 @@ def _of_transcripts(con: Con, turn: TurnRow) -> Iterator[IntegrityProblem]:
         where = f"the transcript of {subpath}" if subpath else "its transcript"
         found, expected = len(threads.get(subpath, ())), sizes.get(subpath, 0)
         if found != expected:
-            yield IntegrityProblem(turn.id, f"{where} has {found} entries of {expected}", RESTORE)
+            yield IntegrityProblem(turn.id, f"{where} has {found} entries of {expected}")
         if any(not isinstance(entry, dict) for entry in threads.get(subpath, ())):
-            yield IntegrityProblem(turn.id, f"{where} has entries that cannot be read", RESTORE)
+            yield IntegrityProblem(turn.id, f"{where} has entries that cannot be read")
             return
         for what in _unpaired(threads.get(subpath, ())):
-            yield IntegrityProblem(turn.id, f"{where} has {what}", RESTORE)
+            yield IntegrityProblem(turn.id, f"{where} has {what}")
     if queries.leaf_of(con, turn.id) != turn.leaf_uuid:
-        yield IntegrityProblem(turn.id, "its transcript does not end where the turn says that it ends", RESTORE)
+        yield IntegrityProblem(turn.id, "its transcript does not end where the turn says that it ends")
     yield from _of_ledger(con, turn, threads)
 
 
@@ -162,7 +158,7 @@ def _of_ledger(
         yield IntegrityProblem(turn.id, what, "Costs of this turn cannot be relied on. " + RESTORE)
     cut, cut_rows = len(ledger.cut("", stopped=False)), sum(not row.complete for row in rows)
     if cut != cut_rows:
-        yield IntegrityProblem(turn.id, f"{cut_rows} cut requests are booked, its transcript tells of {cut}", RESTORE)
+        yield IntegrityProblem(turn.id, f"{cut_rows} cut requests are booked, its transcript tells of {cut}")
 
 
 def _of_claims(con: Con, session: SessionRow) -> Iterator[IntegrityProblem]:
@@ -189,13 +185,7 @@ def _unpaired(entries: Sequence[Mapping[str, Any]]) -> Iterator[str]:
 
 
 def _usage(row: RequestRow) -> TokenUsage:
-    return TokenUsage(
-        row.input_tokens,
-        row.output_tokens,
-        row.cache_read_tokens,
-        row.cache_write_5m_tokens,
-        cache_write_1h_tokens=row.cache_write_1h_tokens,
-    )
+    return TokenUsage(**{field.name: getattr(row, field.name) for field in fields(TokenUsage)})
 
 
 def _json(text: str | None) -> Any:

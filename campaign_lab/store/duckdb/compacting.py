@@ -15,6 +15,7 @@ from collections.abc import Callable
 
 from campaign_lab.errors import StoreError
 from campaign_lab.store.duckdb import opening, rollback_journal
+from campaign_lab.store.queries import literal
 from campaign_lab.store.whole_file import flush, put_in_place
 
 FOLDER = ".compact"
@@ -58,7 +59,7 @@ def _copy(path: str, draft: str, deadline: float) -> None:
     try:
         row = con.execute("SELECT current_database()").fetchone()
         assert row is not None
-        con.execute(f"ATTACH {_quoted(draft)} AS fresh (STORAGE_VERSION {_quoted(opening.STORAGE)})")
+        con.execute(f"ATTACH {literal(draft)} AS fresh (STORAGE_VERSION {literal(opening.STORAGE)})")
         name = '"' + str(row[0]).replace('"', '""') + '"'
         con.execute(f"COPY FROM DATABASE {name} TO fresh")
         con.execute("CHECKPOINT fresh")
@@ -79,10 +80,6 @@ def _replace(draft: str, path: str, before_move: Callable[[str], None]) -> None:
     before_move(draft)
     put_in_place(draft, path)
     flush(os.path.dirname(path))
-
-
-def _quoted(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"
 
 
 def _failed(path: str, reason: str) -> StoreError:

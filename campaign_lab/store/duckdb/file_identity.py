@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-from dataclasses import dataclass
 
 from campaign_lab.errors import UNAVAILABLE, StoreError
 from campaign_lab.store.duckdb.gate import Gate
@@ -20,21 +19,12 @@ ANNOUNCED = "?"
 """What stands behind the inode of a fresh file that is about to be moved into the place."""
 
 
-@dataclass(frozen=True)
-class FileId:
-    """What the file system calls a file."""
-
-    device: int
-    inode: int
-    empty: bool = False
-
-
 class Identity:
     """The lab file as one process knows it. All is called under the gate. Raises StoreError."""
 
     def __init__(self, path: str, gate: Gate) -> None:
         self._path, self._gate = path, gate
-        self._known: FileId | None = None
+        self._known: os.stat_result | None = None
 
     def meet(self) -> None:
         """Before and after the file is opened: it must be the one that was met before, or what became of it."""
@@ -43,16 +33,16 @@ class Identity:
             if self._known is not None:
                 raise self._lost("removed", "Put it back, or open the lab again to begin with an empty one.")
             return
-        if now.empty and self._known is None:
+        if not now.st_size and self._known is None:
             return  # it is about to be made
         before = self._gate.noted().split()
-        line = [name for each in before if (name := each.rstrip(ANNOUNCED)) == each or name == str(now.inode)]
+        line = [name for each in before if (name := each.rstrip(ANNOUNCED)) == each or name == str(now.st_ino)]
         if self._known is not None and not self._became(now, line):
             raise self._replaced()
-        if self._known is not None and now.empty:
+        if self._known is not None and not now.st_size:
             raise self._lost("emptied", "Put back a copy of it, or choose another lab file.")
-        if line[-1:] != [str(now.inode)]:
-            line = [str(now.inode)]
+        if line[-1:] != [str(now.st_ino)]:
+            line = [str(now.st_ino)]
         if line != before:
             with contextlib.suppress(
                 OSError
@@ -65,7 +55,7 @@ class Identity:
         now = self._now()
         if now is None or self._known is None:
             self.meet()
-        elif (now.device, now.inode) != (self._known.device, self._known.inode):
+        elif not os.path.samestat(now, self._known):
             raise self._replaced()
 
     def announce(self, draft: str) -> None:
@@ -73,21 +63,18 @@ class Identity:
         inode = os.stat(draft).st_ino
         self._gate.note(f"{self._gate.noted()} {inode}{ANNOUNCED}")
 
-    def _became(self, now: FileId, line: list[str]) -> bool:
+    def _became(self, now: os.stat_result, line: list[str]) -> bool:
         """Is it the known file, or what compactions made of it?"""
         assert self._known is not None
-        if now.device != self._known.device:
-            return False
-        if str(self._known.inode) in line:
-            return str(now.inode) == line[-1]
-        return now.inode == self._known.inode
+        if now.st_dev == self._known.st_dev and str(self._known.st_ino) in line:
+            return str(now.st_ino) == line[-1]
+        return os.path.samestat(now, self._known)
 
-    def _now(self) -> FileId | None:
+    def _now(self) -> os.stat_result | None:
         try:
-            found = os.stat(self._path)
+            return os.stat(self._path)
         except FileNotFoundError:
             return None
-        return FileId(found.st_dev, found.st_ino, found.st_size == 0)
 
     def _replaced(self) -> StoreError:
         advice = "Open the lab again to work with the file that is there now; nothing was written into that one."

@@ -12,7 +12,8 @@ from dataclasses import dataclass, field, fields
 from importlib.resources import files
 
 from campaign_lab.store.grants import GRANTS
-from campaign_lab.store.postgres.rls_functions import OWN, TAKEN_IN, functions, literal
+from campaign_lab.store.postgres.rls_functions import OWN, TAKEN_IN, functions
+from campaign_lab.store.queries import literal
 from campaign_lab.store.rows import SessionRow
 
 ME = "session_user"

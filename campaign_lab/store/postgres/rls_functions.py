@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 
+from campaign_lab.store.queries import literal
+
 OWN = "own"
 """A verb that no permission grants: what is left are the role's own sessions."""
 TAKEN_IN = "taken in"
@@ -137,11 +139,6 @@ def functions(schema: str, grants: Mapping[str, Collection[str]]) -> list[str]:
             f"GRANT EXECUTE ON FUNCTION {schema}.{signature} TO PUBLIC",
         ]
     return statements
-
-
-def literal(text: str) -> str:
-    """The text as a constant of SQL."""
-    return "'" + text.replace("'", "''") + "'"
 
 
 def _permissions(grants: Mapping[str, Collection[str]]) -> str:

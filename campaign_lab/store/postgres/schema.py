@@ -8,15 +8,14 @@ from __future__ import annotations
 
 import hashlib
 import re
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from campaign_lab.errors import StoreError
 from campaign_lab.store import queries
+from campaign_lab.store.connection import Con
 from campaign_lab.store.postgres.policies import policies
-from campaign_lab.store.schema import MIGRATIONS, refuse_newer
-
-if TYPE_CHECKING:
-    from campaign_lab.store.connection import Con
+from campaign_lab.store.rows import TABLES
+from campaign_lab.store.schema import MIGRATIONS, refuse_newer, take
 
 INDEXES = (
     "UNIQUE INDEX sessions_id ON sessions (id)",
@@ -70,13 +69,10 @@ def migrate(con: Con, path: str) -> int:
     if not pending:
         return 0
     schema = _own_schema(con, path, found)
-    if not found:
-        con.execute("CREATE TABLE schema_version (version INTEGER NOT NULL, applied_at TIMESTAMPTZ NOT NULL)")
     for step in pending:
-        con.execute(_ddl(step.sql))
-        if step.convert:
-            step.convert(con)
-        con.execute("INSERT INTO schema_version VALUES (?, now())", [step.version])
+        take(
+            con, step, re.sub(r"\bVARCHAR\b", 'VARCHAR COLLATE "C"', step.sql)
+        )  # sorted by code points, as in a lab file
     for index in INDEXES:
         con.execute(f"CREATE {index.replace('INDEX ', 'INDEX IF NOT EXISTS ', 1)}")
     _arrange(con, policies(schema))
@@ -106,11 +102,6 @@ def _digest(statements: list[str]) -> str:
     return f"policies {hashlib.sha256(chr(10).join(statements).encode()).hexdigest()}"
 
 
-def _ddl(sql: str) -> str:
-    """Texts are sorted by their code points, as in a lab file, and not by the server's language."""
-    return re.sub(r"\bVARCHAR\b", 'VARCHAR COLLATE "C"', sql)
-
-
 def _own_schema(con: Con, path: str, found: int) -> str:
     """The schema that the tables lie in or are to be made in. Raises StoreError when this role may not change it."""
     schema, user, may = con.execute(
@@ -136,7 +127,7 @@ def _own_schema(con: Con, path: str, found: int) -> str:
 def _refuse_strangers(con: Con, path: str) -> None:
     """Raises StoreError when another program has tables of our names where ours would be."""
     sql = f"SELECT tablename FROM pg_tables WHERE schemaname = current_schema() AND tablename {queries.IN_LIST} ORDER BY 1"
-    taken = [name for (name,) in con.execute(sql, [list(queries.TABLES.values())]).fetchall()]
+    taken = [name for (name,) in con.execute(sql, [list(TABLES.values())]).fetchall()]
     if taken:
         raise StoreError(
             path,

@@ -20,17 +20,15 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from types import CodeType
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 from campaign_lab.errors import UNAVAILABLE, StoreError
+from campaign_lab.store.connection import Con
 from campaign_lab.store.postgres import schema
 from campaign_lab.store.postgres.connections import CONNECTIONS, Connections, connect
 from campaign_lab.store.postgres.dialect import ServerCon
 from campaign_lab.store.postgres.errors import after_outage, explained, missing_driver, restarting
 from campaign_lab.store.postgres.url import shown
-
-if TYPE_CHECKING:
-    from campaign_lab.store.connection import Con
 
 T = TypeVar("T")
 

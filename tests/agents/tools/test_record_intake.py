@@ -11,8 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from campaign_lab.agents.kept_record import KeptRecord
 from campaign_lab.agents.phases import builtin_phases
-from campaign_lab.agents.tools.record_intake import MENDS, RecordIntake, SavedRecord
+from campaign_lab.agents.tools.record_intake import MENDS, RecordIntake
 from campaign_lab.records import Angle, BrandProfile, CopyVariant
 
 RESEARCH, STRATEGY, COPY = (builtin_phases()[name] for name in ("research", "strategy", "copy"))
@@ -30,7 +31,7 @@ def test_a_good_record_is_kept_with_its_evidence_marked(intake: RecordIntake, va
     """At the first try, with an id, and with the quote that stands marked as supported."""
     assert intake.hand_in("copy_variant", [variant])["problems"] == []
     (kept,) = intake.results()
-    assert (kept.record_id, kept.label, kept.problems) == ("proof-first-v1", variant["headline"], ())
+    assert (kept.id, kept.label, kept.problems) == ("proof-first-v1", variant["headline"], ())
     assert isinstance(kept.record, CopyVariant)
     assert [each.supported for each in kept.record.evidence_in()] == [True]
     assert CopyVariant.model_validate_json(kept.body) == kept.record
@@ -155,7 +156,7 @@ def test_anything_that_json_can_hold_is_taken(raw: Any) -> None:
         intake.hand_in("copy_variant", [raw])
     (kept,) = intake.results()
     assert kept.degraded
-    assert kept.record_id
+    assert kept.id
     kept.body.encode()
 
 
@@ -164,7 +165,7 @@ def test_half_an_emoji_can_be_stored(intake: RecordIntake, variant: dict[str, An
     for _ in range(MENDS + 1):
         intake.hand_in("copy_variant", [variant | {"headline": "Look \ud83d", "angle": "Proof first\ud83d"}])
     (kept,) = intake.results()
-    for text in (kept.body, kept.label, kept.angle, kept.record_id):
+    for text in (kept.body, kept.label, kept.angle, kept.id):
         text.encode()
     assert json.loads(kept.body)["headline"] == "Look \ud83d"
 
@@ -194,7 +195,7 @@ def test_results_do_not_depend_on_which_agent_was_first(order: Sequence[int]) ->
     intake = RecordIntake(COPY, dict, angles=ANGLES)
     for place in order:
         assert intake.hand_in("copy_variant", [parts[place]])["problems"] == []
-    assert [(kept.record_id, kept.label) for kept in intake.results()] == [
+    assert [(kept.id, kept.label) for kept in intake.results()] == [
         ("proof-first-v1", "Proof first early"),
         ("proof-first-v2", "Proof first late"),
         ("calm-voice-v1", "Calm voice early"),
@@ -222,10 +223,10 @@ def test_research_comes_in_the_order_of_its_kinds(
         for kind in order:
             assert intake.hand_in(kind, [records[kind]])["problems"] == []
         assert [kept.kind for kept in intake.results()] == expected
-        assert [kept.record_id for kept in intake.results()] == ["termwick", "customer_insight", "termwick-2"]
+        assert [kept.id for kept in intake.results()] == ["termwick", "customer_insight", "termwick-2"]
 
 
-def keep_by_force(intake: RecordIntake, labels: Sequence[str]) -> tuple[SavedRecord, ...]:
+def keep_by_force(intake: RecordIntake, labels: Sequence[str]) -> tuple[KeptRecord, ...]:
     """Hands in records that are nothing but a name until they are kept."""
     for label in labels:
         for _ in range(MENDS + 1):
@@ -236,7 +237,7 @@ def keep_by_force(intake: RecordIntake, labels: Sequence[str]) -> tuple[SavedRec
 @given(st.lists(st.text("aA -2!", max_size=5) | st.text(max_size=5), max_size=6, unique=True))
 def test_ids_are_unique(labels: list[str]) -> None:
     """Also where names differ in punctuation only, or look like an id with a number."""
-    ids = [kept.record_id for kept in keep_by_force(RecordIntake(STRATEGY, dict), labels)]
+    ids = [kept.id for kept in keep_by_force(RecordIntake(STRATEGY, dict), labels)]
     assert len(set(ids)) == len(ids)
     assert all(ids)
 
@@ -244,7 +245,7 @@ def test_ids_are_unique(labels: list[str]) -> None:
 def test_ids_with_numbers_do_not_collide() -> None:
     """The second record called “a” gets the number that no other has taken."""
     kept = keep_by_force(RecordIntake(STRATEGY, dict), ["a a", "a-a", "a a 2"])
-    assert [each.record_id for each in kept] == ["a-a", "a-a-2", "a-a-2-2"]
+    assert [each.id for each in kept] == ["a-a", "a-a-2", "a-a-2-2"]
 
 
 def test_a_record_handed_in_again_replaces_the_earlier_one(intake: RecordIntake, variant: dict[str, Any]) -> None:

@@ -19,7 +19,7 @@ from campaign_lab.batch.report.summary import best_by_angle
 from campaign_lab.batch.report.write import write_report
 from campaign_lab.batch.rows import UNPRICED, Row
 from campaign_lab.store import queries
-from campaign_lab.tables import COPY_COLUMNS
+from campaign_lab.tables.columns import COPY_COLUMNS
 from support.copy_rows import angle, claim, quote, said, turn, variant
 from support.lab_rows import add, fork, session
 from support.labs import MakeLab

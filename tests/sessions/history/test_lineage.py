@@ -10,10 +10,11 @@ import pytest
 
 from campaign_lab.errors import NotFoundError
 from campaign_lab.money import Sum
-from campaign_lab.sessions.history.lineage import ConversationMessage, TreeNode, conversation, lineage, tree
+from campaign_lab.sessions.history.lineage import ConversationMessage, conversation, family_tree, lineage
 from campaign_lab.store import queries
 from campaign_lab.store.connection import Con, Store
 from campaign_lab.store.rows import AttemptRow, SessionRow
+from campaign_lab.tables.tree import tree_rows
 from support.lab_rows import ANALYST, NOW, add, fork, grow, result, said, session, share, store, try_in_vain, use
 
 PSYCHOLOGIST = "customer-psychology-specialist"
@@ -31,6 +32,8 @@ def forest(con: Con) -> dict[str, SessionRow]:
     automatic = grow(con, add(con, automatic), "t4", phase="strategy")
     base = grow(con, base, "t2", phase="strategy")
     grow(con, add(con, session("stranger", campaign="Autumn")), "t5")
+    for bobs in (child, grandchild):
+        share(con, bobs, "ana")
     rows = {"main": base, "Emotional": child, "Shorter": grandchild, "main 2": automatic}
     return {name: queries.select(con, SessionRow, "WHERE id = ?", [row.id])[0] for name, row in rows.items()}
 
@@ -73,27 +76,27 @@ def test_the_root_has_no_line_and_an_unknown_turn_is_an_error(lab_file: Store) -
 def test_the_tree_is_the_same_from_every_session_in_it(lab_file: Store, start: str) -> None:
     """Each after its parent, siblings by age, everybody's forks; sessions of another root are not in it."""
     rows = lab_file.call(forest)
-    nodes = lab_file.call(lambda con: tree(con, rows[start]))
-    shown = [(node.session, node.parent, node.number, node.phase, node.phases) for node in nodes]
+    found = lab_file.call(lambda con: tree_rows(con, "ana", rows[start], NOW))
+    shown = [tuple(row[name] for name in ("session", "parent", "checkpoint", "phase", "phases")) for row in found]
     assert shown == [
-        ("main", None, 0, "root", ("research", "strategy")),
-        ("Emotional", "main", 1, "research", ("research", "copy")),
-        ("Shorter", "Emotional", 2, "copy", ("research", "copy")),
-        ("main 2", "main", 1, "research", ("research", "strategy")),
+        ("main", "", 0, "root", "research, strategy"),
+        ("Emotional", "main", 1, "research", "research, copy"),
+        ("Shorter", "Emotional", 2, "copy", "research, copy"),
+        ("main 2", "main", 1, "research", "research, strategy"),
     ]
-    assert [node.automatic for node in nodes] == [False, False, False, True]
-    assert [node.owner for node in nodes] == ["ana", "bob", "bob", "ana"]
-    emotional = nodes[1]
-    assert (emotional.purpose, emotional.notebook, emotional.cell_id) == ("Emotional", "bobs.ipynb", "c9")
-    assert emotional.parent_id == "main"
+    assert [row["automatic"] for row in found] == [False, False, False, True]
+    assert [row["made_by"] for row in found] == ["ana", "bob", "bob", "ana"]
+    emotional = found[1]
+    assert (emotional["purpose"], emotional["notebook"], emotional["cell"]) == ("Emotional", "bobs.ipynb", "c9")
+    assert emotional["parent_id"] == "main"
 
 
 FIRST = "attempt_id = ? AND message_id LIKE '%_1'"
 """The first request of an attempt that was made by hand."""
 
 
-def costs_of(nodes: list[TreeNode]) -> dict[str, float | None]:
-    return {node.session: node.cost.known for node in nodes}
+def costs_of(con: Con, row: SessionRow) -> dict[str, float | None]:
+    return {each["session"]: each["cost_usd"] for each in tree_rows(con, "ana", row, NOW)}
 
 
 @pytest.mark.both_stores
@@ -102,16 +105,16 @@ def test_a_node_costs_what_was_made_in_it(lab_file: Store) -> None:
 
     def check(con: Con) -> None:
         rows = forest(con)
-        one = costs_of(tree(con, rows["main"]))["Emotional"]
+        one = costs_of(con, rows["main"])["Emotional"]
         assert one is not None
         assert one > 0
-        assert costs_of(tree(con, rows["main"])) == pytest.approx(
+        assert costs_of(con, rows["main"]) == pytest.approx(
             {"main": 2 * one, "Emotional": one, "Shorter": 0.0, "main 2": one}
         )
         try_in_vain(con, rows["Shorter"], "failed")
-        assert costs_of(tree(con, rows["main"]))["Shorter"] == pytest.approx(one)
+        assert costs_of(con, rows["main"])["Shorter"] == pytest.approx(one)
         con.execute("UPDATE attempts SET session_id = 'main' WHERE id = 't4'")  # as a run leaves it that made the fork
-        after = costs_of(tree(con, rows["main"]))
+        after = costs_of(con, rows["main"])
         assert after["main 2"] == pytest.approx(one)
         booked = sum(row.cost_usd or 0 for row in queries.select(con, AttemptRow) if row.id != "t5")
         assert sum(cost or 0 for cost in after.values()) == pytest.approx(booked)
@@ -127,7 +130,7 @@ def test_an_unknown_price_makes_a_cost_unknown_and_not_nought(lab_file: Store) -
         con.execute("UPDATE requests SET cost_usd = NULL WHERE attempt_id = 't3'")
         try_in_vain(con, rows["main 2"], "running", state="running", ended_at=None)
         con.execute("DELETE FROM requests WHERE attempt_id = 'running'")
-        found = costs_of(tree(con, rows["main"]))
+        found = costs_of(con, rows["main"])
         assert found["Emotional"] is None
         assert found["main"]
         assert found["main 2"]
@@ -141,8 +144,8 @@ def test_a_session_that_renews_an_expired_one_is_its_child(lab_file: Store) -> N
     def check(con: Con) -> None:
         add(con, session("old", swept_at=NOW))
         new = add(con, session("new", renews="old", made_at=NOW + timedelta(days=1)))
-        assert [(node.session, node.parent, node.swept) for node in tree(con, new)] == [
-            ("old", None, True), ("new", "old", False),
+        assert [(row.name, row.renews, row.swept_at) for row in family_tree(con, new)] == [
+            ("old", None, NOW), ("new", "old", None),
         ]  # fmt: skip
 
     lab_file.call(check)
@@ -154,7 +157,7 @@ def test_a_circle_of_sessions_is_walked_once(lab_file: Store) -> None:
     def check(con: Con) -> None:
         one = add(con, session("one", parent_session="two"))
         add(con, session("two", parent_session="one"))
-        assert {node.session for node in tree(con, one)} == {"one", "two"}
+        assert {row.name for row in family_tree(con, one)} == {"one", "two"}
 
     lab_file.call(check)
 
@@ -255,9 +258,11 @@ def test_costs_are_the_same_in_whatever_order_they_lie(lab_file: Store, order: l
             try_in_vain(con, row, f"f{n}")
             con.execute("UPDATE requests SET cost_usd = 0 WHERE attempt_id = ?", [f"f{n}"])
             con.execute(f"UPDATE requests SET cost_usd = ? WHERE {FIRST}", [cost, f"f{n}"])
-        assert [node.cost for node in tree(con, row)] == [Sum(0.6)]
+        assert [(each["cost_usd"], each["unpriced_requests"]) for each in tree_rows(con, "ana", row, NOW)] == [(0.6, 0)]
         con.execute(f"UPDATE requests SET cost_usd = NULL WHERE {FIRST}", ["f1"])
-        assert [node.cost for node in tree(con, row)] == [Sum(math.fsum(order) - order[1], 1)]
+        assert [Sum(each["cost_usd"], each["unpriced_requests"]) for each in tree_rows(con, "ana", row, NOW)] == [
+            Sum(math.fsum(order) - order[1], 1)
+        ]
 
     lab_file.call(check)
 

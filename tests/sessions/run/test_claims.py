@@ -21,17 +21,16 @@ import pytest
 
 from campaign_lab.sessions.run.claims import (
     LEASE,
-    LookupResult,
     alive,
     beat,
     dead_attempts,
     host_name,
-    look,
     look_or_claim,
     machine,
     store_time,
     under_way,
 )
+from campaign_lab.sessions.run.lookup import LookupResult, look
 from campaign_lab.store import queries
 from campaign_lab.store.connection import Store
 from campaign_lab.store.rows import AttemptRow, ClaimRow, SessionRow, TurnRow

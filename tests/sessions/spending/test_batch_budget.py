@@ -196,7 +196,7 @@ def test_paid_cut_and_running_are_told_apart_run_by_run(lab_file: Store) -> None
         lambda con: queries.insert(con, [replace(asked(name, None), complete=False) for name in ("a3", "c0")])
     )
     assert lab_file.call(lambda con: batch_costs(con, "batch-1")) == {
-        "r1": RunCost(Sum(0.3), Sum(0.7), 1, 1),
+        "r1": RunCost(Sum(0.3), Sum(0.7), 1),
         "r2": RunCost(Sum(1.0, 1)),
     }
 

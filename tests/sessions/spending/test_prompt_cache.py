@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
+from campaign_lab import Lab
 from campaign_lab.sessions.spending.prompt_cache import verdict, warm_until
 from campaign_lab.store import queries
 from campaign_lab.store.rows import RequestRow
@@ -45,25 +47,34 @@ def test_the_last_write_says_how_long_a_prompt_is_warm(
     assert by_hand(make_lab(), make) == ({} if life is None else {"t1": NOW + life})
 
 
+def reasons(lab: Lab, written: Sequence[tuple[int, int]], *ages: timedelta) -> list[str]:
+    """Why a turn did not read the prompt of the one before it, which wrote so to the cache, for each age of that."""
+
+    def make(con: queries.Con) -> list[str]:
+        turn(con, turn(con, add(con, session()), "t1"), "t2")
+        con.execute("DELETE FROM requests")
+        queries.insert(con, [*(request(each, n) for n, each in enumerate(written)), request(NEITHER, name="t2")])
+        before, later = queries.line_of(con, "t2")
+        found = [verdict(con, replace(later, started_at=before.finished_at + age), before) for age in ages]
+        return [each.reason for each in found if each is not None]
+
+    return by_hand(lab, make)
+
+
 @pytest.mark.parametrize(("written", "life"), [(written, life) for written, life in CASES if life])
-def test_a_receipt_judges_age_by_the_same_life(written: Sequence[tuple[int, int]], life: timedelta) -> None:
+def test_a_receipt_judges_age_by_the_same_life(
+    written: Sequence[tuple[int, int]], life: timedelta, make_lab: MakeLab
+) -> None:
     """Just past its life an unread prompt was too old; just before it, the endpoint dropped it."""
-    before = [request(each, n) for n, each in enumerate(written)]
-    early, late = (
-        verdict([request(NEITHER)], before, started_at=NOW + life + by, before_ended_at=NOW)
-        for by in (timedelta(seconds=-1), timedelta(seconds=1))
-    )
-    assert early is not None
-    assert late is not None
-    assert "dropped" in early.reason
-    assert "its cache entry lives" in late.reason
+    early, late = reasons(make_lab(), written, life - timedelta(seconds=1), life + timedelta(seconds=1))
+    assert "dropped" in early
+    assert "its cache entry lives" in late
 
 
-def test_a_prompt_that_was_never_cached_is_not_called_old() -> None:
+def test_a_prompt_that_was_never_cached_is_not_called_old(make_lab: MakeLab) -> None:
     """However long ago it was."""
-    found = verdict([request(NEITHER)], [request(NEITHER)], started_at=NOW + timedelta(days=1), before_ended_at=NOW)
-    assert found is not None
-    assert "too short to be cached" in found.reason
+    (reason,) = reasons(make_lab(), [NEITHER], timedelta(days=1))
+    assert "too short to be cached" in reason
 
 
 @pytest.mark.both_stores

@@ -17,7 +17,8 @@ from campaign_lab.money import NOTHING, Sum
 from campaign_lab.panels import CostMeter
 from campaign_lab.rehearsal.endpoint import RehearsalEndpoint
 from campaign_lab.rehearsal.server.app import RehearsalServer
-from campaign_lab.sessions.spending.batch_budget import batch_costs, spent_on
+from campaign_lab.sessions.context import BatchTag
+from campaign_lab.sessions.spending.batch_budget import batch_costs, batch_limit
 from campaign_lab.sessions.spending.costs import spent_by
 from campaign_lab.store import queries
 from campaign_lab.store.rows import AttemptRow, RequestRow, TurnRow
@@ -126,7 +127,7 @@ def test_one_lab_has_one_sum(lab_with: Any, tries: list[Try]) -> None:
     engine = lab._context.engine
     sums |= {
         "user": engine.call(lambda con: spent_by(con, "ana")),
-        "batch": engine.call(lambda con: spent_on(con, "batch-1")),
+        "batch": engine.call(lambda con: batch_limit(con, BatchTag("batch-1", "run-1")).spent),
         "runs": sum((each.spent for each in engine.call(lambda con: batch_costs(con, "batch-1")).values()), NOTHING),
     }
     for name, found in sums.items():

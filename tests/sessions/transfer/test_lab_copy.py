@@ -24,7 +24,7 @@ from campaign_lab.sessions.transfer.lab_copy import copy_lab
 from campaign_lab.sessions.upkeep.sweep import sweep
 from campaign_lab.store import queries
 from campaign_lab.store.location import open_store
-from campaign_lab.store.rows import AuditRow, ClaimRow, JudgementRow
+from campaign_lab.store.rows import TABLES, AuditRow, ClaimRow, JudgementRow
 from support.lab_rows import NOW, add, add_page, fork, grow, session, share, try_in_vain
 from support.postgres import OWNER, PostgresServer
 
@@ -41,7 +41,7 @@ def url(postgres_server: PostgresServer) -> Iterator[str]:
 
 def rows(place: str) -> dict[str, list[tuple[object, ...]]]:
     """All rows of a lab but its claims, in an order of their own."""
-    columns = {table: tuple(row.__dataclass_fields__) for row, table in queries.TABLES.items() if table != "claims"}
+    columns = {table: tuple(row.__dataclass_fields__) for row, table in TABLES.items() if table != "claims"}
     with contextlib.closing(open_store(place)) as store:
         return {
             table: sorted(

@@ -18,7 +18,7 @@ import pytest
 
 from campaign_lab.errors import StoreError
 from campaign_lab.rehearsal.server.app import RehearsalServer
-from campaign_lab.sessions.history.lineage import conversation, lineage, tree
+from campaign_lab.sessions.history.lineage import conversation, lineage
 from campaign_lab.sessions.transfer.bundle import session_bundle
 from campaign_lab.sessions.transfer.session_file import MARK, load, save
 from campaign_lab.sessions.upkeep.expiry import expires_at
@@ -27,6 +27,7 @@ from campaign_lab.store import queries
 from campaign_lab.store.connection import Con, Store
 from campaign_lab.store.duckdb.engine import open_file
 from campaign_lab.store.rows import SessionRow
+from campaign_lab.tables.tree import tree_rows
 from support.lab_rows import NOW, add, add_page, dump, fork, grow, ids, orphans, session, share, try_in_vain
 from support.paths import ROOT, SITES
 from support.stores import Stores, opened
@@ -117,7 +118,7 @@ def test_the_report_counts_what_is_in_the_file(campaign: Store, tmp_path: Path) 
     assert counts == [(report.turns,), (report.records,), (report.entries,)]
     assert report.turns == 2
     assert "2 turns" in str(report)
-    assert report.to_json()["path"] == str(path)
+    assert report.path == str(path)
 
 
 def test_saving_changes_nothing_and_never_overwrites(campaign: Store, saved: Path) -> None:
@@ -234,12 +235,12 @@ def test_a_fork_brings_the_sessions_that_it_came_through(lab_file: Store, other:
     save(lab_file, row, tmp_path / "s.duckdb")
     loaded = load(other, tmp_path / "s.duckdb", owner="zoe")
     assert other.call(lambda con: ids(con, "turns")) == {"research", "copy"}
-    nodes = other.call(lambda con: tree(con, loaded))
-    assert [(node.session, node.owner, node.parent, node.phases) for node in nodes] == [
-        ("main", "zoe", None, ("research",)),
-        ("Between", "zoe", "main", ("research",)),
-        ("Closer", "zoe", "Between", ("research",)),
-        ("Emotional", "zoe", "Closer", ("research", "copy")),
+    rows = other.call(lambda con: tree_rows(con, "zoe", loaded, NOW))
+    assert [(row["session"], row["made_by"], row["parent"], row["phases"]) for row in rows] == [
+        ("main", "zoe", "", "research"),
+        ("Between", "zoe", "main", "research"),
+        ("Closer", "zoe", "Between", "research"),
+        ("Emotional", "zoe", "Closer", "research, copy"),
     ]
     assert [step.user for step in other.call(lambda con: lineage(con, loaded.tip_turn, loaded.owner))] == ["ana", "bob"]
     assert other.call(dump)["shares"] == []

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from campaign_lab.store.duckdb.parquet import write_parquet
-from campaign_lab.tables import COPY_COLUMNS, frame
+from campaign_lab.tables.columns import COPY_COLUMNS, frame
 
 DATA = {
     "text": pd.Series(["a", "", "é \U0001f600\n"], dtype="str"),

@@ -1,0 +1,95 @@
+"""What is stored behind a checkpoint: the turns that answer a message there, and which of its takes is asked for.
+
+A take is one of the answers that one message got at one checkpoint: a turn with a key of its own, which replays. A turn that
+read nothing stays visible but answers no run: it is made again.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from campaign_lab.brief import origin_of
+from campaign_lab.records import BrandProfile
+from campaign_lab.sessions.run.turn_spec import TurnSpec
+from campaign_lab.sessions.upkeep.access import root_owner
+from campaign_lab.store import queries
+from campaign_lab.store.connection import Con
+from campaign_lab.store.rows import ClaimRow, RecordRow, SessionRow, TurnRow
+
+
+@dataclass(frozen=True)
+class LookupResult:
+    """What is stored right after a checkpoint: the finished ``turn``, or the claim of who runs it (``busy``), or neither."""
+
+    turn: TurnRow | None = None
+    busy: ClaimRow | None = None
+    siblings: tuple[TurnRow, ...] = ()
+
+
+def look(con: Con, session: SessionRow, parent: str | None, key: str) -> LookupResult:
+    """The finished turn with the key, from the session's own line and from the forks that runs made of it."""
+    siblings = turns_behind(con, session, parent)
+    turn = next((turn for turn in siblings if turn.key == key and not read_nothing(con, session, turn)), None)
+    return LookupResult(turn=turn, siblings=siblings)
+
+
+def turns_behind(con: Con, session: SessionRow, parent: str | None) -> tuple[TurnRow, ...]:
+    """The finished turns right after a checkpoint, in the session's own line and in the forks that runs made of it."""
+    own = [turn for turn in queries.line_of(con, session.tip_turn) if turn.parent_turn == parent]
+    others = queries.turns_after(con, parent, queries.family_of(con, session))
+    return tuple({turn.id: turn for turn in (*own, *others)}.values())
+
+
+def takes_of(con: Con, spec: TurnSpec) -> list[TurnRow]:
+    """The finished turns that answer the same message at the same checkpoint, oldest first."""
+    answers = [turn for turn in _same_message(con, spec) if not read_nothing(con, spec.session, turn)]
+    return sorted(answers, key=lambda turn: (turn.started_at, turn.take))
+
+
+def _same_message(con: Con, spec: TurnSpec) -> list[TurnRow]:
+    behind = turns_behind(con, spec.session, spec.parent)
+    return [turn for turn in behind if turn.phase == spec.phase.name and turn.key == spec.with_take(turn.take).key]
+
+
+def with_settled_take(con: Con, spec: TurnSpec) -> TurnSpec:
+    """The turn with its take: the one that was named, one more than the highest, or the newest that is stored."""
+    if spec.take is not None:
+        return spec
+    if spec.asks_for_a_new_take:
+        return spec.with_take(max((turn.take for turn in _same_message(con, spec)), default=0) + 1)
+    known = takes_of(con, spec)
+    return spec.with_take(known[-1].take if known else 1)
+
+
+def read_nothing(con: Con, session: SessionRow, turn: TurnRow) -> bool:
+    """True when the turn had to read the brand's site and no page of it had been read by then: older versions stored such turns.
+
+    A turn with a brand profile whose quote was found on a page is good, whatever became of the stored pages.
+    """
+    if BrandProfile.kind not in json.loads(turn.fingerprint).get("records", ()):
+        return False
+    profiles = queries.select(con, RecordRow, "WHERE turn_id = ? AND kind = ?", [turn.id, BrandProfile.kind])
+    if any(_stands(json.loads(row.body)) for row in profiles if not row.degraded):
+        return False
+    return not _site_read(con, session, turn)
+
+
+def _stands(part: Any) -> bool:
+    """True when it holds a quote that is not marked as unsupported."""
+    if isinstance(part, dict):
+        quoted = "quote" in part and part.get("supported") is not False
+        return quoted or any(map(_stands, part.values()))
+    return isinstance(part, list) and any(map(_stands, part))
+
+
+def _site_read(con: Con, session: SessionRow, turn: TurnRow) -> bool:
+    """True when a page of the brand's own site with text on it had been read when the turn ended."""
+    from campaign_lab.agents.tools.empty_pages import why_hollow
+    from campaign_lab.pages import Page
+
+    site = origin_of(session.url)
+    met = queries.pages_met(con, root_owner(con, session), session.campaign)
+    own = [row for row in met if row.fetched_at <= turn.finished_at and origin_of(row.requested_url) == site]
+    return any(not why_hollow(Page.from_json(row.page)) for row in own if row.error is None and row.page)
