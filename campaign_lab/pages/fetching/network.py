@@ -61,6 +61,17 @@ class Network:
     resolve: Resolver = system_resolver
     tls: ssl.SSLContext | None = None
 
+    async def get(self, url: str, *, max_bytes: int, max_redirects: int, accept: str = "text/html") -> FetchedResponse:
+        """Reads an address. Raises PageError with a reason for the reader for whatever is refused or fails."""
+        try:
+            # A transport, not a client: it keeps no cookies, follows no redirects, and its environment is what we pass on.
+            async with _Pinned(self) as transport:
+                return await _follow(transport, url, accept, max_bytes=max_bytes, max_redirects=max_redirects)
+        except (_Refused, SettingError) as error:
+            raise PageError(url, str(error)) from None
+        except (httpx.HTTPError, httpx.InvalidURL, zlib.error, ValueError, OSError) as error:
+            raise PageError(url, _failure(error)) from None
+
 
 class _Refused(httpx.TransportError):
     """An address that must not be read. The message is the reason."""
@@ -155,20 +166,6 @@ class _Pinned(httpx.AsyncBaseTransport):
             await transport.aclose()
 
 
-async def get(
-    url: str, network: Network, *, max_bytes: int, max_redirects: int, accept: str = "text/html"
-) -> FetchedResponse:
-    """Reads an address. Raises PageError with a reason for the reader for whatever is refused or fails."""
-    try:
-        # A transport, not a client: it keeps no cookies, follows no redirects, and its environment is what we pass on.
-        async with _Pinned(network) as transport:
-            return await _follow(transport, url, accept, max_bytes=max_bytes, max_redirects=max_redirects)
-    except (_Refused, SettingError) as error:
-        raise PageError(url, str(error)) from None
-    except (httpx.HTTPError, httpx.InvalidURL, zlib.error, ValueError, OSError) as error:
-        raise PageError(url, _failure(error)) from None
-
-
 async def _follow(transport: _Pinned, url: str, accept: str, *, max_bytes: int, max_redirects: int) -> FetchedResponse:
     headers = {"User-Agent": USER_AGENT, "Accept": f"{accept},*/*;q=0.1", "Accept-Encoding": "gzip, deflate"}
     target = _checked(url)
@@ -210,8 +207,7 @@ def _checked(address: str) -> httpx.URL:
 def _accept_status(response: httpx.Response) -> None:
     code = response.status_code
     if code < HTTPStatus.OK or code >= HTTPStatus.MULTIPLE_CHOICES:
-        name = f" ({HTTPStatus(code).phrase})" if code in HTTPStatus._value2member_map_ else ""
-        raise _Refused(f"the site answered {code}{name}; try another page of the site")
+        raise _Refused(f"the site answered {_named(code)}; try another page of the site")
 
 
 async def _body(response: httpx.Response, limit: int) -> bytes:
@@ -267,10 +263,11 @@ def _advice(verify_code: int) -> str:
 
 def _by_proxy(proxy: Proxy, code: int) -> str:
     """The error for a refusal by the proxy, with the status number only: anybody may have written the words beside it."""
-    name = f" ({HTTPStatus(code).phrase})" if code in HTTPStatus._value2member_map_ else ""
-    advice = (
-        "put user and password into its url"
-        if code == HTTPStatus.PROXY_AUTHENTICATION_REQUIRED
-        else ("ask who runs it, or name the host in NO_PROXY")
-    )
-    return f"the proxy {proxy.name} refused it with {code}{name}; {advice}"
+    wants_password = code == HTTPStatus.PROXY_AUTHENTICATION_REQUIRED
+    advice = "put user and password into its url" if wants_password else "ask who runs it, or name the host in NO_PROXY"
+    return f"the proxy {proxy.name} refused it with {_named(code)}; {advice}"
+
+
+def _named(code: int) -> str:
+    """The status with its standard name, where it has one."""
+    return f"{code} ({HTTPStatus(code).phrase})" if code in HTTPStatus._value2member_map_ else str(code)
