@@ -81,6 +81,10 @@ class HtmlTree:
         """Positions of the nodes that pass the test, those that a reader cannot see only on request."""
         return (i for i, node in enumerate(self.nodes) if (unseen or not node.unseen) and test(node))
 
+    def elements(self, *tags: str) -> Iterator[HtmlNode]:
+        """The elements with one of the tags, also those that a reader cannot see."""
+        return (node for node in self.nodes if node.tag in tags)
+
     def length(self, position: int) -> int:
         """Letters of visible text in an element."""
         return self.letters[self.nodes[position].end] - self.letters[position]

@@ -55,11 +55,10 @@ def stylesheets(doc: Document, url: str) -> list[str]:
     """Absolute addresses of the style sheets that stand on the page's own site, in order."""
     base = _base(doc.tree, url)
     found = []
-    for position in doc.tree.find(lambda node: node.tag == "link", unseen=True):
-        attrs = doc.tree.nodes[position].attrs
-        relations = attrs.get("rel", "").lower().split()
-        if "stylesheet" in relations and "alternate" not in relations and attrs.get("media", "").lower() != "print":
-            found.append(_absolute(base, attrs.get("href", "")))
+    for link in doc.tree.elements("link"):
+        relations, media = link.attrs.get("rel", "").lower().split(), link.attrs.get("media", "").lower()
+        if "stylesheet" in relations and "alternate" not in relations and media != "print":
+            found.append(_absolute(base, link.attrs.get("href", "")))
     return [address for address in dict.fromkeys(found) if address and same_site(address, url)]
 
 
@@ -119,8 +118,7 @@ def _headings(visible: Sequence[TextBlock]) -> tuple[str, ...]:
 def _meta(tree: HtmlTree) -> dict[str, str]:
     """Content by name or property, the first of each."""
     found: dict[str, str] = {}
-    for position in tree.find(lambda node: node.tag == "meta", unseen=True):
-        attrs = tree.nodes[position].attrs
+    for attrs in (node.attrs for node in tree.elements("meta")):
         name = clean(attrs.get("property") or attrs.get("name") or attrs.get("http-equiv", "")).lower()
         content = clean(attrs.get("content", ""))
         if name and content:
@@ -129,16 +127,14 @@ def _meta(tree: HtmlTree) -> dict[str, str]:
 
 
 def _language(tree: HtmlTree, meta: dict[str, str]) -> str:
-    given = next(
-        (tree.nodes[i].attrs.get("lang", "") for i in tree.find(lambda node: node.tag == "html", unseen=True)), ""
-    )
+    given = next((node.attrs.get("lang", "") for node in tree.elements("html")), "")
     language = clean(given or meta.get("og:locale", "")).replace("_", "-")
     return language if re.fullmatch(r"[A-Za-z]{2,3}(?:-[A-Za-z0-9]{2,8})*", language) else ""
 
 
 def _base(tree: HtmlTree, url: str) -> str:
-    found = tree.find(lambda node: node.tag == "base" and bool(node.attrs.get("href")), unseen=True)
-    return next((_absolute(url, tree.nodes[i].attrs["href"]) for i in found), "") or url
+    found = (node.attrs["href"] for node in tree.elements("base") if node.attrs.get("href"))
+    return next((_absolute(url, href) for href in found), "") or url
 
 
 def _absolute(base: str, href: str) -> str:
@@ -205,19 +201,14 @@ def _announcements(visible: Sequence[TextBlock], own: Sequence[TextBlock]) -> It
 
 def _alternatives(tree: HtmlTree) -> Iterator[str]:
     """What stands for pictures when they are not shown."""
-    return dict.fromkeys(
-        alt
-        for i in tree.find(lambda n: n.tag in ("img", "area") and "alt" in n.attrs)
-        if (alt := clean(tree.nodes[i].attrs["alt"]))
-    ).__iter__()
+    shown = (node.attrs.get("alt", "") for node in tree.elements("img", "area") if not node.unseen)
+    yield from dict.fromkeys(alt for text in shown if (alt := clean(text)))
 
 
 def _notes(tree: HtmlTree, meta: dict[str, str], *, main: str, was_cut: bool, links: int, broken: int) -> Iterator[str]:
     if not main:
-        scripts = any(True for _ in tree.find(lambda node: node.tag == "script", unseen=True))
-        yield "no text was found: " + (
-            SCRIPTED if scripts else "the page is empty" if not tree.letters[-1] else "there is only navigation"
-        )
+        silent = "the page is empty" if not tree.letters[-1] else "there is only navigation"
+        yield f"no text was found: {SCRIPTED if any(tree.elements('script')) else silent}"
     if was_cut:
         yield f"the text was cut at {MAX_LETTERS} characters"
     if links > MAX_LINKS:
