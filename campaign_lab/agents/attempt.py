@@ -213,10 +213,10 @@ async def run_attempt(engine: Store, attempt: Attempt) -> None:
                 store.give_up()
             raise
         except TimeoutError:
-            if reader.trouble is None:
-                raise attempt.failure("process", f"it took longer than {TIMEOUT_S:.0f} s") from None
-            store.give_up()
-            raise _not_kept(attempt, reader.trouble) from reader.trouble
+            if reader.trouble is not None:
+                store.give_up()
+            _check_pages(attempt)
+            raise attempt.failure("process", f"it took longer than {TIMEOUT_S:.0f} s") from None
         except RuntimeError:
             if store.not_loaded is None:
                 raise
@@ -235,11 +235,7 @@ async def _open(attempt: Attempt) -> None:
         await reader.open()
     except Exception as error:  # a StoreError, or what the database itself raises
         raise attempt.failure("store", f"the pages of the campaign could not be loaded ({error})") from error
-    refused = attempt.spec.reads_the_brand and await reader.site_is_refused()
-    if reader.trouble is not None:
-        raise _not_kept(attempt, reader.trouble) from reader.trouble
-    if refused:
-        raise _site_unread(attempt)
+    _check_pages(attempt, unread=attempt.spec.reads_the_brand and await reader.site_is_refused())
 
 
 def _end(limit: asyncio.Timeout) -> None:
@@ -248,13 +244,14 @@ def _end(limit: asyncio.Timeout) -> None:
         limit.reschedule(asyncio.get_running_loop().time())
 
 
-def _not_kept(attempt: Attempt, trouble: Exception) -> TurnFailed:
-    return attempt.failure("store", f"a page could not be stored ({trouble})")
-
-
-def _site_unread(attempt: Attempt) -> TurnFailed:
-    reason = f"no page of the brand's own site could be read: {attempt.reader.why_site_unread()}"
-    return attempt.failure("site", reason)
+def _check_pages(attempt: Attempt, *, unread: bool = False) -> None:
+    """Raises TurnFailed when a page could not be stored, or when the brand's site is ``unread`` and must be read."""
+    reader = attempt.reader
+    if reader.trouble is not None:
+        raise attempt.failure("store", f"a page could not be stored ({reader.trouble})") from reader.trouble
+    if unread:
+        reason = f"no page of the brand's own site could be read: {reader.why_site_unread()}"
+        raise attempt.failure("site", reason)
 
 
 def _words(error: BaseException) -> str:
@@ -277,10 +274,8 @@ def _check(attempt: Attempt) -> None:
     spec, intake, reader = attempt.spec, attempt.intake, attempt.reader
     if attempt.stop:  # set by the last entries
         raise attempt.failure(*attempt.stop)
-    if reader.trouble is not None:
-        raise _not_kept(attempt, reader.trouble)
-    if spec.reads_the_brand and reader.why_site_unread() and not intake.stands(BrandProfile.kind):
-        raise _site_unread(attempt)
+    unread = spec.reads_the_brand and bool(reader.why_site_unread()) and not intake.stands(BrandProfile.kind)
+    _check_pages(attempt, unread=unread)
     if attempt.failed_agents:
         raise attempt.failure("agent", f"an agent failed: {'; '.join(attempt.failed_agents)}")
     needed = [agent for agent in spec.phase.agents if not agent.makes or set(agent.makes) - set(spec.optional_kinds)]

@@ -46,43 +46,30 @@ class VariantWriter:
 
     def write(self, place: int, count: int) -> Record | None:
         """The next copy variant; None when no claim or phrase is left."""
-        primary = self._first("primary_text", self._primaries(place))
-        if primary is None:
+        primary = self._take("primary_text", self._primaries(place))
+        headline = primary and self._take("headline", self._headlines(place, primary, count - place - 1))
+        description = headline and self._take("description", self._phrases("descriptions", place))
+        if primary is None or headline is None or description is None:
             return None
-        self._note(primary)
-        spare = count - place - 1
-        headline = self._first("headline", self._headlines(place, primary, spare))
-        if headline is None:
-            return None
-        self._note(headline)
-        description = self._first("description", self._phrases("descriptions", place))
-        if description is None:
-            return None
-        self._note(description)
         claims = [dict(self.evidence[at]) for at in dict.fromkeys((*primary.claims, *headline.claims))]
         texts = {"headline": headline.text, "primary_text": primary.text, "description": description.text}
         self.made.append({**texts, "claims": claims})
         return self.made[-1]
 
-    def _first(self, name: str, candidates: Iterable[AdText]) -> AdText | None:
+    def _take(self, name: str, candidates: Iterable[AdText]) -> AdText | None:
         """The first candidate that fits, is clean and repeats no sentence; rather one unlike the texts before."""
         lines = [line for line in candidates if self._fits(name, line)]
-        if name == "description":
-            return next(iter(lines), None)
-        before = [record[name] for record in self.made]
-        for most in (ROOMY, THRESHOLD):
-            for line in lines:
-                if all(likeness(line.text, other) < most for other in before):
-                    return line
-        return None
+        before = [record[name] for record in self.made] if name != "description" else []
+        rooms = (line for most in (ROOMY, THRESHOLD) for line in lines if _unlike(line.text, before, most))
+        taken = next(rooms, None)
+        if taken is not None:
+            self.used |= set(taken.claims)
+            self.said |= _keys(taken.text)
+        return taken
 
     def _fits(self, name: str, line: AdText) -> bool:
         fits = line.text and graphemes(line.text) <= limit_of(name) and not self.said & _keys(line.text)
         return bool(fits) and all(rule.id == "quoted_rate" for rule, _ in breaches(line.text, self.words["language"]))
-
-    def _note(self, line: AdText) -> None:
-        self.used |= set(line.claims)
-        self.said |= _keys(line.text)
 
     def _primaries(self, place: int) -> Iterator[AdText]:
         """A fresh claim with a phrase before or after it; then a claim again in another frame; then phrases alone."""
@@ -156,6 +143,10 @@ def foreign(texts: Sequence[str], language: str) -> set[int]:
     """Which of the texts are in another language. One too short to tell is in that of the others."""
     common = language_of("\n".join(texts))
     return {at for at, text in enumerate(texts) if language_of(text, common) != language}
+
+
+def _unlike(text: str, others: Sequence[str], most: float) -> bool:
+    return all(likeness(text, other) < most for other in others)
 
 
 def _rotated(items: Sequence[str], by: int) -> list[str]:
