@@ -75,13 +75,9 @@ class Attempt:
     def _why_not_on(self) -> tuple[str, str] | None:
         """Cause and reason to stop: what is paid would go over its budget, or is not what was ordered."""
         cost, budget = self.ledger.cost, self.spec.budget_usd
-        if budget is not None and cost.usd > budget:
-            return "budget", f"the budget of ${budget:.4f} for this turn is used up"
-        if budget is not None and cost.unpriced:
-            return (
-                "budget",
-                f"the budget of ${budget:.4f} for this turn cannot be held: a response came without a price",
-            )
+        if budget is not None and (cost.usd > budget or cost.unpriced):
+            why = "is used up" if cost.usd > budget else "cannot be held: a response came without a price"
+            return "budget", f"the budget of ${budget:.4f} for this turn {why}"
         own = {agent.name: agent.model for agent in all_agents(self.spec.phase) if agent.model != "inherit"}
         strangers = self.ledger.strangers(self.spec.model, own)
         return ("agent", f"an agent was given another model: {'; '.join(strangers)}") if strangers else None
@@ -124,9 +120,8 @@ class Attempt:
         call = message.tool_use_id or ""
         ok = message.status == "completed"
         if not ok:
-            self.failed_agents.append(
-                f"{self.started_agents.get(call, 'an agent')} ({message.summary or message.status})"
-            )
+            agent = self.started_agents.get(call, "an agent")
+            self.failed_agents.append(f"{agent} ({message.summary or message.status})")
         summary = "" if ok else without_key(message.summary, self.endpoint_env)
         self.on_event(events.AgentEnded(call, ok, summary))
 
@@ -151,9 +146,8 @@ class Attempt:
         kind = str(arguments.get("kind", ""))
         self.on_event(events.RecordsHandedIn(call, kind))
         if missing := tuple(map(str, listed(arguments.get("missing")))):
-            self.found_nothing.append(
-                HandIn(kind, missing, self.started_agents.get(call, ""), self._orders.get(call, ""))
-            )
+            agent, prompt = self.started_agents.get(call, ""), self._orders.get(call, "")
+            self.found_nothing.append(HandIn(kind, missing, agent, prompt))
 
     def _pages_read(self, message: sdk.UserMessage) -> None:
         for block in message.content:
@@ -287,9 +281,8 @@ def _check(attempt: Attempt) -> None:
         intake.hand_in(kind, [], [spec.optional_kinds[kind]])
     required = [(kind, angle) for kind, angle in lacks if kind not in spec.optional_kinds]
     if names := [f"{kind} for the angle {angle!r}" if angle else kind for kind, angle in required]:
-        raise attempt.failure(
-            "records", f"no {' and no '.join(names)} was handed in, and nothing was said to be missing"
-        )
+        reason = f"no {' and no '.join(names)} was handed in, and nothing was said to be missing"
+        raise attempt.failure("records", reason)
 
 
 async def _stop(client: sdk.ClaudeSDKClient, listens: bool) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import urldefrag, urljoin, urlsplit
 
 from campaign_lab.pages.fetching.charset import decode
-from campaign_lab.pages.page import Link
+from campaign_lab.pages.page import SCRIPTED, Link, same_site
 from campaign_lab.pages.reading import json_ld
 from campaign_lab.pages.reading.article import within_article
 from campaign_lab.pages.reading.blocks import TextBlock, blocks, is_button
@@ -20,8 +20,6 @@ from campaign_lab.pages.reading.markup_limits import tame
 from campaign_lab.pages.reading.numbers import numbers
 from campaign_lab.pages.reading.reviews import ratings, testimonials
 
-SCRIPTED = "the page is drawn by scripts"
-"""What is noted of a page without text that has scripts."""
 MAX_HEADINGS, MAX_LINKS, MAX_CALLS = 60, 80, 30
 _CALL_LIMIT = 60  # letters of a button's text
 _TITLE_LIMIT, _HEADING_LIMIT, _URL_LIMIT = 500, 400, 2_000  # letters; what is longer is none
@@ -94,14 +92,6 @@ def facts(doc: Document, url: str, sheets: Sequence[str] = ()) -> dict[str, Any]
         "fonts": fonts,
         "notes": doc.notes + tuple(_notes(tree, meta, main=main, was_cut=was_cut, links=len(links), broken=broken)),
     }
-
-
-def same_site(one: str, other: str) -> bool:
-    """Do two addresses share their host, ``www.`` left aside?"""
-    hosts = [
-        (urlsplit(url).hostname or "").removeprefix("www.") + f":{urlsplit(url).port or ''}" for url in (one, other)
-    ]
-    return hosts[0] == hosts[1]
 
 
 def _title(tree: HtmlTree) -> str:
@@ -192,11 +182,8 @@ def _is_control(node: HtmlNode) -> bool:
 def _announcements(visible: Sequence[TextBlock], own: Sequence[TextBlock]) -> Iterator[str]:
     """Sentences outside the main text that may state an offer, such as a bar above the header."""
     known = {block.text for block in own}
-    return (
-        b.text
-        for b in visible
-        if b.text not in known and b.linked < 0.5 and not b.button and b.tag not in ("option", "label")
-    )
+    said = (block for block in visible if not block.button and block.tag not in ("option", "label"))
+    return (block.text for block in said if block.text not in known and block.linked < 0.5)
 
 
 def _alternatives(tree: HtmlTree) -> Iterator[str]:

@@ -78,11 +78,11 @@ def usable_claims(research: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[F
     for record in records:
         for name, value in record.items():
             for claim in [value] if name == "promise" else value if isinstance(value, list) else []:
-                usable = isinstance(claim, dict) and "text" in claim and name != "objections"
-                blocked = usable and any(
-                    rule.severity == "block" or rule.id == "orders" for rule, _ in breaches(claim["text"])
-                )
-                if usable and not blocked and not claim["text"].endswith("?"):
+                if not isinstance(claim, dict) or "text" not in claim or name == "objections":
+                    continue
+                broken = (rule for rule, _ in breaches(claim["text"]))
+                blocked = any(rule.severity == "block" or rule.id == "orders" for rule in broken)
+                if not blocked and not claim["text"].endswith("?"):
                     found.setdefault(fold(claim["text"]).rstrip(".").casefold(), (claim, name))
     return list(found.values())
 

@@ -81,27 +81,24 @@ class VariantWriter:
         frames = [*self._phrases("frames", place, {"claim": "{claim}"})]
         for frame in frames:
             for body in self.bodies:
-                text = frame.text.replace("{claim}", self._framed(body))
-                yield from (
-                    AdText(f"{text} {closer.text}", body.claims) for closer in closers if not is_speech(body.text)
-                )
-                yield AdText(text, body.claims)
+                framed = AdText(frame.text.replace("{claim}", self._framed(body)), body.claims)
+                yield from _with(framed, [] if is_speech(body.text) else closers)
+                yield framed
         for hook in hooks:
-            yield from (AdText(f"{hook.text} {closer.text}") for closer in closers)
+            yield from _with(hook, closers)
 
     def _around(self, body: AdText, hooks: list[AdText], closers: list[AdText], place: int) -> Iterator[AdText]:
         if body.claims[0] in self.foreign and not is_speech(body.text):
             for frame in _rotated(self.words["foreign"], self.seed + place):
-                text = frame.format(claim=self._framed(body))
-                yield from (AdText(f"{text} {closer.text}", body.claims) for closer in closers)
-                yield AdText(text, body.claims)
+                framed = AdText(frame.format(claim=self._framed(body)), body.claims)
+                yield from _with(framed, closers)
+                yield framed
             return
-        after = [AdText(f"{body.text} {closer.text}", body.claims) for closer in closers]
+        after = _with(body, closers)
         before = [AdText(f"{hook.text} {body.text}", body.claims) for hook in hooks]
         if len(body.text) < 60 and not is_speech(body.text):
-            yield from (
-                AdText(f"{hook.text} {line.text}", body.claims) for hook, line in zip(hooks, after, strict=False)
-            )
+            pairs = zip(hooks, after, strict=False)
+            yield from (AdText(f"{hook.text} {line.text}", body.claims) for hook, line in pairs)
         if is_speech(body.text):
             yield from before
         else:
@@ -143,6 +140,11 @@ def foreign(texts: Sequence[str], language: str) -> set[int]:
     """Which of the texts are in another language. One too short to tell is in that of the others."""
     common = language_of("\n".join(texts))
     return {at for at, text in enumerate(texts) if language_of(text, common) != language}
+
+
+def _with(text: AdText, closers: Sequence[AdText]) -> list[AdText]:
+    """The text with each of the closing phrases."""
+    return [AdText(f"{text.text} {closer.text}", text.claims) for closer in closers]
 
 
 def _unlike(text: str, others: Sequence[str], most: float) -> bool:
