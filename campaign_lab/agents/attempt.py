@@ -75,13 +75,9 @@ class Attempt:
     def _why_not_on(self) -> tuple[str, str] | None:
         """Cause and reason to stop: what is paid would go over its budget, or is not what was ordered."""
         cost, budget = self.ledger.cost, self.spec.budget_usd
-        if budget is not None and cost.usd > budget:
-            return "budget", f"the budget of ${budget:.4f} for this turn is used up"
-        if budget is not None and cost.unpriced:
-            return (
-                "budget",
-                f"the budget of ${budget:.4f} for this turn cannot be held: a response came without a price",
-            )
+        if budget is not None and (cost.usd > budget or cost.unpriced):
+            why = "is used up" if cost.usd > budget else "cannot be held: a response came without a price"
+            return "budget", f"the budget of ${budget:.4f} for this turn {why}"
         own = {agent.name: agent.model for agent in all_agents(self.spec.phase) if agent.model != "inherit"}
         strangers = self.ledger.strangers(self.spec.model, own)
         return ("agent", f"an agent was given another model: {'; '.join(strangers)}") if strangers else None
@@ -124,9 +120,8 @@ class Attempt:
         call = message.tool_use_id or ""
         ok = message.status == "completed"
         if not ok:
-            self.failed_agents.append(
-                f"{self.started_agents.get(call, 'an agent')} ({message.summary or message.status})"
-            )
+            agent = self.started_agents.get(call, "an agent")
+            self.failed_agents.append(f"{agent} ({message.summary or message.status})")
         summary = "" if ok else without_key(message.summary, self.endpoint_env)
         self.on_event(events.AgentEnded(call, ok, summary))
 
@@ -151,9 +146,8 @@ class Attempt:
         kind = str(arguments.get("kind", ""))
         self.on_event(events.RecordsHandedIn(call, kind))
         if missing := tuple(map(str, listed(arguments.get("missing")))):
-            self.found_nothing.append(
-                HandIn(kind, missing, self.started_agents.get(call, ""), self._orders.get(call, ""))
-            )
+            agent, prompt = self.started_agents.get(call, ""), self._orders.get(call, "")
+            self.found_nothing.append(HandIn(kind, missing, agent, prompt))
 
     def _pages_read(self, message: sdk.UserMessage) -> None:
         for block in message.content:
@@ -213,10 +207,10 @@ async def run_attempt(engine: Store, attempt: Attempt) -> None:
                 store.give_up()
             raise
         except TimeoutError:
-            if reader.trouble is None:
-                raise attempt.failure("process", f"it took longer than {TIMEOUT_S:.0f} s") from None
-            store.give_up()
-            raise _not_kept(attempt, reader.trouble) from reader.trouble
+            if reader.trouble is not None:
+                store.give_up()
+            _check_pages(attempt)
+            raise attempt.failure("process", f"it took longer than {TIMEOUT_S:.0f} s") from None
         except RuntimeError:
             if store.not_loaded is None:
                 raise
@@ -235,11 +229,7 @@ async def _open(attempt: Attempt) -> None:
         await reader.open()
     except Exception as error:  # a StoreError, or what the database itself raises
         raise attempt.failure("store", f"the pages of the campaign could not be loaded ({error})") from error
-    refused = attempt.spec.reads_the_brand and await reader.site_is_refused()
-    if reader.trouble is not None:
-        raise _not_kept(attempt, reader.trouble) from reader.trouble
-    if refused:
-        raise _site_unread(attempt)
+    _check_pages(attempt, unread=attempt.spec.reads_the_brand and await reader.site_is_refused())
 
 
 def _end(limit: asyncio.Timeout) -> None:
@@ -248,13 +238,14 @@ def _end(limit: asyncio.Timeout) -> None:
         limit.reschedule(asyncio.get_running_loop().time())
 
 
-def _not_kept(attempt: Attempt, trouble: Exception) -> TurnFailed:
-    return attempt.failure("store", f"a page could not be stored ({trouble})")
-
-
-def _site_unread(attempt: Attempt) -> TurnFailed:
-    reason = f"no page of the brand's own site could be read: {attempt.reader.why_site_unread()}"
-    return attempt.failure("site", reason)
+def _check_pages(attempt: Attempt, *, unread: bool = False) -> None:
+    """Raises TurnFailed when a page could not be stored, or when the brand's site is ``unread`` and must be read."""
+    reader = attempt.reader
+    if reader.trouble is not None:
+        raise attempt.failure("store", f"a page could not be stored ({reader.trouble})") from reader.trouble
+    if unread:
+        reason = f"no page of the brand's own site could be read: {reader.why_site_unread()}"
+        raise attempt.failure("site", reason)
 
 
 def _words(error: BaseException) -> str:
@@ -277,10 +268,8 @@ def _check(attempt: Attempt) -> None:
     spec, intake, reader = attempt.spec, attempt.intake, attempt.reader
     if attempt.stop:  # set by the last entries
         raise attempt.failure(*attempt.stop)
-    if reader.trouble is not None:
-        raise _not_kept(attempt, reader.trouble)
-    if spec.reads_the_brand and reader.why_site_unread() and not intake.stands(BrandProfile.kind):
-        raise _site_unread(attempt)
+    unread = spec.reads_the_brand and bool(reader.why_site_unread()) and not intake.stands(BrandProfile.kind)
+    _check_pages(attempt, unread=unread)
     if attempt.failed_agents:
         raise attempt.failure("agent", f"an agent failed: {'; '.join(attempt.failed_agents)}")
     needed = [agent for agent in spec.phase.agents if not agent.makes or set(agent.makes) - set(spec.optional_kinds)]
@@ -292,9 +281,8 @@ def _check(attempt: Attempt) -> None:
         intake.hand_in(kind, [], [spec.optional_kinds[kind]])
     required = [(kind, angle) for kind, angle in lacks if kind not in spec.optional_kinds]
     if names := [f"{kind} for the angle {angle!r}" if angle else kind for kind, angle in required]:
-        raise attempt.failure(
-            "records", f"no {' and no '.join(names)} was handed in, and nothing was said to be missing"
-        )
+        reason = f"no {' and no '.join(names)} was handed in, and nothing was said to be missing"
+        raise attempt.failure("records", reason)
 
 
 async def _stop(client: sdk.ClaudeSDKClient, listens: bool) -> None:

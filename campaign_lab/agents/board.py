@@ -141,14 +141,9 @@ class TurnBoard:
                 return replace(self, main=_line_after(self.main, event))
             case _:
                 line = self.lines.get(event.call)
-                late = (
-                    line is not None and line.ended and not isinstance(event, events.TokensBooked)
-                )  # brings nobody back
-                return (
-                    self
-                    if line is None or late
-                    else replace(self, lines={**self.lines, event.call: _line_after(line, event)})
-                )
+                if line is None or (line.ended and not isinstance(event, events.TokensBooked)):
+                    return self  # nothing brings back an agent that has ended
+                return replace(self, lines={**self.lines, event.call: _line_after(line, event)})
 
 
 def _line_after(line: AgentLine, event: events.Event) -> AgentLine:

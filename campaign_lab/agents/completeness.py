@@ -40,10 +40,8 @@ def lacking(
     for record in phase.makes:
         places = angles if angles and issubclass(record, CopyVariant) else ("",)
         lines = [each for each in reports if each.kind == record.kind and _counts(phase, each)]
-        excused = {place for place in places if any(_belongs(each, place, places) for each in lines)}
-        found += [
-            (record.kind, place) for place in places if (record.kind, place) not in there and place not in excused
-        ]
+        left = [place for place in places if (record.kind, place) not in there]
+        found += [(record.kind, place) for place in left if not any(_belongs(each, place, places) for each in lines)]
     return found
 
 
@@ -62,10 +60,9 @@ def _belongs(report: HandIn, angle: str, angles: Sequence[str]) -> bool:
 def _named(text: str, angles: Collection[str]) -> set[str]:
     """The angles that the text names, plain or escaped as in JSON; only the longer where one name contains another."""
     folded = text.casefold()
-    found = [angle for angle in angles if any(name.casefold() in folded for name in _spellings(angle))]
-    return {
-        angle for angle in found if not any(angle != other and angle.casefold() in other.casefold() for other in found)
-    }
+    found = {angle for angle in angles if any(name.casefold() in folded for name in _spellings(angle))}
+    within = {angle for angle in found for other in found - {angle} if angle.casefold() in other.casefold()}
+    return found - within
 
 
 def _spellings(angle: str) -> tuple[str, ...]:

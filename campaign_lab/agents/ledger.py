@@ -114,9 +114,8 @@ class Ledger:
             rest[name] = max(0, sum(counts[: len(told)]) - sum(counts[len(told) :]))
         usage = TokenUsage(**rest)
         named = model if len(self.reported) == 1 else ""
-        return (
-            [Request(UNLISTED, UNLISTED, UNLISTED, named, usage, price_usd(named, usage))] if usage.total_tokens else []
-        )
+        row = Request(UNLISTED, UNLISTED, UNLISTED, named, usage, price_usd(named, usage))
+        return [row] if usage.total_tokens else []
 
     @property
     def cost(self) -> Sum:

@@ -94,7 +94,8 @@ class Phase:
         task |= {"agents": [agent.name for agent in self.agents], "records": [record.kind for record in self.makes]}
         task |= {**self.arguments, **given}
         words = {name: str(value) for name, value in {**self.arguments, **given}.items()}
-        text = Template(str(self.prompt)).safe_substitute(words | {"task": _json(task), "schema": _schemas(self.makes)})
+        words |= {"task": json.dumps(task, ensure_ascii=False, indent=1), "schema": _schemas(self.makes)}
+        text = Template(str(self.prompt)).safe_substitute(words)
         return f"{text}\n## Steer\n\n{steer}\n" if steer else text
 
     def fingerprint(self) -> dict[str, Any]:
@@ -178,7 +179,3 @@ def _untitled(schema: Any) -> Any:
     if isinstance(schema, dict):
         return {k: _untitled(v) for k, v in schema.items() if not (k == "title" and isinstance(v, str))}
     return [_untitled(item) for item in schema] if isinstance(schema, list) else schema
-
-
-def _json(task: Mapping[str, Any]) -> str:
-    return json.dumps(task, ensure_ascii=False, indent=1)

@@ -22,7 +22,6 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import date
-from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -130,24 +129,15 @@ class Price(BaseModel):
 Prices = Mapping[str, Price]
 
 
-def own_prices(path: str | os.PathLike[str] | None = None) -> Prices:
-    """The table in a file (else in the one that CAMPAIGN_LAB_PRICES names), by model id; empty when none is named.
+def own_prices() -> Prices:
+    """The table in the file that CAMPAIGN_LAB_PRICES names, by model id; empty when none is named.
 
     Raises ValueError that names the file, the model and the field. Call it before anything is sent: a wrong table found
     while a turn runs would be found after the money was spent.
     """
-    named = os.fspath(path) if path is not None else os.environ.get(VARIABLE, "")
-    if not named:
+    path = os.environ.get(VARIABLE, "")
+    if not path:
         return {}
-    try:
-        seen = Path(named).stat()
-    except OSError as error:
-        raise _unusable(named, f"it cannot be read ({error.strerror})") from None
-    return _read(named, (seen.st_mtime_ns, seen.st_size))
-
-
-@lru_cache(maxsize=8)
-def _read(path: str, _version: tuple[int, int]) -> Prices:
     try:
         given = tomllib.loads(Path(path).read_text(encoding="utf-8"))
         return TypeAdapter(dict[str, Price]).validate_python(given)
@@ -168,14 +158,14 @@ def _unusable(path: str, why: str) -> ValueError:
     )
 
 
-def price_usd(model: str, usage: TokenUsage, own: Prices | None = None) -> float | None:
+def price_usd(model: str, usage: TokenUsage) -> float | None:
     """US dollars for one request, or None when the model's price or a count of its tokens is not known.
 
-    A price in ``own`` (else in the table that CAMPAIGN_LAB_PRICES names) counts before the list price. It never raises: a
-    table that went bad while a turn runs makes the price unknown, and stops no booking.
+    A price in the table that CAMPAIGN_LAB_PRICES names counts before the list price. It never raises: a table that went
+    bad while a turn runs makes the price unknown, and stops no booking.
     """
     try:
-        table = own_prices() if own is None else own
+        table = own_prices()
     except ValueError:
         return None
     return table[model].of(usage) if model in table else _list_price_usd(model, usage)

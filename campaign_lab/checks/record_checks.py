@@ -32,10 +32,9 @@ def _evidence(record: Record, texts: Mapping[str, str], names: Collection[str]) 
     supported = support(record, texts)
     for path, evidence in record.places_of(Evidence):
         if not supported[evidence.model_copy(update={"supported": None})]:
-            read = evidence.url in texts
-            rule, why = (
-                ("quote_missing", "does not stand on") if read else ("page_unread", "names a page that was not read:")
-            )
+            rule, why = "quote_missing", "does not stand on"
+            if evidence.url not in texts:
+                rule, why = "page_unread", "names a page that was not read:"
             message = f"the quote {why} {evidence.url}"
             yield _found(f"evidence.{rule}", "block", f"{path}.quote", evidence.quote, message)
     for path, claim in unsupported_claims(record, texts, names).items():

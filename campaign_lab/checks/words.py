@@ -24,11 +24,5 @@ class Words:
 def words() -> Words:
     """The words of ``words.toml``."""
     data = tomllib.loads(files(__package__).joinpath("words.toml").read_text(encoding="utf-8"))
-    return Words(
-        numbers=data["numbers"],
-        scales=data["scales"],
-        suffixes=data["suffixes"],
-        money_suffixes=data["money_suffixes"],
-        units={spelling: unit for unit, spellings in data["units"].items() for spelling in spellings},
-        openers=frozenset(data["openers"]["words"].split()),
-    )
+    units = {spelling: unit for unit, spellings in data["units"].items() for spelling in spellings}
+    return Words(**{**data, "units": units, "openers": frozenset(data["openers"]["words"].split())})

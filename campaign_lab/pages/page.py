@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from datetime import datetime
 from typing import Any, Self
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict
 
@@ -99,6 +100,19 @@ class Page(_PageFact):
         """The page that ``to_json`` wrote."""
         return cls.model_validate_json(text)
 
+
+def host_of(url: str) -> str:
+    """The host of an address, ``www.`` left aside."""
+    return (urlsplit(url).hostname or "").removeprefix("www.")
+
+
+def same_site(one: str, other: str) -> bool:
+    """Do two addresses share their host, ``www.`` left aside, and their port?"""
+    return (host_of(one), urlsplit(one).port or 0) == (host_of(other), urlsplit(other).port or 0)
+
+
+SCRIPTED = "the page is drawn by scripts"
+"""What is noted of a page without text that has scripts."""
 
 SHOWN_TO_AGENTS = (
     "url", "title", "language", "description", "site_name", "headings", "text", "numbers", "testimonials", "ratings",

@@ -67,11 +67,9 @@ class RehearsalEndpoint:
             self.server.start()
 
     def learn(self, phase: RehearsedPhase) -> None:
-        """Takes in how a phase of the user's answers in rehearsal."""
+        """Takes in how a phase of the user's answers in rehearsal, from the next start on."""
         if phase.rehearse is not None:
             self._readers |= {record.kind: phase.rehearse for record in phase.makes}
-            if self.server is not None:
-                self.server.readers = {**self.server.readers, **self._readers}
 
     def begin(self, attempt_id: str, cached: Sequence[CacheRow]) -> None:
         """Tells the server which cached prefixes the attempt can read: those whose life is not over."""

@@ -21,6 +21,12 @@ from campaign_lab.rehearsal.writer.answers import answer_question
 FETCH_PAGE = "mcp__lab__fetch_page"
 SAVE_RECORDS = "mcp__lab__save_records"
 SHORT_PROMPT = 80
+_SITE_READERS = {
+    "brand-intelligence-analyst": "brand_profile",
+    "customer-psychology-specialist": "customer_insight",
+    "competitive-intelligence-specialist": "competitor_profile",
+}
+"""The agents that read sites, and the kind of record that each makes."""
 LINKS_A_SITE = 5
 """How many further pages a specialist reads of a site, after its home page."""
 
@@ -74,15 +80,14 @@ def _main(ask: Ask, readers: Mapping[str, Reader]) -> Step:
 
 def _own_phase(ask: Ask, task: Mapping[str, Any], readers: Mapping[str, Reader]) -> Step:
     """A phase of the user's: its records come from its own reader, one kind after the other; without one it says so."""
-    done = {call.input.get("kind") for call in ask.calls_now if call.name == SAVE_RECORDS}
-    for kind in task["records"]:
-        if kind in done:
-            continue
-        none: Findings = [], [f"{kind}: rehearsal has no reader for it; give the phase one (rehearse=…)"]
-        records, missing = readers[kind](reports(ask.calls), {**task, "kind": kind}) if kind in readers else none
-        return [ToolCall("", SAVE_RECORDS, {"kind": kind, "records": records, "missing": missing})]
     handed = [call.input for call in ask.calls_now if call.name == SAVE_RECORDS]
-    return [TextReply(json.dumps(handed[-1], ensure_ascii=False))]
+    done = [given.get("kind") for given in handed]
+    kind = next((kind for kind in task["records"] if kind not in done), None)
+    if kind is None:
+        return [TextReply(json.dumps(handed[-1], ensure_ascii=False))]
+    none: Findings = [], [f"{kind}: rehearsal has no reader for it; give the phase one (rehearse=…)"]
+    records, missing = readers[kind](reports(ask.calls), {**task, "kind": kind}) if kind in readers else none
+    return [ToolCall("", SAVE_RECORDS, {"kind": kind, "records": records, "missing": missing})]
 
 
 def _delegation(ask: Ask, task: Mapping[str, Any]) -> Step:
@@ -152,50 +157,36 @@ def _strategy(ask: Ask, task: Mapping[str, Any]) -> Step:
 def _specialist(ask: Ask, own: Mapping[str, Reader]) -> Step:
     """Reads what has to be read, hands in, reports."""
     task = task_of(ask.prompt)
-    language = str(task.get("language", "en"))
-    readers: dict[str, tuple[str, Callable[[], Findings], list[str]]] = {
-        "brand-intelligence-analyst": (
-            "brand_profile",
-            lambda: _one(profiles.brand_profile(_site(ask, task), home=str(task.get("url", "")), language=language)),
-            _home(task),
-        ),
-        "customer-psychology-specialist": (
-            "customer_insight",
-            lambda: _one(
-                profiles.customer_insight(
-                    _site(ask, task), str(task.get("audience", "")), home=str(task.get("url", "")), language=language
-                )
-            ),
-            _home(task),
-        ),
-        "competitive-intelligence-specialist": (
-            "competitor_profile",
-            lambda: profiles.competitor_profiles(
-                {url: _pages_of(ask.calls, url) for url in task.get("competitors", [])},
-                _site(ask, task),
-                language=language,
-            ),
-            [*task.get("competitors", []), *_home(task)],
-        ),
-        "copy-creator": ("copy_variant", lambda: _variants(task), []),
-    }
-    if ask.agent not in readers:
+    if ask.agent not in ("copy-creator", *_SITE_READERS):
         return _own_phase(ask, task, own) if task.get("records") else [TextReply(answer_question(ask.prompt, {}))]
-    kind, findings, homes = readers[ask.agent]
-    unread = _next_pages(ask.calls, homes)
-    if unread:
+    kind = _SITE_READERS.get(ask.agent, "copy_variant")
+    rivals = task.get("competitors", []) if kind == "competitor_profile" else []
+    home = [str(task["url"])] if task.get("url") and kind != "copy_variant" else []
+    if unread := _next_pages(ask.calls, [*rivals, *home]):
         return [ToolCall("", FETCH_PAGE, {"url": url}) for url in unread]
-    records, missing = findings()
+    records, missing = _findings(kind, ask, task)
     pending = _hand_in(ask, kind, records, missing)
     report = {"kind": kind, "records": records, "missing": missing}
     return [pending] if pending else [TextReply(json.dumps(report, ensure_ascii=False))]
 
 
-def _variants(task: Mapping[str, Any]) -> Findings:
-    return angles_and_variants.variants(
-        task["angle"], brand=str(task.get("brand", "")), voice=task.get("voice", {}), evidence=task.get("evidence", []),
-        language=str(task.get("language", "en")), count=int(task.get("variants", 2)),
-    )  # fmt: skip
+def _findings(kind: str, ask: Ask, task: Mapping[str, Any]) -> Findings:
+    """What the pages that were read, or the brief of a copy-creator, say for this kind of record."""
+    home, language = str(task.get("url", "")), str(task.get("language", "en"))
+    if kind == "copy_variant":
+        return angles_and_variants.variants(
+            task["angle"], brand=str(task.get("brand", "")), voice=task.get("voice", {}),
+            evidence=task.get("evidence", []), language=language, count=int(task.get("variants", 2)),
+        )  # fmt: skip
+    pages = _pages_of(ask.calls, home)
+    if kind == "competitor_profile":
+        rivals = {url: _pages_of(ask.calls, url) for url in task.get("competitors", [])}
+        return profiles.competitor_profiles(rivals, pages, language=language)
+    if kind == "brand_profile":
+        record, missing = profiles.brand_profile(pages, home=home, language=language)
+    else:
+        record, missing = profiles.customer_insight(pages, str(task.get("audience", "")), home=home, language=language)
+    return [record] if record else [], missing
 
 
 def _hand_in(ask: Ask, kind: str, records: Sequence[Mapping[str, Any]], missing: list[str]) -> ToolCall | None:
@@ -233,18 +224,6 @@ def _pages_of(calls: Sequence[Call], home: str) -> list[dict[str, Any]]:
     hosts = {urlsplit(url).netloc.lower() for url in first}
     found = {page["url"]: page for _, page in pages if urlsplit(page["url"]).netloc.lower() in hosts}
     return sorted(found.values(), key=lambda page: page["url"] not in first)
-
-
-def _site(ask: Ask, task: Mapping[str, Any]) -> list[dict[str, Any]]:
-    return _pages_of(ask.calls, str(task.get("url", "")))
-
-
-def _home(task: Mapping[str, Any]) -> list[str]:
-    return [str(task["url"])] if task.get("url") else []
-
-
-def _one(found: tuple[dict[str, Any] | None, list[str]]) -> Findings:
-    return ([found[0]] if found[0] else []), found[1]
 
 
 def reports(calls: Sequence[Call]) -> dict[str, list[dict[str, Any]]]:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from campaign_lab.agents.endpoints import remote_endpoint
-from campaign_lab.agents.prices import VARIABLE, Price, TokenUsage, own_prices, price_usd
+from campaign_lab.agents.prices import VARIABLE, TokenUsage, own_prices, price_usd
 
 SONNET, LOCAL = "claude-sonnet-4-5-20250929", "llama3.2:3b"
 TABLE = """
@@ -49,19 +49,21 @@ def test_models_that_are_not_in_the_table_keep_their_price(table: Path, monkeypa
     assert with_table[0] is not None
 
 
-def test_a_table_can_be_named_by_its_path(table: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without the variable it is read and handed on; it knows where its prices are from, and of what day."""
-    monkeypatch.delenv(VARIABLE)
-    prices = own_prices(table)
-    assert price_usd(SONNET, TokenUsage(output_tokens=500_000), prices) == pytest.approx(1.0)
+@pytest.mark.usefixtures("table")
+def test_a_table_says_where_its_prices_are_from(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And of what day they are; without the variable there is none."""
+    prices = own_prices()
     assert (prices[SONNET].source, prices[SONNET].checked_on) == ("contract of March", date(2026, 11, 20))
+    monkeypatch.delenv(VARIABLE)
     assert own_prices() == {}
 
 
 def test_a_model_of_ones_own_machine_can_be_free(table: Path) -> None:
     """Zero because somebody said so is zero, and not unknown."""
-    free = Price(**FREE, source="own machine", checked_on=date(2026, 11, 20))  # type: ignore[arg-type]
-    assert price_usd(LOCAL, ONE_EACH, {LOCAL: free}) == 0.0
+    free = "\n".join(f"{kind} = {price}" for kind, price in FREE.items())
+    said = f'["{LOCAL}"]\n{free}\nsource = "own machine"\nchecked_on = 2026-11-20\n'
+    table.write_text(said, encoding="utf-8")
+    assert price_usd(LOCAL, ONE_EACH) == 0.0
 
 
 def test_a_changed_table_counts_from_then_on(table: Path) -> None:
@@ -101,10 +103,11 @@ def test_a_wrong_table_says_what_is_wrong(table: Path, text: str, says: str) -> 
 
 
 @pytest.mark.parametrize("where", ["nowhere.toml", "."])
-def test_a_table_that_cannot_be_read_is_said(tmp_path: Path, where: str) -> None:
+def test_a_table_that_cannot_be_read_is_said(tmp_path: Path, where: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A missing file and a folder alike."""
+    monkeypatch.setenv(VARIABLE, str(tmp_path / where))
     with pytest.raises(ValueError, match="it cannot be read"):
-        own_prices(tmp_path / where)
+        own_prices()
 
 
 def test_a_wrong_table_stops_a_paid_turn_before_it_is_sent(table: Path) -> None:
@@ -128,7 +131,9 @@ def test_any_file_is_a_table_or_an_error_of_ours(tmp_path_factory: pytest.TempPa
     path = tmp_path_factory.getbasetemp() / "any.toml"
     path.write_bytes(content)
     try:
-        read, why = dict(own_prices(path)), "cannot be used"
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv(VARIABLE, str(path))
+            read, why = dict(own_prices()), "cannot be used"
     except ValueError as error:
         read, why = {}, str(error)
     assert read == {}

@@ -12,7 +12,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from campaign_lab.pages import FetchLimits, Page
-from campaign_lab.pages.fetching.fetch import fetch, read
+from campaign_lab.pages.fetching.fetch import fetch
 from campaign_lab.pages.fetching.network import Network
 from campaign_lab.pages.reading.page_facts import document, facts
 
@@ -102,7 +102,7 @@ def get_by() -> Callable[..., Page]:
     """A page read by the network rules of the test."""
 
     def get_by(url: str, network: Network, limits: FetchLimits | None = None) -> Page:
-        return asyncio.run(read(url, sources=(), network=network, limits=limits or FetchLimits()))[0]
+        return asyncio.run(fetch(url, network=network, limits=limits or FetchLimits()))[0]
 
     return get_by
 

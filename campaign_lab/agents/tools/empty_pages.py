@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
 
 from campaign_lab.checks.evidence import substantial
-
-if TYPE_CHECKING:
-    from campaign_lab.pages import Page
+from campaign_lab.pages.page import SCRIPTED, Page, same_site
 
 LINE = 240
 """A longer line says more than that a page is a placeholder."""
@@ -39,8 +36,6 @@ _SCRIPTS = re.compile(
 
 def why_hollow(page: Page) -> str:
     """Why nothing on the page can be quoted for a brand, with what to do; empty when something can."""
-    from campaign_lab.pages.reading.page_facts import SCRIPTED
-
     lines = _sentences(page)
     if not all(len(line) <= LINE and (_PLACEHOLDER.search(line) or _SCRIPTS.search(line)) for line in lines):
         return ""
@@ -48,15 +43,12 @@ def why_hollow(page: Page) -> str:
         return f"{SCRIPTED}; save it from a browser that shows it, and give that file or its folder"
     if lines:
         return "it is only a placeholder, such as “under construction”; give the address of a page that says something"
-    return (
-        "it has no sentence of four words that could be quoted; give the address, or a folder, of pages that say more"
-    )
+    advice = "give the address, or a folder, of pages that say more"
+    return f"it has no sentence of four words that could be quoted; {advice}"
 
 
 def leads_nowhere(page: Page) -> bool:
     """Is it empty or no page of the brand's at all, and without a description, data, or a link to another page of the site?"""
-    from campaign_lab.pages.reading.page_facts import same_site  # the parsers are loaded when a page is read
-
     links = any(link.url != page.url and same_site(link.url, page.url) for link in page.links)
     short = page.main_text and not _sentences(page)  # a few words are no campaign, but they are its own
     return bool(why_hollow(page)) and not (short or links or page.structured_data or substantial(page.description))

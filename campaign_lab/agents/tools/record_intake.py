@@ -55,7 +55,7 @@ class RecordIntake:
             return _answer([], [{"problem": f"kind {kind!r} is not asked for in this phase; it takes {kinds}"}])
         place = [record.kind for record in self._phase.makes].index(kind)
         self._missing |= {line: place for line in map(str, missing) if line not in self._missing}
-        examined = [self._examine(kind, _unwrapped(raw)) for raw in records]
+        examined = [self._examine(kind, parsed(raw)) for raw in records]
         self._tries.update({_group(kept) for kept in examined if kept.findings})
         for group, handed in Counter(map(_group, examined)).items():
             self._to_mend[group] = self._to_mend.get(group, [])[handed:]
@@ -107,7 +107,8 @@ class RecordIntake:
                 Finding("record.invalid", "block", ".".join(map(str, item["loc"])) or "record", "", item["msg"])
                 for item in error.errors()[:12]
             )
-            return KeptRecord("", kind, _label_of(raw), None, _json(raw), found, angle=_text(raw, "angle"))
+            label = _text(raw, "headline") or _text(raw, "name") or "record"
+            return KeptRecord("", kind, label, None, _json(raw), found, angle=_text(raw, "angle"))
         texts = self.texts()
         record = with_support(record, checks.support(record, texts))
         found = tuple(
@@ -150,14 +151,12 @@ def _answer(saved: list[str], problems: list[dict[str, Any]]) -> dict[str, Any]:
     return answer
 
 
-def _unwrapped(raw: Any) -> Any:
-    """Models sometimes send an object as its JSON text: read it once."""
-    if isinstance(raw, str):
-        try:
-            return json.loads(raw)
-        except json.JSONDecodeError:
-            return raw
-    return raw
+def parsed(raw: Any) -> Any:
+    """Models sometimes send an object or a list as its JSON text: read it once."""
+    try:
+        return json.loads(raw) if isinstance(raw, str) else raw
+    except json.JSONDecodeError:
+        return raw
 
 
 def _name(kept: KeptRecord) -> tuple[str, str]:
@@ -168,10 +167,6 @@ def _name(kept: KeptRecord) -> tuple[str, str]:
 def _group(kept: KeptRecord) -> tuple[str, str]:
     """What a try is counted for: one angle's texts, or one named record. Agents in parallel have a count each."""
     return kept.kind, kept.angle or kept.label
-
-
-def _label_of(raw: Any) -> str:
-    return _text(raw, "headline") or _text(raw, "name") or "record"
 
 
 def _text(raw: Any, name: str) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 from claude_agent_sdk import McpSdkServerConfig, ToolAnnotations, create_sdk_mcp_server, tool
 
 from campaign_lab.agents.tools.page_reader import PageReader
-from campaign_lab.agents.tools.record_intake import RecordIntake
+from campaign_lab.agents.tools.record_intake import RecordIntake, parsed
 
 SERVER = "lab"
 
@@ -61,12 +61,8 @@ def tool_server(reader: PageReader, intake: RecordIntake, clean: Callable[[Any],
 
 
 def listed(value: Any) -> list[Any]:
-    """Models sometimes send one object for a list, or the list as its JSON text."""
-    if isinstance(value, str):
-        try:
-            value = json.loads(value)
-        except json.JSONDecodeError:
-            return [value]
+    """Models sometimes send one object for a list."""
+    value = parsed(value)
     return value if isinstance(value, list) else [] if value is None else [value]
 
 

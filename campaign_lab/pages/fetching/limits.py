@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-BINARY = (
+_BINARY = (
     b"%PDF-",
     b"\x89PNG",
     b"GIF8",
@@ -49,15 +49,12 @@ def not_html(answer: FetchedResponse) -> str:
     """Why the answer is no HTML page; empty when it is one."""
     kind = answer.content_type.partition(";")[0].strip().lower()
     start = answer.body[:1_024].removeprefix(b"\xef\xbb\xbf").lstrip()
-    if any(start.startswith(mark) for mark in BINARY):
-        return "its bytes are not HTML; give the address of a page, not of a file"
+    advice = "give the address of a page, not of a file"
+    if start.startswith(_BINARY):
+        return f"its bytes are not HTML; {advice}"
     if kind in ("text/html", "application/xhtml+xml") or not answer.body:
         return ""
     if kind not in ("", "text/plain", "application/octet-stream", "application/xml", "text/xml"):
-        return f"it is {kind[:60]!r}, not HTML; give the address of a page, not of a file"
+        return f"it is {kind[:60]!r}, not HTML; {advice}"
     plain = start.replace(b"\x00", b"").lower()
-    return (
-        ""
-        if any(mark in plain for mark in _MARKS)
-        else "it does not look like HTML; give the address of a page, not of a file"
-    )
+    return "" if any(mark in plain for mark in _MARKS) else f"it does not look like HTML; {advice}"

@@ -17,7 +17,7 @@ import httpx
 
 from campaign_lab.errors import PageError
 from campaign_lab.pages.fetching.limits import FetchedResponse
-from campaign_lab.pages.fetching.network_settings import Proxy, SettingError, certificates, proxy_for
+from campaign_lab.pages.fetching.network_settings import Proxy, Refused, certificates, proxy_for, transport
 
 IPAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
 Resolver = Callable[[str, int], Awaitable[list[str]]]
@@ -61,9 +61,16 @@ class Network:
     resolve: Resolver = system_resolver
     tls: ssl.SSLContext | None = None
 
-
-class _Refused(httpx.TransportError):
-    """An address that must not be read. The message is the reason."""
+    async def get(self, url: str, *, max_bytes: int, max_redirects: int, accept: str = "text/html") -> FetchedResponse:
+        """Reads an address. Raises PageError with a reason for the reader for whatever is refused or fails."""
+        try:
+            # A transport, not a client: it keeps no cookies, follows no redirects, and its environment is what we pass on.
+            async with _Pinned(self) as pinned:
+                return await _follow(pinned, url, accept, max_bytes=max_bytes, max_redirects=max_redirects)
+        except Refused as error:
+            raise PageError(url, str(error)) from None
+        except (httpx.HTTPError, httpx.InvalidURL, zlib.error, ValueError, OSError) as error:
+            raise PageError(url, _failure(error)) from None
 
 
 class _Pinned(httpx.AsyncBaseTransport):
@@ -75,10 +82,7 @@ class _Pinned(httpx.AsyncBaseTransport):
     def __init__(self, network: Network) -> None:
         self._network = network
         self._tls = network.tls or certificates()
-        # No connection is kept: one that was opened to an address for one host must not serve another host.
-        self._inner = httpx.AsyncHTTPTransport(
-            verify=self._tls, trust_env=False, limits=httpx.Limits(max_keepalive_connections=0)
-        )
+        self._inner = transport(self._tls)
         self._proxied: dict[Proxy, httpx.AsyncHTTPTransport] = {}
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
@@ -87,7 +91,7 @@ class _Pinned(httpx.AsyncBaseTransport):
         if proxy := proxy_for(request.url):
             await self._check_from_here(host, port)
             return await self._through(proxy, request)
-        failure: httpx.TransportError = _Refused(f"the host {host!r} has no address")
+        failure: httpx.TransportError = Refused(f"the host {host!r} has no address")
         for address in await self._addresses(host, port):
             pinned = httpx.Request(
                 request.method,
@@ -109,16 +113,15 @@ class _Pinned(httpx.AsyncBaseTransport):
             response = await self._proxied[proxy].handle_async_request(request)
         except httpx.ProxyError as error:
             code = str(error)[:3]
-            raise _Refused(_by_proxy(proxy, int(code) if code.isdecimal() else 0)) from None
+            raise Refused(_by_proxy(proxy, int(code) if code.isdecimal() else 0)) from None
         except httpx.ConnectError as error:
             if _tls_error(error):
                 raise
-            raise _Refused(
-                f"the proxy {proxy.name} does not answer; mend HTTP_PROXY and HTTPS_PROXY, or unset them"
-            ) from None
+            reason = f"the proxy {proxy.name} does not answer; mend HTTP_PROXY and HTTPS_PROXY, or unset them"
+            raise Refused(reason) from None
         if response.status_code == HTTPStatus.PROXY_AUTHENTICATION_REQUIRED:
             await response.aclose()
-            raise _Refused(_by_proxy(proxy, response.status_code))
+            raise Refused(_by_proxy(proxy, response.status_code))
         return response
 
     async def _check_from_here(self, host: str, port: int) -> None:
@@ -128,15 +131,14 @@ class _Pinned(httpx.AsyncBaseTransport):
                 self._check(host, await self._network.resolve(host, port))
         except (OSError, UnicodeError):  # a TimeoutError is one
             if _NUMERIC.fullmatch(host) or ":" in host:
-                raise _Refused(f"the address {host!r} is not a public one; give the site's name") from None
+                raise Refused(f"the address {host!r} is not a public one; give the site's name") from None
 
     async def _addresses(self, host: str, port: int) -> list[str]:
         try:
             found = await self._network.resolve(host, port)
         except (OSError, UnicodeError):
-            raise _Refused(
-                f"the host name {host!r} is not known; check its spelling, or set HTTPS_PROXY if your network has a proxy"
-            ) from None
+            advice = "check its spelling, or set HTTPS_PROXY if your network has a proxy"
+            raise Refused(f"the host name {host!r} is not known; {advice}") from None
         self._check(host, found)
         return found
 
@@ -145,35 +147,19 @@ class _Pinned(httpx.AsyncBaseTransport):
             address = ipaddress.ip_address(text.partition("%")[0])
             if self._network.allowed and not self._network.allowed(address):
                 where = f"{host} is" if host == text else f"{host} is at {address}, which is"
-                raise _Refused(
-                    f"{where} not a public address; if it is your own site, "
-                    "set allow_private_addresses = true in the brief"
-                )
+                advice = "if it is your own site, set allow_private_addresses = true in the brief"
+                raise Refused(f"{where} not a public address; {advice}")
 
     async def aclose(self) -> None:
-        for transport in (self._inner, *self._proxied.values()):
-            await transport.aclose()
+        for inner in (self._inner, *self._proxied.values()):
+            await inner.aclose()
 
 
-async def get(
-    url: str, network: Network, *, max_bytes: int, max_redirects: int, accept: str = "text/html"
-) -> FetchedResponse:
-    """Reads an address. Raises PageError with a reason for the reader for whatever is refused or fails."""
-    try:
-        # A transport, not a client: it keeps no cookies, follows no redirects, and its environment is what we pass on.
-        async with _Pinned(network) as transport:
-            return await _follow(transport, url, accept, max_bytes=max_bytes, max_redirects=max_redirects)
-    except (_Refused, SettingError) as error:
-        raise PageError(url, str(error)) from None
-    except (httpx.HTTPError, httpx.InvalidURL, zlib.error, ValueError, OSError) as error:
-        raise PageError(url, _failure(error)) from None
-
-
-async def _follow(transport: _Pinned, url: str, accept: str, *, max_bytes: int, max_redirects: int) -> FetchedResponse:
+async def _follow(pinned: _Pinned, url: str, accept: str, *, max_bytes: int, max_redirects: int) -> FetchedResponse:
     headers = {"User-Agent": USER_AGENT, "Accept": f"{accept},*/*;q=0.1", "Accept-Encoding": "gzip, deflate"}
     target = _checked(url)
     for _ in range(max_redirects + 1):
-        response = await transport.handle_async_request(httpx.Request("GET", target, headers=headers))
+        response = await pinned.handle_async_request(httpx.Request("GET", target, headers=headers))
         try:
             if response.status_code not in _REDIRECTS:
                 _accept_status(response)
@@ -181,11 +167,11 @@ async def _follow(transport: _Pinned, url: str, accept: str, *, max_bytes: int, 
                     str(target), await _body(response, max_bytes), response.headers.get("content-type", "")
                 )
             if "location" not in response.headers:
-                raise _Refused(f"it answered {response.status_code} (a redirect) without saying where to")
+                raise Refused(f"it answered {response.status_code} (a redirect) without saying where to")
             target = _checked(urljoin(str(target), response.headers["location"]))
         finally:
             await response.aclose()
-    raise _Refused(f"it redirects more than {max_redirects} times; the last one was to {target}")
+    raise Refused(f"it redirects more than {max_redirects} times; the last one was to {target}")
 
 
 def _checked(address: str) -> httpx.URL:
@@ -194,31 +180,29 @@ def _checked(address: str) -> httpx.URL:
         parts = urlsplit(address)
         scheme, _ = parts.scheme, parts.port  # a port that cannot be is told here; the library would only fail with it
     except ValueError:
-        raise _Refused(
-            f"{address[:200]!r} is not a valid address; give one such as https://site.example/page"
-        ) from None
+        reason = f"{address[:200]!r} is not a valid address; give one such as https://site.example/page"
+        raise Refused(reason) from None
     if scheme not in ("http", "https"):
-        raise _Refused(f"the scheme {scheme!r} of {address[:200]} is not read; give an http or https address")
+        raise Refused(f"the scheme {scheme!r} of {address[:200]} is not read; give an http or https address")
     url = httpx.URL(address)
     if url.userinfo:
-        raise _Refused("addresses with a user name or password are not read; leave them out")
+        raise Refused("addresses with a user name or password are not read; leave them out")
     if not url.host:
-        raise _Refused(f"{address[:200]!r} names no host; give an address such as https://site.example/")
+        raise Refused(f"{address[:200]!r} names no host; give an address such as https://site.example/")
     return url.copy_with(fragment=None, raw_path=url.raw_path or b"/")
 
 
 def _accept_status(response: httpx.Response) -> None:
     code = response.status_code
     if code < HTTPStatus.OK or code >= HTTPStatus.MULTIPLE_CHOICES:
-        name = f" ({HTTPStatus(code).phrase})" if code in HTTPStatus._value2member_map_ else ""
-        raise _Refused(f"the site answered {code}{name}; try another page of the site")
+        raise Refused(f"the site answered {_named(code)}; try another page of the site")
 
 
 async def _body(response: httpx.Response, limit: int) -> bytes:
     """The body after decompression. Its size is checked while it arrives, because a small body can unpack to a huge one."""
     encoding = response.headers.get("content-encoding", "identity").strip().lower()
     if encoding not in ("identity", "gzip", "x-gzip", "deflate", ""):
-        raise _Refused(f"it is compressed as {encoding[:40]!r}, which was not asked for")
+        raise Refused(f"it is compressed as {encoding[:40]!r}, which was not asked for")
     unpack = zlib.decompressobj(wbits=47) if encoding not in ("identity", "") else None
     body, received = bytearray(), 0
     async for chunk in response.aiter_raw():
@@ -230,7 +214,7 @@ async def _body(response: httpx.Response, limit: int) -> bytes:
                 unpack = zlib.decompressobj(wbits=-15)  # many servers send deflate without the zlib header
             body += unpack.decompress(unpack.unconsumed_tail + chunk, limit + 1 - len(body))
         if len(body) > limit or received > limit:
-            raise _Refused(f"it is larger than {limit / 1e6:g} MB; read a smaller page of the site")
+            raise Refused(f"it is larger than {limit / 1e6:g} MB; read a smaller page of the site")
     return bytes(body)
 
 
@@ -267,10 +251,11 @@ def _advice(verify_code: int) -> str:
 
 def _by_proxy(proxy: Proxy, code: int) -> str:
     """The error for a refusal by the proxy, with the status number only: anybody may have written the words beside it."""
-    name = f" ({HTTPStatus(code).phrase})" if code in HTTPStatus._value2member_map_ else ""
-    advice = (
-        "put user and password into its url"
-        if code == HTTPStatus.PROXY_AUTHENTICATION_REQUIRED
-        else ("ask who runs it, or name the host in NO_PROXY")
-    )
-    return f"the proxy {proxy.name} refused it with {code}{name}; {advice}"
+    wants_password = code == HTTPStatus.PROXY_AUTHENTICATION_REQUIRED
+    advice = "put user and password into its url" if wants_password else "ask who runs it, or name the host in NO_PROXY"
+    return f"the proxy {proxy.name} refused it with {_named(code)}; {advice}"
+
+
+def _named(code: int) -> str:
+    """The status with its standard name, where it has one."""
+    return f"{code} ({HTTPStatus(code).phrase})" if code in HTTPStatus._value2member_map_ else str(code)

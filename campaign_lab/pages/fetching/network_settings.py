@@ -16,8 +16,11 @@ CERTIFICATES = ("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE")
 """The variables that name certificates, the first that is set counts."""
 
 
-class SettingError(Exception):
-    """A setting that cannot be used. The message names it, without a path or a password."""
+class Refused(httpx.TransportError):
+    """An address that must not be read, or a setting that cannot be used. The message is the reason.
+
+    It holds no path of this machine, and no password.
+    """
 
 
 @dataclass(frozen=True)
@@ -32,20 +35,23 @@ class Proxy:
         return str(self.url.copy_with(userinfo=b"")).rstrip("/")
 
     def transport(self, tls: ssl.SSLContext) -> httpx.AsyncHTTPTransport:
-        """The way through it, with no connection kept. Raises SettingError for a kind of proxy that cannot be used."""
+        """The way through it. Raises Refused for a kind of proxy that cannot be used."""
         try:
-            return httpx.AsyncHTTPTransport(
-                verify=tls, trust_env=False, limits=httpx.Limits(max_keepalive_connections=0),
-                proxy=httpx.Proxy(self.url, ssl_context=tls if self.url.scheme == "https" else None),
-            )  # fmt: skip
+            return transport(tls, httpx.Proxy(self.url, ssl_context=tls if self.url.scheme == "https" else None))
         except (ImportError, ValueError):
-            raise SettingError(f"the proxy {self.name} is of a kind that is not used; give an http proxy") from None
+            raise Refused(f"the proxy {self.name} is of a kind that is not used; give an http proxy") from None
+
+
+def transport(tls: ssl.SSLContext, proxy: httpx.Proxy | None = None) -> httpx.AsyncHTTPTransport:
+    """A way to the network that keeps no connection: one that was opened for one host must not serve another."""
+    limits = httpx.Limits(max_keepalive_connections=0)
+    return httpx.AsyncHTTPTransport(verify=tls, trust_env=False, limits=limits, proxy=proxy)
 
 
 def proxy_for(url: httpx.URL) -> Proxy | None:
     """The proxy that HTTP_PROXY, HTTPS_PROXY, ALL_PROXY and NO_PROXY (or the system) want for an address; None for no proxy.
 
-    This machine's own addresses have none: a proxy's 127.0.0.1 is another machine. Raises SettingError.
+    This machine's own addresses have none: a proxy's 127.0.0.1 is another machine. Raises Refused.
     """
     known = getproxies()
     given = known.get(url.scheme) or known.get("all")
@@ -57,14 +63,14 @@ def proxy_for(url: httpx.URL) -> Proxy | None:
     except httpx.InvalidURL:
         usable = False
     if not usable:
-        raise SettingError(f"the proxy that is set for {url.scheme} is no address; mend {url.scheme.upper()}_PROXY")
+        raise Refused(f"the proxy that is set for {url.scheme} is no address; mend {url.scheme.upper()}_PROXY")
     return Proxy(found)
 
 
 def certificates() -> ssl.SSLContext:
     """The certificates that a site's own is checked by: those that are named in the environment, else certifi's.
 
-    Raises SettingError when what is named holds none.
+    Raises Refused when what is named holds none.
     """
     name = next((each for each in CERTIFICATES if os.environ.get(each)), "")
     return _certificates(name, os.environ.get(name, ""))
@@ -79,7 +85,7 @@ def _certificates(name: str, place: str) -> ssl.SSLContext:
             return ssl.create_default_context(capath=place)
         return ssl.create_default_context(cafile=place)
     except OSError:  # an ssl.SSLError is one
-        raise SettingError(f"{name} names a file without usable certificates; mend it, or unset it") from None
+        raise Refused(f"{name} names a file without usable certificates; mend it, or unset it") from None
 
 
 def _is_loopback(host: str) -> bool:

@@ -19,9 +19,8 @@ def read_page(url: str, source: Path, max_bytes: int) -> FetchedResponse:
     wanted = _wanted(url)
     if source.is_file():
         if wanted.name not in ("", source.name, source.stem, *_HOME) or len(wanted.parts) > 1:
-            raise PageError(
-                url, "this site is one saved file, and it is its home page: give the address without a path"
-            )
+            reason = "this site is one saved file, and it is its home page: give the address without a path"
+            raise PageError(url, reason)
         return _answer(url, source, PurePosixPath(""), max_bytes)
     if not source.is_dir():
         raise PageError(url, "its saved folder or file does not exist any more; put it back, or give another site")
@@ -49,9 +48,8 @@ def _wanted(url: str) -> PurePosixPath:
     path = unquote(urlsplit(url).path).lstrip("/")
     steps = path.split("/")
     if "\x00" in path or "\\" in path or any(step.startswith(".") for step in steps):
-        raise PageError(
-            url, f"the path {path[:200]!r} leaves the saved site, or names a hidden file; follow one of its links"
-        )
+        reason = f"the path {path[:200]!r} leaves the saved site, or names a hidden file; follow one of its links"
+        raise PageError(url, reason)
     return PurePosixPath(path)
 
 
@@ -103,7 +101,5 @@ def _names(source: Path) -> str:
             names.append(file.relative_to(source).as_posix())
         if len(names) > 1_000:
             break
-    listed = ", ".join(sorted(names)[:_LISTED])
-    return (
-        listed + (f" and {len(names) - _LISTED} more" if len(names) > _LISTED else "")
-    ) or "none, the folder has no .html file"
+    more = f" and {len(names) - _LISTED} more" if len(names) > _LISTED else ""
+    return ", ".join(sorted(names)[:_LISTED]) + more or "none, the folder has no .html file"

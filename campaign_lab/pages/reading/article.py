@@ -12,7 +12,7 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from campaign_lab.pages.reading.blocks import TextBlock
+from campaign_lab.pages.reading.blocks import TextBlock, letters
 from campaign_lab.pages.reading.json_ld import types
 
 _TYPES = {"Article", "BlogPosting", "NewsArticle", "TechArticle", "Report"}
@@ -34,10 +34,8 @@ def within_article(
         return own
     first = next((i for i, block in enumerate(own[: found[0]]) if block.tag == "h1"), found[0])
     span = own[first : found[-1] + 1]
-    covered = sum(len(own[i].text) for i in found)
-    return (
-        span if covered >= _COVERED * sum(len(block.text) for block in span) and covered * 2 >= _letters(own) else own
-    )
+    covered = letters(own[i] for i in found)
+    return span if covered >= _COVERED * letters(span) and covered * 2 >= letters(own) else own
 
 
 def _is_article(own: Sequence[TextBlock], meta: dict[str, str], objects: Sequence[dict[str, Any]]) -> bool:
@@ -50,7 +48,7 @@ def _is_article(own: Sequence[TextBlock], meta: dict[str, str], objects: Sequenc
     if len(prose) < _PARAGRAPHS:
         return False
     stated = meta.get("og:type", "").lower() == "article" or any(_TYPES.intersection(types(item)) for item in objects)
-    return stated or _letters(prose) >= _COVERED * _letters(own)
+    return stated or letters(prose) >= _COVERED * letters(own)
 
 
 def _article(markup: str) -> str:
@@ -62,10 +60,6 @@ def _article(markup: str) -> str:
         return trafilatura.extract(markup, include_comments=False, include_tables=True, favor_recall=True) or ""
     except Exception:  # whatever it stumbles over, the page keeps its own lines
         return ""
-
-
-def _letters(blocks: Sequence[TextBlock]) -> int:
-    return sum(len(block.text) for block in blocks)
 
 
 def _squeezed(text: str) -> str:

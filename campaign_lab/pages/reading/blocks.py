@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from campaign_lab.pages.reading.document_tree import HEADINGS, INLINE, HtmlNode, HtmlTree, clean
@@ -56,6 +56,11 @@ class TextBlock:
     """How many links stand in it."""
     button: bool
     """Is it a button, or a link that looks like one?"""
+
+
+def letters(blocks: Iterable[TextBlock]) -> int:
+    """How long the texts of the blocks are together."""
+    return sum(len(block.text) for block in blocks)
 
 
 def is_button(node: HtmlNode) -> bool:
@@ -166,11 +171,8 @@ class _Walk:
         if node.tag in ("-text", "br", "img") or not node.attrs:
             return True
         style = node.attrs.get("style", "").replace(" ", "")[:200]
-        return (
-            "display:block" not in style
-            and "display:flex" not in style
-            and not _BLOCK_CLASSES.intersection(node.classes())
-        )
+        set_as_block = "display:block" in style or "display:flex" in style
+        return not set_as_block and _BLOCK_CLASSES.isdisjoint(node.classes())
 
     def _joint(self, position: int, node: HtmlNode) -> str:
         """What stands before an element inside a heading, a button or a table row."""
@@ -233,10 +235,8 @@ class _Walk:
         node, tree = self.tree.nodes[position], self.tree
         if node.tag == "header" and tree.inside(position, lambda n: n.tag in ("main", "article", "section")) >= 0:
             return True
-        first = bisect_left(self.titles, position)
-        titled = (
-            first < len(self.titles) and self.titles[first] < node.end and tree.nodes[self.titles[first]].tag == "h1"
-        )
+        first = self.titles[bisect_left(self.titles, position) :][:1]
+        titles = [tree.nodes[title].tag for title in first if title < node.end]
         if node.tag == "header":
-            return titled or (first < len(self.titles) and self.titles[first] < node.end)
-        return titled or tree.length(position) * 2 > tree.letters[-1]
+            return bool(titles)
+        return titles == ["h1"] or tree.length(position) * 2 > tree.letters[-1]

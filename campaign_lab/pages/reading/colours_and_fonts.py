@@ -43,7 +43,8 @@ def colours_and_fonts(tree: HtmlTree, sheets: Sequence[str]) -> tuple[tuple[str,
     usage = _StyleUse(tree)
     budget = _MAX_LETTERS
     rules: list[tuple[str, list[Any]]] = []
-    for sheet in (*_own_sheets(tree), *sheets):
+    own = (tree.raw(at) for at in tree.find(lambda node: node.tag == "style", unseen=True))
+    for sheet in (*own, *sheets):
         rules.extend(usage.rules(tinycss2.parse_stylesheet(sheet[:budget], skip_comments=True, skip_whitespace=True)))
         budget -= min(budget, len(sheet))
     styled = [node.attrs["style"] for node in tree.nodes if node.attrs.get("style")][:_MAX_ATTRIBUTES]
@@ -54,10 +55,6 @@ def colours_and_fonts(tree: HtmlTree, sheets: Sequence[str]) -> tuple[tuple[str,
     neutral_last = sorted(usage.colours.items(), key=lambda item: (_is_neutral(item[0]), -item[1]))
     fonts = [font for font, _ in usage.fonts.most_common(MAX_FONTS)]
     return tuple(colour for colour, _ in neutral_last[:MAX_COLOURS]), tuple(fonts)
-
-
-def _own_sheets(tree: HtmlTree) -> Iterator[str]:
-    return (tree.raw(i) for i in tree.find(lambda node: node.tag == "style", unseen=True))
 
 
 class _StyleUse:

@@ -81,6 +81,10 @@ class HtmlTree:
         """Positions of the nodes that pass the test, those that a reader cannot see only on request."""
         return (i for i, node in enumerate(self.nodes) if (unseen or not node.unseen) and test(node))
 
+    def elements(self, *tags: str) -> Iterator[HtmlNode]:
+        """The elements with one of the tags, also those that a reader cannot see."""
+        return (node for node in self.nodes if node.tag in tags)
+
     def length(self, position: int) -> int:
         """Letters of visible text in an element."""
         return self.letters[self.nodes[position].end] - self.letters[position]
@@ -91,13 +95,8 @@ class HtmlTree:
 
     def inner(self, position: int) -> str:
         """The visible text of an element as one line."""
-        end = self.nodes[position].end
-        parts = (
-            n.text if n.tag == "-text" else "" if n.tag in INLINE else " "
-            for n in self.nodes[position:end]
-            if not n.unseen
-        )
-        return clean("".join(parts))
+        seen = (node for node in self.nodes[position : self.nodes[position].end] if not node.unseen)
+        return clean("".join(node.text or ("" if node.tag in INLINE else " ") for node in seen))
 
     def inside(self, position: int, test: Callable[[HtmlNode], bool]) -> int:
         """The nearest ancestor, or the node itself, that passes the test; -1 when none does."""
@@ -108,20 +107,15 @@ class HtmlTree:
 
 def parse(html: str) -> HtmlTree:
     """The tree of a page whose markup was tamed."""
-    text = _SURROGATES.sub("\N{REPLACEMENT CHARACTER}", html)
-    root = LexborHTMLParser(text, options=LexborDocumentOptions.WO_EVENTS).root  # events: 50 s for 100,000 options
+    markup = _SURROGATES.sub("\N{REPLACEMENT CHARACTER}", html)
+    root = LexborHTMLParser(markup, options=LexborDocumentOptions.WO_EVENTS).root  # events: 50 s for 100,000 options
     nodes: list[HtmlNode] = []
     current, parent = root, -1
     while current is not None:
-        tag = current.tag or ""
-        position = len(nodes)
-        is_text = tag == "-text"
-        attrs = (
-            {}
-            if is_text or tag.startswith("-")
-            else {key.lower(): value or "" for key, value in current.attributes.items()}
-        )
-        node = HtmlNode(tag, parent, (current.text_content or "") if is_text else "", attrs)
+        tag, position = current.tag or "", len(nodes)
+        text = (current.text_content or "") if tag == "-text" else ""
+        given = {} if tag.startswith("-") else current.attributes
+        node = HtmlNode(tag, parent, text, {key.lower(): value or "" for key, value in given.items()})
         node.unseen = (parent >= 0 and nodes[parent].unseen) or tag in ("-comment", "-doctype") or _unseen(node)
         nodes.append(node)
         below = current.first_child

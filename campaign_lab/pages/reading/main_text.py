@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from bisect import bisect_left
 from collections.abc import Sequence
+from itertools import groupby
 
-from campaign_lab.pages.reading.blocks import CELL, TextBlock
+from campaign_lab.pages.reading.blocks import CELL, TextBlock, letters
 from campaign_lab.pages.reading.document_tree import HEADINGS, HtmlTree
 
 MAX_LETTERS = 24_000
@@ -45,8 +46,7 @@ _CARD_LINES, _CARD_LETTERS = 4, 60
 
 def main_blocks(tree: HtmlTree, blocks: Sequence[TextBlock]) -> list[TextBlock]:
     """The blocks that are the page's own text, in document order, each long line once."""
-    own = [block for block in blocks if not block.chrome]
-    own = _within_main(tree, own)
+    own = _within_main(tree, [block for block in blocks if not block.chrome])
     menu = _menu_lines(own)
     kept: list[TextBlock] = []
     seen: set[str] = set()
@@ -120,38 +120,28 @@ def _within_main(tree: HtmlTree, own: list[TextBlock]) -> list[TextBlock]:
         return own
     start, end = mains[0], tree.nodes[mains[0]].end
     inside = [block for block in own if start <= block.position < end]
-    letters = sum(len(block.text) for block in inside)
-    return inside if letters * 5 > 3 * sum(len(block.text) for block in own) else own
+    return inside if letters(inside) * 5 > 3 * letters(own) else own
 
 
 def _menu_lines(own: Sequence[TextBlock]) -> set[int]:
     """Positions in runs of short lines that are nothing but links."""
-    menu: set[int] = set()
-    run: list[int] = []
-    for index, block in enumerate([*own, None]):
-        if (
-            block
-            and block.tag not in HEADINGS
-            and block.linked >= _LINK_ONLY
-            and len(block.text) <= _SHORT_LINK
-            and not _has_price(block)
-        ):
-            run.append(index)
-            continue
-        if len(run) >= _LINK_RUN:
-            menu.update(run)
-        run = []
-    return menu
+    runs = (list(run) for short, run in groupby(range(len(own)), lambda at: _is_short_link(own[at])) if short)
+    return {at for run in runs if len(run) >= _LINK_RUN for at in run}
+
+
+def _is_short_link(block: TextBlock) -> bool:
+    return _is_link(block) and len(block.text) <= _SHORT_LINK and not re.search(r"[$€£%]", block.text)
+
+
+def _is_link(block: TextBlock) -> bool:
+    """Is the line nothing but links, and no heading?"""
+    return block.linked >= _LINK_ONLY and block.tag not in HEADINGS
 
 
 def is_call(block: TextBlock) -> bool:
     """Is the line one short link that asks the reader to do something, although it is not styled as a button?"""
-    alone = block.links == 1 and block.linked >= _LINK_ONLY and block.tag not in HEADINGS and not block.chrome
+    alone = block.links == 1 and _is_link(block) and not block.chrome
     return alone and len(block.text.split()) <= _CALL_WORDS and _CALL.fullmatch(block.text) is not None
-
-
-def _has_price(block: TextBlock) -> bool:
-    return re.search(r"[$€£%]", block.text) is not None
 
 
 def _is_text(block: TextBlock) -> bool:
@@ -159,8 +149,6 @@ def _is_text(block: TextBlock) -> bool:
     text = block.text
     if block.button or is_call(block) or block.tag in _LABELS or not any(letter.isalnum() for letter in text):
         return False
-    if block.linked >= _LINK_ONLY and block.links >= _LINK_RUN and block.tag not in HEADINGS:
-        return False  # a menu on one line
-    if block.linked >= _LINK_ONLY and block.tag not in HEADINGS and _MORE.fullmatch(text.strip(" →\u203a»>…")):
-        return False
+    if _is_link(block) and (block.links >= _LINK_RUN or _MORE.fullmatch(text.strip(" →\u203a»>…"))):
+        return False  # a menu on one line, or no more than "read more"
     return not (_LEGAL.match(text) or (len(text) < 600 and _COOKIES.search(text)))

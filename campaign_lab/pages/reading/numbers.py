@@ -53,16 +53,21 @@ _SENTENCE = re.compile(r"(?:(?<=[.!?…])|(?<=[.!?…][\"”»)]))\s+(?=[\"“«
 def numbers(lines: Iterable[str]) -> tuple[Number, ...]:
     """The numbers in lines of text, each with its context once, at most MAX_NUMBERS."""
     found: dict[tuple[str, str], None] = {}
+    for sentence in _searched(lines):
+        for match in _matches(sentence):
+            found[match[0].strip(), _context(sentence, match.start(), match.end())] = None
+        if len(found) >= MAX_NUMBERS:
+            break
+    return tuple(Number(value=value, context=context) for value, context in list(found)[:MAX_NUMBERS])
+
+
+def _searched(lines: Iterable[str]) -> Iterator[str]:
+    """The lines, long ones as sentences, as far as they are searched."""
     left = _READ
     for line in lines:
         text = line if len(line) <= left else line[: max(left, 0)].rpartition(". ")[0]  # no number is cut in two
         left -= len(line)
-        for sentence in sentences(text) if len(text) > _LINE_LIMIT else (text,):
-            for match in _matches(sentence):
-                found[match[0].strip(), _context(sentence, match.start(), match.end())] = None
-                if len(found) == MAX_NUMBERS:
-                    return _as_numbers(found)
-    return _as_numbers(found)
+        yield from sentences(text) if len(text) > _LINE_LIMIT else (text,)
 
 
 def values(text: str) -> list[str]:
@@ -98,7 +103,3 @@ def _context(sentence: str, start: int, end: int) -> str:
     first = sentence.find(" ", start - _LINE_LIMIT, start) + 1 or start if start > _LINE_LIMIT else 0
     last = sentence.rfind(" ", end, end + _LINE_LIMIT)
     return sentence[first : last if last >= end else end].strip()
-
-
-def _as_numbers(found: Iterable[tuple[str, str]]) -> tuple[Number, ...]:
-    return tuple(Number(value=value, context=context) for value, context in found)

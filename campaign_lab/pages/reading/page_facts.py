@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import urldefrag, urljoin, urlsplit
 
 from campaign_lab.pages.fetching.charset import decode
-from campaign_lab.pages.page import Link
+from campaign_lab.pages.page import SCRIPTED, Link, same_site
 from campaign_lab.pages.reading import json_ld
 from campaign_lab.pages.reading.article import within_article
 from campaign_lab.pages.reading.blocks import TextBlock, blocks, is_button
@@ -20,8 +20,6 @@ from campaign_lab.pages.reading.markup_limits import tame
 from campaign_lab.pages.reading.numbers import numbers
 from campaign_lab.pages.reading.reviews import ratings, testimonials
 
-SCRIPTED = "the page is drawn by scripts"
-"""What is noted of a page without text that has scripts."""
 MAX_HEADINGS, MAX_LINKS, MAX_CALLS = 60, 80, 30
 _CALL_LIMIT = 60  # letters of a button's text
 _TITLE_LIMIT, _HEADING_LIMIT, _URL_LIMIT = 500, 400, 2_000  # letters; what is longer is none
@@ -55,11 +53,10 @@ def stylesheets(doc: Document, url: str) -> list[str]:
     """Absolute addresses of the style sheets that stand on the page's own site, in order."""
     base = _base(doc.tree, url)
     found = []
-    for position in doc.tree.find(lambda node: node.tag == "link", unseen=True):
-        attrs = doc.tree.nodes[position].attrs
-        relations = attrs.get("rel", "").lower().split()
-        if "stylesheet" in relations and "alternate" not in relations and attrs.get("media", "").lower() != "print":
-            found.append(_absolute(base, attrs.get("href", "")))
+    for link in doc.tree.elements("link"):
+        relations, media = link.attrs.get("rel", "").lower().split(), link.attrs.get("media", "").lower()
+        if "stylesheet" in relations and "alternate" not in relations and media != "print":
+            found.append(_absolute(base, link.attrs.get("href", "")))
     return [address for address in dict.fromkeys(found) if address and same_site(address, url)]
 
 
@@ -97,14 +94,6 @@ def facts(doc: Document, url: str, sheets: Sequence[str] = ()) -> dict[str, Any]
     }
 
 
-def same_site(one: str, other: str) -> bool:
-    """Do two addresses share their host, ``www.`` left aside?"""
-    hosts = [
-        (urlsplit(url).hostname or "").removeprefix("www.") + f":{urlsplit(url).port or ''}" for url in (one, other)
-    ]
-    return hosts[0] == hosts[1]
-
-
 def _title(tree: HtmlTree) -> str:
     found = tree.find(lambda node: node.tag == "title", unseen=True)
     titles = (clean(tree.raw(i).partition("<")[0]) for i in found)  # a title that was never closed swallows tags
@@ -119,8 +108,7 @@ def _headings(visible: Sequence[TextBlock]) -> tuple[str, ...]:
 def _meta(tree: HtmlTree) -> dict[str, str]:
     """Content by name or property, the first of each."""
     found: dict[str, str] = {}
-    for position in tree.find(lambda node: node.tag == "meta", unseen=True):
-        attrs = tree.nodes[position].attrs
+    for attrs in (node.attrs for node in tree.elements("meta")):
         name = clean(attrs.get("property") or attrs.get("name") or attrs.get("http-equiv", "")).lower()
         content = clean(attrs.get("content", ""))
         if name and content:
@@ -129,16 +117,14 @@ def _meta(tree: HtmlTree) -> dict[str, str]:
 
 
 def _language(tree: HtmlTree, meta: dict[str, str]) -> str:
-    given = next(
-        (tree.nodes[i].attrs.get("lang", "") for i in tree.find(lambda node: node.tag == "html", unseen=True)), ""
-    )
+    given = next((node.attrs.get("lang", "") for node in tree.elements("html")), "")
     language = clean(given or meta.get("og:locale", "")).replace("_", "-")
     return language if re.fullmatch(r"[A-Za-z]{2,3}(?:-[A-Za-z0-9]{2,8})*", language) else ""
 
 
 def _base(tree: HtmlTree, url: str) -> str:
-    found = tree.find(lambda node: node.tag == "base" and bool(node.attrs.get("href")), unseen=True)
-    return next((_absolute(url, tree.nodes[i].attrs["href"]) for i in found), "") or url
+    found = (node.attrs["href"] for node in tree.elements("base") if node.attrs.get("href"))
+    return next((_absolute(url, href) for href in found), "") or url
 
 
 def _absolute(base: str, href: str) -> str:
@@ -196,28 +182,20 @@ def _is_control(node: HtmlNode) -> bool:
 def _announcements(visible: Sequence[TextBlock], own: Sequence[TextBlock]) -> Iterator[str]:
     """Sentences outside the main text that may state an offer, such as a bar above the header."""
     known = {block.text for block in own}
-    return (
-        b.text
-        for b in visible
-        if b.text not in known and b.linked < 0.5 and not b.button and b.tag not in ("option", "label")
-    )
+    said = (block for block in visible if not block.button and block.tag not in ("option", "label"))
+    return (block.text for block in said if block.text not in known and block.linked < 0.5)
 
 
 def _alternatives(tree: HtmlTree) -> Iterator[str]:
     """What stands for pictures when they are not shown."""
-    return dict.fromkeys(
-        alt
-        for i in tree.find(lambda n: n.tag in ("img", "area") and "alt" in n.attrs)
-        if (alt := clean(tree.nodes[i].attrs["alt"]))
-    ).__iter__()
+    shown = (node.attrs.get("alt", "") for node in tree.elements("img", "area") if not node.unseen)
+    yield from dict.fromkeys(alt for text in shown if (alt := clean(text)))
 
 
 def _notes(tree: HtmlTree, meta: dict[str, str], *, main: str, was_cut: bool, links: int, broken: int) -> Iterator[str]:
     if not main:
-        scripts = any(True for _ in tree.find(lambda node: node.tag == "script", unseen=True))
-        yield "no text was found: " + (
-            SCRIPTED if scripts else "the page is empty" if not tree.letters[-1] else "there is only navigation"
-        )
+        silent = "the page is empty" if not tree.letters[-1] else "there is only navigation"
+        yield f"no text was found: {SCRIPTED if any(tree.elements('script')) else silent}"
     if was_cut:
         yield f"the text was cut at {MAX_LETTERS} characters"
     if links > MAX_LINKS:

@@ -103,8 +103,7 @@ class _Finder:
 
     def _is_quoted(self, line: int) -> bool:
         """Is the line marked as the words themselves: blockquote, q, reviewBody, a class such as testimonial-text?"""
-        found = self.tree.inside(self.blocks[line].position, _is_words)
-        return found >= 0
+        return self.tree.inside(self.blocks[line].position, _is_words) >= 0
 
     def _author_at(self, position: int) -> int:
         nodes = self.tree.nodes
@@ -120,13 +119,11 @@ class _Finder:
             return ""
         block = self.blocks[line + 1]
         name = re.sub(r"^[\s—\u2013~|•-]+", "", block.text)
-        short = (
-            len(block.text) <= _NAME_LIMIT and len(name.split()) <= 8 and not _marked(block.text) and not block.button
-        )
-        named = name != block.text or (
-            name[:1].isupper() and not re.search(r"[.!?:]$", re.sub(r"\b[A-Z]\.$", "", name))
-        )
-        return name if short and named and block.tag not in HEADINGS[:3] else ""
+        if len(block.text) > _NAME_LIMIT or len(name.split()) > 8 or block.button or block.tag in HEADINGS[:3]:
+            return ""
+        ends = re.search(r"[.!?:]$", re.sub(r"\b[A-Z]\.$", "", name))  # an initial ends no sentence
+        named = name != block.text or (name[:1].isupper() and not ends)
+        return name if named and not _marked(block.text) else ""
 
 
 def ratings(tree: HtmlTree, objects: list[dict[str, Any]], lines: Sequence[str]) -> tuple[Rating, ...]:

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 from campaign_lab.checks import gives_orders
 from campaign_lab.checks.evidence import fold, substantial
+from campaign_lab.pages.page import host_of
 from campaign_lab.rehearsal.analyst.selection import (
     PageJson,
     best,
@@ -112,18 +113,14 @@ def competitor_profiles(
 
 def links_to_read(page: PageJson, *, limit: int) -> list[str]:
     """Which of the site's own links are worth reading next, best first, at most ``limit``."""
-    own = _host(page["url"])
+    own = host_of(page["url"])
     scored = []
     for order, link in enumerate(page["links"]):
         parts = urlsplit(link["url"])
         words = f"{link['text']} {parts.path.replace('_', '-')}".lower()
-        same = parts.scheme in ("http", "https") and _host(link["url"]) == own and not parts.query
-        if (
-            same
-            and parts.path.strip("/")
-            and link["url"] != page["url"]
-            and not re.search(site_table("links")["never"], words)
-        ):
+        same = parts.scheme in ("http", "https") and host_of(link["url"]) == own and not parts.query
+        other = parts.path.strip("/") and link["url"] != page["url"]
+        if same and other and not re.search(site_table("links")["never"], words):
             points = max([score for score, cue in site_table("links")["points"] if re.search(cue, words)], default=1)
             scored.append((-points, parts.path.count("/"), order, link["url"]))
     return [url for *_, url in sorted(scored)][:limit]
@@ -134,16 +131,13 @@ def brand_name(pages: Sequence[PageJson], language: str = "en") -> str:
     named = [page["site_name"].strip() for page in pages if 1 < len(page["site_name"].strip()) <= 60]
     if named and not gives_orders(named[0]):
         return str(max(dict.fromkeys(named), key=named.count))
-    host = _host(pages[0]["url"]) if pages else ""
+    host = host_of(pages[0]["url"]) if pages else ""
     label = host.removesuffix(".example").rsplit(".", 1)[0] if "." in host else host
     wanted = re.sub(r"[^a-z0-9]", "", label.lower())
-    parts = [
-        part.strip()
-        for page in pages
-        for part in re.split(r"\s+[|\u2013\u2014-]\s+|[:|]\s+|\s+\u00b7\s+", page["title"])
-    ]
+    titles = (re.split(r"\s+[|\u2013\u2014-]\s+|[:|]\s+|\s+\u00b7\s+", page["title"]) for page in pages)
     generic = site_table("names")["generic"]
-    parts = [part for part in parts if 1 < len(part) <= 60 and part.lower() not in generic and not gives_orders(part)]
+    parts = [part for title in titles for part in map(str.strip, title) if 1 < len(part) <= 60]
+    parts = [part for part in parts if part.lower() not in generic and not gives_orders(part)]
     matching = [part for part in parts if re.sub(r"[\W_]", "", part.lower()) == wanted]
     repeated = [part for part in parts if parts.count(part) > 1]
     if host.endswith(".example") and not repeated:  # a folder's name is often not the brand's: a short home title is
@@ -277,7 +271,3 @@ def _subjects(pages: Sequence[PageJson]) -> list[str]:
     text = "\n".join(line for page in pages for line in page["text"].splitlines() if not gives_orders(line))
     text += "\ntestimonials" if any(page["testimonials"] or page["ratings"] for page in pages) else ""
     return [subject for subject, cue in site_table("subjects").items() if re.search(cue, text, re.IGNORECASE)]
-
-
-def _host(url: str) -> str:
-    return (urlsplit(url).hostname or "").removeprefix("www.")

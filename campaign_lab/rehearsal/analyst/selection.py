@@ -124,13 +124,8 @@ def best(pool: Sequence[Passage], most: int, taken: list[str] | None = None) -> 
 
 def _worth(passage: Passage) -> float:
     """Its score, and more for one that says several telling things at once."""
-    known = cues(passage.language)
-    cue = re.compile(
-        "|".join(
-            table.pattern for table in (known.tables["fields"]["differentiators"], known.tables["fields"]["proofs"])
-        ),
-        re.I,
-    )
+    fields = cues(passage.language).tables["fields"]
+    cue = re.compile(f"{fields['differentiators'].pattern}|{fields['proofs'].pattern}", re.IGNORECASE)
     return score(passage) + 0.5 * min(3, len({match.group().lower() for match in cue.finditer(passage.text)}))
 
 
@@ -143,6 +138,5 @@ def _short_ones_first(ranked: Sequence[Passage], most: int) -> list[Passage]:
 
 def matching(found: Iterable[Passage], table: Callable[[Cues], re.Pattern[str]]) -> list[Passage]:
     """The passages that a cue of their language finds; ``table`` picks it."""
-    return [
-        passage for passage in found if passage.kind != "row" and table(cues(passage.language)).search(passage.text)
-    ]
+    told = (passage for passage in found if passage.kind != "row")
+    return [passage for passage in told if table(cues(passage.language)).search(passage.text)]

@@ -22,6 +22,8 @@ CARD = 60
 PAIRED = 125
 """Two sentences that need each other are quoted together up to this length."""
 
+_CUES = files("campaign_lab.rehearsal") / "cues"
+
 Table = Mapping[str, re.Pattern[str]]
 
 
@@ -82,24 +84,24 @@ def cutting(language: str) -> Table:
 
 @cache
 def _cue_files() -> dict[str, dict[str, Any]]:
-    folder = sorted(files("campaign_lab.rehearsal").joinpath("cues").iterdir(), key=lambda file: file.name)
-    loaded = (tomllib.loads(file.read_text(encoding="utf-8")) for file in folder if len(file.name) == len("en.toml"))
-    return {data["language"]: data for data in loaded}
+    names = sorted(file.name for file in _CUES.iterdir() if len(file.name) == len("en.toml"))
+    return {data["language"]: data for data in map(_cue_file, names)}
 
 
 @cache
-def site_table(name: str) -> dict[str, Any]:
+def _cue_file(name: str) -> dict[str, Any]:
+    return tomllib.loads((_CUES / name).read_text(encoding="utf-8"))
+
+
+def site_table(name: str) -> Any:
     """One table of ``cues/site.toml``: what does not depend on one language."""
-    text = files("campaign_lab.rehearsal").joinpath("cues").joinpath("site.toml").read_text(encoding="utf-8")
-    table: dict[str, Any] = tomllib.loads(text)[name]
-    return table
+    return _cue_file("site.toml")[name]
 
 
 @cache
 def _stopwords() -> dict[str, frozenset[str]]:
-    others = files("campaign_lab.rehearsal").joinpath("cues").joinpath("others.toml").read_text(encoding="utf-8")
     own = {language: data["stopwords"] for language, data in _cue_files().items()}
-    return {language: frozenset(words) for language, words in {**own, **tomllib.loads(others)["stopwords"]}.items()}
+    return {language: frozenset(words) for language, words in {**own, **_cue_file("others.toml")["stopwords"]}.items()}
 
 
 def language_of(text: str, declared: str = "") -> str:
@@ -159,14 +161,9 @@ def _raw(page: Mapping[str, Any], known: Cues, paired: bool) -> Iterable[Raw]:
         if not any(gives_orders(text) or _unquotable(text) for text in (item["quote"], item["author"])):
             yield _testimonial(item["quote"], item["author"], page["text"], known.language)
     for number in page["numbers"]:  # a bare figure and what its card says about it
-        context = number["context"]
-        if (
-            len(context) <= CARD
-            and fold(context) not in lines
-            and len(context.split()) > 2
-            and not gives_orders(context)
-            and all(word in page["text"] for word in context.split())  # a footer's figures are nobody's offer
-        ):
+        context, words = number["context"], number["context"].split()
+        own = all(word in page["text"] for word in words)  # a footer's figures are nobody's offer
+        if own and len(words) > 2 and len(context) <= CARD and fold(context) not in lines and not gives_orders(context):
             yield _card(context, known.language), (context,), "row", False
     if not gives_orders(page["description"]) and not _unquotable(page["description"]):
         yield from _sentences(page["description"], known, paired)

@@ -27,11 +27,6 @@ class ContentBlock:
     text: str
     cache_s: int | None = None
 
-    @property
-    def characters(self) -> int:
-        """Length for token accounting."""
-        return len(self.text)
-
 
 @dataclass(frozen=True)
 class Call:

@@ -13,11 +13,17 @@ import secrets
 import threading
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import uvicorn
 from anthropic.types import CacheCreation, Message, TextBlock, ToolUseBlock, Usage
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.routing import Route
 
 from campaign_lab.errors import EndpointError
 from campaign_lab.rehearsal import model
@@ -84,10 +90,6 @@ class RehearsalServer:
 
     def start(self) -> None:
         """Starts serving. Raises EndpointError when the server does not come up."""
-        import uvicorn
-        from starlette.applications import Starlette
-        from starlette.routing import Route
-
         app = Starlette(
             routes=[
                 Route("/v1/messages", _named(self._messages), methods=["POST"]),
@@ -95,7 +97,11 @@ class RehearsalServer:
                 Route("/v1/models", _named(self._models), methods=["GET"]),
                 Route("/v1/models/{model_id}", _named(self._model), methods=["GET"]),
             ],
-            exception_handlers={404: _named(_no_such_path), 405: _named(_no_such_path)},
+            exception_handlers={
+                404: _named(_no_such_path),
+                405: _named(_no_such_path),
+                HTTPException: _named(_refusal),
+            },
         )
         config = uvicorn.Config(app, host="127.0.0.1", port=0, log_level="error", access_log=False, lifespan="off")
         self._server = uvicorn.Server(config)
@@ -124,12 +130,8 @@ class RehearsalServer:
         owners = [key for key in self._own if key[0] == session_id]
         return sorted(set().union(*(self._own.pop(key) for key in owners)), key=lambda each: (each.prefix, each.life_s))
 
-    async def _messages(self, request: Any) -> Any:
-        from starlette.responses import JSONResponse, StreamingResponse
-
-        refused, ask = await self._read(request)
-        if ask is None:
-            return refused
+    async def _messages(self, request: Request) -> Response:
+        ask = await self._read(request)
         times = self._times[ask.session_id, ask.digest()]
         self._times[ask.session_id, ask.digest()] += 1
         await asyncio.sleep(self._latency_s)
@@ -149,50 +151,38 @@ class RehearsalServer:
         booked.complete = True
         return JSONResponse(message.model_dump(mode="json"))
 
-    async def _count_tokens(self, request: Any) -> Any:
-        from starlette.responses import JSONResponse
+    async def _count_tokens(self, request: Request) -> Response:
+        ask = await self._read(request)
+        return JSONResponse({"input_tokens": tokens_in(sum(len(block.text) for block in ask.blocks))})
 
-        refused, ask = await self._read(request)
-        if ask is None:
-            return refused
-        return JSONResponse({"input_tokens": tokens_in(sum(block.characters for block in ask.blocks))})
-
-    async def _models(self, request: Any) -> Any:
+    async def _models(self, request: Request) -> Response:
         """A page of the models that have a price, by id."""
-        from starlette.responses import JSONResponse
-
-        if refused := self._refused(request):
-            return refused
+        self._check_token(request)
         try:
-            page = model_list.page(request.query_params)
+            return JSONResponse(model_list.page(request.query_params))
         except ValueError as error:
             return _error(400, str(error))
-        return JSONResponse(page)
 
-    async def _model(self, request: Any) -> Any:
-        from starlette.responses import JSONResponse
-
-        if refused := self._refused(request):
-            return refused
+    async def _model(self, request: Request) -> Response:
+        self._check_token(request)
         known = model_list.find(request.path_params["model_id"])
         if known is None:
             return _error(404, f"model: {request.path_params['model_id']}")
         return JSONResponse(known.model_dump(mode="json"))
 
-    def _refused(self, request: Any) -> Any:
-        """The error response for who does not know the token, else None. The CLI and the client have a header each."""
+    def _check_token(self, request: Request) -> None:
+        """Raises HTTPException for who does not know the token. The CLI and the client have a header each."""
         given = request.headers.get("x-api-key") or request.headers.get("authorization", "").removeprefix("Bearer ")
-        right = secrets.compare_digest(given.encode(), self.token.encode())
-        return None if right else _error(401, "invalid x-api-key")
+        if not secrets.compare_digest(given.encode(), self.token.encode()):
+            raise HTTPException(401, "invalid x-api-key")
 
-    async def _read(self, request: Any) -> tuple[Any, Ask | None]:
-        """The request, or the error response for it."""
-        if refused := self._refused(request):
-            return refused, None
+    async def _read(self, request: Request) -> Ask:
+        """The request. Raises HTTPException when it is not allowed, or no request."""
+        self._check_token(request)
         try:
-            return None, read_request(await request.json(), request.headers)
+            return read_request(await request.json(), request.headers)
         except ValueError as error:
-            return _error(400, f"the request cannot be read: {error}"), None
+            raise HTTPException(400, f"the request cannot be read: {error}") from None
 
     def _answer(self, ask: Ask, times: int) -> Message:
         """The message with what it costs. What it wrote to the cache is remembered for its own agent."""
@@ -250,10 +240,10 @@ async def _served(message: Message, booked: Booked, fault: Fault) -> AsyncIterat
     booked.complete = True
 
 
-def _named(handler: Callable[..., Any]) -> Callable[..., Any]:
+def _named(handler: Callable[..., Awaitable[Response]]) -> Callable[..., Awaitable[Response]]:
     """The handler, with the request id in the header where clients look for it."""
 
-    async def answer(*given: Any) -> Any:
+    async def answer(*given: Any) -> Response:
         response = await handler(*given)
         response.headers["request-id"] = f"req_{secrets.token_hex(12)}"
         return response
@@ -261,14 +251,16 @@ def _named(handler: Callable[..., Any]) -> Callable[..., Any]:
     return answer
 
 
-async def _no_such_path(request: Any, _error_met: Exception) -> Any:
+async def _no_such_path(request: Request, _error_met: HTTPException) -> Response:
     return _error(404, f"there is no {request.method} {request.url.path} here")
 
 
-def _error(status: int, text: str, headers: dict[str, str] | None = None) -> Any:
-    """An error in the Messages API's shape."""
-    from starlette.responses import JSONResponse
+async def _refusal(_request: Request, refused: HTTPException) -> Response:
+    return _error(refused.status_code, refused.detail)
 
+
+def _error(status: int, text: str, headers: dict[str, str] | None = None) -> Response:
+    """An error in the Messages API's shape."""
     kinds = {400: "invalid_request_error", 401: "authentication_error", 403: "permission_error", 404: "not_found_error",
              413: "request_too_large", 429: "rate_limit_error", 529: "overloaded_error"}  # fmt: skip
     body = {"type": "error", "error": {"type": kinds.get(status, "api_error"), "message": text}}

@@ -87,7 +87,7 @@ def _prefixes(blocks: Sequence[ContentBlock], model: str) -> tuple[list[str], li
     characters, hashes, sizes = 0, [], []
     for block in blocks:
         running.update(hashlib.sha256(block.text.encode("utf-8", "surrogatepass")).digest())
-        characters += block.characters
+        characters += len(block.text)
         hashes.append(running.copy().hexdigest())
         sizes.append(tokens_in(characters))
     return hashes, sizes

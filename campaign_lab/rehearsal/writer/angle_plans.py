@@ -35,6 +35,10 @@ _WITHOUT_CUE = {"pain": 40.0, "comparison": 60.0, "contrarian": 70.0, "urgency":
 """Motivations that are a pretence without a claim that speaks of them: taken last, in this order."""
 
 
+FieldClaim = tuple[dict[str, Any], str]
+"""A claim of the research, and the field of the record that it stands in."""
+
+
 @dataclass(frozen=True, slots=True)
 class Steer:
     """What a strategist's steer asks for."""
@@ -67,23 +71,23 @@ def read_steer(steer: str, names: Mapping[str, str], language: str) -> Steer:
     return Steer(text, tuple(dict.fromkeys(wanted)), tone, persona.group(1).strip() if persona else "", patterns)
 
 
-def usable_claims(research: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[tuple[dict[str, Any], str]]:
+def usable_claims(research: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[FieldClaim]:
     """The brand's claims in the research, each once with its field; none that an advertisement must not make."""
-    found: dict[str, tuple[dict[str, Any], str]] = {}
+    found: dict[str, FieldClaim] = {}
     records = [*research.get("brand_profile", ()), *research.get("customer_insight", ())]
     for record in records:
         for name, value in record.items():
             for claim in [value] if name == "promise" else value if isinstance(value, list) else []:
-                usable = isinstance(claim, dict) and "text" in claim and name != "objections"
-                blocked = usable and any(
-                    rule.severity == "block" or rule.id == "orders" for rule, _ in breaches(claim["text"])
-                )
-                if usable and not blocked and not claim["text"].endswith("?"):
+                if not isinstance(claim, dict) or "text" not in claim or name == "objections":
+                    continue
+                broken = (rule for rule, _ in breaches(claim["text"]))
+                blocked = any(rule.severity == "block" or rule.id == "orders" for rule in broken)
+                if not blocked and not claim["text"].endswith("?"):
                     found.setdefault(fold(claim["text"]).rstrip(".").casefold(), (claim, name))
     return list(found.values())
 
 
-def plans(claims: Sequence[tuple[dict[str, Any], str]], *, steer: Steer, count: int) -> list[AnglePlan]:
+def plans(claims: Sequence[FieldClaim], *, steer: Steer, count: int) -> list[AnglePlan]:
     """At most ``count`` angles of different motivations, each with an anchor of its own and up to three more claims."""
     common = language_of("\n".join(claim["text"] for claim, _ in claims))
     values = {
@@ -96,43 +100,33 @@ def plans(claims: Sequence[tuple[dict[str, Any], str]], *, steer: Steer, count: 
     for alike in (ALIKE, 100.1):
         for motivation in order:
             _anchor(chosen, values, claims, motivations=[motivation], alike=alike)
-        while len(chosen) < count and _anchor(chosen, values, claims, motivations=list(MOTIVATIONS), alike=alike):
+        while len(chosen) < count and _anchor(chosen, values, claims, motivations=MOTIVATIONS, alike=alike):
             pass
-    made = [(AnglePlan(motivation, [claims[at][0]]), motivation) for motivation, at in list(chosen.items())[:count]]
-    _fill([plan for plan, _ in made], values, claims)
-    return [plan for plan, _ in made]
+    made = [AnglePlan(motivation, [claims[at][0]]) for motivation, at in list(chosen.items())[:count]]
+    _fill(made, values, claims)
+    return made
 
 
 Values = Mapping[tuple[int, str], float]
+"""The value of each claim, by its place, for each motivation."""
 
 
 def _anchor(
-    chosen: dict[str, int],
-    values: Values,
-    claims: Sequence[tuple[dict[str, Any], str]],
-    *,
-    motivations: list[str],
-    alike: float,
+    chosen: dict[str, int], values: Values, claims: Sequence[FieldClaim], *, motivations: Sequence[str], alike: float
 ) -> bool:
     """Adds the best pair of a free motivation and a free claim. False when there is none."""
     taken = [claims[at][0]["text"] for at in chosen.values()]
-    free = [
-        at for at in range(len(claims)) if at not in chosen.values() and not _like(claims[at][0]["text"], taken, alike)
-    ]
-    pairs = [
-        (values[at, motivation], -at, motivation)
-        for at in free
-        for motivation in motivations
-        if motivation not in chosen
-    ]
-    pairs = [pair for pair in pairs if pair[0] > -30 or alike > ALIKE]
-    if pairs:
-        _, at, motivation = max(pairs, key=lambda pair: (pair[0], pair[1], -MOTIVATIONS.index(pair[2])))
-        chosen[motivation] = -at
-    return bool(pairs)
+    left = [motivation for motivation in motivations if motivation not in chosen]
+    unlike = (at for at, (claim, _) in enumerate(claims) if not _like(claim["text"], taken, alike))
+    pairs = [(at, motivation) for at in unlike if at not in chosen.values() for motivation in left]
+    fitting = [pair for pair in pairs if values[pair] > -30 or alike > ALIKE]
+    if fitting:
+        at, motivation = max(fitting, key=lambda pair: (values[pair], -pair[0], -MOTIVATIONS.index(pair[1])))
+        chosen[motivation] = at
+    return bool(fitting)
 
 
-def _fill(made: Sequence[AnglePlan], values: Values, claims: Sequence[tuple[dict[str, Any], str]]) -> None:
+def _fill(made: Sequence[AnglePlan], values: Values, claims: Sequence[FieldClaim]) -> None:
     """Gives each plan more claims in turn, of the length it lacks: short for headlines, middling for texts."""
     used = {id(plan.claims[0]) for plan in made}
     for _ in range(PROOFS - 1):
@@ -175,12 +169,7 @@ def _value(claim: Mapping[str, Any], name: str, motivation: str, *, steer: Steer
     points = _WEIGHTS[motivation] * min(hits, 3) - (0 if hits else 1.5) + (weight if suits == motivation else 0.0)
     points += sum(bool(cue.search(text)) for cue in steer.claims) if hits else 0
     points += 0.5 * len(set(re.findall(r"\w{4,}", steer.text.lower())) & set(re.findall(r"\w{4,}", text.lower())))
-    points += fitness(text, claim["evidence"][0]["url"], language)
+    dangling = bool(known.patterns["dangling"].match(text))
+    points += 0.5 * score(Passage(text, (), claim["evidence"][0]["url"], "", language, 0, dangling))
     points -= 2.0 if speech and motivation != "social_proof" else 0.0
     return points - (0.0 if hits else _WITHOUT_CUE.get(motivation, 0.0))
-
-
-def fitness(text: str, url: str, language: str) -> float:
-    """How well a claim of a page reads in an advertisement."""
-    dangling = bool(cues(language).patterns["dangling"].match(text))
-    return 0.5 * score(Passage(text, (), url, "", language, 0, dangling))

@@ -18,6 +18,7 @@ from campaign_lab.rehearsal.writer.angle_plans import AnglePlan, Steer, plans, r
 from campaign_lab.rehearsal.writer.phrasebook import phrases
 from campaign_lab.rehearsal.writer.typography import in_marks, is_speech, out_of_marks, typeset
 from campaign_lab.rehearsal.writer.variant_writer import VariantWriter, foreign
+from campaign_lab.show.text import pluralize
 
 Record = dict[str, Any]
 
@@ -43,14 +44,9 @@ def angles(
     wanted = read_steer(steer, _names(profile["name"], topic, language), language)
     made = plans(claims, steer=wanted, count=count)
     shared = {
-        "profile": profile,
-        "research": research,
-        "steer": wanted,
-        "topic": topic,
-        "words": phrases(language),
-        "spoken": language_of("\n".join(texts)),
-        "task": task,
-    }
+        "profile": profile, "research": research, "steer": wanted, "topic": topic, "words": phrases(language),
+        "spoken": language_of("\n".join(texts)), "task": task,
+    }  # fmt: skip
     records = [_angle(plan, place, shared) for place, plan in enumerate(made)]
     return records, [*_gaps(len(records), count, len(claims)), *_language_note(language, texts), *_steer_note(wanted)]
 
@@ -156,10 +152,8 @@ def _segments(shared: Mapping[str, Any]) -> list[str]:
 def _objections(research: Mapping[str, Sequence[Mapping[str, Any]]], place: int) -> list[dict[str, str]]:
     """The place-th question of the pages with its answer, so that each angle answers another one."""
     known = [claim for record in research.get("customer_insight", ()) for claim in record.get("objections", ())]
-    answered = [claim for claim in known if len(claim["evidence"]) > 1]
-    return [
-        {"objection": claim["text"], "rebuttal": claim["evidence"][1]["quote"]} for claim in answered[place : place + 1]
-    ]
+    answered = [claim for claim in known if len(claim["evidence"]) > 1][place : place + 1]
+    return [{"objection": claim["text"], "rebuttal": claim["evidence"][1]["quote"]} for claim in answered]
 
 
 def _tier(text: str, spoken: str) -> int:
@@ -197,10 +191,9 @@ def _topic(research: Mapping[str, Sequence[Mapping[str, Any]]], language: str) -
 def _names(brand: str, topic: str, language: str) -> dict[str, str]:
     """Every name that an angle could bear, with its motivation."""
     words = phrases(language)
-    names = (
-        (fill(template, {"brand": brand, "topic": topic}), m) for m in MOTIVATIONS for template in words[m]["names"]
-    )
-    return {name: motivation for name, motivation in names if name}
+    slots = {"brand": brand, "topic": topic}
+    names = {fill(template, slots): motivation for motivation in MOTIVATIONS for template in words[motivation]["names"]}
+    return {name: motivation for name, motivation in names.items() if name}
 
 
 def _topic_in(name: str, words: Mapping[str, Any]) -> str:
@@ -215,11 +208,7 @@ def _topic_in(name: str, words: Mapping[str, Any]) -> str:
 
 def _gaps(made: int, count: int, claims: int) -> list[str]:
     ordinals = ("first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth")
-    why = (
-        f"the site states only {claims} usable claim{'' if claims == 1 else 's'}"
-        if claims
-        else "no usable claim was found"
-    )
+    why = f"the site states only {pluralize(claims, 'usable claim')}" if claims else "no usable claim was found"
     if made < count and claims > made:
         why = f"there are {len(MOTIVATIONS)} motivations, and each serves one angle"
     names = (ordinals[place] if place < len(ordinals) else f"{place + 1}th" for place in range(made, count))

@@ -28,7 +28,9 @@ def typeset(text: str, language: str) -> str:
     """
     if language[:2].lower() != "fr":
         return text
-    text = _outer(text, language) if "\u00ab" not in text else text
+    if "\u00ab" not in text:
+        opening, closing = _MARKS["fr"]
+        text = text.replace("\u201c", opening).replace("\u201d", closing)
     for pattern, replacement in _FRENCH:
         text = pattern.sub(replacement, text)
     return text
@@ -52,9 +54,3 @@ def out_of_marks(text: str) -> str:
 def is_speech(text: str) -> bool:
     """Is it someone else's words, in quotation marks?"""
     return SPEECH.match(text) is not None
-
-
-def _outer(text: str, language: str) -> str:
-    """Quotation marks of another language as those of this one."""
-    opening, closing = _MARKS[language[:2].lower()]
-    return text.replace("\u201c", opening).replace("\u201d", closing)

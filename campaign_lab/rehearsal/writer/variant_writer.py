@@ -46,43 +46,30 @@ class VariantWriter:
 
     def write(self, place: int, count: int) -> Record | None:
         """The next copy variant; None when no claim or phrase is left."""
-        primary = self._first("primary_text", self._primaries(place))
-        if primary is None:
+        primary = self._take("primary_text", self._primaries(place))
+        headline = primary and self._take("headline", self._headlines(place, primary, count - place - 1))
+        description = headline and self._take("description", self._phrases("descriptions", place))
+        if primary is None or headline is None or description is None:
             return None
-        self._note(primary)
-        spare = count - place - 1
-        headline = self._first("headline", self._headlines(place, primary, spare))
-        if headline is None:
-            return None
-        self._note(headline)
-        description = self._first("description", self._phrases("descriptions", place))
-        if description is None:
-            return None
-        self._note(description)
         claims = [dict(self.evidence[at]) for at in dict.fromkeys((*primary.claims, *headline.claims))]
         texts = {"headline": headline.text, "primary_text": primary.text, "description": description.text}
         self.made.append({**texts, "claims": claims})
         return self.made[-1]
 
-    def _first(self, name: str, candidates: Iterable[AdText]) -> AdText | None:
+    def _take(self, name: str, candidates: Iterable[AdText]) -> AdText | None:
         """The first candidate that fits, is clean and repeats no sentence; rather one unlike the texts before."""
         lines = [line for line in candidates if self._fits(name, line)]
-        if name == "description":
-            return next(iter(lines), None)
-        before = [record[name] for record in self.made]
-        for most in (ROOMY, THRESHOLD):
-            for line in lines:
-                if all(likeness(line.text, other) < most for other in before):
-                    return line
-        return None
+        before = [record[name] for record in self.made] if name != "description" else []
+        rooms = (line for most in (ROOMY, THRESHOLD) for line in lines if _unlike(line.text, before, most))
+        taken = next(rooms, None)
+        if taken is not None:
+            self.used |= set(taken.claims)
+            self.said |= _keys(taken.text)
+        return taken
 
     def _fits(self, name: str, line: AdText) -> bool:
         fits = line.text and graphemes(line.text) <= limit_of(name) and not self.said & _keys(line.text)
         return bool(fits) and all(rule.id == "quoted_rate" for rule, _ in breaches(line.text, self.words["language"]))
-
-    def _note(self, line: AdText) -> None:
-        self.used |= set(line.claims)
-        self.said |= _keys(line.text)
 
     def _primaries(self, place: int) -> Iterator[AdText]:
         """A fresh claim with a phrase before or after it; then a claim again in another frame; then phrases alone."""
@@ -94,27 +81,24 @@ class VariantWriter:
         frames = [*self._phrases("frames", place, {"claim": "{claim}"})]
         for frame in frames:
             for body in self.bodies:
-                text = frame.text.replace("{claim}", self._framed(body))
-                yield from (
-                    AdText(f"{text} {closer.text}", body.claims) for closer in closers if not is_speech(body.text)
-                )
-                yield AdText(text, body.claims)
+                framed = AdText(frame.text.replace("{claim}", self._framed(body)), body.claims)
+                yield from _with(framed, [] if is_speech(body.text) else closers)
+                yield framed
         for hook in hooks:
-            yield from (AdText(f"{hook.text} {closer.text}") for closer in closers)
+            yield from _with(hook, closers)
 
     def _around(self, body: AdText, hooks: list[AdText], closers: list[AdText], place: int) -> Iterator[AdText]:
         if body.claims[0] in self.foreign and not is_speech(body.text):
             for frame in _rotated(self.words["foreign"], self.seed + place):
-                text = frame.format(claim=self._framed(body))
-                yield from (AdText(f"{text} {closer.text}", body.claims) for closer in closers)
-                yield AdText(text, body.claims)
+                framed = AdText(frame.format(claim=self._framed(body)), body.claims)
+                yield from _with(framed, closers)
+                yield framed
             return
-        after = [AdText(f"{body.text} {closer.text}", body.claims) for closer in closers]
+        after = _with(body, closers)
         before = [AdText(f"{hook.text} {body.text}", body.claims) for hook in hooks]
         if len(body.text) < 60 and not is_speech(body.text):
-            yield from (
-                AdText(f"{hook.text} {line.text}", body.claims) for hook, line in zip(hooks, after, strict=False)
-            )
+            pairs = zip(hooks, after, strict=False)
+            yield from (AdText(f"{hook.text} {line.text}", body.claims) for hook, line in pairs)
         if is_speech(body.text):
             yield from before
         else:
@@ -156,6 +140,15 @@ def foreign(texts: Sequence[str], language: str) -> set[int]:
     """Which of the texts are in another language. One too short to tell is in that of the others."""
     common = language_of("\n".join(texts))
     return {at for at, text in enumerate(texts) if language_of(text, common) != language}
+
+
+def _with(text: AdText, closers: Sequence[AdText]) -> list[AdText]:
+    """The text with each of the closing phrases."""
+    return [AdText(f"{text.text} {closer.text}", text.claims) for closer in closers]
+
+
+def _unlike(text: str, others: Sequence[str], most: float) -> bool:
+    return all(likeness(text, other) < most for other in others)
 
 
 def _rotated(items: Sequence[str], by: int) -> list[str]:

@@ -42,8 +42,8 @@ def test_reads_writes_and_input_are_the_whole_prompt(
     """No token is charged twice and none is free, with and without a cache."""
     first = count(prompt, (), model)
     second = count(prompt[:keep] + more, first.written, model)
-    assert whole(first) == tokens_in(sum(block.characters for block in prompt))
-    assert whole(second) == tokens_in(sum(block.characters for block in prompt[:keep] + more))
+    assert whole(first) == tokens_in(sum(len(block.text) for block in prompt))
+    assert whole(second) == tokens_in(sum(len(block.text) for block in prompt[:keep] + more))
     assert first.cache_read_tokens == 0
     assert min(vars(second)[name] for name in vars(second) if name != "written") >= 0
 

@@ -133,7 +133,7 @@ def test_what_was_read_is_among_what_lives_on(parts: list[tuple[str, int | None]
     charged = (
         second.input_tokens + second.cache_read_tokens + second.cache_write_5m_tokens + second.cache_write_1h_tokens
     )
-    assert charged == cache_accounting.tokens_in(sum(block.characters for block in more))
+    assert charged == cache_accounting.tokens_in(sum(len(block.text) for block in more))
 
 
 def test_of_two_entries_for_one_prefix_the_longer_life_counts() -> None:
