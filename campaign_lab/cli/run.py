@@ -28,7 +28,7 @@ BRIEF_FILES = (".toml", ".yaml", ".yml")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Runs the phases and prints the campaign. Returns the exit code."""
+    """Take a website through research, strategy and copy; run again, it replays for nothing."""
     from campaign_lab.cli.terminal.campaign import print_campaign
     from campaign_lab.cli.terminal.progress import TerminalProgress
 

@@ -6,7 +6,6 @@ import asyncio
 import threading
 import time
 from collections.abc import Callable
-from types import TracebackType
 from typing import Any, Generic, Self, TypeVar
 
 from campaign_lab.progress.board import ProgressBoard, ProgressView
@@ -71,9 +70,7 @@ class Drawing:
         self._timer = self._loop.call_later(DRAW_S, self._tick)
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_error: object) -> None:
         self._timer.cancel()
 
     def _tick(self) -> None:

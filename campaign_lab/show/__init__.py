@@ -2,7 +2,7 @@
 
 from campaign_lab.money import Sum, price_words, usd
 from campaign_lab.show.ads import ad_html
-from campaign_lab.show.frame import card, framed
+from campaign_lab.show.frame import framed
 from campaign_lab.show.results import records_html, session_html
 from campaign_lab.show.tables import frame_html, receipt_html, tree_html
 from campaign_lab.show.text import escape_html
@@ -10,7 +10,6 @@ from campaign_lab.show.text import escape_html
 __all__ = [
     "Sum",
     "ad_html",
-    "card",
     "escape_html",
     "frame_html",
     "framed",

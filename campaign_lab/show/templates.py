@@ -7,7 +7,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from campaign_lab.money import Sum, usd
-from campaign_lab.show import frame, text
+from campaign_lab.show import evidence, frame, text
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -33,9 +33,6 @@ def _environment() -> Environment:
     def html(function: Callable[..., str]) -> Callable[..., Markup]:
         return lambda *args: ours(function(*args))
 
-    def card(title: str, note: str, caller: Callable[[], str]) -> Markup:
-        return ours(frame.card(title, caller(), note))
-
     made = Environment(
         loader=FunctionLoader(frame.source), autoescape=True, finalize=escaped, undefined=StrictUndefined
     )
@@ -44,5 +41,7 @@ def _environment() -> Environment:
         "upto": html(lambda value, most: text.bidi_isolate(text.shortened(value, most))),
         "words": text.words, "pluralize": text.pluralize, "usd": usd,
     }  # fmt: skip
-    made.globals |= {"card": card, "columns": html(frame.columns), "folded": html(frame.folded), "Sum": Sum}
+    made.globals |= {
+        "claim": html(evidence.claim_html), "claims": html(evidence.claims_html), "folded": html(frame.folded), "Sum": Sum,
+    }  # fmt: skip
     return made

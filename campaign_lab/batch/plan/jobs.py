@@ -19,8 +19,6 @@ JobStatus = Literal["new", "kept", "again", "changed", "refused"]
 """``kept``: finished, with the same inputs as now. ``again``: it did not finish. ``changed``: its inputs have changed, whether
 it had finished or not. ``refused``: its brief cannot be used."""
 
-TIMEOUT_S = 20 * 60.0
-RETRIES = 2
 MOST_SHOWN = 200
 """The most runs that a plan shows in a notebook."""
 
@@ -39,8 +37,8 @@ class BatchOptions:
     parameters: Mapping[str, Any] = field(default_factory=dict)
     matrix: Mapping[str, Sequence[Any]] = field(default_factory=dict)
     workers: int | None = None
-    timeout_s: float | None = TIMEOUT_S
-    retries: int = RETRIES
+    timeout_s: float | None = 20 * 60.0
+    retries: int = 2
     budget_usd: float | None = None
     scheduler: str | None = None
 

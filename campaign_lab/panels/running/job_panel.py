@@ -37,7 +37,7 @@ class JobPanel(Panel, Generic[T]):
         self._drawing: Drawing
         self.status = widgets.HTML()
         self.cancel_button = cancel
-        self.cancel_button.on_click(self.guarded(self.cancel))
+        self.cancel_button.disabled = True
         self.controls = widgets.HBox([*starters, cancel, self.status])
         self._say("idle")
 

@@ -47,22 +47,15 @@ class RunPanel(JobPanel[Turn]):
         self._panel = f"panel {','.join(phases) if self._cell.cell_id else uuid.uuid4()}"
         self._states: list[PhaseState] = []
         self._asking = self._afresh = False
-        self.run_button = widgets.Button(
-            description="Run", icon="play", button_style="primary", tooltip=f"Run {', '.join(phases)}"
-        )
-        self.again_button = widgets.Button(
-            description=AFRESH, icon="repeat", tooltip=f"Run {phases[0]} once more, with its pages fetched anew"
-        )
-        cancel = widgets.Button(
-            description="Cancel", icon="stop", disabled=True, tooltip="Stop the run; what is finished is kept"
-        )
+        self.run_button = self.button("Run", "play", f"Run {', '.join(phases)}", self.start, button_style="primary")
+        anew = f"Run {phases[0]} once more, with its pages fetched anew"
+        self.again_button = self.button(AFRESH, "repeat", anew, self.again)
+        cancel = self.button("Cancel", "stop", "Stop the run; what is finished is kept", self.cancel)
         super().__init__(session._context.loop, [self.run_button, self.again_button], cancel=cancel)
         self.turns: tuple[Turn, ...] = ()
         """The turns that the last run has finished, in order."""
         self._reset()
         self.phase_bar, self.agents, self.results = (widgets.HTML() for _ in range(3))
-        self.run_button.on_click(self.guarded(self.start))
-        self.again_button.on_click(self.guarded(self.again))
         self.children = [self.controls, self.phase_bar, self.agents, self.problem, self.results]
         self._draw_phases()
 
