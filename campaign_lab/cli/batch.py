@@ -19,8 +19,7 @@ from campaign_lab.cli.terminal.questions import refusal
 from campaign_lab.cli.terminal.signals import first_signal_calls
 from campaign_lab.errors import BudgetExceeded
 from campaign_lab.lab import Lab
-from campaign_lab.money import NOTHING, Sum
-from campaign_lab.show import price_words, usd
+from campaign_lab.money import NOTHING, Sum, price_words, usd
 from campaign_lab.show.text import pluralize
 
 if TYPE_CHECKING:

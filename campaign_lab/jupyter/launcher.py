@@ -17,13 +17,13 @@ from urllib.parse import quote
 
 from campaign_lab.agents.process.scratch_folders import JUPYTERLAB, scratch
 from campaign_lab.errors import StoreError
-from campaign_lab.jupyter.saving import without_pictures
 from campaign_lab.store.location import SETTING, default_location, whole_path
 
 HOST = "127.0.0.1"
 FIRST_PORT = 8888
 PORTS = 50
 """How many ports from the first one on are tried when none is asked for."""
+FIGURE, PICTURE = "application/vnd.plotly.v1+json", "image/png"
 TOUR = "notebooks/00_tour.ipynb"
 OWN_TOKEN = "JUPYTER_TOKEN"  # noqa: S105  # the name of a variable
 STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -173,7 +173,7 @@ def _serve(place: LabFolder, *, shown_token: str) -> int:
     from traitlets.config import Config
 
     server = LabApp.initialize_server(argv=[], config=Config(_settings(place)))
-    server.contents_manager.register_pre_save_hook(without_pictures)
+    server.contents_manager.register_pre_save_hook(_without_pictures)
 
     heard = signal.SIGINT
 
@@ -192,6 +192,19 @@ def _serve(place: LabFolder, *, shown_token: str) -> int:
     _tell(f"http://{HOST}:{server.port}{_first_page(place.folder)}", shown_token, os.environ)
     server.start()
     return heard
+
+
+def _without_pictures(model: dict[str, Any], **_where: Any) -> None:
+    """Takes out the picture that JupyterLab draws of each plotly figure: up to 200 kB beside 6 kB of the figure itself.
+
+    It is a pre-save hook of the server's contents manager. The figure is drawn again from its data, offline.
+    """
+    if model.get("type") != "notebook" or not isinstance(model.get("content"), dict):
+        return
+    for cell in model["content"].get("cells", ()):
+        for output in cell.get("outputs", ()):
+            if FIGURE in output.get("data", ()):
+                output["data"].pop(PICTURE, None)
 
 
 def _tell(address: str, token: str, environment: Mapping[str, str]) -> None:

@@ -9,8 +9,9 @@ from typing import Any
 import ipywidgets as widgets
 
 from campaign_lab.errors import LabError
-from campaign_lab.show import escape_html, framed
+from campaign_lab.show import framed
 from campaign_lab.show.templates import render
+from campaign_lab.show.text import escape_html
 
 PLAIN = (LabError, ValueError)
 """Errors whose text is written for the person at the panel."""

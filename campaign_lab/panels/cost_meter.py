@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 import ipywidgets as widgets
 
 from campaign_lab.figures.tree_costs import avoided, cost, paid, rows_of
-from campaign_lab.money import NOTHING, Sum
+from campaign_lab.money import NOTHING, Sum, usd
 from campaign_lab.panels.base import Panel
 from campaign_lab.sessions.spending.limits import Limit, user_limits
-from campaign_lab.show import framed, usd
+from campaign_lab.show import framed
 from campaign_lab.show.templates import render
 from campaign_lab.store.queries import family_of
 

@@ -71,7 +71,7 @@ def _run(payload: Payload, topic: str) -> Outcome:
 
 
 def _failed(payload: Payload, error: str, *, retriable: bool) -> Outcome:
-    return Outcome(payload.run, "failed", b"", clause(error), retriable=retriable, host=socket.gethostname())
+    return Outcome(payload.run, "failed", b"", clause(error), retriable=retriable)
 
 
 class StopSignal:

@@ -73,7 +73,6 @@ class Outcome:
     duration_s: float = 0.0
     journal: tuple[dict[str, Any], ...] = field(default=(), repr=False)
     retriable: bool = False
-    host: str = ""
     code: str = ""
 
 
@@ -120,9 +119,9 @@ def run_payload(payload: Payload, *, on_cell: OnProgress, cancelled: Callable[[]
     except OSError as error:  # no room to work in
         failed = NotebookFailed(payload.run, "", clause(f"it could not be run here: {error}"), type(error).__name__)
         notebook, journal = b"", ()
-    took, host = time.monotonic() - began, socket.gethostname()
+    took = time.monotonic() - began
     if failed is None:
-        return Outcome(payload.run, "finished", notebook, duration_s=took, journal=journal, host=host)
+        return Outcome(payload.run, "finished", notebook, duration_s=took, journal=journal)
     if limits.was_cancelled:
         failed = NotebookFailed(failed.notebook, failed.cell, "it was cancelled", CANCELLED)
     elif limits.was_late:
@@ -130,7 +129,7 @@ def run_payload(payload: Payload, *, on_cell: OnProgress, cancelled: Callable[[]
     code = _code(failed, journal)
     return Outcome(
         payload.run, "cancelled" if limits.was_cancelled else "failed", notebook, failed.reason, failed.cell, took,
-        journal, code in PASSING_CODES or failed.kind in (KERNEL_ENDED, TIMEOUT), host, code,
+        journal, code in PASSING_CODES or failed.kind in (KERNEL_ENDED, TIMEOUT), code,
     )  # fmt: skip
 
 

@@ -10,8 +10,8 @@ from typing import Any, Literal
 
 from campaign_lab.batch.plan.briefs import BriefSource
 from campaign_lab.batch.plan.template import Template
-from campaign_lab.money import Sum
-from campaign_lab.show import framed, usd
+from campaign_lab.money import Sum, usd
+from campaign_lab.show import framed
 from campaign_lab.show.tables import table
 from campaign_lab.show.text import escape_html, pluralize
 
@@ -88,11 +88,6 @@ class BatchPlan:
     def kept(self) -> tuple[PlannedRun, ...]:
         """The runs whose results are kept."""
         return tuple(job for job in self.jobs if job.status == "kept")
-
-    @property
-    def refused(self) -> tuple[PlannedRun, ...]:
-        """The runs whose brief cannot be used."""
-        return tuple(job for job in self.jobs if job.status == "refused")
 
     def __repr__(self) -> str:
         states = Counter(job.status for job in self.jobs)

@@ -25,9 +25,9 @@ from campaign_lab.panels.choosing.brief_fields import (
     said,
 )
 from campaign_lab.panels.choosing.brief_toml import fields_of, site_in, toml
-from campaign_lab.show import escape_html, framed
+from campaign_lab.show import framed
 from campaign_lab.show.templates import render
-from campaign_lab.show.text import one_line
+from campaign_lab.show.text import escape_html, one_line
 
 
 class BriefForm(Panel):

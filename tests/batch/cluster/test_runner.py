@@ -92,7 +92,6 @@ def test_every_run_has_its_outcome_with_its_notebook_and_told_each_cell(desk: De
         "r0": "finished", "r1": "finished", "r2": "finished", "r3": "failed", "r4": "finished",
     }  # fmt: skip
     assert "no luck" in outcomes["r3"].error
-    assert all(outcome.host for outcome in outcomes.values())
     ran = nbformat.reads(outcomes["r4"].notebook.decode(), as_version=4)
     assert [cell.execution_count for cell in ran.cells] == [1, 2, 3, 4, 5]
     told = [event for event in batch.events if isinstance(event, CellStarted) and event.run == "r4"]
