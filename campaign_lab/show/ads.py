@@ -10,7 +10,7 @@ from campaign_lab.records import COPY_FIELDS
 from campaign_lab.show.evidence import findings_in
 from campaign_lab.show.frame import bullets, warning
 from campaign_lab.show.templates import render
-from campaign_lab.show.text import bidi_isolate, escape_html, host, plain, words
+from campaign_lab.show.text import bidi_isolate, host, plain, words
 
 
 def ad_html(row: Mapping[str, Any], *, brand: str, address: str) -> str:
@@ -23,8 +23,8 @@ def ad_html(row: Mapping[str, Any], *, brand: str, address: str) -> str:
 
     name = plain(brand) or "Your brand"
     start, rest = first_graphemes(plain(row.get("primary_text", "")), limit_of("primary_text"))
-    texts = {"initial": first_graphemes(name, 1)[0].upper(), "start": start, "rest": rest, "counts": _counts_line(row)}
-    return render("ad", row=row, name=name, address=address, **texts)
+    initial = first_graphemes(name, 1)[0].upper()
+    return render("ad", row=row, name=name, initial=initial, address=address, start=start, rest=rest)
 
 
 def copy_html(records: Sequence[Mapping[str, Any]]) -> str:
@@ -60,19 +60,12 @@ def first_graphemes(value: str, most: int) -> tuple[str, str]:
 
 
 def _variant(record: Mapping[str, Any], brand: str, home: str) -> str:
-    ad = {name: record.get(name, "") for name in (*COPY_FIELDS, "call_to_action")}
-    lengths = [_length(field, str(record.get(field, ""))) for field in COPY_FIELDS]
-    shown = {"ad": ad_html(ad, brand=brand, address=home), "lengths": lengths, "flags": flags_html(record)}
-    return render("variant", made=record.get("claims") or [], **shown)
-
-
-def _length(field: str, value: str) -> str:
     from campaign_lab.checks.limits import graphemes, limit_of
 
-    length, most = graphemes(value), limit_of(field)
-    shown = f"{words(field)}: {length} characters of at most {most}"
-    over = "hidden behind See more" if field == "primary_text" else "may be cut off"
-    return escape_html(shown) + (f" {warning(f'{length - most} too many: {over}')}" if length > most else "")
+    ad = {name: record.get(name, "") for name in (*COPY_FIELDS, "call_to_action")}
+    lengths = [(field, graphemes(str(record.get(field, ""))), limit_of(field)) for field in COPY_FIELDS]
+    shown = {"ad": ad_html(ad, brand=brand, address=home), "lengths": lengths, "flags": flags_html(record)}
+    return render("variant", made=record.get("claims") or [], **shown)
 
 
 def flags_html(record: Mapping[str, Any]) -> str:
@@ -82,17 +75,3 @@ def flags_html(record: Mapping[str, Any]) -> str:
         for each in findings_in(record)
     )
     return f"<p>{warning('Flagged')}</p>{bullets([bidi_isolate(line) for line in lines])}" if lines else ""
-
-
-def _counts_line(row: Mapping[str, Any]) -> str:
-    """What a row of the comparison tells of its claims, lengths and near duplicate, in one line."""
-    notes = []
-    if "claims_supported" in row:
-        claims, good = int(row["claims"]), int(row["claims_supported"])
-        whole = "makes no claim" if not claims else f"{good} of {claims} claims stand"
-        notes.append(warning(whole) if good < claims else whole)
-    if row.get("over_limit"):
-        notes.append(warning(f"too long: {words(row['over_limit']).lower()}"))
-    if row.get("near_duplicate"):
-        notes.append(f"{warning('almost the same as')} {bidi_isolate(row['near_duplicate'])}")
-    return f"<p><small>{' · '.join(notes)}</small></p>" if notes else ""

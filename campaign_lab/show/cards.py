@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from campaign_lab.findings import is_claim, is_quote
-from campaign_lab.show.evidence import claim_html, quote_html
 from campaign_lab.show.templates import render
 from campaign_lab.show.text import bidi_isolate, escape_html, words
 
@@ -62,10 +61,8 @@ def _any_record_html(record: Mapping[str, Any]) -> str:
 
 def _pieces(value: Any) -> list[str]:
     if isinstance(value, Mapping):
-        if is_claim(value):
-            return [claim_html(value)]
-        if is_quote(value):
-            return [quote_html(value)]
+        if is_claim(value) or is_quote(value):
+            return [render("claim", value=value, is_claim=is_claim(value))]
         return [f"{escape_html(words(name))}: {'; '.join(_pieces(item))}" for name, item in value.items() if item]
     if isinstance(value, (list, tuple)):
         return [piece for item in value for piece in _pieces(item)]

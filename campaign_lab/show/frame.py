@@ -32,11 +32,6 @@ def framed(html: str) -> str:
     return f'<div class="campaign-lab tex2jax_ignore mathjax_ignore" style="overflow-wrap:anywhere">{sheet}{html}</div>'
 
 
-def folded(summary_html: str, body_html: str) -> str:
-    """The summary; a click or a key opens the body below it."""
-    return f"<details><summary>{summary_html}</summary>{body_html}</details>"
-
-
 def warning(text: str) -> str:
     """The words as a warning, with a sign before them: colour alone does not reach every reader."""
     return f'<b class="cl-warn">⚠ {escape_html(text)}</b>'

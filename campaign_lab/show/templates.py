@@ -6,7 +6,6 @@ from collections.abc import Callable
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from campaign_lab.money import Sum, usd
 from campaign_lab.show import evidence, frame, text
 
 if TYPE_CHECKING:
@@ -39,9 +38,7 @@ def _environment() -> Environment:
     made.filters |= {
         "isolate": html(text.bidi_isolate), "address": html(text.address), "warning": html(frame.warning),
         "upto": html(lambda value, most: text.bidi_isolate(text.shortened(value, most))),
-        "words": text.words, "pluralize": text.pluralize, "usd": usd,
+        "words": text.words, "pluralize": text.pluralize,
     }  # fmt: skip
-    made.globals |= {
-        "claim": html(evidence.claim_html), "claims": html(evidence.claims_html), "folded": html(frame.folded), "Sum": Sum,
-    }  # fmt: skip
+    made.tests |= {"standing": evidence.stands, "overstated": evidence.overstated}
     return made
