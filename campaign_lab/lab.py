@@ -200,7 +200,7 @@ class Lab(LabTables):
         ``briefs``: a CSV file, a folder of briefs, a frame, or a list. ``notebook``: the template, else one whole campaign.
         ``out``: the batch's folder. The same call again does only what is missing or has changed. The ``options`` are those
         of ``plan_batch``. ``on_event`` hears how it goes on; ``cancelled`` stops it, and so does an interrupt. The table's
-        columns are ``batch.BATCH_COLUMNS``. Raises what ``plan_batch`` raises, and FolderInUse.
+        columns are ``batch.rows.BATCH_COLUMNS``. Raises what ``plan_batch`` raises, and FolderInUse.
         """
         from campaign_lab.batch.execute.run import in_thread, run_batch
         from campaign_lab.batch.execute.work import Cancellation

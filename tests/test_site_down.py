@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from campaign_lab.batch import NotebookFailed, run_notebook
+from campaign_lab.batch.execute.notebook import NotebookFailed, run_notebook
 from campaign_lab.store import queries
 from campaign_lab.store.duckdb.engine import open_file
 from campaign_lab.store.rows import AttemptRow, RequestRow, TurnRow

@@ -11,15 +11,15 @@ from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from campaign_lab.batch.execute import machine
 from campaign_lab.cli.exit_codes import BY_SIGNAL, FAILED, REFUSED, STOPPED
 from campaign_lab.cli.key_values import matrix, settings
 from campaign_lab.cli.terminal.printing import cell, print_json, print_rows, print_text, say
 from campaign_lab.cli.terminal.questions import refusal
-from campaign_lab.cli.terminal.signals import Interrupts
+from campaign_lab.cli.terminal.signals import first_signal_calls
 from campaign_lab.errors import BudgetExceeded
 from campaign_lab.lab import Lab
-from campaign_lab.money import NOTHING, Sum
-from campaign_lab.show import price_words, usd
+from campaign_lab.money import NOTHING, Sum, price_words, usd
 from campaign_lab.show.text import pluralize
 
 if TYPE_CHECKING:
@@ -27,13 +27,11 @@ if TYPE_CHECKING:
     from campaign_lab.batch.rows import Row
 
 GIB = 2**30
-LOOK_S = 0.2
-"""How often the command looks whether it was asked to stop, in seconds."""
 STOPPING = "Stopping: kernels are interrupted. Ctrl-C once more ends at once."
 
 
 def batch(args: argparse.Namespace) -> int:
-    """Plans, asks, runs, and prints the rows. Returns the exit code."""
+    """Run a notebook for each of several briefs; again, it does only what is missing or changed."""
     parameters, values = settings(args.set), matrix(args.matrix)
     with Lab(args.lab, user=args.user) as lab:
         try:
@@ -93,9 +91,6 @@ def plan_lines(plan: BatchPlan) -> list[str]:
 
 
 def _why_so_many(options: BatchOptions) -> str:
-    """Returns in words what limits how many notebooks run at once."""
-    from campaign_lab.batch.execute import machine
-
     if options.workers:
         return "as --workers says, and no more than there are to run"
     if options.scheduler:
@@ -123,21 +118,20 @@ def _run(lab: Lab, plan: BatchPlan, *, quiet: bool) -> tuple[list[Row], int]:
     stop = Cancellation()
     with (
         ThreadPoolExecutor(1, thread_name_prefix="batch") as pool,
-        Interrupts(stop.set) as interrupts,
+        first_signal_calls(stop.set) as heard,
         TerminalProgress(BatchBoard(), quiet=quiet) as progress,
     ):
         work = pool.submit(run_batch, lab._context, plan, on_event=progress.on_event, cancelled=stop)
-        while not wait([work], timeout=LOOK_S).done:
-            if interrupts.heard:
+        while not wait([work], timeout=machine.LOOK_S).done:
+            if heard():
                 progress.stopping(STOPPING)
-        return work.result(), interrupts.heard
+        return work.result(), heard()
 
 
 # -- after
 
 
 def _print_report(plan: BatchPlan, rows: Sequence[Row], *, unpaid: bool) -> None:
-    """Prints the rows with their sums, the errors, and the files of the report."""
     from campaign_lab.batch.board import totals
 
     sums = totals(rows)
@@ -152,7 +146,6 @@ def _print_report(plan: BatchPlan, rows: Sequence[Row], *, unpaid: bool) -> None
 
 
 def _files(plan: BatchPlan) -> list[Path]:
-    """Returns the files of the report that exist."""
     from campaign_lab.batch.report.write import PAGE, TABLE
 
     return [path for name in (PAGE, TABLE) if (path := Path(plan.options.out) / name).is_file()]

@@ -9,26 +9,25 @@ from typing import Any
 
 from campaign_lab.agents.board import TurnBoard
 from campaign_lab.agents.phases import ORDER
+from campaign_lab.batch.plan.briefs import BRIEF_FILES
 from campaign_lab.brief import Brief
 from campaign_lab.cli.exit_codes import FAILED, REFUSED
 from campaign_lab.cli.terminal.printing import note, print_json, say
 from campaign_lab.cli.terminal.questions import market, refusal
 from campaign_lab.errors import MarketUnknown, PhaseOrderError
 from campaign_lab.lab import DEFAULT_MODEL, Lab
-from campaign_lab.money import NOTHING
+from campaign_lab.money import NOTHING, price_words
 from campaign_lab.records import RECORD_TYPES
 from campaign_lab.sessions.history.turns import Turn
 from campaign_lab.sessions.session import Session
 from campaign_lab.sessions.spending.receipts import joined
-from campaign_lab.show import price_words
 from campaign_lab.show.text import and_take
 
 DEFAULT_PHASES = ",".join(ORDER)
-BRIEF_FILES = (".toml", ".yaml", ".yml")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Runs the phases and prints the campaign. Returns the exit code."""
+    """Take a website through research, strategy and copy; run again, it replays for nothing."""
     from campaign_lab.cli.terminal.campaign import print_campaign
     from campaign_lab.cli.terminal.progress import TerminalProgress
 

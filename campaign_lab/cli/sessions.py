@@ -36,7 +36,7 @@ def opened(command: Callable[[Lab, argparse.Namespace], Any]) -> Callable[[argpa
 
 @opened
 def sessions(lab: Lab, args: argparse.Namespace) -> Any:
-    """``campaign-lab sessions``"""
+    """List your sessions, and those shared with you."""
     frame = lab.sessions()
     columns = ("session", "campaign", "url", "owner", "purpose", "phase", "turns", "cost_usd", "state", "expires_at")
     return _shown(args, "sessions", frame, columns=columns, cost=_sum)
@@ -44,7 +44,7 @@ def sessions(lab: Lab, args: argparse.Namespace) -> Any:
 
 @opened
 def fork(lab: Lab, args: argparse.Namespace) -> Any:
-    """``campaign-lab fork SESSION PURPOSE``"""
+    """Fork a session at a checkpoint; nothing is copied or sent."""
     base = lab.open(args.session)
     at = int(args.at) if args.at and args.at.isdigit() else args.at
     made = base.fork(args.purpose, at=at)
@@ -52,9 +52,7 @@ def fork(lab: Lab, args: argparse.Namespace) -> Any:
         print_text(
             f"{made.name}: forked from {base.full_name} at {made.checkpoint()}. It carries all before it; nothing was sent."
         )
-        place = (
-            lab._context.engine.display_url if args.lab else ""
-        )  # and not as it was given: a url may hold a password
+        place = lab._context.engine.display_url if args.lab else ""  # not as it was given: a url may hold a password
         options = [f"--{name} {shlex.quote(value)}" for name, value in (("lab", place), ("user", args.user)) if value]
         print_text(" ".join(["Go on with: campaign-lab run --session", shlex.quote(made.known_as), *options]))
     return {"session": made.name, "id": made.id, "parent": base.name, "checkpoint": made.checkpoint().number}
@@ -62,7 +60,7 @@ def fork(lab: Lab, args: argparse.Namespace) -> Any:
 
 @opened
 def show(lab: Lab, args: argparse.Namespace) -> Any:
-    """``campaign-lab show SESSION``"""
+    """Show a session's lineage and receipts."""
     session = lab.open(args.session)
     lines = [
         {
@@ -99,7 +97,7 @@ def show(lab: Lab, args: argparse.Namespace) -> Any:
 
 @opened
 def share(lab: Lab, args: argparse.Namespace) -> Any:
-    """``campaign-lab share SESSION USER [PERMISSION]``"""
+    """Let another user read, fork or run a session."""
     session = lab.open(args.session)
     if args.revoke:
         session.unshare(args.with_user)
@@ -113,7 +111,7 @@ def share(lab: Lab, args: argparse.Namespace) -> Any:
 
 @opened
 def costs(lab: Lab, args: argparse.Namespace) -> Any:
-    """``campaign-lab costs --by KEY``"""
+    """Show what was spent."""
     frame = lab.costs(by=args.by)
     result = _shown(args, f"costs by {args.by}", frame, columns=tuple(frame.columns))
     if not args.json:
@@ -126,7 +124,7 @@ def costs(lab: Lab, args: argparse.Namespace) -> Any:
 
 @opened
 def sweep(lab: Lab, args: argparse.Namespace) -> Any:
-    """``campaign-lab sweep``"""
+    """Take what has been expired for longer than a grace."""
     report = lab.sweep(grace=args.grace, keep=args.keep or "", dry_run=args.dry_run)
     if not args.json:
         print_text(str(report))
@@ -135,7 +133,7 @@ def sweep(lab: Lab, args: argparse.Namespace) -> Any:
 
 @opened
 def save(lab: Lab, args: argparse.Namespace) -> Any:
-    """``campaign-lab save SESSION FILE``"""
+    """Write a session to one file for another lab."""
     report = lab.open(args.session).save(args.file)
     if not args.json:
         print_text(str(report))
@@ -143,7 +141,7 @@ def save(lab: Lab, args: argparse.Namespace) -> Any:
 
 
 def doctor(args: argparse.Namespace) -> int:
-    """``campaign-lab doctor``"""
+    """Prove every session, and look at versions, disk and claims."""
     with Lab(args.lab, user=args.user) as lab:
         findings = [asdict(finding) for finding in lab.doctor()]
     if args.json:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, get_args
 from campaign_lab.figures.style import CLEAR, INK, ON_MARKS, PAID, drawn, hover, nothing, wrapped
 from campaign_lab.figures.tree_costs import rows_of
 from campaign_lab.records import AwarenessStage
-from campaign_lab.show.profiles import stage_in_short
+from campaign_lab.show.cards import stage_in_short
 from campaign_lab.show.text import pluralize
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ import textwrap
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from campaign_lab.show.text import plain as readable
+from campaign_lab.show.text import one_line
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -60,23 +60,19 @@ TEMPLATE: dict[str, Any] = {
 
 def plain(value: object) -> str:
     """The value as text that plotly shows letter by letter, on one line, control characters out."""
-    return "".join(_MEANT.get(sign, sign) for sign in _one_line(value))
+    return "".join(_MEANT.get(sign, sign) for sign in one_line(value))
 
 
 def wrapped(value: object, width: int, lines: int | None = None) -> str:
     """The value on lines of at most ``width`` characters; what goes beyond ``lines`` lines is cut with an ellipsis."""
-    found = textwrap.wrap(_one_line(value), width, max_lines=lines, placeholder="…", break_on_hyphens=False)
+    found = textwrap.wrap(one_line(value), width, max_lines=lines, placeholder="…", break_on_hyphens=False)
     return "<br>".join(plain(line) for line in found)
 
 
 def cut(value: object, width: int) -> str:
     """The value with at most ``width`` characters, not yet escaped: a name for a title."""
-    shown = _one_line(value)
+    shown = one_line(value)
     return shown if len(shown) <= width else f"{shown[: width - 1].rstrip()}…"
-
-
-def _one_line(value: object) -> str:
-    return " ".join(readable(value).split())
 
 
 def hover(title: object, facts: Mapping[str, object]) -> str:

@@ -10,13 +10,13 @@ import asyncio
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
-from typing import Any
 
 from campaign_lab.agents.board import TurnBoard
 from campaign_lab.progress.hook import Listener, Watch, safe_listener
 from campaign_lab.progress.html import PhaseState, ended_html, phase_bar, progress_html
 from campaign_lab.progress.live import Drawing, LiveProgress
-from campaign_lab.show import escape_html, framed
+from campaign_lab.show import framed
+from campaign_lab.show.text import escape_html
 
 HINT = "Interrupt the kernel (■) to stop; what is finished is kept."
 NOTHING = "<!-- progress is shown while the cell runs -->"
@@ -113,7 +113,7 @@ def _watch(
         drawing.changed = True
 
 
-def _listener(progress: LiveProgress[Any], drawing: Drawing) -> Listener:
+def _listener(progress: LiveProgress, drawing: Drawing) -> Listener:
     """Takes in events from any thread; they only mark a change."""
 
     def on_event(event: object) -> None:

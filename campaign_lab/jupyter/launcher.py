@@ -17,15 +17,14 @@ from urllib.parse import quote
 
 from campaign_lab.agents.process.scratch_folders import JUPYTERLAB, scratch
 from campaign_lab.errors import StoreError
-from campaign_lab.jupyter.saving import without_pictures
-from campaign_lab.store.location import default_location, whole_path
+from campaign_lab.store.location import SETTING, default_location, whole_path
 
 HOST = "127.0.0.1"
 FIRST_PORT = 8888
 PORTS = 50
 """How many ports from the first one on are tried when none is asked for."""
+FIGURE, PICTURE = "application/vnd.plotly.v1+json", "image/png"
 TOUR = "notebooks/00_tour.ipynb"
-STORE = "CAMPAIGN_LAB_STORE"
 OWN_TOKEN = "JUPYTER_TOKEN"  # noqa: S105  # the name of a variable
 STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 """Signals that stop it; one that is ignored, as under nohup, stays ignored."""
@@ -125,14 +124,13 @@ def _environment(place: LabFolder, store: str | None, user: str | None) -> dict[
         "JUPYTER_DATA_DIR": str(place.state),
         "JUPYTER_RUNTIME_DIR": str(place.run),
     }
-    if store := store or os.environ.get(STORE):
+    if store := store or os.environ.get(SETTING):
         # a path whole, since kernels work in their notebooks' folders; a url as it is, also one that the notebooks will refuse
-        told[STORE] = store if "://" in store else whole_path(store)
+        told[SETTING] = store if "://" in store else whole_path(store)
     return told | ({"CAMPAIGN_LAB_USER": user} if user else {})
 
 
 def _settings(place: LabFolder) -> dict[str, dict[str, Any]]:
-    """Jupyter's own options, by class."""
     settings = place.run / "settings"
     settings.mkdir(exist_ok=True)
     with resources.as_file(resources.files("campaign_lab.jupyter") / "overrides.json") as overrides:
@@ -175,7 +173,7 @@ def _serve(place: LabFolder, *, shown_token: str) -> int:
     from traitlets.config import Config
 
     server = LabApp.initialize_server(argv=[], config=Config(_settings(place)))
-    server.contents_manager.register_pre_save_hook(without_pictures)
+    server.contents_manager.register_pre_save_hook(_without_pictures)
 
     heard = signal.SIGINT
 
@@ -196,10 +194,22 @@ def _serve(place: LabFolder, *, shown_token: str) -> int:
     return heard
 
 
+def _without_pictures(model: dict[str, Any], **_where: Any) -> None:
+    """Takes out the picture that JupyterLab draws of each plotly figure: up to 200 kB beside 6 kB of the figure itself.
+
+    It is a pre-save hook of the server's contents manager. The figure is drawn again from its data, offline.
+    """
+    if model.get("type") != "notebook" or not isinstance(model.get("content"), dict):
+        return
+    for cell in model["content"].get("cells", ()):
+        for output in cell.get("outputs", ()):
+            if FIGURE in output.get("data", ()):
+                output["data"].pop(PICTURE, None)
+
+
 def _tell(address: str, token: str, environment: Mapping[str, str]) -> None:
-    """Says in plain words where it is and how it is stopped."""
     print(f"\n  Open    {address}{f'?token={token}' if token else f'   (with the token of your {OWN_TOKEN})'}")
-    print(f"  Lab     {_shown(environment.get(STORE) or default_location())}")
+    print(f"  Lab     {_shown(environment.get(SETTING) or default_location())}")
     print("  Stop    Ctrl-C. Kernels stop with it; whatever turns have finished is kept.\n", flush=True)
 
 

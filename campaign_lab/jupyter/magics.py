@@ -9,10 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from campaign_lab.agents.phases import ORDER
 from campaign_lab.errors import NotFoundError
-from campaign_lab.panels.code_line import handle_for, open_line
+from campaign_lab.panels.code_line import handle_for, named_by_user, open_line
 from campaign_lab.sessions.session import Session
-from campaign_lab.sessions.upkeep.access import named_session
-from campaign_lab.store.rows import SessionRow
 
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
@@ -99,7 +97,7 @@ def _base(namespace: Mapping[str, Any], variable: str) -> Session:
             raise AngleError(f"--session {variable}: there is no session of that name in this notebook")
         return found
     sessions = {name: each for name, each in namespace.items() if isinstance(each, Session) and name[0] != "_"}
-    named = {name: _named(each) for name, each in sessions.items()}
+    named = {name: named_by_user(each) for name, each in sessions.items()}
     roots = {row.id: name for name, row in named.items() if row.parent_session is None}
     if len(roots) == 1:
         return sessions[next(iter(roots.values()))]
@@ -108,11 +106,6 @@ def _base(namespace: Mapping[str, Any], variable: str) -> Session:
     if sessions:
         raise AngleError(f"only forks are here; say which one to fork: --session {' or '.join(sorted(sessions))}")
     raise AngleError("there is no session yet; make one in a cell above: base = lab.session(brief)")
-
-
-def _named(session: Session) -> SessionRow:
-    """The session that the user made, also where the handle stands in a fork that a run made of it."""
-    return session._context.engine.call(lambda con: named_session(con, session._row))
 
 
 def _forked(base: Session, wish: AngleLine) -> Session:

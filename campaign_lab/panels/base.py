@@ -11,6 +11,7 @@ import ipywidgets as widgets
 from campaign_lab.errors import LabError
 from campaign_lab.show import framed
 from campaign_lab.show.templates import render
+from campaign_lab.show.text import escape_html
 
 PLAIN = (LabError, ValueError)
 """Errors whose text is written for the person at the panel."""
@@ -62,9 +63,20 @@ class Panel(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
 
         return call
 
+    def button(self, label: str, icon: str, tooltip: str, action: Callable[[], Any], **options: Any) -> widgets.Button:
+        """A button that runs the action, guarded."""
+        made = widgets.Button(description=label, icon=icon, tooltip=tooltip, **options)
+        made.on_click(self.guarded(action))
+        return made
+
     def __repr__(self) -> str:
         return self.line()
 
     def _repr_mimebundle_(self, **options: Any) -> dict[str, Any]:
         bundle: dict[str, Any] = super()._repr_mimebundle_(**options)
         return {**bundle, "text/plain": self.line(), "text/html": self.twin()}
+
+
+def status_html(message: str) -> str:
+    """What was done, in plain words, as a status that is also read out."""
+    return framed(f'<div role="status" aria-live="polite">{escape_html(message)}</div>')

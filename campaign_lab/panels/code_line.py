@@ -11,7 +11,6 @@ from collections.abc import Callable, Mapping
 from itertools import chain, count
 from typing import Any
 
-from campaign_lab.sessions.context import Context
 from campaign_lab.sessions.session import Session
 from campaign_lab.sessions.session_names import full_name
 from campaign_lab.sessions.upkeep.access import named_session
@@ -42,9 +41,7 @@ def handle_for(session: Session, namespace: Mapping[str, Any] | None = None) -> 
     ``namespace`` is what the user's variables hold: those of the running kernel, when nothing is given.
     """
     held = _users_variables() if namespace is None else namespace
-    return variable(
-        _named(session._context, session).name, lambda name: name in held and not _is_same(held[name], session)
-    )
+    return variable(named_by_user(session).name, lambda name: name in held and not _is_same(held[name], session))
 
 
 def open_line(handle: str, known_as: str) -> str:
@@ -62,16 +59,16 @@ def run_line(handle: str, known_as: str, phase: str, *, steer: str = "") -> str:
 
 
 def _is_same(held: object, session: Session) -> bool:
-    context = session._context
-    if not isinstance(held, Session) or held._context.engine.display_url != context.engine.display_url:
+    url = session._context.engine.display_url
+    if not isinstance(held, Session) or held._context.engine.display_url != url:
         return False
-    mine, theirs = _named(context, session), _named(context, held)
+    mine, theirs = named_by_user(session), named_by_user(held)
     return (mine.owner, full_name(mine)) == (theirs.owner, full_name(theirs))
 
 
-def _named(context: Context, session: Session) -> SessionRow:
+def named_by_user(session: Session) -> SessionRow:
     """The session that the user made, also where the handle stands in a fork that a run made of it."""
-    return context.engine.call(lambda con: named_session(con, session._row))
+    return session._context.engine.call(lambda con: named_session(con, session._row))
 
 
 def _users_variables() -> Mapping[str, Any]:

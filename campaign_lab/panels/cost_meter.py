@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 import ipywidgets as widgets
 
 from campaign_lab.figures.tree_costs import avoided, cost, paid, rows_of
-from campaign_lab.money import NOTHING, Sum
+from campaign_lab.money import NOTHING, Sum, usd
 from campaign_lab.panels.base import Panel
-from campaign_lab.sessions.spending.costs import midnight_of, spent_by
-from campaign_lab.show import framed, usd
+from campaign_lab.sessions.spending.limits import Limit, user_limits
+from campaign_lab.show import framed
 from campaign_lab.show.templates import render
-from campaign_lab.store import queries
+from campaign_lab.store.queries import family_of
 
 if TYPE_CHECKING:
     from campaign_lab.lab import Lab
@@ -31,10 +31,7 @@ class CostMeter(Panel):
         super().__init__()
         self._lab, self._session = lab, session
         self.paid, self.avoided, self.replayed, self.left = (widgets.HTML() for _ in range(4))
-        self.refresh_button = widgets.Button(
-            description="Refresh", icon="refresh", tooltip="Read the costs from the lab again"
-        )
-        self.refresh_button.on_click(self.guarded(self.refresh))
+        self.refresh_button = self.button("Refresh", "refresh", "Read the costs from the lab again", self.refresh)
         layout = {"flex_flow": "row wrap", "grid_gap": "0 2.5em"}
         tiles = widgets.HBox([self.paid, self.avoided, self.replayed, self.left], layout=layout)
         self.children = [tiles, self.refresh_button, self.problem]
@@ -74,31 +71,25 @@ class CostMeter(Panel):
 
     def _budget(self, rows: list[dict[str, Any]]) -> tuple[str, str]:
         """What may still be spent under the budget that leaves least, and what each budget leaves."""
-        left = [(name, limit, spent) for name, limit, spent in self._scopes(rows) if limit is not None]
+        left = [(name, limit, spent) for name, limit, spent in self._limits(rows) if limit is not None]
         if not left:
             return NO_BUDGET, ""
         notes = [f"{name}: {_rest(limit, spent)} of {usd(limit)}" for name, limit, spent in left]
-        _, limit, spent = min(left, key=lambda scope: scope[1] - scope[2].usd)
+        _, limit, spent = min(left, key=lambda each: each[1] - each[2].usd)
         return _rest(limit, spent), "; ".join(notes)
 
-    def _scopes(self, rows: list[dict[str, Any]]) -> list[tuple[str, float | None, Sum]]:
-        """Each budget of the lab: its name, its limit, and what was spent under it."""
-        context = self._lab._context
-        limits, user, row = context.budgets, context.user, self._session._row
-        today = midnight_of(context.now())
-        family, by_user, by_day = context.engine.call(
-            lambda con: (
-                {each.id for each in queries.family_of(con, row, renewed=False)},
-                spent_by(con, user),
-                spent_by(con, user, since=today),
-            )
+    def _limits(self, rows: list[dict[str, Any]]) -> list[Limit]:
+        """Each budget of the lab, by the name that is shown."""
+        context, row = self._lab._context, self._session._row
+        family, (by_user, by_day) = context.engine.call(
+            lambda con: ({each.id for each in family_of(con, row, renewed=False)}, user_limits(con, context))
         )
         session = sum((cost(row) for row in rows if row["id"] in family), NOTHING)
         return [
-            ("a turn", limits.turn_usd, NOTHING),
-            ("this session", limits.session_usd, session),
-            (user, limits.user_usd, by_user),
-            (f"{user} today (UTC)", limits.day_usd, by_day),
+            Limit("a turn", context.budgets.turn_usd),
+            Limit("this session", context.budgets.session_usd, session),
+            by_user._replace(scope=context.user),
+            by_day._replace(scope=f"{context.user} today (UTC)"),
         ]
 
 
@@ -110,5 +101,4 @@ def _rest(limit: float, spent: Sum) -> str:
 
 
 def _tile(name: str, amount: str, note: str) -> str:
-    """A figure with its name above and a small note below."""
     return framed(render("cost_tile", name=name, amount=amount, note=note))

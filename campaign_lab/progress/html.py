@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal
-from urllib.parse import quote
 
 from campaign_lab.progress.board import ProgressLine, ProgressView
 from campaign_lab.show.templates import render
@@ -25,7 +24,7 @@ def line_html(line: ProgressLine) -> str:
 
 def ended_html(lines: Sequence[ProgressLine], folder: str = "") -> str:
     """How each notebook ended, in words. ``folder``, relative to the notebook that shows it, makes links to the executed ones."""
-    return render("progress_ended", lines=lines, folder=folder, quote=quote) if lines else ""
+    return render("progress_ended", lines=lines, folder=folder) if lines else ""
 
 
 def phase_bar(states: Iterable[tuple[str, PhaseState]], view: ProgressView) -> str:

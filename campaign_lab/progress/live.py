@@ -6,8 +6,7 @@ import asyncio
 import threading
 import time
 from collections.abc import Callable
-from types import TracebackType
-from typing import Any, Generic, Self, TypeVar
+from typing import Any, Self
 
 from campaign_lab.progress.board import ProgressBoard, ProgressView
 from campaign_lab.progress.hook import safe_listener
@@ -17,14 +16,12 @@ DRAW_S = 0.1
 TICK_S = 1.0
 """The longest time between two drawings, in seconds: elapsed times go on while nothing happens."""
 
-BoardT = TypeVar("BoardT", bound=ProgressBoard[Any])
 
-
-class LiveProgress(Generic[BoardT]):
+class LiveProgress:
     """A board with clocks: events tell no time, so it is taken when they come. ``clock`` gives seconds."""
 
-    def __init__(self, board: BoardT, clock: Callable[[], float] = time.monotonic) -> None:
-        self.board = board
+    def __init__(self, board: ProgressBoard[Any], clock: Callable[[], float] = time.monotonic) -> None:
+        self._board = board
         self._clock = clock
         self._lock = threading.Lock()  # the events of a batch come from the threads of several notebooks
         self._times: dict[str, tuple[float, float | None]] = {}
@@ -33,7 +30,7 @@ class LiveProgress(Generic[BoardT]):
     def on_event(self, event: Any) -> None:
         """Takes in one event. Called from any thread."""
         with self._lock:
-            self.board = self.board.after(event)
+            self._board = self._board.after(event)
             self._take_times()
 
     def elapsed(self, name: str = "") -> float | None:
@@ -45,12 +42,12 @@ class LiveProgress(Generic[BoardT]):
 
     def view(self) -> ProgressView:
         """What the board shows now."""
-        return self.board.view(self.elapsed)
+        return self._board.view(self.elapsed)
 
     def _take_times(self) -> None:
         """A clock that has stopped and runs again begins anew; one that the board no longer names is forgotten."""
         now, before, self._times = self._clock(), self._times, {}
-        for name, runs in self.board.clocks().items():
+        for name, runs in self._board.clocks().items():
             began, ended = before.get(name, (now, None))
             if runs:
                 self._times[name] = (began if ended is None else now, None)
@@ -71,9 +68,7 @@ class Drawing:
         self._timer = self._loop.call_later(DRAW_S, self._tick)
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_error: object) -> None:
         self._timer.cancel()
 
     def _tick(self) -> None:

@@ -1,4 +1,4 @@
-"""The frame of our HTML: the box that MathJax leaves alone, the style sheet, and cards.
+"""The frame of our HTML: the box that MathJax leaves alone, the style sheet, and what cards are made of.
 
 The tags alone must read well: GitHub keeps nothing else, and JupyterLab removes the style sheet of a notebook that it does
 not trust. Borders and widths are therefore written inline; the sheet adds the rest, under our own class only.
@@ -10,8 +10,6 @@ import re
 from importlib.resources import files
 
 from campaign_lab.show.text import escape_html
-
-CARD = "border:1px solid gray;border-radius:6px;padding:8px 14px;margin:8px 0;max-width:64em"
 
 
 def source(name: str) -> str:
@@ -32,27 +30,6 @@ def framed(html: str) -> str:
     """
     sheet = SHEET if 'class="cl-' in html else ""
     return f'<div class="campaign-lab tex2jax_ignore mathjax_ignore" style="overflow-wrap:anywhere">{sheet}{html}</div>'
-
-
-def card(title: str, body_html: str, note: str = "") -> str:
-    """A box with a title and a smaller note beside it (both plain text), and HTML of ours below."""
-    beside = f" <small>{escape_html(note)}</small>" if note else ""
-    return (
-        f'<section class="cl-card" style="{CARD}"><p class="cl-title"><b><bdi>{escape_html(title)}</bdi></b>{beside}</p>'
-        f"{body_html}</section>"
-    )
-
-
-def columns(parts: list[str]) -> str:
-    """The blocks of HTML side by side, where there is room for it."""
-    blocks = "".join(f"<div>{part}</div>" for part in parts if part)
-    grid = "display:grid;grid-template-columns:repeat(auto-fit,minmax(20em,1fr));gap:4px 32px"
-    return f'<div style="{grid}">{blocks}</div>' if blocks else ""
-
-
-def folded(summary_html: str, body_html: str) -> str:
-    """The summary; a click or a key opens the body below it."""
-    return f"<details><summary>{summary_html}</summary>{body_html}</details>"
 
 
 def warning(text: str) -> str:

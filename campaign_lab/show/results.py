@@ -2,26 +2,18 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from campaign_lab.findings import sentences
 from campaign_lab.show.ads import copy_html, flags_html
-from campaign_lab.show.angles import angle_html
+from campaign_lab.show.cards import record_html
 from campaign_lab.show.evidence import findings_in, with_claim_support
 from campaign_lab.show.frame import framed
-from campaign_lab.show.profiles import any_record_html, brand_html, customers_html, rival_html
 from campaign_lab.show.templates import render
-from campaign_lab.show.text import pluralize
+from campaign_lab.show.text import counts_by_kind
 
 FORK_LINE = 'session.fork("another angle", at="research")'
-CARDS: dict[str, Callable[[Mapping[str, Any]], str]] = {
-    "brand_profile": brand_html,
-    "customer_insight": customers_html,
-    "competitor_profile": rival_html,
-    "angle": angle_html,
-}
 
 
 def records_html(
@@ -57,7 +49,6 @@ def session_html(
 
     ``following`` is the phase that comes next, "" when all are done; ``notice`` what a person should know of its brief.
     """
-    counts = [pluralize(count, kind.replace("_", " ")) for kind, count in Counter(kinds).items()]
     return framed(
         render(
             "session",
@@ -66,7 +57,7 @@ def session_html(
             notice=notice,
             purpose="" if purpose == name else purpose,
             done=", ".join(dict.fromkeys(phases)),
-            carries=", ".join(counts),
+            carries=counts_by_kind(kinds),
             next=f'await session.run("{following}")' if following else FORK_LINE,
         )
     )
@@ -78,11 +69,9 @@ def _section(kind: str, records: Sequence[Mapping[str, Any]]) -> str:
     broken = "".join(map(_degraded, (record for record in records if record.get("degraded"))))
     if kind == "copy_variant":
         return (copy_html(whole) if whole else "") + broken
-    show = CARDS.get(kind, any_record_html)
-    return "".join(f"{show(record)}{flags_html(record)}" for record in whole) + broken
+    return "".join(f"{record_html(record)}{flags_html(record)}" for record in whole) + broken
 
 
 def _degraded(record: Mapping[str, Any]) -> str:
-    """The raw text of a record that could not be read, and why."""
     why = sentences(findings_in(record))
     return render("degraded", kind=record["kind"], problems=why, raw=record.get("raw", ""))

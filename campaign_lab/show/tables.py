@@ -17,8 +17,23 @@ WIDTHS = ((400, 28), (120, 22), (40, 15))
 """Pairs of a text length and the width, in em, of a column with a longer text; other columns are as wide as their text."""
 STAYS_TO = 15
 """Width in em up to which the first column stays in sight when the table scrolls; a wider one would hide the others."""
+RECEIPT_COLUMNS = ("Phase", "Agent", "Requests", "Fresh in", "Cache read", "Cache written", "Out", "US$")
 EM_PER_CHARACTER, EM_PER_BOLD = 0.62, 0.74
 """The average width of a character, and of a bold one in a heading."""
+
+
+def receipt_rows(lines: Sequence[Mapping[str, Any]]) -> list[list[str]]:
+    """The lines of a receipt as texts, below RECEIPT_COLUMNS."""
+    counts = ("requests", "input_tokens", "cache_read_tokens", "cache_write_tokens", "output_tokens")
+    return [
+        [
+            f"{line['phase']}{and_take(line.get('take', 1))}",
+            str(line["agent"]),
+            *(f"{line[name]:,}" for name in counts),
+            str(Sum.stored(line["cost_usd"], line.get("unpriced_requests"))),
+        ]
+        for line in lines
+    ]
 
 
 def receipt_html(
@@ -29,20 +44,9 @@ def receipt_html(
     ``avoided`` is what the turns before once cost: they are carried along and not paid again. ``cut`` counts requests whose
     response broke off.
     """
-    names = ("Phase", "Agent", "Requests", "Fresh in", "Cache read", "Cache written", "Out", "US$")
-    keys = ("requests", "input_tokens", "cache_read_tokens", "cache_write_tokens", "output_tokens")
-    rows = [
-        [
-            f"{line['phase']}{and_take(line.get('take', 1))}",
-            str(line["agent"]),
-            *(f"{line[key]:,}" for key in keys),
-            str(Sum.stored(line["cost_usd"], line.get("unpriced_requests"))),
-        ]
-        for line in lines
-    ]
     note = " at list price; rehearsal costs nothing" if rehearsal else ""
     before = "" if avoided == NOTHING else str(avoided)
-    whole = table(names, rows, right=range(2, len(names)))
+    whole = table(RECEIPT_COLUMNS, receipt_rows(lines), right=range(2, len(RECEIPT_COLUMNS)))
     return framed(render("receipt", table=whole, total=total.words(note), cut=cut, avoided=before))
 
 
@@ -101,7 +105,6 @@ def _is_number(value: Any) -> bool:
 
 
 def _is_number_column(values: Sequence[Any]) -> bool:
-    """Numbers, and gaps between them."""
     known = [value for value in values if value != "" and value is not None]
     return bool(known) and all(map(_is_number, known))
 
@@ -115,5 +118,4 @@ def _shown(value: Any) -> str:
 
 
 def _phases(value: Any) -> str:
-    """Phases as a text or a list of names."""
     return str(value or "") if isinstance(value, str) or value is None else ", ".join(map(str, value))

@@ -6,8 +6,7 @@ from collections.abc import Callable
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from campaign_lab.money import Sum, usd
-from campaign_lab.show import frame, text
+from campaign_lab.show import evidence, frame, text
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -33,16 +32,13 @@ def _environment() -> Environment:
     def html(function: Callable[..., str]) -> Callable[..., Markup]:
         return lambda *args: ours(function(*args))
 
-    def card(title: str, note: str, caller: Callable[[], str]) -> Markup:
-        return ours(frame.card(title, caller(), note))
-
     made = Environment(
         loader=FunctionLoader(frame.source), autoescape=True, finalize=escaped, undefined=StrictUndefined
     )
     made.filters |= {
         "isolate": html(text.bidi_isolate), "address": html(text.address), "warning": html(frame.warning),
         "upto": html(lambda value, most: text.bidi_isolate(text.shortened(value, most))),
-        "words": text.words, "pluralize": text.pluralize, "usd": usd,
+        "words": text.words, "pluralize": text.pluralize,
     }  # fmt: skip
-    made.globals |= {"card": card, "columns": html(frame.columns), "folded": html(frame.folded), "Sum": Sum}
+    made.tests |= {"standing": evidence.stands, "overstated": evidence.overstated}
     return made

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
+from collections.abc import Iterable
 from html import escape
 from ipaddress import ip_address
 from urllib.parse import urlsplit
@@ -52,6 +54,11 @@ def and_take(take: int) -> str:
 def pluralize(number: int, noun: str) -> str:
     """The number with its noun, such as "1 fork", "2 forks" and "3 entries"."""
     return f"{number} {noun if number == 1 else re.sub('(?<=[^aeiou])y$', 'ie', noun) + 's'}"
+
+
+def counts_by_kind(kinds: Iterable[str]) -> str:
+    """How many records there are of each kind, such as "1 brand profile, 2 competitor profiles"."""
+    return ", ".join(pluralize(count, kind.replace("_", " ")) for kind, count in Counter(kinds).items())
 
 
 def bidi_isolate(value: object) -> str:

@@ -20,7 +20,7 @@ from campaign_lab.figures.style import AVOIDED, INK, ON_MARKS, PAID, PAPER
 from campaign_lab.figures.tree_costs import known
 from campaign_lab.rehearsal.endpoint import RehearsalEndpoint
 from campaign_lab.rehearsal.server.app import RehearsalServer
-from campaign_lab.show.profiles import STAGES
+from campaign_lab.show.cards import STAGES
 from campaign_lab.tables.columns import COVERAGE_COLUMNS, TIMELINE_COLUMNS, TREE_COLUMNS, frame
 from support.clock import Clock
 

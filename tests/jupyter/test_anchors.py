@@ -14,7 +14,7 @@ import pytest
 from nbclient import NotebookClient
 
 from campaign_lab import Brief, Lab
-from campaign_lab.batch import run_notebook
+from campaign_lab.batch.execute.notebook import run_notebook
 from campaign_lab.jupyter.cell_ids import stamped
 from campaign_lab.rehearsal.endpoint import RehearsalEndpoint
 from campaign_lab.rehearsal.server.app import RehearsalServer

@@ -10,7 +10,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from campaign_lab.money import Sum
-from campaign_lab.show import ad_html, card, frame_html, framed, receipt_html, records_html, session_html, tree_html
+from campaign_lab.show import ad_html, frame_html, framed, receipt_html, records_html, session_html, tree_html
 from support.markup import Reader, assert_only_ours
 from support.stored import HOSTILE, RECORDS, TEXTS, brand, claim, evidence, variant
 
@@ -78,12 +78,12 @@ def test_an_advertisement_is_text_too(text: str, counted: str) -> None:
 
 @given(TEXTS, TEXTS)
 def test_names_of_sessions_and_agents_are_text(name: str, other: str) -> None:
-    """In session cards, trees, receipts, and cards that panels make."""
+    """In session cards, trees and receipts."""
     counts = dict.fromkeys(("requests", "input_tokens", "cache_read_tokens", "cache_write_tokens", "output_tokens"), 1)
     row = {"session": name, "parent": other, "purpose": other, "phases": name, "cost_usd": None, "carried_usd": 0.5}
     assert_only_ours(
         session_html(name=name, campaign=other, purpose=other, phases=[name], following=other, kinds=[other])
-        + framed(tree_html([row]) + card(name, "", other))
+        + framed(tree_html([row]))
         + receipt_html(
             [{"phase": name, "agent": other, **counts, "cost_usd": None}], Sum(0.0, 1), True, avoided=Sum(1.0)
         )
@@ -97,4 +97,4 @@ def test_the_frame_keeps_latex_away_and_long_words_in_place() -> None:
     assert {"tex2jax_ignore", "mathjax_ignore"} <= set(classes)
     assert bare.tags[0][1]["style"] == "overflow-wrap:anywhere"
     assert "style" not in [tag for tag, _ in bare.tags]
-    assert "style" in [tag for tag, _ in Reader(framed(card("A", ""))).tags]
+    assert "style" in [tag for tag, _ in Reader(framed('<p class="cl-lead">A</p>')).tags]

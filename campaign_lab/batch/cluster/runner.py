@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from campaign_lab.batch.cluster.client import ClusterClient, ClusterError, quiet
 from campaign_lab.batch.events import MEMORY, CellStarted, RunStarted, Waiting
-from campaign_lab.batch.execute.runner import LOOK_S, Runner, cancelled_outcome, pause_s
+from campaign_lab.batch.execute.machine import LOOK_S
+from campaign_lab.batch.execute.runner import Runner, cancelled_outcome, pause_s
 from campaign_lab.batch.execute.work import Outcome, Payload
 from campaign_lab.show.text import one_line
 
@@ -128,7 +129,6 @@ class DaskRunner(Runner):
         self._on_event(RunStarted(task.payload.run, task.payload.name, task.tries, host))
 
     def _on_end(self, key: str, result: Any) -> None:
-        """Handles the end of a task: an outcome, or an error of the cluster."""
         from distributed import CancelledError
         from distributed.scheduler import KilledWorker
 
@@ -174,8 +174,7 @@ class DaskRunner(Runner):
             self._end(task, task.failed or cancelled_outcome(task.payload.run))
 
     def _fail(self, task: _ClusterTask, error: str) -> None:
-        run = task.payload.run
-        self._end(task, Outcome(run, "failed", b"", error=one_line(error), error_type="ClusterError", retriable=True))
+        self._end(task, Outcome(task.payload.run, "failed", b"", error=one_line(error), retriable=True))
 
     def _end(self, task: _ClusterTask, outcome: Outcome) -> None:
         del self._tasks[task.payload.run]
@@ -223,7 +222,6 @@ class DaskRunner(Runner):
             self._report(f"the scheduler at {self._client.scheduler} has no worker yet; start one with `dask worker`")
 
     def _report(self, reason: str) -> None:
-        """Reports once why no run goes on."""
         if reason != self._reported:
             self._reported = reason
             self._on_event(Waiting(reason))

@@ -43,8 +43,7 @@ def run_on_worker(secret: SecretPayload, topic: str) -> Outcome:
     try:
         return _run(payload, topic)
     except Exception as error:  # Dask would log an error that left the task, with all that it holds
-        kind = type(error).__name__
-        return _failed(payload, f"{kind}: {error}", kind, retriable=True)
+        return _failed(payload, f"{type(error).__name__}: {error}", retriable=True)
 
 
 def _run(payload: Payload, topic: str) -> Outcome:
@@ -55,8 +54,11 @@ def _run(payload: Payload, topic: str) -> Outcome:
     store = payload.env.get(SETTING, "")
     if not payload.at_home and not is_server(store):  # a file of that name here would be another lab
         where = f"the lab {store} is a file of {payload.home}, and this is {host}"
-        return _failed(payload, f"{where}; give a server's url as {SETTING} or --lab", "StoreError")
-    log = partial(_log_event, worker, topic, key=key, host=host)
+        return _failed(payload, f"{where}; give a server's url as {SETTING} or --lab", retriable=False)
+
+    def log(**message: Any) -> None:
+        worker.log_event(topic, {"key": key, "host": host, **message})
+
     stop = StopSignal(worker, key)
     with _slots.taken(_limit(worker), stop, on_wait=partial(log, what="memory")) as free:
         if not free:
@@ -68,14 +70,8 @@ def _run(payload: Payload, topic: str) -> Outcome:
         )  # fmt: skip
 
 
-def _log_event(worker: Worker, topic: str, **message: Any) -> None:
-    worker.log_event(topic, message)
-
-
-def _failed(payload: Payload, error: str, kind: str, *, retriable: bool = False) -> Outcome:
-    return Outcome(
-        payload.run, "failed", b"", clause(error), kind, retriable=retriable, host=socket.gethostname()
-    )  # fmt: skip
+def _failed(payload: Payload, error: str, *, retriable: bool) -> Outcome:
+    return Outcome(payload.run, "failed", b"", clause(error), retriable=retriable)
 
 
 class StopSignal:

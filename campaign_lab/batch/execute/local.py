@@ -11,8 +11,8 @@ from contextlib import suppress
 from functools import partial
 
 from campaign_lab.batch.events import MEMORY, CellStarted, RunStarted, Waiting
-from campaign_lab.batch.execute.machine import KernelSlots
-from campaign_lab.batch.execute.runner import LOOK_S, Runner, cancelled_outcome, pause_s
+from campaign_lab.batch.execute.machine import LOOK_S, KernelSlots
+from campaign_lab.batch.execute.runner import Runner, cancelled_outcome, pause_s
 from campaign_lab.batch.execute.work import Outcome, Payload, run_payload
 
 
@@ -44,13 +44,10 @@ class LocalRunner(Runner):
         return ended
 
     def _work(self, ended: threading.Event) -> None:
-        """Does one run after another, until none is left."""
         try:
             while (payload := self._next()) and not self._problems:
                 self._settle(self._last_outcome(payload))
-        except (
-            BaseException
-        ) as error:  # not the fault of a run: it ends the batch, and is raised where the batch was begun
+        except BaseException as error:  # no run's fault: it ends the batch, and is raised where the batch was begun
             self._problems.append(error)
             self._cancelled.set()
         finally:
@@ -62,7 +59,6 @@ class LocalRunner(Runner):
         return None
 
     def _last_outcome(self, payload: Payload) -> Outcome:
-        """The outcome of the last try at a run."""
         failed = 0
         while True:
             outcome = self._try(payload, failed + 1)

@@ -19,7 +19,7 @@ PER_CORE = 2
 CGROUPS = Path("/proc/self/cgroup")
 MOUNT = Path("/sys/fs/cgroup")
 LOOK_S = 0.2
-"""How often a notebook that waits for memory looks for it, in seconds."""
+"""How often whoever waits looks whether something has changed, in seconds."""
 KERNEL = "ipykernel_launcher"
 """A part of the command line of every Python kernel."""
 UNLIMITED = 2**60

@@ -74,12 +74,19 @@ def run_notebook(
         name: os.fspath(value) if isinstance(value, os.PathLike) else value
         for name, value in (parameters or {}).items()
     }
-    reached = _Reached(on_progress)
+    reached = ""
+
+    def on_cell(index: int, cells: int, cell: str) -> None:
+        nonlocal reached
+        reached = cell
+        if on_progress:
+            on_progress(index, cells, cell)
+
     kernel_folder = str(source.parent if folder is None else Path(folder).resolve())
     try:
         papermill.execute_notebook(
             source, target, values, engine_name=NAME, kernel_name="python3", language="python", progress_bar=False,
-            on_progress=reached, cancelled=cancelled, resources={"metadata": {"path": kernel_folder}},
+            on_progress=on_cell, cancelled=cancelled, resources={"metadata": {"path": kernel_folder}},
             extra_env={SETTING: default_location(), **(env or {})},  # the kernel works in another folder
         )  # fmt: skip
     except papermill.PapermillExecutionError as error:
@@ -87,21 +94,8 @@ def run_notebook(
         cell, went_on = _stopped_at(target)
         raise NotebookFailed(target.name, cell, f"{reason}{EXPECTED if went_on else ''}", str(error.ename)) from None
     except RuntimeError as error:  # the kernel died, did not start, or did not answer
-        raise NotebookFailed(target.name, reached.cell, clause(error), KERNEL_ENDED) from None
+        raise NotebookFailed(target.name, reached, clause(error), KERNEL_ENDED) from None
     return Path(out)
-
-
-class _Reached:
-    """Keeps the id of the last cell that was started, and passes progress on."""
-
-    def __init__(self, on_progress: OnProgress | None) -> None:
-        self.cell = ""
-        self._on_progress = on_progress
-
-    def __call__(self, index: int, cells: int, cell: str) -> None:
-        self.cell = cell
-        if self._on_progress:
-            self._on_progress(index, cells, cell)
 
 
 def _stopped_at(path: Path) -> tuple[str, bool]:

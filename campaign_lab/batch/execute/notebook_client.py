@@ -15,6 +15,7 @@ from papermill.engines import NBClientEngine  # type: ignore[import-untyped]
 from papermill.utils import merge_kwargs, remove_args  # type: ignore[import-untyped]
 
 from campaign_lab.agents.process.scratch_folders import KERNEL, scratch
+from campaign_lab.batch.execute.machine import LOOK_S
 from campaign_lab.sessions.position import cell_header
 
 OnProgress = Callable[[int, int, str], None]
@@ -22,8 +23,6 @@ OnProgress = Callable[[int, int, str], None]
 
 INJECTED = "injected-parameters"
 """Papermill's tag of the cell that it writes the parameters into; here also the cell's id."""
-LOOK_S = 0.2
-"""How often a run checks whether it was cancelled, in seconds."""
 GRACE_S = 3.0
 """How long an interrupted kernel may take to end its cell, in seconds; then it is killed."""
 _log = logging.getLogger("campaign_lab.kernel")

@@ -8,8 +8,6 @@ from collections.abc import Callable, Sequence
 from campaign_lab.batch.events import OnBatchEvent
 from campaign_lab.batch.execute.work import Cancellation, Outcome, Payload
 
-LOOK_S = 0.2
-"""How often whoever waits looks whether something has changed, in seconds."""
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 1.0, 60.0
 """The pause before a run is tried again, in seconds: four times as long after each try."""
 

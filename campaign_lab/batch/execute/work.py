@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from campaign_lab.agents.process.scratch_folders import NOTEBOOK, scratch
 from campaign_lab.batch.execute.notebook import KERNEL_ENDED, NotebookFailed, clause, run_notebook
@@ -18,9 +18,8 @@ from campaign_lab.batch.plan.template import BRIEF_PARAMETER
 from campaign_lab.errors import PASSING_CODES
 from campaign_lab.sessions.context import RUN_JOURNAL
 
-OnCell = Callable[[int, int, str], None]
-"""Called before each cell runs, with its index from 0, the number of cells, and its id."""
-
+if TYPE_CHECKING:
+    from campaign_lab.batch.execute.notebook_client import OnProgress
 
 TEMPLATE, OUT, JOURNAL = "template.ipynb", "out", "journal.jsonl"
 """Names in the temporary folder of a run. The executed notebook has a folder of its own, as a run may be called template."""
@@ -62,20 +61,18 @@ class Payload:
 class Outcome:
     """How a try at a run ended, picklable. ``notebook`` is the executed notebook, as far as it came.
 
-    ``error`` is one line, ``error_type`` the name of its class and ``code`` the code of a LabError; ``cell`` is where it
-    happened. ``journal`` is what the notebook's sessions did. ``retriable``: it may go well the second time.
+    ``error`` is one line, ``code`` the code of a LabError; ``cell`` is where it happened. ``journal`` is what the notebook's
+    sessions did. ``retriable``: it may go well the second time.
     """
 
     run: str
     state: Literal["finished", "failed", "cancelled"]
     notebook: bytes = field(repr=False)
     error: str = ""
-    error_type: str = ""
     cell: str = ""
     duration_s: float = 0.0
     journal: tuple[dict[str, Any], ...] = field(default=(), repr=False)
     retriable: bool = False
-    host: str = ""
     code: str = ""
 
 
@@ -107,7 +104,7 @@ class Cancellation:
         return self.is_set() or run in self._runs
 
 
-def run_payload(payload: Payload, *, on_cell: OnCell, cancelled: Callable[[], bool]) -> Outcome:
+def run_payload(payload: Payload, *, on_cell: OnProgress, cancelled: Callable[[], bool]) -> Outcome:
     """Runs the notebook and returns its outcome, also when the run fails. It blocks, so call it in a thread.
 
     When the run is cancelled or takes too long, its kernel is interrupted, and killed if it goes on.
@@ -122,17 +119,17 @@ def run_payload(payload: Payload, *, on_cell: OnCell, cancelled: Callable[[], bo
     except OSError as error:  # no room to work in
         failed = NotebookFailed(payload.run, "", clause(f"it could not be run here: {error}"), type(error).__name__)
         notebook, journal = b"", ()
-    took, host = time.monotonic() - began, socket.gethostname()
+    took = time.monotonic() - began
     if failed is None:
-        return Outcome(payload.run, "finished", notebook, duration_s=took, journal=journal, host=host)
+        return Outcome(payload.run, "finished", notebook, duration_s=took, journal=journal)
     if limits.was_cancelled:
         failed = NotebookFailed(failed.notebook, failed.cell, "it was cancelled", CANCELLED)
     elif limits.was_late:
         failed = NotebookFailed(failed.notebook, failed.cell, f"it took longer than {payload.timeout_s:g} s", TIMEOUT)
     code = _code(failed, journal)
     return Outcome(
-        payload.run, "cancelled" if limits.was_cancelled else "failed", notebook, failed.reason, failed.kind, failed.cell,
-        took, journal, code in PASSING_CODES or failed.kind in (KERNEL_ENDED, TIMEOUT), host, code,
+        payload.run, "cancelled" if limits.was_cancelled else "failed", notebook, failed.reason, failed.cell, took,
+        journal, code in PASSING_CODES or failed.kind in (KERNEL_ENDED, TIMEOUT), code,
     )  # fmt: skip
 
 
@@ -151,7 +148,7 @@ class _StopReason:
         return self.was_cancelled or self.was_late
 
 
-def _run(payload: Payload, place: Path, limits: _StopReason, *, on_cell: OnCell) -> NotebookFailed | None:
+def _run(payload: Payload, place: Path, limits: _StopReason, *, on_cell: OnProgress) -> NotebookFailed | None:
     """Runs the template in the folder. Returns what stopped it, or None."""
     (place / TEMPLATE).write_bytes(payload.template)
     folder = Path(payload.folder) if payload.folder and payload.at_home and Path(payload.folder).is_dir() else place
@@ -213,7 +210,6 @@ def _mark(text: str) -> dict[str, Any]:
 
 
 def _escaped(text: str) -> str:
-    """Returns the text with all Markdown characters escaped."""
     return re.sub(r"([\\`*_{}\[\]()#+\-.!|<>$~])", r"\\\1", text)
 
 

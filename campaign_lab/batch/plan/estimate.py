@@ -106,7 +106,7 @@ def _whole(context: Context, template: Template, rows: Mapping[str, Row], model:
         if row.state == "finished" and _model(context, template, row.parameters) == model
     ]
     past = [each.whole for each in sums if each.whole is not None]
-    recorded = {phase: context.engine.call(partial(mean_cost, phase=phase, model=model)) for phase in template.phases}
+    recorded = {phase: context.engine.call(partial(mean_cost, phase=phase, model=model)) for phase in template.reads}
     if past:
         words = f"the mean of {pluralize(len(past), 'finished run')} of this batch"
         return RunEstimate(recorded, math.fsum(past) / len(past)), words
@@ -128,7 +128,7 @@ def _missing(
     job: PlannedRun, template: Template, whole: RunEstimate, carried: Collection[str], cost: RunCost | None
 ) -> float | None:
     """Returns the cost of the phases that are not carried, at most the cost of a whole run less what the run has paid."""
-    if template.phases and set(template.phases) <= set(carried):
+    if template.reads and set(template.reads) <= set(carried):
         return 0.0
     rest = Sum.of(usd for phase, usd in whole.phases.items() if phase not in carried).whole
     every = Sum.of(whole.phases.values()).whole

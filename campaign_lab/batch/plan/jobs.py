@@ -10,8 +10,8 @@ from typing import Any, Literal
 
 from campaign_lab.batch.plan.briefs import BriefSource
 from campaign_lab.batch.plan.template import Template
-from campaign_lab.money import Sum
-from campaign_lab.show import framed, usd
+from campaign_lab.money import Sum, usd
+from campaign_lab.show import framed
 from campaign_lab.show.tables import table
 from campaign_lab.show.text import escape_html, pluralize
 
@@ -19,8 +19,6 @@ JobStatus = Literal["new", "kept", "again", "changed", "refused"]
 """``kept``: finished, with the same inputs as now. ``again``: it did not finish. ``changed``: its inputs have changed, whether
 it had finished or not. ``refused``: its brief cannot be used."""
 
-TIMEOUT_S = 20 * 60.0
-RETRIES = 2
 MOST_SHOWN = 200
 """The most runs that a plan shows in a notebook."""
 
@@ -39,8 +37,8 @@ class BatchOptions:
     parameters: Mapping[str, Any] = field(default_factory=dict)
     matrix: Mapping[str, Sequence[Any]] = field(default_factory=dict)
     workers: int | None = None
-    timeout_s: float | None = TIMEOUT_S
-    retries: int = RETRIES
+    timeout_s: float | None = 20 * 60.0
+    retries: int = 2
     budget_usd: float | None = None
     scheduler: str | None = None
 
@@ -90,11 +88,6 @@ class BatchPlan:
     def kept(self) -> tuple[PlannedRun, ...]:
         """The runs whose results are kept."""
         return tuple(job for job in self.jobs if job.status == "kept")
-
-    @property
-    def refused(self) -> tuple[PlannedRun, ...]:
-        """The runs whose brief cannot be used."""
-        return tuple(job for job in self.jobs if job.status == "refused")
 
     def __repr__(self) -> str:
         states = Counter(job.status for job in self.jobs)

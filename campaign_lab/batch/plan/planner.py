@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -23,7 +23,7 @@ from campaign_lab.batch.rows import Row, run_name
 from campaign_lab.errors import NotFoundError
 from campaign_lab.money import NOTHING, Sum
 from campaign_lab.sessions.context import Context
-from campaign_lab.sessions.spending.batch_budget import RunCost, batch_costs
+from campaign_lab.sessions.spending.batch_budget import batch_costs
 from campaign_lab.sessions.spending.limits import Limit, check_limits, user_limits
 
 
@@ -54,16 +54,15 @@ def planned(context: Context, template: Template, jobs: Sequence[PlannedRun], op
     judged = [_judged(job, rows.get(job.run), files.folder) for job in jobs]
     estimates, basis = estimated(context, template, judged, rows, costs)
     judged = [replace(job, estimate_usd=usd) for job, usd in zip(judged, estimates, strict=True)]
-    todo = sum(job.todo for job in judged)
+    todo, spent = sum(job.todo for job in judged), sum((cost.spent for cost in costs.values()), NOTHING)
     plan = BatchPlan(
-        options, template, tuple(judged), Sum.of(estimates).whole, basis, _spent(costs),
+        options, template, tuple(judged), Sum.of(estimates).whole, basis, spent,
         workers=min(options.workers or todo, max(1, todo)) or 1 if options.scheduler else machine.workers(todo, options.workers),
     )  # fmt: skip
     return replace(plan, limit_usd=_limit(context, plan))
 
 
 def _check(options: BatchOptions) -> None:
-    """Raises ValueError for an option with a value that is not allowed."""
     for name, value, least in (("workers", options.workers, 1), ("retries", options.retries, 0)):
         if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < least):
             raise ValueError(f"{name}: {value!r} is not allowed; expected a whole number from {least} on")
@@ -103,7 +102,6 @@ def _slugs(values: Sequence[Any]) -> list[str]:
 
 
 def _judged(job: PlannedRun, row: Row | None, folder: Path) -> PlannedRun:
-    """Returns the run with its status and the reason for it."""
     if job.source.brief is None:
         return replace(job, status="refused", reason=job.source.problem)
     if row is None:
@@ -121,11 +119,6 @@ def _judged(job: PlannedRun, row: Row | None, folder: Path) -> PlannedRun:
     return replace(
         job, status="changed" if changed else "again", reason="; ".join(part for part in (why, changed) if part)
     )
-
-
-def _spent(costs: Mapping[str, RunCost]) -> Sum:
-    """Returns what is known to be paid, for finished and for failed turns."""
-    return sum((cost.spent for cost in costs.values()), NOTHING)
 
 
 def _limit(context: Context, plan: BatchPlan) -> float | None:

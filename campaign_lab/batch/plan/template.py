@@ -23,18 +23,17 @@ IN_WHEEL = PACKAGE / "templates" / "campaign.ipynb"
 
 @dataclass(frozen=True)
 class Template:
-    """A notebook that a batch runs. ``cells`` has each code cell's digest by its id, ``phases`` the phases that its code names.
+    """A notebook that a batch runs. ``cells`` has each code cell's digest by its id.
 
-    ``reads`` has, by phase, the names that its code reads up to where it runs that phase; None where that cannot be told.
-    ``model`` is the default of its parameter of that name, empty where it has none. ``folder`` is where its kernels work:
-    its own, or None for the one that came with the package.
+    ``reads`` has, by each phase that its code names, the names that are read up to where it runs that phase; None where that
+    cannot be told. ``model`` is the default of its parameter of that name, empty where it has none. ``folder`` is where its
+    kernels work: its own, or None for the one that came with the package.
     """
 
     name: str
     data: bytes = field(repr=False)
     parameters: tuple[str, ...]
     cells: Mapping[str, str]
-    phases: tuple[str, ...]
     folder: Path | None
     model: str = ""
     reads: Mapping[str, frozenset[str] | None] = field(default_factory=dict, repr=False)
@@ -69,9 +68,7 @@ def read_template(path: Path) -> Template:
     cells = {name: digest(source) for name, source in sources}
     reads = read_before([source for _, source in sources])
     folder = None if whole == IN_WHEEL else whole.parent
-    return Template(
-        whole.name, data, tuple(parameters), cells, tuple(reads), folder, _text(parameters.get("model", "")), reads
-    )
+    return Template(whole.name, data, tuple(parameters), cells, folder, _text(parameters.get("model", "")), reads)
 
 
 def _code_cells(data: bytes) -> list[tuple[str, str]]:
@@ -103,13 +100,11 @@ def _text(code: str) -> str:
     return value if isinstance(value, str) else ""
 
 
-def phases_in(sources: Sequence[str]) -> tuple[str, ...]:
-    """Returns in order the phases that code names: ``….run("research")``, ``….run_all(forks, "copy")`` and ``….ask(…)``."""
-    return tuple(read_before(sources))
-
-
 def read_before(sources: Sequence[str]) -> dict[str, frozenset[str] | None]:
-    """Returns by phase the names that the code reads before it; None where a cell before it is not Python."""
+    """Returns by phase, in order, the names that the code reads before it; None where a cell before it is not Python.
+
+    Code names a phase by ``….run("research")``, ``….run_all(forks, "copy")`` or ``….ask(…)``.
+    """
     found: dict[str, frozenset[str] | None] = {}
     names: frozenset[str] | None = frozenset()
     for source in sources:

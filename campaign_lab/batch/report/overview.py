@@ -6,15 +6,16 @@ Each campaign is shown with its angles, and the best text of each angle. The mar
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 from urllib.parse import quote
 
+from campaign_lab.batch.board import totals
 from campaign_lab.batch.report.summary import Fields, RunResult, best_by_angle
 from campaign_lab.batch.rows import SIGNS, Row
-from campaign_lab.money import NOTHING, Sum
+from campaign_lab.money import NOTHING
 from campaign_lab.show import ad_html
 from campaign_lab.show.templates import render
 from campaign_lab.show.text import pluralize, shortened
@@ -43,10 +44,6 @@ class _ShownRun:
         return self.made.row
 
     @property
-    def rehearsal(self) -> bool:
-        return self.made.rehearsal
-
-    @property
     def bad(self) -> bool:
         return self.row.state in BAD
 
@@ -54,10 +51,6 @@ class _ShownRun:
     def kind(self) -> str:
         """The class of its state, for a colour."""
         return "good" if self.row.state in GOOD else "bad" if self.bad else "quiet"
-
-    @property
-    def sign(self) -> str:
-        return SIGNS.get(self.row.state, "?")
 
     @property
     def why(self) -> str:
@@ -82,10 +75,6 @@ class _ShownRun:
     @property
     def figures(self) -> tuple[str, ...]:
         return _figures([self.made])
-
-    @property
-    def link(self) -> str:
-        return quote(self.row.notebook, safe="")
 
     @cached_property
     def best(self) -> dict[str, Fields]:
@@ -115,6 +104,8 @@ def overview(title: str, made: Sequence[RunResult]) -> str:
         campaigns_open=len(groups) <= MOST_OPEN,
         as_ads=sum(len(run.best) for run in runs) <= MOST_ADS,
         ad=_ad,
+        SIGNS=SIGNS,
+        quote=quote,
         NUMBERS=NUMBERS,
         NAME=NAME,
         LINE=LINE,
@@ -130,29 +121,27 @@ def _when(rows: Sequence[Row]) -> str:
 
 
 def _facts(made: Sequence[RunResult], campaigns: int) -> list[tuple[str, str]]:
-    """The figures of the whole batch, each with what it is."""
-    states = [each.row.state for each in made]
+    sums = totals(each.row for each in made)
     tiles = [
         (
-            ", ".join(f"{states.count(state)} {state}" for state in SIGNS if state in states),
+            ", ".join(f"{sums.states[state]} {state}" for state in SIGNS if state in sums.states),
             pluralize(len(made), "run"),
         ),
-        (str(_sum(each.row.paid for each in made)), "paid"),
-        (str(_sum(each.row.replayed for each in made)), "replayed, not paid again"),
+        (str(sums.paid), "paid"),
+        (str(sums.replayed), "replayed, not paid again"),
         (f"{sum(len(each.variants) for each in made):,}", f"texts for {pluralize(campaigns, 'campaign')}"),
         (_claims_that_stand(made) or "none", "claims stand on their pages"),
     ]
-    cut = _sum(each.row.cut for each in made)
-    return tiles if cut == NOTHING else [*tiles, (str(cut), "paid for attempts that were cut")]
+    return tiles if sums.cut == NOTHING else [*tiles, (str(sums.cut), "paid for attempts that were cut")]
 
 
 def _figures(made: Sequence[RunResult]) -> tuple[str, ...]:
     """The cells of NUMBERS, of one run or of several together."""
-    cut, replayed = _sum(each.row.cut for each in made), _sum(each.row.replayed for each in made)
+    sums = totals(each.row for each in made)
     minutes = [each.row.duration_s / 60 for each in made if each.row.duration_s is not None]
     return (
-        str(_sum(each.row.paid for each in made)),
-        *(NONE if each == NOTHING else str(each) for each in (cut, replayed)),
+        str(sums.paid),
+        *(NONE if each == NOTHING else str(each) for each in (sums.cut, sums.replayed)),
         f"{sum(minutes):.1f}" if minutes else "",
         f"{sum(each.row.records for each in made):,}",
         f"{sum(len(each.variants) for each in made):,}",
@@ -177,7 +166,6 @@ def _campaign(runs: Sequence[_ShownRun]) -> dict[str, Any]:
 
 
 def _ad(best: Fields, made: RunResult) -> str:
-    """A text as an advertisement."""
     texts = {name: shortened(best[name], TEXT) for name in ("headline", "primary_text", "description")}
     return ad_html({**best, **texts}, brand=shortened(made.brand, NAME), address=made.address)
 
@@ -192,7 +180,3 @@ def _claims_that_stand(made: Sequence[RunResult]) -> str:
 def _value(value: Any) -> str:
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
     return shortened(text, LINE) or "none"
-
-
-def _sum(sums: Iterable[Sum]) -> Sum:
-    return sum(sums, NOTHING)

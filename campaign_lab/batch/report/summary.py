@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -13,7 +12,7 @@ from campaign_lab.records import Angle, BrandProfile
 from campaign_lab.sessions.context import Context
 from campaign_lab.sessions.history.path_loader import HandlePosition, Phases, all_steps, latest, line_to, stored
 from campaign_lab.sessions.upkeep import access
-from campaign_lab.show.text import host, pluralize
+from campaign_lab.show.text import counts_by_kind, host
 from campaign_lab.tables.columns import COPY_COLUMNS, Column, frame
 from campaign_lab.tables.copy_variants import copy_rows
 from campaign_lab.tables.records import record_rows
@@ -121,8 +120,7 @@ def _made(context: Context, row: Row, positions: Sequence[HandlePosition]) -> Ru
 def _kinds(con: Con, phases: Phases, positions: Sequence[HandlePosition]) -> str:
     steps = all_steps(con)
     turns = dict.fromkeys(step for position in positions for step in latest(line_to(steps, position.turn)))
-    counts = Counter(record.kind.replace("_", " ") for record in stored(con, list(turns), phases))
-    return ", ".join(pluralize(count, kind) for kind, count in counts.items())
+    return counts_by_kind(record.kind for record in stored(con, list(turns), phases))
 
 
 def _of_run(name: str, dtype: str, column: str = "") -> Column:

@@ -12,7 +12,7 @@ from campaign_lab.cli.terminal.printing import console as results_console
 from campaign_lab.cli.terminal.printing import plain
 from campaign_lab.money import Sum
 from campaign_lab.sessions.history.turns import Turn
-from campaign_lab.show.text import and_take
+from campaign_lab.show.tables import RECEIPT_COLUMNS, receipt_rows
 
 
 def print_campaign(result: Mapping[str, Any], turns: Sequence[Turn]) -> None:
@@ -96,18 +96,8 @@ def _problems(out: Console, records: Mapping[str, Sequence[Mapping[str, Any]]]) 
 
 
 def _receipt(out: Console, receipt: Mapping[str, Any], turns: Sequence[Turn]) -> None:
-    counts = ("requests", "input_tokens", "cache_read_tokens", "cache_write_tokens", "output_tokens")
-    rows = [
-        (
-            f"{line['phase']}{and_take(line['take'])}",
-            line["agent"],
-            *(f"{line[name]:,}" for name in counts),
-            Sum.stored(line["cost_usd"], line["unpriced_requests"]),
-        )
-        for line in receipt["lines"]
-    ]
-    figures = ("requests", "fresh in", "cache read", "cache written", "out", "US$")
-    out.print(_table("receipt", ("phase", "agent"), rows, figures=figures))
+    names = [name if name == "US$" else name.lower() for name in RECEIPT_COLUMNS]
+    out.print(_table("receipt", names[:2], receipt_rows(receipt["lines"]), figures=names[2:]))
     for turn in turns:
         if (cache := turn.receipt.cache) and not turn.replayed:
             carried = f"carries {turn.receipt.avoided} of earlier turns"

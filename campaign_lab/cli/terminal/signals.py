@@ -8,8 +8,8 @@ import signal
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from types import FrameType, TracebackType
-from typing import Any, Self
+from types import FrameType
+from typing import Any
 
 import psutil
 
@@ -48,32 +48,24 @@ def _stop(number: int, _frame: FrameType | None) -> None:
     raise Stopped(number)
 
 
-class Interrupts:
-    """While it is entered, ``first`` is called at the first signal, in the main thread; a second Ctrl-C ends the process.
+@contextmanager
+def first_signal_calls(first: Callable[[], None]) -> Iterator[Callable[[], int]]:
+    """Inside, ``first`` is called at the first signal, in the main thread; a second Ctrl-C ends the process.
 
-    ``heard`` is the number of the first signal, 0 while there was none.
+    Gives a function that returns the number of the first signal, 0 while there was none.
     """
+    heard = 0
 
-    def __init__(self, first: Callable[[], None]) -> None:
-        self._first = first
-        self.heard = 0
-
-    def __enter__(self) -> Self:
-        self._handled = _handled((signal.SIGINT, *ENDING), self._hear)
-        self._handled.__enter__()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._handled.__exit__(kind, error, trace)
-
-    def _hear(self, number: int, _frame: FrameType | None) -> None:
-        if not self.heard:
-            self.heard = number
-            self._first()
+    def hear(number: int, _frame: FrameType | None) -> None:
+        nonlocal heard
+        if not heard:
+            heard = number
+            first()
         elif number == signal.SIGINT:
             end_now()
+
+    with _handled((signal.SIGINT, *ENDING), hear):
+        yield lambda: heard
 
 
 @contextmanager

@@ -25,8 +25,9 @@ from campaign_lab.panels.choosing.brief_fields import (
     said,
 )
 from campaign_lab.panels.choosing.brief_toml import fields_of, site_in, toml
-from campaign_lab.show import escape_html, framed
-from campaign_lab.show.text import one_line
+from campaign_lab.show import framed
+from campaign_lab.show.templates import render
+from campaign_lab.show.text import escape_html, one_line
 
 
 class BriefForm(Panel):
@@ -45,8 +46,10 @@ class BriefForm(Panel):
             description="Brief file", placeholder="briefs/my-campaign.toml", style=LABELLED, layout=WIDE,
             tooltip="A .toml file to load the brief from, or to save it to",
         )  # fmt: skip
-        self.load_button = widgets.Button(description="Load", icon="folder-open", tooltip="Fill the form from the file")
-        self.save_button = widgets.Button(description="Save", icon="save", tooltip="Write the form to the file")
+        self.load_button = self.button(
+            "Load", "folder-open", "Fill the form from the file", lambda: self.load(self.file.value.strip())
+        )
+        self.save_button = self.button("Save", "save", "Write the form to the file", self._save_clicked)
         self.said = widgets.HTML()
         self._folder, self._verdict = Path(), ""
         self._filling = False
@@ -95,13 +98,8 @@ class BriefForm(Panel):
             shown: Mapping[str, Any] = self.brief.model_dump(mode="json")
         except BriefError:
             shown = self._typed()
-        rows = "".join(
-            f'<tr><th scope="row" style="text-align:left">{escape_html(label(name))}</th>'
-            f'<td style="text-align:left;white-space:normal"><bdi>{escape_html(said(value))}</bdi></td></tr>'
-            for name, value in shown.items()
-            if value not in (None, "", [], False)
-        )
-        return framed(f"<table>{rows}</table><p>{self._verdict}</p>")
+        rows = [(label(name), said(value)) for name, value in shown.items() if value not in (None, "", [], False)]
+        return framed(render("brief_table", rows=rows, verdict=self._verdict))
 
     def line(self) -> str:
         """The panel and its campaign."""
@@ -126,8 +124,6 @@ class BriefForm(Panel):
         for each in (*self.fields.values(), *self.categories.values()):
             each.observe(self.guarded(self._check), "value")
         self.file.observe(self.guarded(self._forget_file), "value")
-        self.load_button.on_click(self.guarded(lambda: self.load(self.file.value.strip())))
-        self.save_button.on_click(self.guarded(self._save_clicked))
 
     def _save_clicked(self) -> None:
         """Saves; a file that is there already is replaced by a second click only."""

@@ -10,7 +10,8 @@ from urllib.parse import urlsplit
 import ipywidgets as widgets
 
 from campaign_lab.agents.phases import ORDER
-from campaign_lab.panels.base import Panel
+from campaign_lab.figures.tree_costs import rows_of
+from campaign_lab.panels.base import Panel, status_html
 from campaign_lab.panels.choosing.variant_card import LINES, CardStyle, VariantCard
 from campaign_lab.panels.choosing.variant_groups import (
     Row,
@@ -20,7 +21,7 @@ from campaign_lab.panels.choosing.variant_groups import (
     groups,
     static_html,
 )
-from campaign_lab.show import ad_html, escape_html, framed
+from campaign_lab.show import ad_html, framed
 from campaign_lab.show.text import bidi_isolate, one_line, pluralize
 
 if TYPE_CHECKING:
@@ -54,8 +55,6 @@ class CompareBoard(Panel):
         self._drawing, self._look = False, CardStyle()
         self._read()
         self._make_controls()
-        self._lay_out()
-        self._listen()
         self.redraw()
 
     # -- what is compared
@@ -164,7 +163,7 @@ class CompareBoard(Panel):
             card.show(row)
             self.problem.show(error)
             said += " · the board could not be read anew" if said else ""
-        self._say(said)
+        self.status.value = status_html(said)
 
     def _sender(self, session: Session) -> tuple[str, str]:
         """The brand as the advertisement names it, and its address; forks of one research have the same."""
@@ -188,20 +187,17 @@ class CompareBoard(Panel):
         self.only_differences = widgets.Checkbox(
             description="Only differences", indent=False, tooltip="Hides what all chosen forks have in common"
         )
-        self.refresh_button = widgets.Button(
-            description="Refresh", icon="refresh", tooltip="Reads copy and judgements anew"
-        )
+        self.refresh_button = self.button("Refresh", "refresh", "Reads copy and judgements anew", self.refresh)
         self.angle = widgets.Dropdown(
             description="Angle", options=[], tooltip="The angle that is shown", style=labels, layout={"width": "28em"}
         )
-        self.previous_button = widgets.Button(
-            description="Previous", icon="arrow-left", tooltip="The angle before this one"
-        )
-        self.next_button = widgets.Button(description="Next", icon="arrow-right", tooltip="The angle after this one")
+        self.previous_button = self.button("Previous", "arrow-left", "The angle before this one", lambda: self.step(-1))
+        self.next_button = self.button("Next", "arrow-right", "The angle after this one", lambda: self.step(1))
         self.notes, self.differences, self.status = widgets.HTML(), widgets.HTML(), widgets.HTML()
         self.grid = widgets.GridBox(layout={"overflow": "auto", "grid_gap": "0 16px", "justify_content": "flex-start"})
-
-    def _lay_out(self) -> None:
+        for control in (self.forks, self.only_differences):
+            control.observe(self.guarded(self.redraw), "value")
+        self.angle.observe(self.guarded(lambda: None if self._drawing else self.show_angle()), "value")
         self.children = (
             widgets.HBox([self.forks, self.only_differences, self.refresh_button], layout=WRAP),
             widgets.HBox([self.angle, self.previous_button, self.next_button], layout=WRAP),
@@ -211,14 +207,6 @@ class CompareBoard(Panel):
             self.differences,
             self.grid,
         )
-
-    def _listen(self) -> None:
-        for control in (self.forks, self.only_differences):
-            control.observe(self.guarded(self.redraw), "value")
-        self.angle.observe(self.guarded(lambda: None if self._drawing else self.show_angle()), "value")
-        self.previous_button.on_click(self.guarded(lambda: self.step(-1)))
-        self.next_button.on_click(self.guarded(lambda: self.step(1)))
-        self.refresh_button.on_click(self.guarded(self.refresh))
 
     def _column(self, place: int, group: VariantGroup, number: int) -> list[widgets.Widget]:
         """A fork's name and its variants in the chosen angle, a card each; cards of one row are equally high."""
@@ -254,9 +242,6 @@ class CompareBoard(Panel):
                 notes.append(f"{bidi_isolate(self._titles[place])} has no copy yet: {todo}.")
         return notes
 
-    def _say(self, message: str) -> None:
-        self.status.value = framed(f'<div role="status" aria-live="polite">{escape_html(message)}</div>')
-
 
 def _titles(sessions: Sequence[Session]) -> list[str]:
     """The names of the sessions, with their campaigns where a name alone does not tell them apart."""
@@ -267,8 +252,7 @@ def _titles(sessions: Sequence[Session]) -> list[str]:
 
 def _plain_rows(frame: pd.DataFrame) -> list[Row]:
     """The rows of a frame as mappings, None for what is missing."""
-    rows = frame.astype(object).where(frame.notna(), None).to_dict("records")
-    return [{str(name): value for name, value in row.items()} for row in rows]
+    return list(rows_of(frame.astype(object).where(frame.notna(), None)))
 
 
 def _close(widget: widgets.Widget) -> None:

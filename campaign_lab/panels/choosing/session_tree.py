@@ -9,12 +9,12 @@ import ipywidgets as widgets
 
 from campaign_lab.agents.phases import ORDER
 from campaign_lab.errors import NotFoundError
-from campaign_lab.panels.base import Panel
-from campaign_lab.panels.choosing.tree_text import Choice, checkpoint_html, details, options, plain, session_html
+from campaign_lab.panels.base import Panel, status_html
+from campaign_lab.panels.choosing.tree_text import Choice, checkpoint_html, details, options, session_html
 from campaign_lab.panels.code_line import handle_for, open_line, run_line
 from campaign_lab.sessions.position import current_cell, running_for
-from campaign_lab.show import escape_html, framed, tree_html
-from campaign_lab.show.text import pluralize, words
+from campaign_lab.show import framed, tree_html
+from campaign_lab.show.text import one_line, pluralize, words
 from campaign_lab.tables.tree import tree_rows
 
 if TYPE_CHECKING:
@@ -47,7 +47,6 @@ class SessionTree(Panel):
         self.rows: list[dict[str, Any]] = []
         self._make_controls()
         self._lay_out()
-        self._listen()
         self.refresh()
 
     # -- what is chosen
@@ -169,23 +168,28 @@ class SessionTree(Panel):
             options=[], rows=SHOWN, description="Tree", layout=WIDE,
             tooltip="Sessions and their checkpoints: choose one to see more and to fork from it",
         )  # fmt: skip
+        self.tree.observe(self.guarded(self._show_chosen), "value")
         self.detail = widgets.HTML()
         self.purpose = _field(
             "Purpose", "Why you fork, in a few words", ": it names the fork and steers its first turn"
         )
         self.steer = _field("Steer", "A wish for its first turn", ", instead of the purpose; may stay empty")
-        self.fork_button = _button("Fork from here", "Forks at the chosen checkpoint; nothing is run", "code-fork")
+        self.fork_button = self.button(
+            "Fork from here", "code-fork", "Forks at the chosen checkpoint; nothing is run", self.fork
+        )
         self.new_name = _field("New name", "Another name for the chosen session")
-        self.rename_button = _button("Rename", "Gives the chosen session the new name", "pencil")
-        self.pin_button = _button("Pin", "A pinned session does not expire", "thumb-tack")
+        self.rename_button = self.button("Rename", "pencil", "Gives the chosen session the new name", self.rename)
+        self.pin_button = self.button("Pin", "thumb-tack", "A pinned session does not expire", self.pin)
         self.share_with = _field("Share with", "The user who may see the chosen session")
         self.permission = widgets.Dropdown(
             options=PERMISSIONS, description="who may", tooltip="What the user may do with the session",
             style={"description_width": "initial"}, layout={"width": "max-content"},
         )  # fmt: skip
-        self.share_button = _button("Share", "Shares the chosen session with the user", "share")
-        self.open_button = _button("Open", "Shows what the session holds, and the code that opens it", "folder-open")
-        self.refresh_button = _button("Refresh", "Reads the tree anew", "refresh")
+        self.share_button = self.button("Share", "share", "Shares the chosen session with the user", self.share)
+        self.open_button = self.button(
+            "Open", "folder-open", "Shows what the session holds, and the code that opens it", self.open_chosen
+        )
+        self.refresh_button = self.button("Refresh", "refresh", "Reads the tree anew", self.refresh)
         self.status = widgets.HTML()
         self.code = widgets.Textarea(
             rows=2, description="Code", tooltip="One line to copy into a cell", placeholder="Fork or open a session first",
@@ -207,19 +211,6 @@ class SessionTree(Panel):
             self.code,
         )
 
-    def _listen(self) -> None:
-        self.tree.observe(self.guarded(self._show_chosen), "value")
-        actions = {
-            self.fork_button: self.fork,
-            self.open_button: self.open_chosen,
-            self.rename_button: self.rename,
-            self.pin_button: self.pin,
-            self.share_button: self.share,
-            self.refresh_button: self.refresh,
-        }
-        for button, action in actions.items():
-            button.on_click(self.guarded(action))
-
     def _show_chosen(self) -> None:
         """What is known of the chosen line, and what the controls say of it."""
         if self._drawing:
@@ -240,7 +231,7 @@ class SessionTree(Panel):
         self.status.value = self.code.value = ""
 
     def _say(self, message: str) -> None:
-        self.status.value = framed(f'<div role="status" aria-live="polite">{escape_html(plain(message))}</div>')
+        self.status.value = status_html(one_line(message))
 
     def _session(self, row: Row) -> Session:
         return self._lab.open(row["id"])
@@ -257,7 +248,6 @@ def _phases(row: Row) -> list[str]:
 
 
 def _holdings(session: Session) -> list[tuple[str, str]]:
-    """The records of a session by kind, by name."""
     held: dict[str, list[str]] = {}
     for each in session.kept():
         held.setdefault(words(each.kind), []).append(words(each.kind) if each.label == each.kind else each.label)
@@ -268,7 +258,3 @@ def _holdings(session: Session) -> list[tuple[str, str]]:
 def _field(label: str, hint: str, rest: str = "") -> widgets.Text:
     """A text field. The hint stands in it while it is empty; the tooltip says the rest too."""
     return widgets.Text(description=label, tooltip=hint + rest, placeholder=hint, layout={"width": "28em"})
-
-
-def _button(label: str, tooltip: str, icon: str) -> widgets.Button:
-    return widgets.Button(description=label, tooltip=tooltip, icon=icon)

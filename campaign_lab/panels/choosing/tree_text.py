@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from campaign_lab.money import Sum
+from campaign_lab.figures.tree_costs import carried, cost
 from campaign_lab.show.templates import render
-from campaign_lab.show.text import plain as seen
+from campaign_lab.show.text import one_line, plain, shortened
 from campaign_lab.show.tree_places import tree_places
 
 Row = Mapping[str, Any]
@@ -48,10 +48,10 @@ def session_line(row: Row, user: str, now: datetime) -> str:
         parts.append("made by a run")
     if row["purpose"] and row["purpose"] != row["session"]:
         parts.append(f"“{short(row['purpose'])}”")
-    parts += [f"reached {reached}", _cost(row), row["cache"], left(row, now)]
+    parts += [f"reached {reached}", str(cost(row)), row["cache"], left(row, now)]
     if row["made_by"] != user:
         parts.append(f"of {short(row['made_by'])}")
-    return " · ".join(plain(part) for part in parts if part)
+    return " · ".join(one_line(part) for part in parts if part)
 
 
 def checkpoint_line(point: Row, user: str) -> str:
@@ -59,12 +59,12 @@ def checkpoint_line(point: Row, user: str) -> str:
     name = "0 root, before anything ran" if point["number"] == 0 else f"{point['number']} {point['phase']}"
     parts = [f"checkpoint {name}"]
     if point["number"]:
-        parts.append(_cost(point))
+        parts.append(str(cost(point)))
     if point["take"] > 1:
         parts.append(f"take {point['take']}")
     if point["made_by"] != user:
         parts.append(f"by {short(point['made_by'])}")
-    return " · ".join(plain(part) for part in parts)
+    return " · ".join(one_line(part) for part in parts)
 
 
 def left(row: Row, now: datetime) -> str:
@@ -80,15 +80,15 @@ def left(row: Row, now: datetime) -> str:
 
 def session_html(row: Row, now: datetime, steer: str) -> str:
     """All that is known of a session. ``steer`` waits for its first run."""
-    carried = f", and carries turns that once cost {_carried(row)}" if row["checkpoint"] else ""
+    further = f", and carries turns that once cost {carried(row)}" if row["checkpoint"] else ""
     forked = f"{row['parent']}, checkpoint {row['checkpoint']} ({row['phase']})" if row["parent"] else ""
     return details(
         ("Session", row["session"]),
-        ("Purpose", seen(row["purpose"]) or "none: it is not a fork"),
+        ("Purpose", plain(row["purpose"]) or "none: it is not a fork"),
         ("Forked from", forked),
-        ("Steer that waits for its first run", seen(steer)),
-        ("Turns", seen(row["phases"]) or "none yet"),
-        ("Cost", f"{_cost(row)} of its own{carried}"),
+        ("Steer that waits for its first run", plain(steer)),
+        ("Turns", plain(row["phases"]) or "none yet"),
+        ("Cost", f"{cost(row)} of its own{further}"),
         ("Prompt", CACHE[row["cache"]]),
         ("Life", left(row, now) or "without end"),
         ("Made by", _made_by(row, "a run of " if row["automatic"] else "")),
@@ -102,9 +102,9 @@ def checkpoint_html(row: Row, point: Row) -> str:
     return details(
         ("Checkpoint", f"{point['number']}, the end of {point['phase']}"),
         ("Session", row["session"]),
-        ("Steer", seen(point["steer"]) or "none"),
+        ("Steer", plain(point["steer"]) or "none"),
         ("Take", str(point["take"])),
-        ("Cost of the turn", _cost(point)),
+        ("Cost of the turn", str(cost(point))),
         ("Made by", _made_by(point)),
     )
 
@@ -116,21 +116,7 @@ def details(*pairs: tuple[str, str]) -> str:
 
 def short(value: object) -> str:
     """One plain line of at most ``LONGEST`` characters."""
-    line = plain(value)
-    return line if len(line) <= LONGEST else f"{line[: LONGEST - 1]}…"
-
-
-def plain(value: object) -> str:
-    """The value as one line of plain text, without what hides or reorders other text: for lists, which escape nothing."""
-    return " ".join(seen(value).split())
-
-
-def _cost(row: Row) -> str:
-    return str(Sum.stored(row["cost_usd"], row["unpriced_requests"]))
-
-
-def _carried(row: Row) -> str:
-    return str(Sum.stored(row["carried_usd"], row["carried_unpriced_requests"]))
+    return shortened(one_line(value), LONGEST)
 
 
 def _made_by(row: Row, how: str = "") -> str:

@@ -8,8 +8,8 @@ from typing import Any
 import ipywidgets as widgets
 
 from campaign_lab.panels.choosing.variant_groups import judged
-from campaign_lab.show import escape_html, framed
-from campaign_lab.show.text import plain
+from campaign_lab.show import framed
+from campaign_lab.show.text import escape_html, plain
 
 Row = Mapping[str, Any]
 Save = Callable[["VariantCard", str, Any], None]

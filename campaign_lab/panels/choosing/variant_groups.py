@@ -8,9 +8,9 @@ from itertools import zip_longest
 from typing import Any
 
 from campaign_lab.money import Sum, usd
-from campaign_lab.show import escape_html
 from campaign_lab.show.tables import table
-from campaign_lab.show.text import bidi_isolate, plain, words
+from campaign_lab.show.templates import render
+from campaign_lab.show.text import plain, words
 
 Row = Mapping[str, Any]
 """One row of ``lab.compare``, with None for what is missing."""
@@ -21,7 +21,6 @@ FIELDS = ("angle", "headline", "primary_text", "description", "call_to_action", 
 """What tells two variants apart: what a reader of the feed may notice, and the angle behind it."""
 JUDGED = {"pick": "picked", "reject": "rejected", "": "undecided"}
 NOTHING_OWN = "Nothing of its own here: its variants are in every chosen fork"
-CELL = ' style="text-align:left;vertical-align:top"'
 
 
 @dataclass(frozen=True)
@@ -103,17 +102,8 @@ def static_html(columns: Sequence[Column], titles: Sequence[str]) -> str:
     """All angles as one table, a column a fork: texts, and what was thought of them, in words."""
     if not any(columns):
         return ""
-    heads = "".join(
-        f'<th scope="col"{CELL}>{bidi_isolate(title)}<br><small>own cost {cost_of(column)}</small></th>'
-        for title, column in zip(titles, columns, strict=True)
-    )
-    body = "".join(
-        f'<tr><th scope="row"{CELL}>{bidi_isolate(group.title)}</th>'
-        + "".join(f"<td{CELL}>{''.join(map(_variant, column)) or 'none'}</td>" for column in group.columns)
-        + "</tr>"
-        for group in groups(columns)
-    )
-    return f'<table class="cl-t"><thead><tr><th scope="col"{CELL}>Angle</th>{heads}</tr></thead><tbody>{body}</tbody></table>'
+    heads = zip(titles, map(cost_of, columns), strict=True)
+    return render("compare_table", heads=heads, groups=groups(columns), judged=judged)
 
 
 def cost_of(column: Column) -> str:
@@ -126,15 +116,3 @@ def judged(row: Row) -> str:
     rating = "" if row["rating"] is None else f"rating {row['rating']}"
     note = f"note: {row['note']}" if row["note"] else ""
     return ", ".join(part for part in (JUDGED[row["pick"]], rating, note) if part)
-
-
-def _variant(row: Row) -> str:
-    parts = [
-        f"<b>{bidi_isolate(row['headline'])}</b>",
-        bidi_isolate(row["primary_text"]),
-        bidi_isolate(row["description"]),
-    ]
-    lines = "<br>".join(
-        [*parts, f"[{escape_html(words(row['call_to_action']))}]", f"<small>{bidi_isolate(judged(row))}</small>"]
-    )
-    return f"<p>{lines}</p>"

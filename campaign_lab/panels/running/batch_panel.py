@@ -52,12 +52,10 @@ class BatchPanel(JobPanel["pd.DataFrame"]):
         self._given = (briefs, notebook)
         self._options = {"out": out, **options}
         self._plan = lab.plan_batch(*self._given, **self._options)
-        self.start_button = widgets.Button(
-            description="Start", icon="play", button_style="primary", tooltip="Run what is missing or changed"
+        self.start_button = self.button(
+            "Start", "play", "Run what is missing or changed", self.start, button_style="primary"
         )
-        cancel = widgets.Button(
-            description="Cancel all", icon="stop", disabled=True, tooltip="Stop all notebooks; what is finished is kept"
-        )
+        cancel = self.button("Cancel all", "stop", "Stop all notebooks; what is finished is kept", self.cancel)
         super().__init__(lab._context.loop, [self.start_button], cancel=cancel)
         self.frame: pd.DataFrame | None = None
         """The rows of the last run, as ``lab.batch`` gives them."""
@@ -66,7 +64,6 @@ class BatchPanel(JobPanel["pd.DataFrame"]):
         self.runs = [NotebookLine(self._cancel_run) for _ in range(min(MOST_LINES, len(self._plan.jobs)))]
         """Lines of running notebooks; those that are not in use are hidden."""
         self.results = widgets.Output()  # its links are followed by JupyterLab, those in an HTML widget are not
-        self.start_button.on_click(self.guarded(self.start))
         self.children = [self.plan, self.controls, self.progress, *self.runs, self.problem, self.results]
         self._show_plan()
 

@@ -14,8 +14,9 @@ from campaign_lab.panels.base import Panel
 from campaign_lab.progress.html import PhaseState
 from campaign_lab.progress.live import Drawing, LiveProgress
 from campaign_lab.sessions.not_awaited import awaited
-from campaign_lab.show import escape_html, framed
+from campaign_lab.show import framed
 from campaign_lab.show.templates import render
+from campaign_lab.show.text import escape_html
 
 T = TypeVar("T")
 
@@ -33,11 +34,11 @@ class JobPanel(Panel, Generic[T]):
         self._job: LoopTask[T] | None = None
         self._running = False  # not job.ended: that comes after a button can be clicked again
         self._in_cell = False
-        self._progress: LiveProgress[Any]
+        self._progress: LiveProgress
         self._drawing: Drawing
         self.status = widgets.HTML()
         self.cancel_button = cancel
-        self.cancel_button.on_click(self.guarded(self.cancel))
+        self.cancel_button.disabled = True
         self.controls = widgets.HBox([*starters, cancel, self.status])
         self._say("idle")
 

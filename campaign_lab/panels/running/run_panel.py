@@ -12,13 +12,14 @@ from campaign_lab.agents.board import MAIN, TurnBoard
 from campaign_lab.agents.events import Event, Queued
 from campaign_lab.agents.process.sdk_loop import LoopTask
 from campaign_lab.errors import TurnFailed
+from campaign_lab.money import price_words
 from campaign_lab.panels.running.job_panel import JobPanel, panel_table
 from campaign_lab.progress.html import PhaseState, phase_bar, progress_html
 from campaign_lab.progress.live import LiveProgress
 from campaign_lab.sessions.history.turns import Turn
 from campaign_lab.sessions.position import CellRef, current_cell, running_for
-from campaign_lab.show import escape_html, framed, price_words
-from campaign_lab.show.text import and_take
+from campaign_lab.show import framed
+from campaign_lab.show.text import and_take, escape_html
 
 if TYPE_CHECKING:
     from campaign_lab.sessions.session import Session
@@ -47,30 +48,27 @@ class RunPanel(JobPanel[Turn]):
         self._panel = f"panel {','.join(phases) if self._cell.cell_id else uuid.uuid4()}"
         self._states: list[PhaseState] = []
         self._asking = self._afresh = False
-        self.run_button = widgets.Button(
-            description="Run", icon="play", button_style="primary", tooltip=f"Run {', '.join(phases)}"
-        )
-        self.again_button = widgets.Button(
-            description=AFRESH, icon="repeat", tooltip=f"Run {phases[0]} once more, with its pages fetched anew"
-        )
-        cancel = widgets.Button(
-            description="Cancel", icon="stop", disabled=True, tooltip="Stop the run; what is finished is kept"
-        )
+        self.run_button = self.button("Run", "play", f"Run {', '.join(phases)}", self.start, button_style="primary")
+        anew = f"Run {phases[0]} once more, with its pages fetched anew"
+        self.again_button = self.button(AFRESH, "repeat", anew, self.again)
+        cancel = self.button("Cancel", "stop", "Stop the run; what is finished is kept", self.cancel)
         super().__init__(session._context.loop, [self.run_button, self.again_button], cancel=cancel)
         self.turns: tuple[Turn, ...] = ()
         """The turns that the last run has finished, in order."""
         self._reset()
         self.phase_bar, self.agents, self.results = (widgets.HTML() for _ in range(3))
-        self.run_button.on_click(self.guarded(self.start))
-        self.again_button.on_click(self.guarded(self.again))
         self.children = [self.controls, self.phase_bar, self.agents, self.problem, self.results]
         self._draw_phases()
 
     # -- from any thread
 
-    def start(self) -> LoopTask[Turn]:
+    def start(self, *, afresh: bool = False) -> LoopTask[Turn]:
         """The run, which is started unless it is under way."""
-        return self._start(afresh=False)
+        with self._lock:
+            if not self._running:
+                self._ask(False)
+                self._afresh = afresh
+            return super().start()
 
     def again(self) -> None:
         """Says what a run afresh would cost; called once more, it starts it. Cancel takes the question back."""
@@ -78,20 +76,13 @@ class RunPanel(JobPanel[Turn]):
             if self._running:
                 return
             if self._asking:
-                self._start(afresh=True)
+                self.start(afresh=True)
                 return
             names = [phase.name for phase in self._phases]
             expected = self._session.estimate_all(names, steer=self._steer, fresh_pages=True)
             price = price_words(expected.usd, unpaid=self._session._context.endpoint.rehearsal)
             self._ask(True)
             self._say(f"{', '.join(names)} anew, {price}?")
-
-    def _start(self, *, afresh: bool) -> LoopTask[Turn]:
-        with self._lock:
-            if not self._running:
-                self._ask(False)
-                self._afresh = afresh
-            return super().start()
 
     def cancel(self) -> None:
         """Stops the run if one is under way. Finished phases are kept, and Run goes on from there."""

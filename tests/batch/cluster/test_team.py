@@ -23,9 +23,9 @@ from support.stores import Databases, opened
 pytest.importorskip("distributed", reason="the extra campaign_lab[team] is not installed")
 
 from campaign_lab import Lab
-from campaign_lab.batch import Cancellation
 from campaign_lab.batch.events import BatchEvent, RunEnded, RunStarted
 from campaign_lab.batch.execute.run import run_batch
+from campaign_lab.batch.execute.work import Cancellation
 from campaign_lab.batch.plan.jobs import BatchOptions
 from campaign_lab.batch.plan.planner import plan_batch
 from campaign_lab.batch.plan.template import default_template

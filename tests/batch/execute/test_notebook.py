@@ -10,7 +10,7 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from campaign_lab.batch import NotebookFailed, run_notebook
+from campaign_lab.batch.execute.notebook import NotebookFailed, run_notebook
 from campaign_lab.batch.execute.papermill_engine import CampaignEngine
 from campaign_lab.batch.plan.template import read_template
 from campaign_lab.errors import NotFoundError

@@ -15,7 +15,6 @@ import nbformat
 import pytest
 
 from campaign_lab import Lab
-from campaign_lab.batch import Cancellation, FolderInUse
 from campaign_lab.batch.events import (
     MEMORY,
     BatchEnded,
@@ -27,6 +26,8 @@ from campaign_lab.batch.events import (
     Waiting,
 )
 from campaign_lab.batch.execute import machine, runner
+from campaign_lab.batch.execute.work import Cancellation
+from campaign_lab.batch.folder import FolderInUse
 from campaign_lab.batch.rows import Row
 from campaign_lab.sessions.budgets import Budgets
 from support.batches import brief_of, cells_of, cheap_template, names, run_cheap, said

@@ -106,7 +106,7 @@ def test_whether_a_run_is_tried_again_depends_on_the_code_and_not_on_the_words(
 ) -> None:
     """The kernel writes the code of the error that stopped its cell into the journal."""
     outcome = _do(replace(payload, brief_toml=as_toml(brief_of("One", RAISES.format(error)))))
-    assert (outcome.state, outcome.error_type) == ("failed", error.partition("(")[0])
+    assert (outcome.state, outcome.error.partition(":")[0]) == ("failed", error.partition("(")[0])
     assert (outcome.code, outcome.retriable) == (code, retriable)
 
 

@@ -14,7 +14,7 @@ from campaign_lab.agents.phases import builtin_phases
 from campaign_lab.batch.folder import RowFiles
 from campaign_lab.batch.plan.estimate import CONVERSATION_TOKENS, estimated
 from campaign_lab.batch.plan.jobs import BatchPlan, PlannedRun
-from campaign_lab.batch.plan.template import default_template, phases_in, read_before
+from campaign_lab.batch.plan.template import default_template, read_before
 from campaign_lab.batch.rows import Row
 from campaign_lab.errors import BudgetExceeded, NotFoundError
 from campaign_lab.money import Sum
@@ -185,13 +185,13 @@ def test_a_brief_that_cannot_be_used_is_refused_alone(lab: Lab, template: Path, 
         ("one--n-1", "new"),
         ("one--n-2", "new"),
     ]
-    assert "'ftp://no.example' is not allowed" in plan.refused[0].reason
+    assert "'ftp://no.example' is not allowed" in next(job.reason for job in plan.jobs if job.status == "refused")
 
 
 def test_phases_are_read_from_code() -> None:
     """By the calls that run them; magics are passed over, and what is no Python names none."""
     cells = ['%time\nawait base.run("research")', "f(", 'await lab.run_all(forks, "strategy", "copy")', 's.ask("Why?")']
-    assert phases_in([*cells, 'lab.open("copy").run(phase)', 'subprocess.run(["ls"])']) == (
+    assert tuple(read_before([*cells, 'lab.open("copy").run(phase)', 'subprocess.run(["ls"])'])) == (
         "research", "strategy", "copy", "ask",
     )  # fmt: skip
     assert {"research", "strategy", "copy"} <= {*builtin_phases()}

@@ -42,7 +42,7 @@ class Seconds:
         return self.now
 
 
-def heard(*events: Event | float) -> LiveProgress[TurnBoard]:
+def heard(*events: Event | float) -> LiveProgress:
     """A board that has heard the events; a number lets so many seconds pass."""
     clock = Seconds()
     live = LiveProgress(TurnBoard(), clock)
@@ -54,12 +54,12 @@ def heard(*events: Event | float) -> LiveProgress[TurnBoard]:
     return live
 
 
-def html(live: LiveProgress[TurnBoard]) -> str:
+def html(live: LiveProgress) -> str:
     """What is shown now."""
     return progress_html(live.view())
 
 
-def cells(live: LiveProgress[TurnBoard]) -> list[list[str]]:
+def cells(live: LiveProgress) -> list[list[str]]:
     """The texts of the table, row by row, without its head."""
     rows = html(live).split("<tr>")[2:]
     return [re.findall(r"<t[hd][^>]*>(?:<bdi>)?([^<]*)(?:</bdi>)?</t[hd]>", row) for row in rows]
