@@ -43,11 +43,11 @@ class Recorder(RehearsalServer):
         super().__init__(faults=faults)
         self.wire: dict[str, list[Any]] = {}
 
-    async def _read(self, request: Any) -> tuple[Any, Ask | None]:
-        refused, ask = await super()._read(request)
-        if ask is not None and not ask.agent_id:
+    async def _read(self, request: Any) -> Ask:
+        ask = await super()._read(request)
+        if not ask.agent_id:
             self.wire.setdefault(ask.session_id, []).append(await request.json())
-        return refused, ask
+        return ask
 
 
 @contextmanager
