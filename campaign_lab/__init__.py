@@ -8,12 +8,15 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Any
 
+from campaign_lab.slow_imports import put_off_iri_grammar
+
 if TYPE_CHECKING:
     from campaign_lab.brief import Brief
     from campaign_lab.lab import Lab
 
 __all__ = ["Brief", "Lab"]
 __version__ = "0.1.0"
+put_off_iri_grammar()
 
 
 def __getattr__(name: str) -> Any:
