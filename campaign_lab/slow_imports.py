@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 from importlib import import_module
-from importlib.util import find_spec
+from importlib.machinery import PathFinder
 from types import ModuleType
 from typing import Any
 
@@ -17,7 +17,7 @@ NAME = "rfc3987_syntax"
 
 def put_off_iri_grammar() -> None:
     """Puts a module in the place of rfc3987_syntax that loads it when it is used. Does nothing where it is loaded or missing."""
-    if NAME in sys.modules or find_spec(NAME) is None:
+    if NAME in sys.modules or PathFinder.find_spec(NAME) is None:
         return
     deferred = ModuleType(NAME)
 

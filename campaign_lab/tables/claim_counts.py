@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from campaign_lab.findings import claim_support, is_claim, is_quote, parts_below
@@ -11,11 +11,11 @@ from campaign_lab.sessions.history.path_loader import StoredRecord
 Part = Mapping[str, Any]
 
 
-def parts_in(value: Any) -> tuple[list[Part], list[Part]]:
-    """Every claim and every quote below the value, in reading order, each once. The value itself is neither."""
+def claims_and_quotes(parts: Iterable[tuple[str, Part]]) -> tuple[list[Part], list[Part]]:
+    """Every claim and every quote among the parts, in their order, each once."""
     claims: dict[tuple[Any, ...], Part] = {}
     quotes: dict[tuple[Any, ...], Part] = {}
-    for _, part in parts_below(value):
+    for _, part in parts:
         if is_claim(part):
             claims.setdefault((part["text"], *map(_quote, part["evidence"])), part)
         elif is_quote(part):
@@ -28,8 +28,9 @@ def counts(record: StoredRecord) -> dict[str, int]:
 
     A quote is supported when code found it on its page; for a claim see ``findings.ClaimSupport``.
     """
-    claims, quotes = parts_in(record.fields)
-    supported = {id(each.claim) for each in claim_support(record.fields, record.findings) if each.supported}
+    parts = list(parts_below(record.fields))
+    claims, quotes = claims_and_quotes(parts)
+    supported = {id(each.claim) for each in claim_support(parts, record.findings) if each.supported}
     return {
         "claims": len(claims),
         "claims_supported": sum(id(claim) in supported for claim in claims),

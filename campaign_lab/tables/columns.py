@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
+from importlib import import_module
 from operator import itemgetter
-from types import UnionType
+from types import ModuleType, UnionType
 from typing import TYPE_CHECKING, Any, Union, get_args, get_origin
 
 from campaign_lab.records import COPY_FIELDS, Record
@@ -36,19 +38,22 @@ def named(dtype: str, *names: str) -> tuple[Column, ...]:
     return tuple(Column(name, dtype, itemgetter(name)) for name in names)
 
 
+@cache
+def _checks() -> ModuleType:
+    """The package of checks, imported with the first table: importing ``campaign_lab`` needs none."""
+    return import_module("campaign_lab.checks")
+
+
 def _length(name: str) -> Column:
     def value(row: Row) -> int:
-        from campaign_lab.checks import graphemes  # importing the package needs no checks
-
-        return graphemes(row[name])
+        return int(_checks().graphemes(row[name]))
 
     return Column(f"{name}_length", "int64", value)
 
 
 def _over_limit(row: Row) -> str:
-    from campaign_lab.checks import graphemes, limit_of
-
-    return ", ".join(name for name in COPY_FIELDS if graphemes(row[name]) > limit_of(name))
+    checks = _checks()
+    return ", ".join(name for name in COPY_FIELDS if checks.graphemes(row[name]) > checks.limit_of(name))
 
 
 COPY_COLUMNS: tuple[Column, ...] = (

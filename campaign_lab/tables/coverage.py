@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from typing import Any, get_args
 
 from campaign_lab.checks import likeness
+from campaign_lab.findings import parts_below
 from campaign_lab.records import Angle, AwarenessStage, CustomerInsight
 from campaign_lab.sessions.history.path_loader import HandlePosition, Phases, StoredRecord, current_turns, records_of
 from campaign_lab.store.connection import Con
-from campaign_lab.tables.claim_counts import parts_in
+from campaign_lab.tables.claim_counts import claims_and_quotes
 from campaign_lab.tables.columns import Row
 
 STAGES: tuple[str, ...] = get_args(AwarenessStage)
@@ -82,7 +83,7 @@ def need_of(angle: StoredRecord, needs: Sequence[Need]) -> Need:
 
 
 def _quotes(part: Any) -> frozenset[tuple[str, str]]:
-    _, quotes = parts_in(part)
+    _, quotes = claims_and_quotes(parts_below(part))
     return frozenset((quote["quote"], quote["url"]) for quote in quotes)
 
 

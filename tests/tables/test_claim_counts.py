@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
+from campaign_lab.findings import parts_below
 from campaign_lab.sessions.history.path_loader import StoredRecord
-from campaign_lab.tables.claim_counts import counts, parts_in, text_of
+from campaign_lab.tables.claim_counts import claims_and_quotes, counts, text_of
 from support.copy_rows import claim, quote
 
 
@@ -35,7 +36,9 @@ def test_a_type_of_ones_own_may_use_the_same_names(fields: dict[str, Any], expec
 def test_claims_and_quotes_are_found_at_any_depth_once() -> None:
     """In reading order, and equal ones are one."""
     said = claim("Free.", quote("free"))
-    claims, quotes = parts_in({"a": said, "b": [{"c": said}, [claim("New.")]], "d": quote("free")})
+    claims, quotes = claims_and_quotes(
+        parts_below({"a": said, "b": [{"c": said}, [claim("New.")]], "d": quote("free")})
+    )
     assert [each["text"] for each in claims] == ["Free.", "New."]
     assert [each["quote"] for each in quotes] == ["free", "New."]
 
