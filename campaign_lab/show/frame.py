@@ -7,19 +7,22 @@ not trust. Borders and widths are therefore written inline; the sheet adds the r
 from __future__ import annotations
 
 import re
-from importlib.resources import files
+from functools import cache
+from pathlib import Path
 
 from campaign_lab.show.text import escape_html
 
 
 def source(name: str) -> str:
     """The text of a file of ``show/templates``, without its line breaks and indents."""
-    text = files("campaign_lab.show").joinpath("templates", name).read_text(encoding="utf-8")
+    text = (Path(__file__).parent / "templates" / name).read_text(encoding="utf-8")
     return re.sub(r"\s*\n\s*", "", text)
 
 
-SHEET = f"<style>{source('frame.css')}</style>"
-"""Every rule starts at our class. Colours are JupyterLab's, or greys that read on light and on dark."""
+@cache
+def sheet() -> str:
+    """The style sheet as one line. Every rule starts at our class; colours are JupyterLab's, or read on light and dark."""
+    return f"<style>{source('frame.css')}</style>"
 
 
 def framed(html: str) -> str:
@@ -28,8 +31,8 @@ def framed(html: str) -> str:
     MathJax skips these class names, in JupyterLab and in pages of nbconvert. The style sheet is added where the HTML uses
     it: texts are escaped, so only a tag of ours can hold ``class="cl-``.
     """
-    sheet = SHEET if 'class="cl-' in html else ""
-    return f'<div class="campaign-lab tex2jax_ignore mathjax_ignore" style="overflow-wrap:anywhere">{sheet}{html}</div>'
+    style = sheet() if 'class="cl-' in html else ""
+    return f'<div class="campaign-lab tex2jax_ignore mathjax_ignore" style="overflow-wrap:anywhere">{style}{html}</div>'
 
 
 def warning(text: str) -> str:

@@ -6,7 +6,7 @@ import re
 from html.parser import HTMLParser
 from urllib.parse import urlsplit
 
-from campaign_lab.show.frame import SHEET
+from campaign_lab.show.frame import sheet
 
 OUR_TAGS = {
     "a", "b", "bdi", "br", "code", "details", "div", "figure", "h4", "i", "li", "p", "pre", "section", "small", "span",
@@ -22,7 +22,7 @@ OUR_VALUES = {
     "title": r".{1,8}",  # a monogram: one character as a reader counts them
     "href": r"https?://.*",
 }
-SHEET_TEXT = SHEET.removeprefix("<style>").removesuffix("</style>")
+SHEET_TEXT = sheet().removeprefix("<style>").removesuffix("</style>")
 
 
 class Reader(HTMLParser):
