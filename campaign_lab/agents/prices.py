@@ -22,6 +22,7 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import date
+from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -138,6 +139,15 @@ def own_prices() -> Prices:
     path = os.environ.get(VARIABLE, "")
     if not path:
         return {}
+    try:
+        seen = Path(path).stat()
+    except OSError as error:
+        raise _unusable(path, f"it cannot be read ({error.strerror})") from None
+    return _read(path, (seen.st_mtime_ns, seen.st_size))
+
+
+@lru_cache(maxsize=8)  # each response of a turn is priced
+def _read(path: str, _version: tuple[int, int]) -> Prices:
     try:
         given = tomllib.loads(Path(path).read_text(encoding="utf-8"))
         return TypeAdapter(dict[str, Price]).validate_python(given)

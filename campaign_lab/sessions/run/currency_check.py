@@ -7,9 +7,9 @@ import unicodedata
 from collections import Counter
 from collections.abc import Mapping
 from functools import cache
-from urllib.parse import urlsplit
 
 from campaign_lab.brief import Brief
+from campaign_lab.pages.page import host_of
 from campaign_lab.pages.reading.numbers import values
 
 DOLLARS = {
@@ -27,10 +27,10 @@ def contradiction(brief: Brief, texts: Mapping[str, str]) -> str:
 
     ``texts`` are the pages' texts by url. A site without amounts contradicts nothing.
     """
-    accepted, site = _money_of(brief.market[:2]), _host(brief.url)
+    accepted, site = _money_of(brief.market[:2]), host_of(brief.url)
     own, others = 0, Counter[tuple[str, str, str]]()
     for url in sorted(texts):
-        for amount in values(texts[url][:READ]) if _host(url) == site else ():
+        for amount in values(texts[url][:READ]) if host_of(url) == site else ():
             if found := CODE.search(amount) or SIGN.search(amount):
                 sign = re.sub(r"\s", "", found[0])
                 sign = f"{sign[1:]}$" if sign.startswith("$") and sign != "$" else sign  # $ CA
@@ -46,10 +46,6 @@ def contradiction(brief: Brief, texts: Mapping[str, str]) -> str:
         f"Money on the site does not fit the market {brief.market} ({codes}): {sign}, such as {amount} on {url}. "
         "If the market is another one, set market in the brief and run again."
     )
-
-
-def _host(url: str) -> str:
-    return (urlsplit(url).hostname or "").removeprefix("www.")
 
 
 @cache
