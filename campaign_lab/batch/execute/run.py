@@ -91,7 +91,7 @@ def _payload(context: Context, files: RowFiles, plan: BatchPlan, job: PlannedRun
     folder = plan.template.folder or files.folder
     return Payload(
         run=job.run, name=job.name, template_name=plan.template.name, template=plan.template.data,
-        brief_name=job.source.name, brief_toml=job.source.toml, parameters=dict(job.parameters),
+        brief_toml=job.source.toml, parameters=dict(job.parameters),
         env=_env(context, plan, batch, job.run), timeout_s=plan.options.timeout_s, folder=str(folder.resolve()),
         brief_path=str(brief.resolve()), home=socket.gethostname(),
     )  # fmt: skip

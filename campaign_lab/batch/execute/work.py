@@ -42,7 +42,6 @@ class Payload:
     name: str
     template_name: str
     template: bytes = field(repr=False)
-    brief_name: str
     brief_toml: str = field(repr=False)
     parameters: Mapping[str, Any]
     env: Mapping[str, str] = field(repr=False)

@@ -29,7 +29,7 @@ def payload(tmp_path: Path) -> Payload:
     template = write_notebook(tmp_path / "cheap.ipynb", CHEAP).read_bytes()
     brief = as_toml(brief_of("One", "print(os.getcwd())"))
     return Payload(
-        "one", "One", "cheap.ipynb", template, "One", brief, {"angle": "a"}, {"SECRET_PLACE": "hush"}, 60.0, "/nowhere/here",
+        "one", "One", "cheap.ipynb", template, brief, {"angle": "a"}, {"SECRET_PLACE": "hush"}, 60.0, "/nowhere/here",
         "/nowhere/one.toml",
     )  # fmt: skip
 

@@ -102,7 +102,7 @@ class Desk:
         parameters = {"folder": str(self.folder), "name": name, "until": until, "fail": fail}
         return Payload(
             run=name, name=f"the run {name}", template_name="template.ipynb", template=self._template,
-            brief_name="brief.toml", brief_toml="", parameters=parameters, env={"CAMPAIGN_LAB_STORE": SECRET},
+            brief_toml="", parameters=parameters, env={"CAMPAIGN_LAB_STORE": SECRET},
             timeout_s=LONG_S, folder=None,
         )  # fmt: skip
 
