@@ -78,14 +78,14 @@ def test_what_raises_leaves_nothing(store: Store) -> None:
 
 
 def test_no_update_is_lost(store: Store, busy: threading.Event) -> None:
-    """Functions run as if alone: each that counts rows and writes the next one finds what those before it wrote."""
+    """Functions of a scope run as if alone: each that counts rows and writes the next one finds what those before it wrote."""
 
     def next_one(con: Con) -> int:
         found = len(keys(con))
         putting(f"k{found:02}")(con)
         return found
 
-    futures = [store.submit(next_one) for _ in range(20)]
+    futures = [store.submit(next_one, scope=SCOPE) for _ in range(20)]
     busy.set()
     assert sorted(future.result(20) for future in futures) == list(range(1, 21))
 

@@ -1,7 +1,8 @@
 """The rehearsal endpoint: a server on loopback that speaks the Messages API well enough for the SDK's CLI.
 
 It runs in a thread of this process, on a free port, and answers only who knows its token. It keeps a book of what it
-served, so that the ledger can be audited against it.
+served, so that the ledger can be audited against it. Messages are plain JSON: the client library's models of them take more
+than a second to import in each process, so its types check them in the tests.
 """
 
 from __future__ import annotations
@@ -18,7 +19,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import uvicorn
-from anthropic.types import CacheCreation, Message, TextBlock, ToolUseBlock, Usage
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -144,12 +144,12 @@ class RehearsalServer:
             message = self._answer(ask, times)
         except Exception as error:  # a fault of ours: said at once, where a 500 would be asked again and again
             return _error(400, f"the rehearsal model cannot answer this: {error!r}")
-        booked = Booked(ask.session_id, ask.agent, message.id, ask.model, 200, message.usage.model_dump())
+        booked = Booked(ask.session_id, ask.agent, message["id"], ask.model, 200, message["usage"])
         self.book.append(booked)
         if ask.stream:
             return StreamingResponse(_served(message, booked, fault), media_type="text/event-stream")
         booked.complete = True
-        return JSONResponse(message.model_dump(mode="json"))
+        return JSONResponse(message)
 
     async def _count_tokens(self, request: Request) -> Response:
         ask = await self._read(request)
@@ -184,52 +184,52 @@ class RehearsalServer:
         except ValueError as error:
             raise HTTPException(400, f"the request cannot be read: {error}") from None
 
-    def _answer(self, ask: Ask, times: int) -> Message:
-        """The message with what it costs. What it wrote to the cache is remembered for its own agent."""
+    def _answer(self, ask: Ask, times: int) -> dict[str, Any]:
+        """The message as JSON, with what it costs. What it wrote to the cache is remembered for its own agent."""
         own = self._own.setdefault((ask.session_id, ask.agent_id), set())
         counted = count(ask.blocks, self._seen.get(ask.session_id, set()) | own, ask.model)
         own.update(counted.written)
         step = self._reply(ask, self.readers)
         uses = any(isinstance(block, model.ToolCall) for block in step)
         number = hashlib.sha256(f"{ask.session_id}/{ask.digest()}/{times}".encode()).hexdigest()
-        return Message(
-            id=f"msg_{number[:24]}",
-            type="message",
-            role="assistant",
-            model=ask.model,
-            content=[_block(block) for block in step],
-            stop_reason="tool_use" if uses else "end_turn",
-            stop_sequence=None,
-            usage=_usage(counted, step),
-        )
+        return {
+            "id": f"msg_{number[:24]}",
+            "type": "message",
+            "role": "assistant",
+            "model": ask.model,
+            "content": [_block(block) for block in step],
+            "stop_reason": "tool_use" if uses else "end_turn",
+            "stop_sequence": None,
+            "usage": _usage(counted, step),
+        }
 
 
-def _block(block: model.TextReply | model.ToolCall) -> TextBlock | ToolUseBlock:
+def _block(block: model.TextReply | model.ToolCall) -> dict[str, Any]:
     if isinstance(block, model.ToolCall):
-        return ToolUseBlock(type="tool_use", id=block.id, name=block.name, input=block.input)
-    return TextBlock(type="text", text=block.text, citations=None)
+        return {"type": "tool_use", "id": block.id, "name": block.name, "input": block.input}
+    return {"type": "text", "text": block.text}
 
 
-def _usage(counted: Counted, step: model.Step) -> Usage:
+def _usage(counted: Counted, step: model.Step) -> dict[str, Any]:
     said = sum(
         len(json.dumps(block.input, ensure_ascii=False)) + len(block.name)
         if isinstance(block, model.ToolCall)
         else len(block.text)
         for block in step
     )
-    return Usage(
-        input_tokens=counted.input_tokens,
-        output_tokens=tokens_in(said),
-        cache_read_input_tokens=counted.cache_read_tokens,
-        cache_creation_input_tokens=counted.cache_write_5m_tokens + counted.cache_write_1h_tokens,
-        cache_creation=CacheCreation(
-            ephemeral_5m_input_tokens=counted.cache_write_5m_tokens,
-            ephemeral_1h_input_tokens=counted.cache_write_1h_tokens,
-        ),
-    )
+    return {
+        "input_tokens": counted.input_tokens,
+        "output_tokens": tokens_in(said),
+        "cache_read_input_tokens": counted.cache_read_tokens,
+        "cache_creation_input_tokens": counted.cache_write_5m_tokens + counted.cache_write_1h_tokens,
+        "cache_creation": {
+            "ephemeral_5m_input_tokens": counted.cache_write_5m_tokens,
+            "ephemeral_1h_input_tokens": counted.cache_write_1h_tokens,
+        },
+    }
 
 
-async def _served(message: Message, booked: Booked, fault: Fault) -> AsyncIterator[str]:
+async def _served(message: Mapping[str, Any], booked: Booked, fault: Fault) -> AsyncIterator[str]:
     """The message as server-sent events. It is booked as complete once the last event was taken."""
     for number, event in enumerate(events_of(message)):
         if fault.cut_after is not None and number >= fault.cut_after:

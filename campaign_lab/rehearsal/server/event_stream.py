@@ -3,30 +3,26 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
-
-from anthropic.types import Message, RawMessageStreamEvent
-from pydantic import TypeAdapter
 
 PIECE = 2_000
 """Characters a delta event carries at most."""
-_EVENT: TypeAdapter[RawMessageStreamEvent] = TypeAdapter(RawMessageStreamEvent)
 
 
-def events_of(message: Message) -> Iterator[str]:
-    """The events in order, each ready to send."""
-    whole = message.model_dump()
-    begun: dict[str, Any] = {"content": [], "stop_reason": None, "usage": {**whole["usage"], "output_tokens": 1}}
-    yield _event("message_start", message={**whole, **begun})
-    for index, block in enumerate(whole["content"]):
+def events_of(message: Mapping[str, Any]) -> Iterator[str]:
+    """The events of a message in order, each ready to send."""
+    begun: dict[str, Any] = {"content": [], "stop_reason": None, "usage": {**message["usage"], "output_tokens": 1}}
+    yield _event("message_start", message={**message, **begun})
+    for index, block in enumerate(message["content"]):
         yield from _block_events(index, block)
-    delta = {"stop_reason": message.stop_reason, "stop_sequence": None}
-    yield _event("message_delta", delta=delta, usage=message.usage.model_dump(exclude_none=True))
+    delta = {"stop_reason": message["stop_reason"], "stop_sequence": None}
+    counts = {name: count for name, count in message["usage"].items() if name != "cache_creation"}  # as the API does
+    yield _event("message_delta", delta=delta, usage=counts)
     yield _event("message_stop")
 
 
-def _block_events(index: int, block: dict[str, Any]) -> Iterator[str]:
+def _block_events(index: int, block: Mapping[str, Any]) -> Iterator[str]:
     if block["type"] == "tool_use":
         empty, text = {**block, "input": {}}, json.dumps(block["input"], ensure_ascii=False)
         kind, name = "input_json_delta", "partial_json"
@@ -40,6 +36,4 @@ def _block_events(index: int, block: dict[str, Any]) -> Iterator[str]:
 
 
 def _event(kind: str, **fields: Any) -> str:
-    """An event, with every field that the API's own has."""
-    event = _EVENT.validate_python({"type": kind, **fields})
-    return f"event: {kind}\ndata: {json.dumps(event.model_dump(mode='json'))}\n\n"
+    return f"event: {kind}\ndata: {json.dumps({'type': kind, **fields})}\n\n"

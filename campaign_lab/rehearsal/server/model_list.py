@@ -9,10 +9,8 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from anthropic.resources.messages import DEPRECATED_MODELS
-from anthropic.types import ModelInfo
-
 if TYPE_CHECKING:
+    from anthropic.types import ModelInfo
     from genai_prices.types import ModelInfo as Priced
     from genai_prices.types import Provider
 
@@ -48,6 +46,9 @@ def page(query: Mapping[str, str]) -> dict[str, Any]:
 
 
 def _info(model_id: str, priced: Priced) -> ModelInfo:
+    from anthropic.resources.messages import DEPRECATED_MODELS  # a second of imports that only a list of models needs
+    from anthropic.types import ModelInfo
+
     return ModelInfo(
         id=model_id,
         type="model",

@@ -10,6 +10,7 @@ from typing import Any
 import anthropic
 import pytest
 from anthropic.types import ToolUseBlock
+from pydantic import BaseModel
 
 from campaign_lab.rehearsal.server.app import Fault, RehearsalServer
 
@@ -75,6 +76,28 @@ def test_a_stream_is_the_same_message_in_pieces(client: anthropic.Anthropic) -> 
     assert "".join(pieces) == final.content[0].text == whole.content[0].text  # type: ignore[union-attr]
     assert final.usage.output_tokens == whole.usage.output_tokens
     assert final.stop_reason == "end_turn"
+
+
+def strangers(part: Any) -> list[str]:
+    """The fields of a part of an answer, and of what it holds, that the client's types do not know."""
+    if isinstance(part, list):
+        return [name for each in part for name in strangers(each)]
+    if not isinstance(part, BaseModel):
+        return []
+    return [
+        *(part.model_extra or {}),
+        *(name for field in type(part).model_fields for name in strangers(getattr(part, field))),
+    ]
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+def test_every_field_is_one_that_the_api_has(client: anthropic.Anthropic, streamed: bool) -> None:
+    """Whole or streamed, a text or a call of a tool: the types of the client take the answer, and know each field of it."""
+    for ask in (_ask(), {**_ask(TASK), "tools": [AGENT_TOOL]}):
+        events = list(client.messages.create(**ask, stream=True)) if streamed else [client.messages.create(**ask)]
+        for part in events:
+            type(part).model_validate(part.model_dump(mode="json"), strict=True)
+            assert strangers(part) == []
 
 
 def test_the_asynchronous_client_works_alike(server: RehearsalServer, client: anthropic.Anthropic) -> None:
