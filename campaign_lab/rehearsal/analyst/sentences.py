@@ -107,10 +107,10 @@ def _stopwords() -> dict[str, frozenset[str]]:
 def language_of(text: str, declared: str = "") -> str:
     """The language of a text by its most frequent words, else the declared one, else English."""
     words = Counter(re.findall(r"[^\W\d_]+", text.lower()))
-    hits = {language: sum(words[word] for word in known) for language, known in _stopwords().items()}
+    hits = {language: sum(words.get(word, 0) for word in known) for language, known in _stopwords().items()}
     best = max(hits, key=lambda language: (hits[language], language == declared[:2], language == "en"))
-    latin = sum(1 for letter in text if letter.isalpha() and letter < "\u0250")
-    if latin * 2 < sum(1 for letter in text if letter.isalpha()):
+    letters = [each for each in text if each.isalpha()]
+    if 2 * sum(each < "\u0250" for each in letters) < len(letters):
         return declared[:2].lower() or "und"
     return best if hits[best] > 0 else declared[:2].lower() or "en"
 
