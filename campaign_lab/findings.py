@@ -106,7 +106,7 @@ def parts_below(value: Any, path: str = "") -> Iterator[tuple[str, Part]]:
     for name, each in value.items() if isinstance(value, dict) else enumerate(value):
         if isinstance(
             each, (dict, list)
-        ):  # JSON has no other mapping, and the abstract one takes ten times as long to ask for
+        ):  # JSON has no other mapping; asking for the abstract one takes ten times as long
             place = f"{path}.{name}" if path else str(name)
             if isinstance(each, dict):
                 yield place, each
@@ -115,17 +115,12 @@ def parts_below(value: Any, path: str = "") -> Iterator[tuple[str, Part]]:
 
 def is_claim(value: Any) -> bool:
     """Is it a statement with the quotes that carry it? A record of one's own may use the same names for other things."""
-    match value:
-        case {"text": str(), "evidence": list(evidence)}:
-            return all(map(is_quote, evidence))
-        case _:
-            return False
+    if not isinstance(value, dict) or not isinstance(value.get("text"), str):
+        return False
+    evidence = value.get("evidence")
+    return isinstance(evidence, list) and all(map(is_quote, evidence))
 
 
 def is_quote(value: Any) -> bool:
     """Is it a quote with its page?"""
-    match value:
-        case {"quote": str(), "url": str()}:
-            return True
-        case _:
-            return False
+    return isinstance(value, dict) and isinstance(value.get("quote"), str) and isinstance(value.get("url"), str)

@@ -11,13 +11,13 @@ from campaign_lab.sessions.history.path_loader import StoredRecord
 Part = Mapping[str, Any]
 
 
-def claims_and_quotes(parts: Iterable[tuple[str, Part]]) -> tuple[list[Part], list[Part]]:
-    """Every claim and every quote among the parts, in their order, each once."""
-    claims: dict[tuple[Any, ...], Part] = {}
+def claims_and_quotes(parts: Iterable[tuple[str, Part]]) -> tuple[list[tuple[str, Part]], list[Part]]:
+    """Every claim with its path, and every quote among the parts, in their order, each once."""
+    claims: dict[tuple[Any, ...], tuple[str, Part]] = {}
     quotes: dict[tuple[Any, ...], Part] = {}
-    for _, part in parts:
+    for path, part in parts:
         if is_claim(part):
-            claims.setdefault((part["text"], *map(_quote, part["evidence"])), part)
+            claims.setdefault((part["text"], *map(_quote, part["evidence"])), (path, part))
         elif is_quote(part):
             quotes.setdefault(_quote(part), part)
     return list(claims.values()), list(quotes.values())
@@ -28,12 +28,10 @@ def counts(record: StoredRecord) -> dict[str, int]:
 
     A quote is supported when code found it on its page; for a claim see ``findings.ClaimSupport``.
     """
-    parts = list(parts_below(record.fields))
-    claims, quotes = claims_and_quotes(parts)
-    supported = {id(each.claim) for each in claim_support(parts, record.findings) if each.supported}
+    claims, quotes = claims_and_quotes(parts_below(record.fields))
     return {
         "claims": len(claims),
-        "claims_supported": sum(id(claim) in supported for claim in claims),
+        "claims_supported": sum(each.supported for each in claim_support(claims, record.findings)),
         "quotes": len(quotes),
         "quotes_supported": sum(quote.get("supported") is True for quote in quotes),
     }

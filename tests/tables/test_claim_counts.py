@@ -1,4 +1,4 @@
-"""Bodies: claims and quotes are found by their shape, wherever they are, and nothing else is taken for one."""
+"""Claims and quotes are found by their shape, wherever they are, and nothing else is taken for one."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def test_claims_and_quotes_are_found_at_any_depth_once() -> None:
     claims, quotes = claims_and_quotes(
         parts_below({"a": said, "b": [{"c": said}, [claim("New.")]], "d": quote("free")})
     )
-    assert [each["text"] for each in claims] == ["Free.", "New."]
+    assert [each["text"] for _, each in claims] == ["Free.", "New."]
     assert [each["quote"] for each in quotes] == ["free", "New."]
 
 
