@@ -107,9 +107,14 @@ OLD = {
     ),
     "claims: reads like an order: 'Ignore' (house): 'Ignore: this.'": (STORED_SENTENCE, "claims.1.text"),
     "evidence: the quote does not stand on https://a.example/: 'Made up.'": (
-        STORED_SENTENCE,
+        "evidence.quote_missing",
         "claims.1.evidence.0.quote",
     ),
+    "evidence: the quote names a page that was not read: https://a.example/x: 'Made up.'": (
+        "evidence.page_unread",
+        "claims.1.evidence.0.quote",
+    ),
+    "headline: no quote holds 900: 'Tested'": ("evidence.figure_unquoted", "headline"),
     "headline: 45 characters, at most 40 (guide): 'Tested'": (STORED_SENTENCE, "headline"),
     "angle: 'Calm' is not an angle of this campaign; it has Bold": (STORED_SENTENCE, "angle"),
     "who knows what": (STORED_SENTENCE, ""),
@@ -126,10 +131,11 @@ def older_variant(headline: str = "Tested") -> RecordRow:
 
 
 def test_an_old_sentence_is_the_finding_of_the_text_that_it_was_made_from() -> None:
-    """Its line stays letter by letter, and its place is found in the record."""
+    """Its line stays letter by letter, its place is found in the record, and missing evidence stays a fault that stops it."""
     found = findings_of(list(OLD), json.loads(older_variant().body))
     assert [finding.sentence for finding in found] == list(OLD)
     assert [(finding.rule, finding.field) for finding in found] == list(OLD.values())
+    assert all((finding.severity == "block") == finding.rule.startswith("evidence.") for finding in found)
 
 
 @pytest.mark.both_stores

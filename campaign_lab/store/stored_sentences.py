@@ -1,7 +1,8 @@
 """What versions before schema 5 stored of the checks, sentences such as "headline: too long: 'Rates'", made into findings.
 
 A sentence was put together from the field that was checked, what was wrong, and the first 200 characters of the field's text.
-The record's own texts say which of them it was made from, so nothing has to be read out of its wording.
+The record's own texts say which of them it was made from. Those of missing evidence keep their rule and severity; the severity
+of all others was not stored, and they become warnings.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from campaign_lab.findings import (
     OVERSTATED,
     STORED_SENTENCE,
     Finding,
+    Severity,
     dump_findings,
     is_claim,
     is_quote,
@@ -22,8 +24,13 @@ from campaign_lab.findings import (
 )
 from campaign_lab.store.connection import Con
 
-OVERSTATED_MESSAGE = "no supported quote holds every number and name of the claim"
-"""What those versions said of a claim that says more than its quotes."""
+BLOCKING = {
+    ("claims", "no supported quote holds every number and name of the claim"): OVERSTATED,
+    ("evidence", "the quote does not stand on "): "evidence.quote_missing",
+    ("evidence", "the quote names a page that was not read: "): "evidence.page_unread",
+    ("", "no quote holds "): "evidence.figure_unquoted",
+}
+"""How those versions began what they said of missing evidence, by what they called the text (empty: any), with the rule."""
 CHUNK = 1_000
 """Records that are written back with one statement."""
 
@@ -63,9 +70,12 @@ def _of_sentence(sentence: str, texts: list[CheckedText]) -> list[Finding]:
         head, tail = f"{subject}: ", f": {value[:MOST_SHOWN]!r}"
         if sentence.startswith(head) and sentence.endswith(tail) and len(sentence) >= len(head) + len(tail):
             message = sentence[len(head) : -len(tail)]
-            overstated = subject == "claims" and message == OVERSTATED_MESSAGE
-            rule = OVERSTATED if overstated else STORED_SENTENCE
-            whole.append(Finding(rule, "block" if overstated else "warn", path, value[:MOST_SHOWN], message))
+            known = (
+                rule for (of, begin), rule in BLOCKING.items() if of in ("", subject) and message.startswith(begin)
+            )
+            rule = next(known, STORED_SENTENCE)
+            severity: Severity = "warn" if rule == STORED_SENTENCE else "block"
+            whole.append(Finding(rule, severity, path, value[:MOST_SHOWN], message))
         elif subject == path and sentence.startswith(head):
             begun.append(Finding(STORED_SENTENCE, "warn", path, "", sentence[len(head) :]))
     return whole or begun or [Finding(STORED_SENTENCE, "warn", "", "", sentence)]

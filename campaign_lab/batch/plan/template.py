@@ -45,7 +45,10 @@ def default_template() -> Path:
 
 
 def read_template(path: Path) -> Template:
-    """Returns the template at the path. Raises NotFoundError, and ValueError when it is no notebook or takes no brief."""
+    """Returns the template at the path. Raises NotFoundError, and ValueError when it is no notebook or takes no brief.
+
+    Raises ValueError also when papermill, which finds the parameters, cannot be loaded.
+    """
     whole = path.resolve()
     try:
         data = whole.read_bytes()
@@ -56,6 +59,9 @@ def read_template(path: Path) -> Template:
     try:
         sources = _code_cells(data)
         parameters = _parameters(data)
+    except ImportError as error:  # an entry point of papermill's: a checkout was updated, and its installation was not
+        again = "install campaign_lab again, in a checkout with pip install -c constraints.txt -e ."
+        raise ValueError(f"papermill cannot be loaded ({error}); {again}") from None
     except Exception as error:  # nbformat, papermill and json each have their own
         problem = f"notebook: {str(path)!r} cannot be read as a notebook ({type(error).__name__}); give an .ipynb file"
         raise ValueError(problem) from None

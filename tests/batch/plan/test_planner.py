@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -123,6 +126,24 @@ def test_what_is_no_template_is_said(lab: Lab, tmp_path: Path) -> None:
     plain = write_notebook(tmp_path / "plain.ipynb", {"parameters": "angle = 1"})
     with pytest.raises(ValueError, match=r"takes no brief_path.*angle"):
         lab.plan_batch([ONE], plain, out=tmp_path / "out")
+
+
+@pytest.mark.usefixtures("process")
+def test_an_installation_of_another_version_is_said(tmp_path: Path) -> None:
+    """An entry point that names a module of before the update: not the notebook is at fault, and the line says what to do."""
+    older = tmp_path / "older-1.0.dist-info"
+    older.mkdir()
+    (older / "METADATA").write_text("Metadata-Version: 2.1\nName: older\nVersion: 1.0\n", encoding="utf-8")
+    (older / "entry_points.txt").write_text("[papermill.engine]\nolder = campaign_lab.gone:Engine\n", encoding="utf-8")
+    script = "from campaign_lab.batch.plan.template import default_template, read_template; read_template(default_template())"
+    env = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    done = subprocess.run(
+        [sys.executable, "-c", script], env=env, capture_output=True, text=True, check=False, timeout=60
+    )
+    assert done.stderr.splitlines()[-1] == (
+        "ValueError: papermill cannot be loaded (No module named 'campaign_lab.gone'); install campaign_lab again, "
+        "in a checkout with pip install -c constraints.txt -e ."
+    )
 
 
 def test_what_is_finished_and_unchanged_is_kept(lab: Lab, template: Path, tmp_path: Path) -> None:
