@@ -42,7 +42,7 @@ TURNS, FORKS, FORK_AT, LOADS = 200, 50, 100, 7
 MESSAGE_CHARACTERS = 2_000
 COLUMNS = ("conversation", "turn", "load", "fork", "disk")
 BARRED = ("conversation", "disk")
-"""Where being behind SqliteSaver fails the bench. A fork with a turn is 30 statements, about a millisecond each in DuckDB."""
+"""Where being behind SqliteSaver fails the bench. A fork with a turn is 25 statements, about a millisecond each in DuckDB."""
 WORDS = ("angle", "rate", "renewal", "owner", "proof", "claim", "worry", "saving", "lender", "month", "quiet", "plain", "reader",
          "switch", "letter", "promise", "kettle", "repair", "winter", "price", "garden", "shelf", "answer", "ticket")  # fmt: skip
 PHASE = builtin_phases()["ask"]

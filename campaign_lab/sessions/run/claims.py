@@ -54,11 +54,10 @@ def look_or_claim(con: Con, session: SessionRow, attempt: AttemptRow) -> LookupR
         [
             ClaimRow(
                 key=scope, attempt_id=attempt.id, user_name=attempt.user_name, host=machine(), pid=pid,
-                process_start=str(_started(pid)), claimed_at=datetime.now(UTC),
+                process_start=str(_started(pid)), claimed_at=datetime.now(UTC), seen_at=now,
             )
         ],
     )  # fmt: skip
-    beat(con, attempt.id)
     return found
 
 

@@ -37,9 +37,9 @@ def look(con: Con, session: SessionRow, parent: str | None, key: str) -> LookupR
 
 def turns_behind(con: Con, session: SessionRow, parent: str | None) -> tuple[TurnRow, ...]:
     """The finished turns right after a checkpoint, in the session's own line and in the forks that runs made of it."""
-    own = [turn for turn in queries.line_of(con, session.tip_turn) if turn.parent_turn == parent]
-    others = queries.turns_after(con, parent, queries.family_of(con, session))
-    return tuple({turn.id: turn for turn in (*own, *others)}.values())
+    own = queries.ancestry(con, session.tip_turn)
+    found = queries.turns_after(con, parent, queries.family_of(con, session), line=own)
+    return tuple(sorted(found, key=lambda turn: turn.id not in own))  # its own line's first
 
 
 def takes_of(con: Con, spec: TurnSpec) -> list[TurnRow]:

@@ -122,7 +122,7 @@ def _past_anchor(con: Con, session: SessionRow, position: str | None) -> tuple[S
         queries.select(con, SessionRow, "WHERE id = ?", [session.renews or ""]) if session.tip_turn == position else []
     )
     tip = older[0].tip_turn if older else session.tip_turn
-    line = [turn for turn in queries.line_of(con, tip) if turn.parent_turn == position]
+    line = queries.turns_after(con, position, (), line=queries.ancestry(con, tip))
     if not line or line[0].phase != ANCHOR:
         return session, position
     if older:

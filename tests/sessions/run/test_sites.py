@@ -313,9 +313,9 @@ def test_a_lab_file_that_another_program_holds_fails_the_turn(make_lab, watch, s
     def take(event: Event) -> None:
         if isinstance(event, AgentStarted) and not holders:
             piped, engine._patience = subprocess.PIPE, 2.0
-            holders.append(
-                subprocess.Popen([sys.executable, "-c", hold, engine.display_url], stdin=piped, stdout=piped, text=True)
-            )
+            command = [sys.executable, "-c", hold, engine.display_url]
+            holders.append(subprocess.Popen(command, stdin=piped, stdout=piped, text=True))
+            assert holders[0].stdout.readline() == "held\n"  # the turn stands still until the other program has it
 
     error = failed(lab, session, on_event=take)
     (holder,) = holders
