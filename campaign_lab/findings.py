@@ -104,9 +104,8 @@ def claim_support(parts: Iterable[tuple[str, Part]], findings: Iterable[Finding]
 def parts_below(value: Any, path: str = "") -> Iterator[tuple[str, Part]]:
     """All objects below a JSON value, in reading order, each with its path."""
     for name, each in value.items() if isinstance(value, dict) else enumerate(value):
-        if isinstance(
-            each, (dict, list)
-        ):  # JSON has no other mapping; asking for the abstract one takes ten times as long
+        # JSON has no other mapping than dict, and asking for the abstract one takes ten times as long
+        if isinstance(each, (dict, list)):
             place = f"{path}.{name}" if path else str(name)
             if isinstance(each, dict):
                 yield place, each

@@ -25,9 +25,6 @@ class Con(Protocol):
     def execute(self, query: str, parameters: Sequence[Any] | Mapping[str, Any] = ..., /) -> Result:
         """Runs a statement. Values are bound, never written into it."""
 
-    def executemany(self, query: str, parameters: Sequence[Sequence[Any]], /) -> object:
-        """Runs a statement for each row of values."""
-
 
 class Store(Protocol):
     """Where a lab is kept: ``engine.DuckFile``, or ``server.PostgresStore``.

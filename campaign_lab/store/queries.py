@@ -23,9 +23,9 @@ IN_LIST = "IN (SELECT unnest(?::VARCHAR[]))"
 LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 """Half a character: no text that can be stored or shown."""
 
-
 ROWS_AT_ONCE = 50
-"""Rows that one INSERT adds at most. Ten rows in one statement take a fifth of the time of ``executemany``."""
+"""Rows that one INSERT adds at most. In the lab file, ten rows in one statement take a fifth of the time of ten statements."""
+
 ONE_BY_ONE = (SessionRow, TurnRow)
 """Rows that stand on others of their table: a server lets them in only when it sees those, after their statement."""
 
@@ -108,8 +108,8 @@ def get_or_create_session(con: Con, row: SessionRow, is_expired: Callable[[Sessi
         insert(con, [fresh])
         return fresh
     if found.brief != row.brief:
-        con.execute("UPDATE sessions SET brief = ? WHERE id = ?", [row.brief, found.id])
-    return select(con, SessionRow, "WHERE id = ?", [found.id])[0]
+        set_session(con, found.id, "brief", row.brief)
+    return replace(found, brief=row.brief)
 
 
 def get_or_create_fork(con: Con, row: SessionRow, is_expired: Callable[[SessionRow], bool]) -> SessionRow:
@@ -163,7 +163,7 @@ def session_for(con: Con, session: SessionRow, turn: TurnRow, *, take_over: bool
     if turn.session_id in own:
         return own[turn.session_id]
     if take_over and own.get(session.id, session).tip_turn == turn.parent_turn:
-        con.execute("UPDATE sessions SET tip_turn = ? WHERE id = ?", [turn.id, session.id])
+        set_session(con, session.id, "tip_turn", turn.id)
     return select(con, SessionRow, "WHERE id = ?", [session.id])[0]
 
 

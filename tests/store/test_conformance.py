@@ -30,7 +30,8 @@ def putting(*keys: str) -> Callable[[Con], tuple[str, ...]]:
     """Stores rows that are easy to tell apart."""
 
     def put(con: Con) -> tuple[str, ...]:
-        con.executemany("INSERT INTO claims (key, attempt_id) VALUES (?, ?)", [[key, f"of {key}"] for key in keys])
+        for key in keys:
+            con.execute("INSERT INTO claims (key, attempt_id) VALUES (?, ?)", [key, f"of {key}"])
         return keys
 
     return put

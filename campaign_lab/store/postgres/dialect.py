@@ -31,11 +31,6 @@ class ServerCon:
         assert not isinstance(parameters, Mapping)
         return self._raw.execute(translated(query), _storable(parameters))
 
-    def executemany(self, query: str, parameters: Sequence[Sequence[Any]], /) -> None:
-        """Runs a statement for each row of values, all of them in one round trip."""
-        with self._raw.cursor() as cursor:
-            cursor.executemany(translated(query), [_storable(row) for row in parameters])
-
 
 @cache
 def translated(query: str) -> str:

@@ -51,16 +51,8 @@ class Role(ServerCon):
         self, query: str, parameters: Sequence[Any] | Mapping[str, Any] = (), /
     ) -> psycopg.Cursor[tuple[Any, ...]]:
         """Runs a statement as the role."""
-        self._become()
-        return super().execute(query, parameters)
-
-    def executemany(self, query: str, parameters: Sequence[Sequence[Any]], /) -> None:
-        """Runs a statement for each row of values as the role."""
-        self._become()
-        super().executemany(query, parameters)
-
-    def _become(self) -> None:
         self.raw.execute(SQL("SET SESSION AUTHORIZATION {}").format(Identifier(self._role)))
+        return super().execute(query, parameters)
 
 
 class Team:
