@@ -14,7 +14,10 @@ from campaign_lab.agents.events import Event
 from campaign_lab.rehearsal.endpoint import RehearsalEndpoint
 from campaign_lab.rehearsal.server.app import RehearsalServer
 from campaign_lab.store.connection import Store
-from support import marks
+from support import (
+    kernel_sockets,  # noqa: F401  # importing it gives the kernels of all tests sockets of their own
+    marks,
+)
 from support.browser.chromium import chromium_missing
 from support.clock import Clock
 from support.labs import MakeLab, make_campaign, research

@@ -31,13 +31,13 @@ def _cells(notebook: Path) -> list[dict[str, Any]]:
 
 
 def _environment(lab: Path, **more: str) -> dict[str, str]:
-    return {**os.environ, "CAMPAIGN_LAB_STORE": str(lab), **more}
+    return {**os.environ, "CAMPAIGN_LAB_STORE": str(lab), "PYTHONPATH": str(ROOT / "tests"), **more}
 
 
 def _nbval(folder: Path, **more: str) -> Run:
     """Strict nbval of all notebooks in a process of its own: every saved output is compared."""
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:playwright",
-               "-p", "campaign_lab.jupyter.cell_ids", "-c", os.devnull, "--nbval",
+               "-p", "campaign_lab.jupyter.cell_ids", "-p", "support.kernel_sockets", "-c", os.devnull, "--nbval",
                "--nbval-current-env", "--nbval-cell-timeout=300", str(folder / "notebooks")]  # fmt: skip
     return subprocess.run(
         command,

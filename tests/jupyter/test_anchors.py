@@ -20,7 +20,7 @@ from campaign_lab.rehearsal.endpoint import RehearsalEndpoint
 from campaign_lab.rehearsal.server.app import RehearsalServer
 from support.kernels import environment, kernel, write_notebook
 from support.made import made_once
-from support.paths import BRIEFS
+from support.paths import BRIEFS, ROOT
 
 pytestmark = pytest.mark.usefixtures("slow")
 BRIEF = BRIEFS / "termwick-renewals.toml"
@@ -89,6 +89,8 @@ def _by_nbval(notebook: Path, store: Path) -> None:
         "no:cacheprovider",
         "-p",
         "campaign_lab.jupyter.cell_ids",
+        "-p",
+        "support.kernel_sockets",
         "-c",
         os.devnull,
         "--nbval",
@@ -96,7 +98,7 @@ def _by_nbval(notebook: Path, store: Path) -> None:
     ]
     done = subprocess.run(
         [*command, str(notebook)],
-        env=environment(CAMPAIGN_LAB_STORE=store),
+        env=environment(CAMPAIGN_LAB_STORE=store, PYTHONPATH=ROOT / "tests"),
         capture_output=True, text=True, check=False, timeout=120,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout[-3000:]
