@@ -1,11 +1,10 @@
-"""What a fork costs, as a share of researching again: warm, cold, several at once, behind an anchor, and replayed.
+"""What a fork costs, as a share of a fixed sum: warm, cold, several at once, behind an anchor, and replayed.
 
-Three agents read three pages of about 8,000 tokens each, and two rivals' short ones. Real SDK and CLI, rehearsal endpoint,
+Three agents read three pages of about 6,200 tokens each, and two rivals' short ones. Real SDK and CLI, rehearsal endpoint,
 list prices of the default model. Time is a clock that the bench moves, so that nothing waits for a cache to age.
 
 The barred turn hands in two angles, about 1,200 tokens, which is the length of answer that the bars were measured with. The
-whole strategy of five angles is printed beside it without a bar: most of its cost is its own words, which are as dear without
-a fork.
+whole strategy of five angles has a bar of its own: most of its cost is its own words, which are as dear without a fork.
 """
 
 from __future__ import annotations
@@ -32,11 +31,16 @@ from campaign_lab.store.rows import PageRow, RequestRow
 FORKS = 5
 OUTPUT_USD = 15 / 1e6
 """A token of the default model's answer, at list price."""
-WARM, COLD_5M, COLD_1H, ANCHORED = 0.08, 0.15, 0.20, 0.09
+RESEARCH_USD = 0.5875
+"""What the research of this bench cost at 4516828, the version with which the bars were set. It is cheaper today, and a share of
+what it costs today would say less of a fork the more is saved on research."""
+WARM, COLD_5M, COLD_1H, ANCHORED = 0.0604, 0.15, 0.20, 0.09
+STRATEGY = 0.1106
+"""The bar for the whole strategy of five angles in a warm fork: $0.065."""
 TWO_ANGLES = replace(builtin_phases()["strategy"], name="two angles", arguments={"count": 2})
 PAST_5M, PAST_1H = timedelta(minutes=6), timedelta(minutes=61)
 PAGE_CHARACTERS = 22_500
-"""Text of a long page; with the lists that an agent is given beside the text, its JSON is about 8,000 tokens."""
+"""Text of a long page; with what an agent is given beside the text, its JSON is about 6,200 tokens."""
 
 
 @dataclass
@@ -70,7 +74,7 @@ class Bench:
 
     def say(self, name: str, share: float, bar: float, note: str) -> None:
         """One figure line."""
-        print(f"{name}: {share:.1%} of researching again (bar {bar:.0%})")
+        print(f"{name}: {share:.1%} of ${RESEARCH_USD} (bar {bar:.1%})")
         print(f"  {note}")
         if share > bar:
             self.over.append(name)
@@ -104,16 +108,16 @@ def main() -> int:
 def _hour(bench: Bench) -> None:
     warm = bench.fork("The first angle")
     bench.lab.run_sync(warm.run(TWO_ANGLES.name))
-    bench.say("warm fork", bench.paid(warm) / bench.research_usd, WARM, _cache_note(bench, warm))
+    bench.say("warm fork", bench.paid(warm) / RESEARCH_USD, WARM, _cache_note(bench, warm))
     together = [bench.fork(f"Angle {n} of several at once") for n in range(FORKS)]
     _all(bench, together)
     dearest = max(together, key=bench.paid)
     note = f"the dearest of them: {_cache_note(bench, dearest)}"
-    bench.say(f"{FORKS} warm forks at once", bench.paid(dearest) / bench.research_usd, WARM, note)
+    bench.say(f"{FORKS} warm forks at once", bench.paid(dearest) / RESEARCH_USD, WARM, note)
     whole = bench.fork("Five angles")
     bench.lab.run_sync(whole.run("strategy"))
-    share = bench.paid(whole) / bench.research_usd
-    print(f"  the whole strategy of five angles, warm: {share:.1%}, {_cache_note(bench, whole)}")
+    share = bench.paid(whole) / RESEARCH_USD
+    bench.say("the whole strategy of five angles, warm", share, STRATEGY, _cache_note(bench, whole))
     _cold(bench, "1h", PAST_1H, COLD_1H)
     _anchored(bench, "1h", PAST_1H)
 
@@ -121,7 +125,7 @@ def _hour(bench: Bench) -> None:
 def _five_minutes(bench: Bench) -> None:
     warm = bench.fork("The first angle")
     bench.lab.run_sync(warm.run(TWO_ANGLES.name))
-    bench.say("warm fork, 5m cache", bench.paid(warm) / bench.research_usd, WARM, _cache_note(bench, warm))
+    bench.say("warm fork, 5m cache", bench.paid(warm) / RESEARCH_USD, WARM, _cache_note(bench, warm))
     _cold(bench, "5m", PAST_5M, COLD_5M)
     _anchored(bench, "5m", PAST_5M)
 
@@ -130,7 +134,7 @@ def _cold(bench: Bench, life: str, past: timedelta, bar: float) -> None:
     bench.clock.now += past
     fork = bench.fork(f"Cold with a cache of {life}")
     bench.lab.run_sync(fork.run(TWO_ANGLES.name))
-    bench.say(f"cold fork, {life} cache", bench.paid(fork) / bench.research_usd, bar, _cache_note(bench, fork))
+    bench.say(f"cold fork, {life} cache", bench.paid(fork) / RESEARCH_USD, bar, _cache_note(bench, fork))
 
 
 def _anchored(bench: Bench, life: str, past: timedelta) -> None:
@@ -141,7 +145,7 @@ def _anchored(bench: Bench, life: str, past: timedelta) -> None:
     assert len(anchors) == 1, fan_out.notes
     (anchor,) = anchors.values()
     own = sum(bench.paid(fork) for fork in forks)
-    share = (own + (anchor.receipt.cost_usd or 0.0)) / FORKS / bench.research_usd
+    share = (own + (anchor.receipt.cost_usd or 0.0)) / FORKS / RESEARCH_USD
     note = f"the anchor ${anchor.receipt.cost_usd:.4f}, a fork behind it ${own / FORKS:.4f}: {_cache_note(bench, forks[-1])}"
     bench.say(
         f"{FORKS} forks after the end of a {life} cache, each with its share of the anchor", share, ANCHORED, note
@@ -167,8 +171,9 @@ def _researched(path: Path, brief: Brief, endpoint: type[RehearsalEndpoint]) -> 
 def _describe(bench: Bench, life: str) -> None:
     pages = _rows(bench, PageRow, "WHERE error IS NULL")
     from campaign_lab.pages import Page
+    from campaign_lab.pages.agent_view import page_for_agent
 
-    sizes = sorted(len(Page.from_json(row.page).for_agent()) // 4 for row in pages)
+    sizes = sorted(len(page_for_agent(Page.from_json(row.page))) // 4 for row in pages)
     (receipt,) = [turn.receipt for turn in bench.base.turns()]
     said = {line.agent: line for line in receipt.lines}
     print(

@@ -72,11 +72,12 @@ def _ours(lab: Lab, brief: Brief, server: RehearsalServer, name: str) -> tuple[f
 def _pages(lab: Lab) -> dict[str, str]:
     """The stored pages as the agents see them, by every address that leads to them."""
     from campaign_lab.pages import Page
+    from campaign_lab.pages.agent_view import page_for_agent
     from campaign_lab.store import queries
 
     rows = lab._context.engine.call(lambda con: queries.select(con, queries.PageRow, "WHERE error IS NULL"))
     found = [(row.requested_url, Page.from_json(row.page)) for row in rows]
-    return {url: page.for_agent() for asked, page in found for url in (asked, page.url)}
+    return {url: page_for_agent(page) for asked, page in found for url in (asked, page.url)}
 
 
 def _bare(brief: Brief, server: RehearsalServer, pages: dict[str, str]) -> tuple[float, int]:

@@ -7,13 +7,15 @@ where text belongs or an empty list where one is needed is an error that the mod
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Annotated, Any, ClassVar, Literal, TypeVar, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from pydantic.json_schema import SkipJsonSchema
 
-Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=2, max_length=2_000)]
+LONGEST_TEXT = 2_000
+"""A text of a record is at most so many characters long."""
+Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=2, max_length=LONGEST_TEXT)]
 Label = Annotated[str, StringConstraints(strip_whitespace=True, min_length=2, max_length=80)]
 
 AwarenessStage = Literal["unaware", "problem", "solution", "product", "most"]
@@ -48,13 +50,33 @@ class Evidence(RecordPart):
     """Set by code, whatever a model says: does the quote stand in the stored page?"""
 
 
+def _may_lack_text(schema: dict[str, Any]) -> None:
+    schema["required"].remove("text")
+
+
 class Claim(RecordPart):
     """A factual statement about a brand, with the quotes that carry it."""
 
+    model_config = ConfigDict(
+        json_schema_extra=_may_lack_text
+    )  # whoever hands it in: ``campaign_lab.references`` fills it
+
     text: Text
-    """The statement in one sentence. Every number and name in it stands in one of its quotes."""
+    """The statement in one sentence, each number and name of it in one of its quotes. Leave it out where it is the quote."""
     evidence: Annotated[tuple[Evidence, ...], Field(min_length=1, max_length=6)]
     """The quotes that carry the statement."""
+
+
+class _OrReference:
+    """Tells a model that a reference can stand for the claim."""
+
+    def __get_pydantic_json_schema__(self, _core: Any, _handler: Callable[[Any], dict[str, Any]]) -> dict[str, Any]:
+        """The schema of either, without the whole claim's: it is told in words, to keep what a model reads short."""
+        return {"anyOf": [{"type": "reference"}, {"type": "whole claim"}]}
+
+
+KnownClaim = Annotated[Claim, _OrReference()]
+"""A claim that a model names by its reference, or hands in whole. It is stored whole."""
 
 
 class Voice(RecordPart):
@@ -114,6 +136,8 @@ class BrandProfile(Record):
     """Whom the pages address."""
     differentiators: Annotated[tuple[Claim, ...], Field(max_length=8)] = ()
     """What it says sets it apart."""
+    legal_lines: Annotated[tuple[Evidence, ...], Field(max_length=6)] = ()
+    """Legal name, licence numbers and disclosures as the pages state them, letter by letter."""
 
 
 class CustomerInsight(Record):
@@ -159,8 +183,8 @@ class CompetitorProfile(Record):
 class Proof(RecordPart):
     """A claim that an angle leans on, and how strong it is."""
 
-    claim: Claim
-    """The claim, with its evidence from the research."""
+    claim: KnownClaim
+    """The reference of a claim of the research; a claim without one is handed in whole: {text, evidence: [{quote, url}]}."""
     tier: Annotated[int, Field(ge=1, le=6)]
     """Strength: 1 measured figure, 2 third-party rating, 3 named customer, 4 guarantee, 5 feature, 6 own statement."""
 
@@ -242,8 +266,8 @@ class CopyVariant(Record):
     """The button."""
     language: Annotated[str, StringConstraints(pattern=r"^[a-z]{2,3}(-[A-Za-z0-9]{2,8})*$")]
     """Language of the text as a BCP 47 tag, such as en-CA. Quotes stay in the page's own language."""
-    claims: Annotated[tuple[Claim, ...], Field(max_length=6)] = ()
-    """Every factual claim that the text makes, with its evidence."""
+    claims: Annotated[tuple[KnownClaim, ...], Field(max_length=6)] = ()
+    """The references of all its claims; a claim without one is handed in whole: {text, evidence: [{quote, url}]}."""
 
     def label(self) -> str:
         """Its headline."""

@@ -138,7 +138,8 @@ def test_an_answer_that_changes_has_a_new_revision(demo: tuple[str, Campaign]) -
     said = [*(record.model_dump_json() for record in campaign.records), *campaign.missing]
     found = sha256("\n".join(said).encode()).hexdigest()[:16]
     known = tomllib.loads(FINGERPRINTS.read_text(encoding="utf-8"))["rehearsal"]
-    advice = f"{name} is now {found}: raise REVISION in rehearsal/endpoint.py, and write that and this into {FINGERPRINTS.name}"
+    advice = f"{name} is now {found}: unless what is sent has changed, raise REVISION in rehearsal/endpoint.py; "
+    advice += f"write both into {FINGERPRINTS.name}"
     assert (known["revision"], known["answers"][name]) == (REVISION, found), advice
 
 

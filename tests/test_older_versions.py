@@ -147,6 +147,23 @@ def test_a_batch_made_before_is_kept(
     assert "Nothing is left to run" in said
 
 
+@pytest.mark.usefixtures("process", "slow")
+def test_an_old_line_says_so_and_goes_on(older: Older, endpoint: RehearsalEndpoint, tmp_path: Path) -> None:
+    """Its turns are shown with the price of making them anew; a fork of it is researched by no one, and makes angles and copy."""
+    path = str(older.file("lab.duckdb", tmp_path))
+    with Lab(path, user="ana", endpoint=endpoint, now=lambda: older.at("lab")) as lab:
+        main = lab.open("main", from_start=True)
+        turn = lab.run_sync(main.run("research"))
+        assert turn.replayed
+        assert "of an older revision; take=2 makes it anew, about $" in repr(turn)
+        assert main.estimate("research", take=2).usd
+        fork = main.fork("Calm and plain words")
+        made = [lab.run_sync(fork.run(phase)) for phase in ("strategy", "copy")]
+        assert [(turn.replayed, turn.older) for turn in made] == [(False, "")] * 2
+        assert len(fork.records("copy_variant")) == 10
+        assert all(e.supported for record in fork.records() for e in record.evidence_in())
+
+
 def test_versions_made_the_same_keys() -> None:
     """Of all turns of the notebooks: a lab of one replays in the next."""
     keys = [sorted(Older(version).shown["notebooks"]["ana"]["keys"].values()) for version in VERSIONS]

@@ -18,6 +18,7 @@ import claude_agent_sdk as sdk
 
 from campaign_lab.agents import events
 from campaign_lab.agents.attempt_spec import AttemptSpec
+from campaign_lab.agents.briefing import Briefing
 from campaign_lab.agents.completeness import HandIn, lacking
 from campaign_lab.agents.endpoints import cleaned, without_key
 from campaign_lab.agents.ledger import Ledger, Request, cost_of
@@ -53,6 +54,7 @@ class Attempt:
     endpoint_env: Mapping[str, str]
     reader: PageReader
     intake: RecordIntake
+    briefing: Briefing
     on_event: events.OnEvent
     ledger: Ledger = field(default_factory=Ledger)
     answer: str = ""
@@ -67,6 +69,7 @@ class Attempt:
 
     def entries_stored(self, subpath: str, entries: list[dict[str, Any]]) -> None:
         """Called by the store after each batch."""
+        self.briefing.see_stored(subpath, entries)
         for request in self.ledger.read(subpath, entries):
             call = self.ledger.calls.get(subpath, "")
             self.on_event(events.TokensBooked(call, request.usage.total_tokens, request.cost_usd))
@@ -148,6 +151,7 @@ class Attempt:
         if missing := tuple(map(str, listed(arguments.get("missing")))):
             agent, prompt = self.started_agents.get(call, ""), self._orders.get(call, "")
             self.found_nothing.append(HandIn(kind, missing, agent, prompt))
+            self.briefing.found_nothing(call, (cleaned(line, self.endpoint_env) for line in missing))
 
     def _pages_read(self, message: sdk.UserMessage) -> None:
         for block in message.content:
@@ -191,7 +195,9 @@ async def run_attempt(engine: Store, attempt: Attempt) -> None:
     server = tool_server(reader, attempt.intake, partial(cleaned, env=env))
     with workplace(attempt.id) as (folder, folders):
         client = sdk.ClaudeSDKClient(
-            options(attempt.id, spec, store, server, env=environment(env, folders), folder=str(folder))
+            options(
+                attempt.id, spec, store, server, attempt.briefing, env=environment(env, folders), folder=str(folder)
+            )
         )
         listens = False
         try:
@@ -276,6 +282,8 @@ def _check(attempt: Attempt) -> None:
     started = set(attempt.started_agents.values())
     if absent := [agent.name for agent in needed if agent.name not in started]:
         raise attempt.failure("agent", f"the main agent did not start {', '.join(absent)}")
+    if failures := attempt.briefing.failures(attempt.ledger.calls):
+        raise attempt.failure("agent", f"{'; '.join(failures)}: a hook of the agent process failed")
     lacks = lacking(spec.phase, intake.results(), attempt.found_nothing, angles=spec.wanted_angles)
     for kind in [kind for kind, _ in lacks if kind in spec.optional_kinds]:
         intake.hand_in(kind, [], [spec.optional_kinds[kind]])

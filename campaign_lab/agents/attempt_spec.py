@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from campaign_lab.agents.phases import Phase
 from campaign_lab.records import BrandProfile
@@ -14,7 +15,8 @@ class AttemptSpec:
     """What each attempt at a turn sends, and what the turn must bring.
 
     ``ancestors`` are the ids of the turns before it, root first. ``wanted_angles`` are the angles that copy is to be written
-    for. ``optional_kinds`` are the kinds of records that may be missing, each with the line that is stored where it is.
+    for. ``task`` is what agents are told of the turn. ``optional_kinds`` are the kinds of records that may be missing, each
+    with the line that is stored where it is.
     """
 
     phase: Phase
@@ -23,6 +25,7 @@ class AttemptSpec:
     ancestors: tuple[str, ...] = ()
     budget_usd: float | None = None
     wanted_angles: tuple[str, ...] = ()
+    task: Mapping[str, Any] = field(default_factory=dict)
     optional_kinds: Mapping[str, str] = field(default_factory=dict)
 
     @property

@@ -53,11 +53,11 @@ def _counts(phase: Phase, report: HandIn) -> bool:
 
 def _belongs(report: HandIn, angle: str, angles: Sequence[str]) -> bool:
     """True when the report is about this angle: its agent was asked for no other, or a line names it."""
-    asked, named = _named(report.prompt, angles), _named("\n".join(report.missing), angles)
+    asked, named = named_angles(report.prompt, angles), named_angles("\n".join(report.missing), angles)
     return len(angles) == 1 or asked == {angle} or angle in named
 
 
-def _named(text: str, angles: Collection[str]) -> set[str]:
+def named_angles(text: str, angles: Collection[str]) -> set[str]:
     """The angles that the text names, plain or escaped as in JSON; only the longer where one name contains another."""
     folded = text.casefold()
     found = {angle for angle in angles if any(name.casefold() in folded for name in _spellings(angle))}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cache
@@ -13,6 +14,7 @@ from typing import Any
 
 from campaign_lab.brief import Brief
 from campaign_lab.records import (
+    LONGEST_TEXT,
     Angle,
     BrandProfile,
     CompetitorProfile,
@@ -29,18 +31,25 @@ TOOLS = ("Agent", FETCH_PAGE, SAVE_RECORDS)
 ORDER = ("research", "strategy", "copy")
 """The built-in phases in the order in which a campaign goes through them."""
 
+STEER = "All that you hand in serves this wish of the strategist; what you hand in differs within it:"
+"""What the model reads above a steer."""
+
 PAGES_AN_AGENT = 6
 """How many pages one agent may read."""
 
+
+REGULATION = ("special_ad_categories", "advertiser_role")
+"""The brief's fields on regulated advertising."""
 
 Rehearse = Callable[[Mapping[str, list[dict[str, Any]]], Mapping[str, Any]], tuple[list[dict[str, Any]], list[str]]]
 
 
 @dataclass(frozen=True)
 class Agent:
-    """A specialist that the main agent can start. It sees its own prompt and what the main agent writes to it.
+    """A specialist that the main agent can start. It sees its own prompt, and its order.
 
-    ``makes`` are the kinds of records that it answers for: nobody else can say that they were looked for in vain.
+    ``makes`` are the kinds of records that it answers for: nobody else can say that they were looked for in vain. ``brief``
+    is the order as code writes it, with ``$order`` for the task as JSON; without one the main agent writes the order.
     """
 
     name: str
@@ -50,6 +59,7 @@ class Agent:
     model: str = "inherit"
     max_turns: int = 16
     makes: tuple[str, ...] = ()
+    brief: str = ""
 
     def fingerprint(self) -> dict[str, Any]:
         """What a turn depends on in it, as JSON-ready data."""
@@ -84,6 +94,17 @@ class Phase:
 
     def message(self, brief: Brief, *, steer: str = "", arguments: Mapping[str, Any] | None = None) -> str:
         """The user message as sent. Raises TypeError for an argument that the phase does not have."""
+        task = self.task(brief, arguments=arguments)
+        words = {name: str(task[name]) for name in self.arguments}
+        words |= {"task": json.dumps(task, ensure_ascii=False, indent=1), "schema": _schemas(self.makes)}
+        text = Template(str(self.prompt)).safe_substitute(words)
+        return f"{text}\n## Steer\n\n{STEER}\n\n{steer}\n" if steer else text
+
+    def task(self, brief: Brief, *, arguments: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """What the message says of the turn: fields of the brief, who works on it, its records, its arguments. JSON-ready.
+
+        Raises TypeError for an argument that the phase does not have.
+        """
         given = dict(arguments or {})
         unknown = sorted(set(given) - set(self.arguments))
         if unknown:
@@ -92,11 +113,7 @@ class Phase:
         fields = brief.model_dump(mode="json")
         task = {name: fields[name] for name in self.shows}
         task |= {"agents": [agent.name for agent in self.agents], "records": [record.kind for record in self.makes]}
-        task |= {**self.arguments, **given}
-        words = {name: str(value) for name, value in {**self.arguments, **given}.items()}
-        words |= {"task": json.dumps(task, ensure_ascii=False, indent=1), "schema": _schemas(self.makes)}
-        text = Template(str(self.prompt)).safe_substitute(words)
-        return f"{text}\n## Steer\n\n{steer}\n" if steer else text
+        return {**task, **self.arguments, **given}
 
     def fingerprint(self) -> dict[str, Any]:
         """What a turn of this phase depends on beside its message (design section 2), as JSON-ready data."""
@@ -113,6 +130,12 @@ class Phase:
         return next((record for record in self.makes if record.kind == kind), None)
 
 
+def task_in(message: str) -> dict[str, Any] | None:
+    """The task that a message of ``Phase.message`` states; None for one that states none."""
+    found = re.findall(r"```json\n(.*?)\n```", message.partition("\n## Steer\n")[0], re.DOTALL)
+    return dict(json.loads(found[-1])) if found else None
+
+
 def system_prompt() -> str:
     """The one system prompt of all phases and forks."""
     return _prompt("system")
@@ -121,7 +144,7 @@ def system_prompt() -> str:
 def _specialist(name: str, description: str, makes: type[Record], *, reads: bool = True) -> Agent:
     prompt = Template(_prompt(name)).safe_substitute(pages=PAGES_AN_AGENT, schema=_schemas((makes,)))
     tools = (FETCH_PAGE, SAVE_RECORDS) if reads else (SAVE_RECORDS,)
-    return Agent(name, description, prompt, tools, makes=(makes.kind,))
+    return Agent(name, description, prompt, tools, makes=(makes.kind,), brief=_prompt("order"))
 
 
 @cache
@@ -144,7 +167,7 @@ def builtin_phases() -> dict[str, Phase]:
         prompt=_prompt("strategy"),
         makes=(Angle,),
         needs=("brand_profile",),
-        shows=(*facts, "placements", "special_ad_categories", "advertiser_role"),
+        shows=(*facts, "placements", *REGULATION),
         arguments={"count": 5},
     )
     copy = Phase(
@@ -153,8 +176,8 @@ def builtin_phases() -> dict[str, Phase]:
         makes=(CopyVariant,),
         agents=(_specialist("copy-creator", "Writes the texts for one angle", CopyVariant, reads=False),),
         needs=("angle",),
-        shows=("campaign", "objective", "market", "language"),
-        arguments={"angles": [], "variants": 2},
+        shows=("campaign", "objective", "market", "language", "audience", "placements", *REGULATION),
+        arguments={"angles": [], "variants": 2, "writers": "one"},
     )
     ask = Phase(name="ask", prompt="$question", arguments={"question": ""}, follows=True)
     return {phase.name: phase for phase in (research, strategy, copy, ask)}
@@ -171,11 +194,41 @@ def _prompt(name: str) -> str:
 
 
 def _schemas(makes: Sequence[type[Record]]) -> str:
-    """The JSON schemas that the model reads, without the titles that only repeat the names."""
-    return "\n".join(json.dumps(_untitled(record.model_json_schema()), ensure_ascii=False) for record in makes)
+    """The records as the model reads them: a list of their fields, and of those of their parts, with type, limits, meaning."""
+    parts: dict[str, str] = {}
+    for record in makes:
+        schema = record.model_json_schema()
+        parts[f"`{record.kind}`"] = _fields(schema)
+        parts |= {f"where `{name.lower()}` is": _fields(part) for name, part in schema.get("$defs", {}).items()}
+    return "\n\n".join(f"{name}:\n{fields}" for name, fields in parts.items())
 
 
-def _untitled(schema: Any) -> Any:
-    if isinstance(schema, dict):
-        return {k: _untitled(v) for k, v in schema.items() if not (k == "title" and isinstance(v, str))}
-    return [_untitled(item) for item in schema] if isinstance(schema, list) else schema
+def _fields(schema: Mapping[str, Any]) -> str:
+    needed = schema.get("required", ())
+    return "\n".join(
+        f"- {name} ({_type(each)}{'' if name in needed else ', optional'}): {' '.join(each.get('description', '').split())}"
+        for name, each in schema["properties"].items()
+    )
+
+
+def _type(schema: Mapping[str, Any]) -> str:
+    """The type of a field in words, with its limits."""
+    if "$ref" in schema:
+        return f"`{schema['$ref'].rpartition('/')[2].lower()}`"
+    if "anyOf" in schema:
+        return " or ".join(_type(each) for each in schema["anyOf"] if each.get("type") != "null")
+    if "enum" in schema:
+        return f"one of {', '.join(map(str, schema['enum']))}"
+    kind = str(schema.get("type", "value"))
+    if kind == "array":
+        return f"list{_limits(schema, 'minItems', 'maxItems')}, each {_type(schema['items'])}"
+    if kind == "string":
+        limits = "" if schema.get("maxLength") in (None, LONGEST_TEXT) else _limits(schema, "", "maxLength")
+        return f"text{limits} characters" if limits else "text"
+    return f"{kind}{_limits(schema, 'minimum', 'maximum')}"
+
+
+def _limits(schema: Mapping[str, Any], least: str, most: str) -> str:
+    """The limits in words, such as: of at most 8."""
+    low, high = schema.get(least, 0), schema.get(most)
+    return "" if high is None else f" of {low} to {high}" if low else f" of at most {high}"

@@ -8,22 +8,44 @@ from typing import Any
 import claude_agent_sdk as sdk
 
 from campaign_lab.agents.attempt_spec import AttemptSpec
+from campaign_lab.agents.briefing import Briefing, BriefRefused
 from campaign_lab.agents.phases import TOOLS, all_agents, system_prompt
 from campaign_lab.agents.tools.server import SERVER
 from campaign_lab.store.transcripts import TurnTranscripts
 
 AGENT_FIELDS = frozenset({"description", "prompt", "subagent_type"})
-"""What the main agent decides when it calls an agent. Its model, and where it works, are ours."""
+"""What the main agent says when it calls an agent. Its model, and where it works, are ours."""
 
 
-async def _only_our_fields(hook_input: Any, _call: str | None, _context: Any) -> Any:
-    """The call of an agent without the fields that the model may not set, such as another model for the agent."""
-    call = hook_input["tool_input"]
-    if AGENT_FIELDS.issuperset(call):
-        return {}
-    kept = {name: value for name, value in call.items() if name in AGENT_FIELDS}
-    output = {"hookEventName": hook_input["hook_event_name"], "permissionDecision": "allow", "updatedInput": kept}
-    return {"hookSpecificOutput": output}
+def agent_hooks(briefing: Briefing) -> dict[Any, list[sdk.HookMatcher]]:
+    """The hooks on the Agent tool: the call gets its order from code, and its result is what the turn has kept."""
+
+    async def order(hook_input: Any, call: str | None, _context: Any) -> Any:
+        """The call without the fields that the model may not set, such as another model for the agent, and with its order."""
+        asked = {name: value for name, value in hook_input["tool_input"].items() if name in AGENT_FIELDS}
+        words = f"{asked.get('description', '')}\n{asked.get('prompt', '')}"
+        output = {"hookEventName": hook_input["hook_event_name"]}
+        try:
+            prompt = briefing.prompt_for(call or "", str(asked.get("subagent_type", "")), words)
+        except BriefRefused as refused:
+            return {
+                "hookSpecificOutput": {**output, "permissionDecision": "deny", "permissionDecisionReason": str(refused)}
+            }
+        updated = asked if prompt is None else {**asked, "prompt": prompt}
+        return {"hookSpecificOutput": {**output, "permissionDecision": "allow", "updatedInput": updated}}
+
+    async def report(hook_input: Any, call: str | None, _context: Any) -> Any:
+        """What the turn has kept of the agent, in the place of what it said last."""
+        text = briefing.report_of(call or "")
+        if text is None:
+            return {}
+        answer = {**hook_input["tool_response"], "content": [{"type": "text", "text": text}]}
+        return {"hookSpecificOutput": {"hookEventName": hook_input["hook_event_name"], "updatedToolOutput": answer}}
+
+    return {
+        "PreToolUse": [sdk.HookMatcher(matcher="Agent", hooks=[order], on_failure="block")],
+        "PostToolUse": [sdk.HookMatcher(matcher="Agent", hooks=[report])],
+    }
 
 
 def options(
@@ -31,6 +53,7 @@ def options(
     spec: AttemptSpec,
     store: TurnTranscripts,
     server: sdk.McpSdkServerConfig,
+    briefing: Briefing,
     *,
     env: Mapping[str, str],
     folder: str,
@@ -52,7 +75,7 @@ def options(
         strict_mcp_config=True,
         mcp_servers={SERVER: server},
         agents=agents,
-        hooks={"PreToolUse": [sdk.HookMatcher(matcher="Agent", hooks=[_only_our_fields], on_failure="block")]},
+        hooks=agent_hooks(briefing),
         system_prompt=system_prompt(),
         thinking={"type": "disabled"},
         verbatim_prompts=True,

@@ -133,6 +133,7 @@ def _run_phases(
 
 def _done_words(turn: Turn, elapsed_s: float) -> str:
     how = "replayed, nothing paid" if turn.replayed else f"done in {elapsed_s:.1f} s"
+    how += f"; {turn.older}" if turn.older else ""
     how += "; the session had gone on differently, so a fork was made for it" if turn.forked else ""
     return f"{turn.phase}{and_take(turn.take)}: {how}"
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from datetime import datetime
 from typing import Any, Self
 from urllib.parse import urlsplit
@@ -53,7 +52,7 @@ class Link(_PageFact):
 
 
 class Page(_PageFact):
-    """A web page as it was fetched. Everything quotable in ``for_agent()`` stands in ``text``."""
+    """A web page as it was fetched. What agents may quote of it stands in ``text``."""
 
     url: str
     """The page's public address, after redirects, without fragment."""
@@ -85,12 +84,6 @@ class Page(_PageFact):
     fonts: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 
-    def for_agent(self) -> str:
-        """The JSON that an agent sees. Same page, same text, whenever it was fetched."""
-        data = self.model_dump(mode="json")
-        shown = {key: data["main_text" if key == "text" else key] for key in SHOWN_TO_AGENTS}
-        return json.dumps(shown, ensure_ascii=False, indent=1)
-
     def to_json(self) -> str:
         """The page as stored, for ``Page.from_json``."""
         return self.model_dump_json()
@@ -113,9 +106,3 @@ def same_site(one: str, other: str) -> bool:
 
 SCRIPTED = "the page is drawn by scripts"
 """What is noted of a page without text that has scripts."""
-
-SHOWN_TO_AGENTS = (
-    "url", "title", "language", "description", "site_name", "headings", "text", "numbers", "testimonials", "ratings",
-    "calls_to_action", "structured_data", "open_graph", "links", "colours", "fonts", "notes",
-)  # fmt: skip
-"""The keys of ``for_agent()``, in their order. ``text`` there is the main text."""

@@ -15,6 +15,7 @@ from urllib.parse import urldefrag, urlsplit
 
 from campaign_lab.rehearsal.analyst import profiles
 from campaign_lab.rehearsal.server.api_request import Ask, Call, json_in, task_of
+from campaign_lab.rehearsal.server.tool_results import page_facts, short_claims, whole_claims, without_references
 from campaign_lab.rehearsal.writer import angles_and_variants
 from campaign_lab.rehearsal.writer.answers import answer_question
 
@@ -86,63 +87,42 @@ def _own_phase(ask: Ask, task: Mapping[str, Any], readers: Mapping[str, Reader])
     if kind is None:
         return [TextReply(json.dumps(handed[-1], ensure_ascii=False))]
     none: Findings = [], [f"{kind}: rehearsal has no reader for it; give the phase one (rehearse=…)"]
-    records, missing = readers[kind](reports(ask.calls), {**task, "kind": kind}) if kind in readers else none
+    known = {kind: without_references(records) for kind, records in reports(ask.calls).items()}
+    records, missing = readers[kind](known, {**task, "kind": kind}) if kind in readers else none
     return [ToolCall("", SAVE_RECORDS, {"kind": kind, "records": records, "missing": missing})]
 
 
 def _delegation(ask: Ask, task: Mapping[str, Any]) -> Step:
     """Starts the agents that the task names, all at once; when they have reported, sums up."""
     if not ask.calls_now:
-        briefs = _copy_briefs(ask, task) if "copy-creator" in task["agents"] else _same_brief(task)
-        if not briefs:
-            return [
-                TextReply(
-                    "There is no angle to write for: none of the angles asked for was saved in this conversation."
-                )
-            ]
-        return [TextReply("I brief the agents, all in parallel."), *(_start(*brief) for brief in briefs)]
+        return [TextReply("The agents work in parallel."), *_starts(task)]
     found = reports(ask.calls_now)
     counts = ", ".join(f"{len(records)} {kind.replace('_', ' ')}" for kind, records in found.items())
     return [TextReply(f"The agents have reported: {counts or 'nothing usable'}. Their reports stand above.")]
 
 
-def _same_brief(task: Mapping[str, Any]) -> list[tuple[str, str, dict[str, Any]]]:
-    """Each agent is told the whole task but for who else works on it."""
-    facts = {name: value for name, value in task.items() if name != "agents"}
-    return [(name, f"Your part of the task for {task.get('url', 'the brand')}.", facts) for name in task["agents"]]
+def _starts(task: Mapping[str, Any]) -> list[ToolCall]:
+    """A call for each agent, and for each angle of a copy-creator's. Code writes the orders of ours; others get the task."""
+    calls = []
+    for agent in task["agents"]:
+        facts = {name: value for name, value in task.items() if name != "agents"}
+        told = f"Your part of the task.\n\n```json\n{json.dumps(facts, ensure_ascii=False, indent=1)}\n```"
+        prompts = [agent] if agent in _SITE_READERS else [told]
+        if agent == "copy-creator":
+            angles = [str(name) for name in task["angles"]]
+            prompts = ["\n".join(angles)] if task.get("writers") == "one" else angles
+        calls += [
+            ToolCall("", "Agent", {"description": _label(agent), "subagent_type": agent, "prompt": p}) for p in prompts
+        ]
+    return calls
 
 
-def _copy_briefs(ask: Ask, task: Mapping[str, Any]) -> list[tuple[str, str, dict[str, Any]]]:
-    """One copy-creator an angle. It sees nothing but this, so it gets the angle, the voice and its own claims."""
-    research, angles = reports(ask.calls), _saved(ask.calls, "angle")
-    wanted = task.get("angles") or list(angles)
-    brand = next(iter(research.get("brand_profile", [])), {})
-    return [
-        (
-            "copy-creator",
-            f"Write {task.get('variants', 2)} advertisement texts for the angle {name}.",
-            {
-                "angle": angles[name],
-                "brand": brand.get("name", ""),
-                "voice": brand.get("voice", {}),
-                "evidence": [proof["claim"] for proof in angles[name].get("proofs", [])],
-                "language": task.get("language", "en"),
-                "variants": task.get("variants", 2),
-            },
-        )
-        for name in wanted
-        if name in angles
-    ]
-
-
-def _start(agent: str, intent: str, facts: Mapping[str, Any]) -> ToolCall:
-    name = facts["angle"]["name"] if "angle" in facts else agent.replace("-", " ")
-    prompt = f"{intent}\n\n```json\n{json.dumps(facts, ensure_ascii=False, indent=1)}\n```"
-    return ToolCall("", "Agent", {"description": str(name), "subagent_type": agent, "prompt": prompt})
+def _label(agent: str) -> str:
+    return agent.replace("-", " ")
 
 
 def _strategy(ask: Ask, task: Mapping[str, Any]) -> Step:
-    steer = ask.prompt.partition("## Steer")[2].strip()
+    steer = "".join(ask.prompt.partition("## Steer")[2].split("\n\n", 2)[2:]).strip()  # behind a line that explains it
     records, missing = angles_and_variants.angles(
         reports(ask.calls), steer=steer, count=int(task.get("count", 5)), language=str(task.get("language", "en")),
         task=dict(task),
@@ -165,19 +145,14 @@ def _specialist(ask: Ask, own: Mapping[str, Reader]) -> Step:
     if unread := _next_pages(ask.calls, [*rivals, *home]):
         return [ToolCall("", FETCH_PAGE, {"url": url}) for url in unread]
     records, missing = _findings(kind, ask, task)
-    pending = _hand_in(ask, kind, records, missing)
-    report = {"kind": kind, "records": records, "missing": missing}
-    return [pending] if pending else [TextReply(json.dumps(report, ensure_ascii=False))]
+    return [_hand_in(ask, kind, records, missing) or TextReply("Handed in.")]
 
 
 def _findings(kind: str, ask: Ask, task: Mapping[str, Any]) -> Findings:
     """What the pages that were read, or the brief of a copy-creator, say for this kind of record."""
     home, language = str(task.get("url", "")), str(task.get("language", "en"))
     if kind == "copy_variant":
-        return angles_and_variants.variants(
-            task["angle"], brand=str(task.get("brand", "")), voice=task.get("voice", {}),
-            evidence=task.get("evidence", []), language=language, count=int(task.get("variants", 2)),
-        )  # fmt: skip
+        return _texts(task, language)
     pages = _pages_of(ask.calls, home)
     if kind == "competitor_profile":
         rivals = {url: _pages_of(ask.calls, url) for url in task.get("competitors", [])}
@@ -189,11 +164,28 @@ def _findings(kind: str, ask: Ask, task: Mapping[str, Any]) -> Findings:
     return [record] if record else [], missing
 
 
+def _texts(order: Mapping[str, Any], language: str) -> Findings:
+    """The texts for each angle of an order, and what is missing; where there are several angles each line names its own."""
+    records: list[dict[str, Any]] = []
+    missing: list[str] = []
+    angles = order.get("angles", [])
+    for angle in angles:
+        made, lacks = angles_and_variants.variants(
+            angle, brand=str(order.get("brand", "")), traits=order.get("voice", []), evidence=whole_claims(angle["claims"]),
+            language=language, count=int(order.get("variants", 2)),
+        )  # fmt: skip
+        records += made
+        missing += lacks if len(angles) == 1 else [f"{angle['name']}: {line}" for line in lacks]
+    if order.get("wish"):
+        missing.append(f"steer: rehearsal's texts do not follow {order['wish']!r}; it only chooses among angles")
+    return records, missing
+
+
 def _hand_in(ask: Ask, kind: str, records: Sequence[Mapping[str, Any]], missing: list[str]) -> ToolCall | None:
     """The next save_records call, or None when all is kept. What was found faulty is handed in once more, then left."""
     tries = [call for call in ask.calls_now if call.name == SAVE_RECORDS]
     if not tries:
-        return ToolCall("", SAVE_RECORDS, {"kind": kind, "records": list(records), "missing": missing})
+        return ToolCall("", SAVE_RECORDS, {"kind": kind, "records": short_claims(list(records)), "missing": missing})
     answer = json_in(tries[-1].result or "") or {}
     faulty = {problem.get("record") for problem in answer.get("problems", []) if "record" in problem}
     again = [record for place, record in enumerate(tries[-1].input.get("records", [])) if place in faulty]
@@ -219,7 +211,7 @@ def _pages_of(calls: Sequence[Call], home: str) -> list[dict[str, Any]]:
     """The pages read of one site, home page first, also where the home page led to another host. Refusals are left out."""
     asked = urldefrag(home)[0]
     answers = [(call.input.get("url"), json_in(call.result or "")) for call in calls if call.name == FETCH_PAGE]
-    pages = [(url, page) for url, page in answers if page and "url" in page]
+    pages = [(url, page_facts(page)) for url, page in answers if page and "url" in page]
     first = {asked, *(page["url"] for url, page in pages if url == home)}
     hosts = {urlsplit(url).netloc.lower() for url in first}
     found = {page["url"]: page for _, page in pages if urlsplit(page["url"]).netloc.lower() in hosts}
@@ -234,19 +226,8 @@ def reports(calls: Sequence[Call]) -> dict[str, list[dict[str, Any]]]:
         if isinstance(report, dict) and isinstance(report.get("records"), list):
             for record in report["records"]:
                 name = str(record.get("headline") or record.get("name") or report.get("kind"))
-                found.setdefault(str(report.get("kind")), {})[name] = record
+                found.setdefault(str(report.get("kind")), {})[name] = whole_claims(record)
     return {kind: list(records.values()) for kind, records in found.items()}
-
-
-def _saved(calls: Sequence[Call], kind: str) -> dict[str, dict[str, Any]]:
-    """Records that the main agent handed in itself, by name; a later hand-in of a whole phase replaces the earlier ones."""
-    saved: dict[int, dict[str, dict[str, Any]]] = {}
-    for call in calls:
-        if call.name == SAVE_RECORDS and call.input.get("kind") == kind:
-            saved.setdefault(call.prompt, {}).update(
-                {record["name"]: record for record in call.input.get("records", [])}
-            )
-    return saved[max(saved)] if saved else {}
 
 
 def _id(seed: str, place: int) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 from campaign_lab.agents.events import Event, OnEvent
 from campaign_lab.agents.phases import Phase
 from campaign_lab.errors import PhaseOrderError
-from campaign_lab.money import Sum
+from campaign_lab.money import Sum, price_words
 from campaign_lab.progress.hook import safe_listener, watched_run
 from campaign_lab.sessions.checkpoints import At, Checkpoint, chosen
 from campaign_lab.sessions.handle import Handle
@@ -112,8 +112,14 @@ class Session(Handle):
         self._position.leave(step, row.id)
         if replayed:
             self._context.replays.append((session.id, turn.receipt.cost))
+        older = await self._context.engine.run(lambda con: self._anew(con, spec)) if spec.older_key else ""
         receipt = replace(turn.receipt, paid=not replayed)
-        return replace(turn, replayed=replayed, forked=forked, receipt=receipt), row.id
+        return replace(turn, replayed=replayed, forked=forked, receipt=receipt, older=older), row.id
+
+    def _anew(self, con: Con, spec: TurnSpec) -> str:
+        """What is said of a turn of an older revision."""
+        price = price_words(estimate(con, spec).usd, unpaid=self._context.endpoint.rehearsal)
+        return f"of an older revision; take={(spec.take or 1) + 1} makes it anew, {price}"
 
     def go_on_for(self, phase: str) -> None:
         """Moves the handle to the end of the session's newest line, when the phase can start there and not at the position.

@@ -15,6 +15,7 @@ from campaign_lab.agents.phases import (
     FETCH_PAGE,
     ORDER,
     SAVE_RECORDS,
+    STEER,
     TOOLS,
     Agent,
     Phase,
@@ -72,7 +73,7 @@ def test_a_steer_and_a_brief_are_sent_word_for_word(steer: str, campaign: str) -
     """Dollar signs, braces and quotes in them are text, not templates."""
     brief = Brief(url="https://shop.example.org", market="CA", campaign=campaign)
     message = SLOGANS.message(brief, steer=steer)
-    assert message.endswith(f"\n## Steer\n\n{steer}\n")
+    assert message.endswith(f"\n## Steer\n\n{STEER}\n\n{steer}\n")
     assert task_of(SLOGANS.message(brief))["campaign"] == brief.campaign
 
 
@@ -187,4 +188,4 @@ def test_an_agent_knows_the_schema_of_what_it_hands_in() -> None:
     for phase in builtin_phases().values():
         for agent, record in zip(phase.agents, phase.makes, strict=False):
             assert f"`{record.kind}`" in agent.prompt
-            assert not [field for field in record.model_fields if f'"{field}"' not in agent.prompt]
+            assert not [field for field in record.model_fields if f"- {field} (" not in agent.prompt]

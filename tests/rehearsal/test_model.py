@@ -39,7 +39,7 @@ def test_a_site_that_redirects_to_another_host_is_read() -> None:
         "We fix bikes in a shed behind the station.",
         url=moved,
         headings=["We fix bikes"],
-        links=[{"text": "Prices", "url": f"{moved}prices"}],
+        links=[["Prices", f"{moved}prices"]],
     )
     first = only_call(reply(ask("brand-intelligence-analyst", {HOME: home})))
     assert (first.name, first.input) == (FETCH_PAGE, {"url": f"{moved}prices"})

@@ -101,6 +101,10 @@ def _with_agent_prompt(phase: Phase) -> Phase:
     return replace(phase, agents=agents)
 
 
+def _with_order(phase: Phase) -> Phase:
+    return replace(phase, agents=(replace(phase.agents[0], brief="Read it: $order"), *phase.agents[1:]))
+
+
 def _revised(phase: Phase) -> Phase:
     first = phase.makes[0]
     return replace(
@@ -120,9 +124,10 @@ def _revised(phase: Phase) -> Phase:
             lambda phase: replace(phase, prompt=phase.prompt + "More."),
             {},
             {},
-            "the phase's prompt or one of its arguments",
+            "the phase's prompt has changed",
         ),
-        (_with_agent_prompt, {}, {}, "an agent's prompt, tools, model or turn limit has changed"),
+        (_with_agent_prompt, {}, {}, "the prompt of brand-intelligence-analyst has changed"),
+        (_with_order, {}, {}, "the order of brand-intelligence-analyst has changed"),
         (_revised, {}, {}, "a record type has another revision"),
     ],
 )
@@ -136,6 +141,24 @@ def test_a_miss_names_what_has_changed(
     with pytest.raises(ReplayMiss, match=reason) as miss:
         lab.run_sync(lab.session(_changed(termwick, **brief)).run("research", on_miss="refuse", **options))
     assert miss.value.estimate_usd is not None
+
+
+@pytest.mark.usefixtures("slow")
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        ({"variants": 3}, "the phase's variants has changed"),
+        ({"variants": 3, "writers": "each"}, "the phase's variants and writers have changed"),
+        ({"steer": "Numbers first"}, "the steer has changed"),
+    ],
+)
+def test_a_miss_of_copy_names_what_its_writers_are_told(options: dict[str, Any], reason: str, lab_of: LabOf) -> None:
+    """What the order of a copy-creator takes from arguments and steer is in the key."""
+    lab = lab_of()
+    main = lab.open("main")
+    lab.run_sync(main.fork("Copy", at="strategy").run("copy", steer=""))
+    with pytest.raises(ReplayMiss, match=reason):
+        lab.run_sync(lab.open("Copy", from_start=True).run("copy", on_miss="refuse", **{"steer": "", **options}))
 
 
 @pytest.mark.both_stores

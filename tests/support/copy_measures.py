@@ -39,7 +39,7 @@ def campaign(
     for angle in angles:
         claims = [proof["claim"] for proof in angle["proofs"]]
         texts, notes = angles_and_variants.variants(
-            angle, brand=brand["name"], voice=brand["voice"], evidence=claims, language=language, count=count
+            angle, brand=brand["name"], traits=brand["voice"]["traits"], evidence=claims, language=language, count=count
         )
         made, gaps = [*made, *texts], [*gaps, *notes]
     return {"brand": brand["name"], "angles": angles, "variants": made, "texts": read(folder)[1], "count": count,

@@ -112,7 +112,7 @@ def test_agents_of_one_name_are_numbered(names: int, lab_of: MakeLab) -> None:
     """One copy-creator an angle."""
     lab = lab_of()
     main = lab.open("main")
-    lab.run_sync(main.run("copy", angles=[each.label() for each in main.records("angle")[:names]]))
+    lab.run_sync(main.run("copy", angles=[each.label() for each in main.records("angle")[:names]], writers="each"))
     table = lab.timeline(main)
     found = table[table["phase"] == "copy"]["agent"].tolist()
     assert found == [MAIN_AGENT, "copy-creator", "copy-creator 2", "copy-creator 3"][: names + 1]

@@ -12,6 +12,7 @@ from campaign_lab.agents.tools.empty_pages import leads_nowhere, why_hollow
 from campaign_lab.brief import Brief, origin_of
 from campaign_lab.errors import PageError, StoreError
 from campaign_lab.pages import Page, fetch
+from campaign_lab.pages.agent_view import page_for_agent
 from campaign_lab.show.text import one_line
 from campaign_lab.store import queries
 from campaign_lab.store.connection import Con, Store
@@ -101,7 +102,7 @@ class PageReader:
             return ENDED
         if isinstance(page, PageError):
             return json.dumps({"error": str(page)}, ensure_ascii=False)
-        return page.for_agent()
+        return page_for_agent(page)
 
     async def _page(self, url: str) -> Page | PageError:
         if url not in self._reading:  # several agents ask for the same page at once

@@ -16,7 +16,8 @@ from campaign_lab import checks
 from campaign_lab.agents.kept_record import KeptRecord
 from campaign_lab.agents.phases import Phase
 from campaign_lab.findings import Finding
-from campaign_lab.records import BrandProfile, CompetitorProfile, CopyVariant, Record, slug, with_support
+from campaign_lab.records import BrandProfile, Claim, CompetitorProfile, CopyVariant, Record, slug, with_support
+from campaign_lab.references import resolved
 
 MENDS = 2
 """How often a model may mend what it handed in; then it is kept as it is, marked."""
@@ -25,7 +26,8 @@ MENDS = 2
 class RecordIntake:
     """Collects the records of one turn. ``texts`` gives the stored pages' text by url at the time of the call.
 
-    ``brand`` are names that claims may use without a quote; ``angles`` the names that a copy variant may belong to.
+    ``brand`` are names that claims may use without a quote; ``angles`` the names that a copy variant may belong to;
+    ``references`` the claims of the conversation by their references.
     """
 
     def __init__(
@@ -35,11 +37,14 @@ class RecordIntake:
         *,
         brand: Collection[str] = (),
         angles: Sequence[str] = (),
+        references: Mapping[str, Claim] | None = None,
     ) -> None:
         self._phase = phase
         self.texts = texts
         self._brand = tuple(brand)
         self._angles = tuple(angles)
+        self._references = dict(references or {})
+        self._entered = frozenset(_unmarked(claim) for claim in self._references.values())
         self._tries: Counter[tuple[str, str]] = Counter()
         self._kept: dict[tuple[str, str], KeptRecord] = {}
         self._to_mend: dict[tuple[str, str], list[KeptRecord]] = {}
@@ -100,19 +105,20 @@ class RecordIntake:
     def _examine(self, kind: str, raw: Any) -> KeptRecord:
         model = self._phase.record_type(kind)
         assert model is not None
+        raw, unknown = resolved(model, raw, self._references)
         try:
             record = model.model_validate_json(json.dumps(raw))
         except ValidationError as error:
-            found = tuple(
-                Finding("record.invalid", "block", ".".join(map(str, item["loc"])) or "record", "", item["msg"])
-                for item in error.errors()[:12]
-            )
+            found = tuple(_invalid(item, unknown) for item in error.errors()[:12])
             label = _text(raw, "headline") or _text(raw, "name") or "record"
             return KeptRecord("", kind, label, None, _json(raw), found, angle=_text(raw, "angle"))
         texts = self.texts()
         record = with_support(record, checks.support(record, texts))
+        entered = [f"{path}." for path, claim in record.places_of(Claim) if _unmarked(claim) in self._entered]
         found = tuple(
-            each for each in checks.check_record(record, texts, self._names(record)) if each.severity != "info"
+            each
+            for each in checks.check_record(record, texts, self._names(record))
+            if each.severity != "info" and not any(f"{each.field}.".startswith(path) for path in entered)
         )
         if isinstance(record, CopyVariant) and self._angles and record.angle not in self._angles:
             message = f"{record.angle!r} is not an angle of this campaign; it has {', '.join(self._angles)}"
@@ -125,6 +131,21 @@ class RecordIntake:
         if isinstance(record, BrandProfile | CompetitorProfile):
             return (*self._brand, record.name)
         return self._brand
+
+
+def _invalid(item: Any, unknown: Mapping[str, str]) -> Finding:
+    """What pydantic says of one place, or what is wrong with the reference that stands there."""
+    path = ".".join(map(str, item["loc"]))
+    if path in unknown:
+        return Finding("record.reference_unknown", "block", path, "", unknown[path])
+    return Finding("record.invalid", "block", path or "record", "", item["msg"])
+
+
+def _unmarked(claim: Claim) -> Claim:
+    """The claim without the marks of its evidence."""
+    return Claim(
+        text=claim.text, evidence=tuple(each.model_copy(update={"supported": None}) for each in claim.evidence)
+    )
 
 
 def _numbered(kept: Sequence[KeptRecord]) -> tuple[KeptRecord, ...]:

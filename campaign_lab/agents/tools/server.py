@@ -44,7 +44,7 @@ def tool_server(reader: PageReader, intake: RecordIntake, clean: Callable[[Any],
     # readOnlyHint lets one agent fetch several pages at once; without maxResultSizeChars a long page becomes a file stub.
     @tool(
         "fetch_page",
-        "Read one web page: its text, headings, numbers, testimonials, links and colours, as JSON.",
+        "Read one web page: its text, headings, testimonials, links, legal lines and colours, as JSON.",
         FETCH_SCHEMA,
         annotations=ToolAnnotations(readOnlyHint=True, maxResultSizeChars=200_000),
     )

@@ -168,6 +168,7 @@ class RunPanel(JobPanel[Turn]):
         every = len(replayed) == len(self._phases)
         words = f" · {'' if every else ', '.join(replayed) + ' '}replayed: nothing was paid" if replayed else ""
         words += "".join(f" · {turn.phase}{and_take(turn.take)}" for turn in self.turns if turn.take > 1)
+        words += "".join(f" · {turn.phase} {turn.older}" for turn in self.turns if turn.older)
         forked = any(turn.forked for turn in self.turns)
         return words + (" · the session had gone on differently, so a fork was made" if forked else "")
 

@@ -30,6 +30,8 @@ Result = tuple[dict[str, Any] | None, list[str]]
 
 LABEL = 80
 """A label of a record is at most so many characters long."""
+LEGAL_LINES = 4
+"""A brand profile holds at most so many legal lines."""
 SHORT_TITLE_WORDS = 3
 """A home page's title of up to so many words is a name."""
 
@@ -52,6 +54,7 @@ def brand_profile(pages: Sequence[PageJson], *, home: str = "", language: str = 
         "voice": _voice(found, pages),
         "colours": _colours(pages),
         **{field: [passage.claim() for passage in chosen] for field, chosen in fields.items()},
+        "legal_lines": _legal_lines(pages),
     }
     empty = [field for field, chosen in fields.items() if not chosen]
     return record, [f"{field}: {_why_empty(field, found)}" for field in empty] + _notes(pages, language)
@@ -243,6 +246,13 @@ def _voice(found: Sequence[Passage], pages: Sequence[PageJson]) -> dict[str, Any
 
 def _colours(pages: Sequence[PageJson]) -> list[str]:
     return list(dict.fromkeys(colour for page in pages for colour in page["colours"]))[:8]
+
+
+def _legal_lines(pages: Sequence[PageJson]) -> list[dict[str, str]]:
+    """The lines that the pages keep apart, each once, as quotes."""
+    lines = {line: page["url"] for page in reversed(pages) for line in reversed(page["legal_lines"])}
+    usable = [line for line in reversed(lines) if substantial(line) and not gives_orders(line)]
+    return [{"quote": line, "url": lines[line]} for line in usable[:LEGAL_LINES]]
 
 
 def _notes(pages: Sequence[PageJson], language: str) -> list[str]:

@@ -52,14 +52,14 @@ def angles(
 
 
 def variants(
-    angle: Mapping[str, Any], *, brand: str, voice: Mapping[str, Any], evidence: Sequence[Mapping[str, Any]],
+    angle: Mapping[str, Any], *, brand: str, traits: Sequence[str], evidence: Sequence[Mapping[str, Any]],
     language: str, count: int,
 ) -> tuple[list[Record], list[str]]:  # fmt: skip
     """``count`` CopyVariants in JSON for one angle, and what is missing. ``evidence``: the only claims it may make."""
     words = phrases(language)
     tag = language if language[:2].lower() == words["language"] else words["language"]
     slots = {"brand": brand, "topic": _topic_in(angle["name"], words)}
-    desk = VariantWriter(angle, slots, words, evidence, voice)
+    desk = VariantWriter(angle, slots, words, evidence, traits)
     made = [draft for draft in (desk.write(place, count) for place in range(count)) if draft]
     records = [
         {**draft, "angle": angle["name"], "call_to_action": angle["call_to_action"], "language": tag} for draft in made

@@ -25,15 +25,13 @@ class VariantWriter:
 
     def __init__(
         self, angle: Mapping[str, Any], slots: Mapping[str, str], words: Mapping[str, Any],
-        evidence: Sequence[Mapping[str, Any]], voice: Mapping[str, Any],
+        evidence: Sequence[Mapping[str, Any]], traits: Sequence[str],
     ) -> None:  # fmt: skip
         self.slots, self.words, self.set = slots, words, words[angle["motivation"]]
         self.evidence = evidence
         self.seed = zlib.crc32(f"{slots['brand']}|{angle['name']}|{angle['core_angle']}".encode())
         self.traits = [
-            cue
-            for trait, cue in cues(words["language"]).tables["voice"].items()
-            if trait in voice.get("traits", ()) and trait in _TONES
+            cue for trait, cue in cues(words["language"]).tables["voice"].items() if trait in traits and trait in _TONES
         ]
         self.shown = [{**claim, "text": typeset(claim["text"], words["language"])} for claim in evidence]
         self.spoken = language_of("\n".join(claim["text"] for claim in evidence))

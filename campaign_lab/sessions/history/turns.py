@@ -39,6 +39,8 @@ class Turn:
     replayed: bool = False
     forked: bool = False
     """Was a fork made for it, because the line went on differently?"""
+    older: str = ""
+    """Empty, or where it was found in an older revision: how it is made anew, and what that costs."""
     made_at: datetime = field(default_factory=lambda: datetime.now(UTC))
     pages_read_at: datetime | None = None
     """When the oldest page of the campaign was fetched."""
@@ -51,12 +53,18 @@ class Turn:
     def __repr__(self) -> str:
         counts = Counter(kept.kind.replace("_", " ") for kept in self.kept)
         what = ", ".join(pluralize(count, kind) for kind, count in counts.items()) or "no records"
-        return f"Turn({self.phase}: {what}{and_take(self.take)}{', rehearsal' if self.rehearsal else ''})"
+        older = f", {self.older}" if self.older else ""
+        return f"Turn({self.phase}: {what}{and_take(self.take)}{', rehearsal' if self.rehearsal else ''}{older})"
 
     def _repr_html_(self) -> str:
         records = [kept.to_json() | {"kind": kept.kind} for kept in self.kept]
         return records_html(
-            self.phase, records, self.missing, self.rehearsal, answer=self.answer, note=and_take(self.take)
+            self.phase,
+            records,
+            self.missing,
+            self.rehearsal,
+            answer=self.answer,
+            note=and_take(self.take) + (f", {self.older}" if self.older else ""),
         )
 
 

@@ -20,10 +20,12 @@ from campaign_lab.agents.process.sdk_loop import in_daemon_thread
 from campaign_lab.errors import StoreError, TurnFailed
 from campaign_lab.findings import dump_findings
 from campaign_lab.records import COPY_FIELDS, BrandProfile, CopyVariant
+from campaign_lab.references import references_of
 from campaign_lab.sessions.context import Context
 from campaign_lab.sessions.run import claims
 from campaign_lab.sessions.run.lookup import LookupResult, with_settled_take
 from campaign_lab.sessions.run.recovery import book, book_dead_attempts, recover
+from campaign_lab.sessions.run.request import known_records
 from campaign_lab.sessions.run.turn_spec import TurnSpec
 from campaign_lab.sessions.spending.batch_budget import within_batch_budget
 from campaign_lab.sessions.upkeep.access import permits
@@ -163,6 +165,7 @@ def _prepare(context: Context, spec: TurnSpec, attempt_id: str, *, on_event: eve
     """The attempt, ready to run. Starts the endpoint and imports the SDK. Raises EndpointError, such as for a missing key."""
     context.endpoint.start()  # before the import, which takes seconds
     from campaign_lab.agents.attempt import Attempt
+    from campaign_lab.agents.briefing import Briefing
     from campaign_lab.agents.tools.page_reader import PageReader
     from campaign_lab.agents.tools.record_intake import RecordIntake
 
@@ -170,8 +173,13 @@ def _prepare(context: Context, spec: TurnSpec, attempt_id: str, *, on_event: eve
     cached = context.engine.call(lambda con: queries.select(con, CacheRow, before, [list(spec.ancestors)]))
     context.endpoint.begin(attempt_id, cached)
     reader = PageReader(context.engine, spec.brief, owner=spec.pages_owner, fresh=spec.fresh_pages)
-    intake = RecordIntake(spec.phase, reader.texts, brand=spec.brand_names, angles=spec.known_angles)
-    return Attempt(attempt_id, spec, context.endpoint.env(), reader, intake, on_event)
+    stored = context.engine.call(lambda con: known_records(con, spec.line, context.phases.values()))
+    known = [record for record in stored if spec.phase.record_type(record.kind) is None]
+    intake = RecordIntake(
+        spec.phase, reader.texts, brand=spec.brand_names, angles=spec.known_angles, references=references_of(known)
+    )
+    briefing = Briefing(spec.phase, intake, spec.task, known=known, angles=spec.wanted_angles)
+    return Attempt(attempt_id, spec, context.endpoint.env(), reader, intake, briefing, on_event)
 
 
 async def _finish(

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
+from campaign_lab.agents.phases import task_in
 from campaign_lab.sessions.run.turn_spec import TurnSpec
 from campaign_lab.store import queries
 from campaign_lab.store.connection import Con
@@ -14,9 +16,13 @@ FINGERPRINT = {
     "system": "the system prompt has changed",
     "tools": "the tools have changed",
     "thinking": "the thinking setting has changed",
-    "agents": "an agent's prompt, tools, model or turn limit has changed",
+    "agents": "another agent works on it",
     "records": "a record type has another revision",
 }
+
+
+FIELDS = {"brief": "order", "max_turns": "turn limit"}
+"""An agent's fields, where a reader knows them by another name."""
 
 
 def why_not_replayed(con: Con, spec: TurnSpec, siblings: Sequence[TurnRow]) -> tuple[str, ...]:
@@ -47,13 +53,23 @@ def _elsewhere(con: Con, session: SessionRow) -> tuple[str, ...]:
 
 def _differences(spec: TurnSpec, turn: TurnRow) -> tuple[str, ...]:
     stored, asked = json.loads(turn.fingerprint), json.loads(json.dumps(spec.phase.fingerprint()))
-    reasons = [
-        *_message(spec, turn),
-        *(FINGERPRINT[part] for part in FINGERPRINT if stored.get(part) != asked.get(part)),
-    ]
+    agents = _agents(stored["agents"], asked["agents"])
+    known = {**FINGERPRINT, "agents": "; ".join(agents) or FINGERPRINT["agents"]}
+    reasons = [*_message(spec, turn), *(known[part] for part in known if stored.get(part) != asked.get(part))]
     if spec.take is not None and turn.take != spec.take:
         reasons.append(f"take {spec.take} was asked for, take {turn.take} is stored")
     return tuple(reasons) or ("the turn before it is another one",)
+
+
+def _agents(before: Sequence[Mapping[str, Any]], now: Sequence[Mapping[str, Any]]) -> list[str]:
+    """What has changed of each agent that works on it as before."""
+    known = {agent["name"]: agent for agent in before}
+    return [
+        f"the {FIELDS.get(name, name)} of {agent['name']} has changed"
+        for agent in now
+        for name, value in agent.items()
+        if agent["name"] in known and known[agent["name"]].get(name) != value
+    ]
 
 
 def _message(spec: TurnSpec, turn: TurnRow) -> list[str]:
@@ -65,4 +81,8 @@ def _message(spec: TurnSpec, turn: TurnRow) -> list[str]:
     reasons = ["the steer has changed"] if turn.steer != spec.steer else []
     if fields:
         reasons.append(f"the brief's {' and '.join(fields)} {'has' if len(fields) == 1 else 'have'} changed")
-    return reasons or ["the phase's prompt or one of its arguments has changed"]
+    task, stored = json.loads(json.dumps(dict(spec.task))), task_in(turn.message) or {}
+    arguments = [name for name in spec.phase.arguments if task.get(name) != stored.get(name)]
+    if arguments:
+        reasons.append(f"the phase's {' and '.join(arguments)} {'has' if len(arguments) == 1 else 'have'} changed")
+    return reasons or ["the phase's prompt has changed"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import urlsplit
@@ -11,10 +11,11 @@ from urllib.parse import urlsplit
 from campaign_lab.agents.phases import Phase
 from campaign_lab.brief import Brief
 from campaign_lab.errors import NotFoundError, PhaseOrderError
-from campaign_lab.records import CompetitorProfile, slug
+from campaign_lab.records import CompetitorProfile, Record, slug
 from campaign_lab.sessions.keys import root_key
 from campaign_lab.sessions.position import NOWHERE, CellRef
-from campaign_lab.sessions.run.lookup import takes_of
+from campaign_lab.sessions.run.lookup import read_nothing, takes_of, turns_behind
+from campaign_lab.sessions.run.older_revision import is_older_revision
 from campaign_lab.sessions.run.turn_spec import ANCHOR, TurnSpec
 from campaign_lab.sessions.upkeep.access import named_session, root_owner
 from campaign_lab.show.text import one_line
@@ -58,7 +59,10 @@ def turn_spec_for(con: Con, session: SessionRow, position: str | None, request: 
     session, position = _past_anchor(con, session, position)
     line = queries.line_of(con, position)
     spec = _spec_behind(con, session, line, request)
-    return spec if takes_of(con, spec) else _asked_before(con, session, line, request) or spec
+    if stored := _stored(con, spec):
+        return stored
+    before = _asked_before(con, session, line, request)
+    return (_stored(con, before) or before) if before else spec
 
 
 def _asked_before(con: Con, session: SessionRow, line: Sequence[TurnRow], request: RunRequest) -> TurnSpec | None:
@@ -75,9 +79,21 @@ def _asked_before(con: Con, session: SessionRow, line: Sequence[TurnRow], reques
             spec = _spec_behind(con, session, line[:place], request)
         except (PhaseOrderError, NotFoundError):  # the line had other angles there
             continue
-        if spec.with_take(turn.take).key == turn.key:
+        if spec.with_take(turn.take).key == turn.key or is_older_revision(spec, turn):
             return spec
     return None
+
+
+def _stored(con: Con, spec: TurnSpec) -> TurnSpec | None:
+    """The turn if answers are stored, else the newest stored one of an older revision with the take asked for, else None."""
+    if takes_of(con, spec):
+        return spec
+    if spec.asks_for_a_new_take:
+        return None
+    behind = [turn for turn in turns_behind(con, spec.session, spec.parent) if spec.take in (None, turn.take)]
+    stored = [turn for turn in behind if is_older_revision(spec, turn) and not read_nothing(con, spec.session, turn)]
+    newest = max(stored, key=lambda turn: (turn.started_at, turn.take), default=None)
+    return replace(spec, older_key=newest.key, take=newest.take) if newest else None
 
 
 def _spec_behind(con: Con, session: SessionRow, line: Sequence[TurnRow], request: RunRequest) -> TurnSpec:
@@ -85,16 +101,19 @@ def _spec_behind(con: Con, session: SessionRow, line: Sequence[TurnRow], request
     phase, arguments = request.phase, dict(request.arguments)
     check_needs(phase, line)
     brands, angles = labels(con, line, "brand_profile"), labels(con, line, "angle")
-    steer = _steer(named_session(con, session), line, request)
+    named = named_session(con, session)
+    steer = _steer(named, line, request)
     if "angles" in phase.arguments:
-        only = [steer] if "angles" not in arguments and steer in angles else arguments.get("angles")
-        arguments["angles"] = _chosen(only, angles, phase, line)
+        own = next(([name] for name in (steer, named.purpose) if name in angles), None)
+        arguments["angles"] = _chosen(arguments.get("angles", own), angles, phase, line)
     brief = Brief.from_json(session.brief)
-    message = phase.message(brief, steer=steer, arguments=arguments)
+    wish = "" if steer in angles and "angles" in phase.arguments else steer  # an angle's name is no wish
+    message = phase.message(brief, steer=wish, arguments=arguments)
+    task = {**phase.task(brief, arguments=arguments), **({"wish": wish} if wish else {})}
     parent = line[-1].key if line else root_key(session.endpoint, session.model)
     return TurnSpec(
         phase=phase, message=message, model=session.model, ancestors=tuple(turn.id for turn in line),
-        budget_usd=request.budget_usd, wanted_angles=tuple(arguments.get("angles", ())),
+        budget_usd=request.budget_usd, wanted_angles=tuple(arguments.get("angles", ())), task=task,
         optional_kinds={} if brief.competitors else {CompetitorProfile.kind: NO_RIVAL},
         session=session, line=tuple(line), brief=brief, parent_key=parent, take=request.take, steer=steer,
         fresh_pages=request.fresh_pages, brand_names=(*brands, urlsplit(brief.url).hostname or ""),
@@ -105,10 +124,24 @@ def _spec_behind(con: Con, session: SessionRow, line: Sequence[TurnRow], request
 def labels(con: Con, line: Sequence[TurnRow], kind: str) -> list[str]:
     """Names of the records of a kind, from the newest turn of the line that has any."""
     for turn in reversed(line):
-        rows = queries.select(con, RecordRow, "WHERE turn_id = ? AND kind = ? ORDER BY n", [turn.id, kind])
-        if rows:
+        if rows := _of_kind(con, turn, kind):
             return [row.label for row in rows if not row.degraded]
     return []
+
+
+def known_records(con: Con, line: Sequence[TurnRow], phases: Iterable[Phase]) -> list[Record]:
+    """The valid records of the line in the order in which they are stored; of each kind those of the newest turn that has any."""
+    types = {record.kind: record for phase in phases for record in phase.makes}
+    found: list[Record] = []
+    for kind, model in types.items():
+        rows = next((rows for turn in reversed(line) if (rows := _of_kind(con, turn, kind))), [])
+        usable = (row for row in rows if not row.degraded and row.revision == model.revision)
+        found += [model.model_validate_json(row.body) for row in usable]
+    return found
+
+
+def _of_kind(con: Con, turn: TurnRow, kind: str) -> list[RecordRow]:
+    return queries.select(con, RecordRow, "WHERE turn_id = ? AND kind = ? ORDER BY n", [turn.id, kind])
 
 
 def _past_anchor(con: Con, session: SessionRow, position: str | None) -> tuple[SessionRow, str | None]:

@@ -33,6 +33,8 @@ class TurnSpec(AttemptSpec):
     known_angles: tuple[str, ...] = ()
     pages_owner: str = ""
     cell: CellRef = NOWHERE
+    older_key: str = ""
+    """The key of a stored turn that answers the same request in an older revision of the phase."""
 
     @property
     def parent(self) -> str | None:
@@ -47,7 +49,7 @@ class TurnSpec(AttemptSpec):
     @property
     def key(self) -> str:
         """The key of its turn."""
-        return turn_key(self.parent_key, self.message, self.phase.fingerprint(), self.take or 1)
+        return self.older_key or turn_key(self.parent_key, self.message, self.phase.fingerprint(), self.take or 1)
 
     def with_take(self, take: int) -> TurnSpec:
         """The same turn as this take."""

@@ -98,7 +98,7 @@ def test_a_linked_page_is_read_once_its_link_was_seen(read: Read, linked: Brief)
         review, linked.url, f"{review} ", "https://press.example/other.html", f"{review}?notes=secret", brief=linked
     )
     assert "neither on a site of the brief nor linked" in before["error"]
-    assert home["links"][0]["url"] == review
+    assert home["links"][0][1] == review
     assert "error" in after  # refusals hold for a turn
     assert "error" in other
     assert "error" in made_up

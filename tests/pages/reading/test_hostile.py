@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from campaign_lab.pages import Page
+from campaign_lab.pages.agent_view import page_for_agent
 from campaign_lab.pages.reading.document_tree import clean, parse
 from campaign_lab.pages.reading.markup_limits import MAX_DEPTH, tame
 
@@ -50,7 +51,7 @@ def test_no_page_exhausts_the_reader(page_of: Make, name: str) -> None:
     """Each of these takes a parser, a pattern or a recursion to its knees when nothing is done about it."""
     page = page_of(EXHAUSTING[name])
     assert "Hello there" in page.text
-    assert json.loads(page.for_agent())
+    assert json.loads(page_for_agent(page))
 
 
 NESTED_REVIEWS = {
@@ -84,7 +85,7 @@ def test_what_the_agent_gets_is_bounded(page_of: Make) -> None:
         + "".join(f"<p>{n}% {long}</p>" for n in range(200))
         + f"<h1>{long}</h1><p>{'1' * 100_000}%</p>"
     )
-    assert len(page.for_agent()) < 400_000
+    assert len(page_for_agent(page)) < 400_000
     assert max(len(number.value) for number in page.numbers) <= 60
 
 
@@ -196,10 +197,15 @@ PIECES = [
 def test_everything_quotable_stands_in_the_text(page_of: Make, pieces: list[str]) -> None:
     """Whatever the markup, each line, heading, context and quote for the agent is found in the visible text again."""
     page = page_of("".join(pieces))
-    shown = json.loads(page.for_agent())
+    shown = json.loads(page_for_agent(page))
     everything = " ".join(page.text.split())
-    quotes = [*shown["text"].splitlines(), *shown["headings"], *(n["context"] for n in shown["numbers"])]
-    quotes += [t["quote"] for t in shown["testimonials"]]
+    quotes = [
+        *shown.get("text", "").splitlines(),
+        *shown.get("headings", ()),
+        *shown.get("figures", ()),
+        *shown.get("legal_lines", ()),
+    ]
+    quotes += [t["quote"] for t in shown.get("testimonials", ())]
     assert [quote for quote in quotes if " ".join(quote.split()) not in everything] == []
     assert Page.from_json(page.to_json()) == page
 
@@ -248,7 +254,7 @@ def test_a_page_with_broken_bytes_is_read(page_of: Make, seed: int) -> None:
     for _ in range(chance.randrange(12)):
         at = chance.randrange(len(body))
         body[at : at + chance.randrange(3)] = bytes(chance.randrange(256) for _ in range(chance.randrange(3)))
-    assert page_of(bytes(body)).for_agent()
+    assert page_for_agent(page_of(bytes(body)))
 
 
 def test_the_same_bytes_make_the_same_page(page_of: Make) -> None:

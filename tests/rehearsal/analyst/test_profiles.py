@@ -253,7 +253,7 @@ def test_reading_is_the_same_in_every_process() -> None:
         "known = {'brand_profile': [b[0]], 'customer_insight': [c[0]]}\n"
         "a = cw.angles(known, steer='price', count=5, language='en', task={})\n"
         "own = [[proof['claim'] for proof in angle['proofs']] for angle in a[0]]\n"
-        "v = [cw.variants(angle, brand='T', voice={}, evidence=claims, language='en', count=5)"
+        "v = [cw.variants(angle, brand='T', traits=(), evidence=claims, language='en', count=5)"
         " for angle, claims in zip(a[0], own)]\n"
         "sys.stdout.write(json.dumps([b, c, a, v]))"
     )

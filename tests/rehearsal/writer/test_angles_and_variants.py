@@ -180,7 +180,7 @@ def test_a_brand_in_capitals_keeps_them(good: Campaign) -> None:
     for angle in good["angles"]:
         claims = [proof["claim"] for proof in angle["proofs"]]
         made, _ = angles_and_variants.variants(
-            angle, brand="ACME & SONS", voice={}, evidence=claims, language="en", count=5
+            angle, brand="ACME & SONS", traits=(), evidence=claims, language="en", count=5
         )
         said += json.dumps(made)
     assert "ACME & SONS" in said

@@ -12,6 +12,7 @@ from claude_agent_sdk import ResultMessage
 
 from campaign_lab.agents.attempt import Attempt, run_attempt
 from campaign_lab.agents.attempt_spec import AttemptSpec
+from campaign_lab.agents.briefing import Briefing
 from campaign_lab.agents.ledger import UNLISTED
 from campaign_lab.agents.phases import builtin_phases
 from campaign_lab.agents.tools.page_reader import PageReader
@@ -146,7 +147,8 @@ def test_the_ledger_agrees_with_what_the_cli_reports(make_lab, termwick, watch):
     spec = AttemptSpec(phase=phase, message=phase.message(termwick), model=DEFAULT_MODEL)
     reader = PageReader(lab._context.engine, termwick, owner="ana")
     intake = RecordIntake(phase, reader.texts)
-    attempt = Reported(attempt_id, spec, endpoint.env(), reader, intake, lambda _: None)
+    briefing = Briefing(phase, intake, phase.task(termwick))
+    attempt = Reported(attempt_id, spec, endpoint.env(), reader, intake, briefing, lambda _: None)
     asyncio.run(run_attempt(lab._context.engine, attempt))
     assert attempt.totals == [pytest.approx(attempt.ledger.cost.whole, abs=1e-6)]
     assert attempt.totals == [pytest.approx(sum(_dollars(_booked(b.usage)) for b in server.book), abs=1e-6)]

@@ -16,6 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from campaign_lab.pages import fetch
+from campaign_lab.pages.agent_view import page_for_agent
+from campaign_lab.rehearsal.server.tool_results import page_facts
 from support.paths import SITES
 
 DEMO = sorted(path.name for path in SITES.iterdir() if path.is_dir())
@@ -232,16 +234,16 @@ def read(folder: Path) -> Read:
 
     async def pages() -> Read:
         found = [(await fetch(f"{origin}/{name}", sources=[(origin, str(folder))]))[0] for name in names]
-        return [json.loads(page.for_agent()) for page in found], {page.url: page.text for page in found}
+        return [page_facts(json.loads(page_for_agent(page))) for page in found], {page.url: page.text for page in found}
 
     return asyncio.run(pages())
 
 
 def page(text: str, **fields: Any) -> dict[str, Any]:
-    """A page as agents see it, by hand."""
+    """A page as the analyst reads it, by hand."""
     empty: dict[str, Any] = {
         "url": "https://kettle.example/", "title": "", "language": "en", "description": "", "site_name": "", "headings": [],
         "text": text, "numbers": [], "testimonials": [], "ratings": [], "calls_to_action": [], "structured_data": [],
-        "open_graph": {}, "links": [], "colours": [], "fonts": [], "notes": [],
+        "open_graph": {}, "links": [], "legal_lines": [], "colours": [], "notes": [],
     }  # fmt: skip
     return {**empty, **fields}
