@@ -19,6 +19,7 @@ from campaign_lab.agents.ledger import Request, cost_of
 from campaign_lab.agents.process.sdk_loop import in_daemon_thread
 from campaign_lab.errors import StoreError, TurnFailed
 from campaign_lab.findings import dump_findings
+from campaign_lab.markets import market_names
 from campaign_lab.records import COPY_FIELDS, BrandProfile, CopyVariant
 from campaign_lab.sessions.context import Context
 from campaign_lab.sessions.run import claims
@@ -170,7 +171,8 @@ def _prepare(context: Context, spec: TurnSpec, attempt_id: str, *, on_event: eve
     cached = context.engine.call(lambda con: queries.select(con, CacheRow, before, [list(spec.ancestors)]))
     context.endpoint.begin(attempt_id, cached)
     reader = PageReader(context.engine, spec.brief, owner=spec.pages_owner, fresh=spec.fresh_pages)
-    intake = RecordIntake(spec.phase, reader.texts, brand=spec.brand_names, angles=spec.known_angles)
+    names = (*spec.brand_names, *market_names(spec.brief.market))
+    intake = RecordIntake(spec.phase, reader.texts, brand=names, angles=spec.known_angles)
     return Attempt(attempt_id, spec, context.endpoint.env(), reader, intake, on_event)
 
 
