@@ -19,7 +19,7 @@ _FIGURED = {Angle: ("core_angle", "promise", "offer"), CompetitorProfile: ("gap"
 _COPY_RULES = {"personal_attribute", "unrealistic_promise", "false_urgency", "quoted_rate", "punctuation"}
 _UNCARRIED = {
     "number": "no claim holds the number",
-    "hedge": "the quote says otherwise of the number",
+    "hedge": "only one of the two, this text or the quote, says of the number what stands in brackets:",
     "name": "no claim holds the name",
     "superlative": "no claim holds the superlative",
     "comparison": "no claim holds the comparison",

@@ -45,7 +45,7 @@ def variant(*quotes: str, **fields: str) -> CopyVariant:
         ("Ontario's best mortgage broker", "superlative", "best"),
         ("Compare 50 lenders.", "number", "50"),
         ("Lower fees than any other broker.", "comparison", "than"),
-        ("Offers are held for 120 days.", "hedge", "120 days (most, usual)"),
+        ("Offers are held for 120 days.", "hedge", "120 days (up to, usually)"),
         ("Every offer is compared.", "absolute", "Every"),
         ("Approved by the regulator.", "absolute", "Approved by"),
         ("Our advisers trained with racers.", "unsupported", "advisers, trained, racers"),

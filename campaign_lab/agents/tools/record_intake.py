@@ -15,7 +15,7 @@ from pydantic import ValidationError
 from campaign_lab import checks
 from campaign_lab.agents.kept_record import KeptRecord
 from campaign_lab.agents.phases import Phase
-from campaign_lab.findings import Finding
+from campaign_lab.findings import Finding, parts_below
 from campaign_lab.records import BrandProfile, CompetitorProfile, CopyVariant, Record, slug, with_support
 
 _NAMED_FOR_A_COMPANY = (BrandProfile.kind, CompetitorProfile.kind)
@@ -106,11 +106,11 @@ class RecordIntake:
         again = names & {_name(kept) for kept in self._to_mend}
         self._to_mend = [kept for kept in self._to_mend if _name(kept) not in names]
         for kept in examined:
-            if _name(kept) not in again | self._kept.keys():
+            if kept.kind not in _NAMED_FOR_A_COMPANY and _name(kept) not in again | self._kept.keys():
                 same = [each for each in self._to_mend if (each.kind, each.angle) == (kept.kind, kept.angle)]
-                likeness = {n: checks.likeness(each.body, kept.body) for n, each in enumerate(same)}
-                if likeness and likeness[best := max(likeness, key=likeness.__getitem__)] >= checks.ALIKE:
-                    self._to_mend.remove(same[best])
+                likeness = [checks.likeness(_words(each), _words(kept)) for each in same]
+                if max(likeness, default=0) >= checks.ALIKE:
+                    self._to_mend.remove(same[likeness.index(max(likeness))])
 
     def _examine(self, kind: str, raw: Any) -> KeptRecord:
         model = self._phase.record_type(kind)
@@ -186,6 +186,12 @@ def _site(kept: KeptRecord) -> str:
     url = _text(json.loads(kept.body), "url")
     host = re.match(r"\w+://(?:www\.)?([^/:?#]+)", url)
     return host[1].casefold() if host else kept.label
+
+
+def _words(kept: KeptRecord) -> str:
+    """What the record says, without the names of its fields."""
+    parts = [part for _, part in parts_below({"": json.loads(kept.body)})]
+    return " ".join(each for part in parts for each in part.values() if isinstance(each, str))
 
 
 def _group(kept: KeptRecord) -> tuple[str, str]:

@@ -60,11 +60,11 @@ def is_word(word: str, language: str) -> bool:
 
 def alike(left: str, right: str) -> bool:
     """Does one word begin with the other, or both with the same five letters and more than half of the longer one?"""
-    short, long = sorted((left, right), key=len)
-    if len(short) >= SHORTEST_STEM and long.startswith(short):
-        return True
-    common = next((n for n, pair in enumerate(zip(short, long, strict=False)) if pair[0] != pair[1]), len(short))
-    return common > SHORTEST_STEM and common * 2 > len(long)
+    if left[:SHORTEST_STEM] != right[:SHORTEST_STEM]:
+        return False
+    short, long = sorted((len(left), len(right)))
+    common = next((n for n, pair in enumerate(zip(left, right, strict=False)) if pair[0] != pair[1]), short)
+    return common == short or (common > SHORTEST_STEM and common * 2 > long)
 
 
 def held(wanted: str, among: Collection[str]) -> bool:

@@ -34,6 +34,15 @@ QUOTED_WORDS = 3
 """From so many words on, a passage in quotation marks is somebody's own words and must be theirs letter by letter."""
 MOST_NAMED = 4
 """How many missing words a finding names."""
+_SAID = {
+    "most": "up to",
+    "from": "from",
+    "about": "about",
+    "usual": "usually",
+    "above": "more than",
+    "below": "less than",
+}
+"""What is said of a number, by its name in ``copy_words_*.toml``, as a finding names it."""
 _WEAK = ("all", "none", "only", "comparison")
 """Marks that state nothing in a sentence of talk alone."""
 _SITE = re.compile(r"\w+://(?:www\.)?([\w-]+)")
@@ -178,7 +187,7 @@ class _Sentence:
         there = [said_of(other, text, self.language) for text, other in self._figures_like(figure)]
         here |= {"usual"} if "most" in here else frozenset()  # "up to" says already that it is not always so
         if there and not any(each - {"above", "below"} <= here and here & {"above", "below"} <= each for each in there):
-            lacks = sorted((there[0] ^ here) & {"most", "from", "about", "usual", "above", "below"})
+            lacks = [said for name, said in _SAID.items() if name in there[0] ^ here]
             yield f"{self.plain[figure.start : figure.end].strip()} ({', '.join(lacks)})"
 
     def _marked(self, mark: Mark) -> bool:

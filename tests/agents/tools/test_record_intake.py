@@ -359,3 +359,14 @@ def test_what_only_tells_is_kept_and_not_handed_back(intake: RecordIntake, varia
     (kept,) = intake.results()
     assert {finding.rule for finding in kept.findings} == {"limits.fold", "sentence.counts"}
     assert kept.problems == ()
+
+
+def test_a_rival_that_waits_to_be_mended_is_not_replaced_by_another_rival(
+    texts: dict[str, str], claim: dict[str, Any]
+) -> None:
+    """Two researchers at once: what the one hands in leaves the other's record alone, however alike the two are."""
+    rival = {"name": "Pendle", "url": "https://one.example/", "positioning": claim, "gap": "It says nothing of time"}
+    intake = RecordIntake(RESEARCH, lambda: texts)
+    assert intake.hand_in("competitor_profile", [rival | {"gap": "They miss 73 bikes"}])["problems"]
+    intake.hand_in("competitor_profile", [rival | {"name": "Brack", "url": "https://two.example/"}])
+    assert sorted(kept.label for kept in intake.results()) == ["Brack", "Pendle"]
