@@ -137,6 +137,25 @@ def test_a_number_may_be_written_otherwise(text: str, quote: str, rule: str) -> 
     assert [each.rule for each in checked(text, "en", quote)] == [rule]
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "We compare the offers of 31 lenders! 🎉 Judges drink it.",
+        "“We compare the offers of 31 lenders.” Judges drink it.",
+        "We compare the offers of 31 lenders until 9 p.m. Judges drink it.",
+    ],
+)
+def test_a_sentence_ends_before_an_emoji_behind_marks_and_after_an_hour(text: str) -> None:
+    """What is invented does not hide behind what is carried, and "Judges" is no name there."""
+    first, second = checked(text, "en", "We compare the offers of 31 lenders until 9 p.m. every day.")
+    assert (first.rule, second.rule) == ("carried", "unsupported")
+
+
+def test_a_brand_may_have_a_number_in_its_name() -> None:
+    """It is a name and states nothing."""
+    assert [each.rule for each in checked("Meet Two Sisters", names=("Two Sisters",))] == ["plain"]
+
+
 def test_a_claim_that_is_not_supported_carries_nothing() -> None:
     """Its quote stands nowhere, so the sentence that rests on it is to be checked."""
     lie = "We have 900 advisers in town."

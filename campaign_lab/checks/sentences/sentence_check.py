@@ -51,7 +51,9 @@ _END = re.compile(r"^[\s\"'.,;:!?()-]+|[\s\"'.,;:!?()-]+$")
 _NAMES = re.compile(r"[^\W\d_a-zà-ÿ][\w&-]*(?: [^\W\d_a-zà-ÿ][\w&-]*)*")
 _OPENER = re.compile(r"(?:^|[.!?:|\"(]|\s-|\n)[^\w\n]*$")
 _MORE = re.compile(
-    r"(?<=[.!?…][\"”»])\s+(?=[A-ZÀ-Þ])|(?<=[ap]\.m\.)\s+(?!(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)|[A-Z]{2})(?=[A-Z])|(?<=[.!?…])\s+(?=[^\w\s\"'(«“$€£+-]+\s)"
+    r"(?<=[.!?…][\"”»])\s+(?=[A-ZÀ-Þ])"
+    r"|(?<=[ap]\.m\.)\s+(?!(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)|[A-Z]{2})(?=[A-Z])"
+    r"|(?<=[.!?…])\s+(?=[^\w\s\"'(«“$€£+-]+\s)"
 )
 """Where an emoji, a closing quotation mark or "p.m." stands between two sentences."""
 _NEGATED = re.compile(r"(?i)\b(?:not|no|never|without|nor|ne|pas|sans|jamais|ni|nicht|kein\w*|n't)\W*$")
