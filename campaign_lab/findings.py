@@ -7,8 +7,10 @@ A path leads to a text in a record: names of fields and positions in lists, join
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
+from functools import lru_cache
 from typing import Any, Literal, NamedTuple
 
 Severity = Literal["block", "warn", "info"]
@@ -18,6 +20,8 @@ OVERSTATED = "evidence.claim_overstated"
 """The rule of a claim that says more than its quotes hold."""
 STORED_SENTENCE = "stored.sentence"
 """The rule of a finding that an older version stored as a sentence, without its rule."""
+SENTENCES = "sentence.counts"
+"""The rule of the finding that counts the sentences of an advertisement."""
 MOST_SHOWN = 200
 """Characters of a text that a finding quotes."""
 
@@ -70,6 +74,7 @@ def dump_findings(findings: Iterable[Finding]) -> str:
     return json.dumps([finding.to_json() for finding in findings])
 
 
+@lru_cache(maxsize=4_096)  # most of a thousand forks' variants are without a fault, and so have one of few texts
 def load_findings(text: str) -> tuple[Finding, ...]:
     """The findings in JSON text of ``dump_findings``. Raises ValueError when the text is no JSON list."""
     found = [] if text == "[]" else json.loads(text)
@@ -81,6 +86,32 @@ def load_findings(text: str) -> tuple[Finding, ...]:
 def sentences(findings: Iterable[Finding]) -> tuple[str, ...]:
     """The findings in one line each, in order. Equal lines, of a text that stands in several places, are one."""
     return tuple(dict.fromkeys(finding.sentence for finding in findings))
+
+
+def faults(findings: Iterable[Finding]) -> tuple[Finding, ...]:
+    """The findings that ask for something to be done; the others only tell."""
+    return tuple(finding for finding in findings if finding.severity != "info")
+
+
+class SentenceCounts(NamedTuple):
+    """How many sentences of an advertisement its claims carry, how many say nothing that could be false, and how many neither."""
+
+    carried: int
+    plain: int
+    to_check: int
+
+    def finding(self) -> Finding:
+        """The counts as they are stored with a record."""
+        message = f"sentences: {self.carried} carried by its claims, {self.plain} plain, {self.to_check} to check"
+        return Finding(SENTENCES, "info", "", "/".join(map(str, self)), message)
+
+    @classmethod
+    def among(cls, findings: Iterable[Finding]) -> SentenceCounts | None:
+        """The counts that were stored with a record; None where an older version stored it."""
+        for finding in findings:
+            if finding.rule == SENTENCES and re.fullmatch(r"\d{1,6}/\d{1,6}/\d{1,6}", finding.value, re.ASCII):
+                return cls(*map(int, finding.value.split("/")))
+        return None
 
 
 class ClaimSupport(NamedTuple):

@@ -39,6 +39,16 @@ def market_of(given: str, likely: Iterable[str] = ()) -> str:
     raise ValueError(f"{code} has no subdivision {part!r} in ISO 3166-2; give {code}{more}")
 
 
+def market_names(code: str) -> tuple[str, ...]:
+    """What people call a market: the names of the country and the subdivision in English, and their usual abbreviations."""
+    import pycountry
+
+    country = pycountry.countries.get(alpha_2=code[:2])
+    names = [getattr(country, kind, "") for kind in ("common_name", "name")]
+    names += [each.name for each in pycountry.subdivisions if each.code == code]
+    return tuple(filter(None, (*names, *(written for written, read in READ_AS.items() if read == code[:2]))))
+
+
 def language_of(given: str) -> str:
     """The BCP 47 tag as it was given; only the language's own code is put into lower case.
 

@@ -21,7 +21,7 @@ from campaign_lab.agents.phases import builtin_phases
 from campaign_lab.agents.tools.record_intake import MENDS, RecordIntake
 from campaign_lab.checks.wording import breaches
 from campaign_lab.export import save_csv
-from campaign_lab.findings import OVERSTATED, STORED_SENTENCE, Finding, dump_findings, load_findings
+from campaign_lab.findings import OVERSTATED, STORED_SENTENCE, Finding, dump_findings, faults, load_findings
 from campaign_lab.show import ad_html, records_html
 from campaign_lab.store.rows import RecordRow
 from campaign_lab.store.stored_sentences import findings_of, sentences_to_findings
@@ -85,7 +85,7 @@ def test_table_card_mock_up_and_export_say_the_same_of_a_variant(make_lab: MakeL
     by_hand(lab, lambda con: turn(con, add(con, session()), "t1", handed_in(claims=claims)))
     row, card = looked_at(lab)
     (kept,) = lab.open("main").kept("copy_variant")
-    assert [(each.rule, each.field) for each in kept.findings] == [
+    assert [(each.rule, each.field) for each in faults(kept.findings)] == [
         (OVERSTATED, "claims.0.text"),
         ("wording.orders", "claims.1.text"),
     ]

@@ -5,14 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from campaign_lab.findings import Finding, sentences
+from campaign_lab.findings import Finding, faults, sentences
 from campaign_lab.records import Record
 
 
 @dataclass(frozen=True)
 class KeptRecord:
-    """A record with its id and the findings that were not mended. ``record`` is None when only its raw text was kept.
+    """A record with its id and its findings: what was not mended, and what only tells.
 
+    ``record`` is None when only its raw text was kept.
     ``angle`` is the angle that a copy variant was handed in for; it is not stored.
     """
 
@@ -31,8 +32,8 @@ class KeptRecord:
 
     @property
     def problems(self) -> tuple[str, ...]:
-        """The findings, one line each."""
-        return sentences(self.findings)
+        """The findings that ask for something to be done, one line each."""
+        return sentences(faults(self.findings))
 
     def to_json(self) -> dict[str, Any]:
         """JSON-ready: the record's fields, its id, all its evidence as a flat list, its findings and their ``problems`` lines."""

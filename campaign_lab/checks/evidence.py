@@ -3,15 +3,25 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from functools import lru_cache
+from typing import NamedTuple
 
 from campaign_lab.checks.folding import fold
-from campaign_lab.checks.names import names_held
-from campaign_lab.checks.numbers import measures_in, numbers_in
+from campaign_lab.checks.names import missing_names
+from campaign_lab.checks.numbers import measures_held, measures_in, numbers_in
 from campaign_lab.records import Claim, Evidence, Record
 
-__all__ = ["MIN_WORDS", "fold", "quote_stands", "substantial", "support", "unsupported_claims"]
+__all__ = [
+    "MIN_WORDS",
+    "fold",
+    "overstatements",
+    "quote_stands",
+    "substantial",
+    "support",
+    "support_of",
+    "unsupported_claims",
+]
 
 MIN_WORDS = 4
 """A shorter quote stands on almost any page and proves nothing, unless it is a number with its unit."""
@@ -76,23 +86,55 @@ def support(record: Record, texts: Mapping[str, str]) -> dict[Evidence, bool]:
 
     ``texts`` maps the url of each stored page to all its visible text. What the record itself says in ``supported`` is ignored.
     """
-    plain = (item.model_copy(update={"supported": None}) for item in record.evidence_in())
+    return support_of(record.evidence_in(), texts)
+
+
+def support_of(evidence: Iterable[Evidence], texts: Mapping[str, str]) -> dict[Evidence, bool]:
+    """The same for any evidence, without a record around it."""
+    plain = (item.model_copy(update={"supported": None}) for item in evidence)
     return {item: substantial(item.quote) and quote_stands(item.quote, texts.get(item.url, "")) for item in plain}
 
 
-def unsupported_claims(record: Record, texts: Mapping[str, str], names: Collection[str] = ()) -> dict[str, Claim]:
+class Overstatement(NamedTuple):
+    """A claim that says more than its supported quotes: what they lack, and the quote that was looked at ("" without any)."""
+
+    claim: Claim
+    missing: tuple[str, ...]
+    quote: str
+
+
+def unsupported_claims(
+    record: Record, texts: Mapping[str, str], names: Collection[str] = ()
+) -> dict[str, Overstatement]:
     """By their paths, the claims whose supported quotes do not hold all numbers, with what they measure, and names in them.
 
     ``names`` need no quote (the brand's own).
     """
-    supported = support(record, texts)
-    return {path: claim for path, claim in record.places_of(Claim) if not _carried(claim, supported, names)}
+    return overstatements(record.places_of(Claim), support(record, texts), names)
 
 
-def _carried(claim: Claim, supported: Mapping[Evidence, bool], names: Collection[str]) -> bool:
+def overstatements(
+    claims: Iterable[tuple[str, Claim]], supported: Mapping[Evidence, bool], names: Collection[str] = ()
+) -> dict[str, Overstatement]:
+    """By their paths, the claims that say more than those of their quotes that are supported."""
+    found = ((path, _overstatement(claim, supported, names)) for path, claim in claims)
+    return {path: each for path, each in found if each is not None}
+
+
+def _overstatement(claim: Claim, supported: Mapping[Evidence, bool], names: Collection[str]) -> Overstatement | None:
     plain = [evidence.model_copy(update={"supported": None}) for evidence in claim.evidence]
     quotes = [evidence.quote for evidence in plain if supported[evidence]]
     numbers = frozenset[str]().union(*map(numbers_in, quotes))
-    measures = frozenset[tuple[str, str]]().union(*map(measures_in, quotes))
-    held = numbers_in(claim.text) <= numbers and measures_in(claim.text) <= measures
-    return bool(quotes) and held and names_held(claim.text, quotes, names)
+    measures = frozenset[tuple[str, str]]().union(*map(measures_held, quotes))
+    lacks = sorted(numbers_in(claim.text) - numbers)
+    lacks += [f"{number} {unit}" for number, unit in sorted(measures_in(claim.text) - measures) if number not in lacks]
+    lacks += missing_names(claim.text, quotes, names)
+    if quotes and not lacks:
+        return None
+    return Overstatement(
+        claim, tuple(dict.fromkeys(lacks)), max(quotes, key=lambda each: _shared(each, claim.text), default="")
+    )
+
+
+def _shared(quote: str, text: str) -> int:
+    return len(set(_WORD.findall(quote.casefold())) & set(_WORD.findall(text.casefold())))

@@ -8,16 +8,24 @@ from datetime import date
 from functools import cache
 from importlib.resources import files
 
+from campaign_lab.checks.sameness import sentences_in
+
 
 @dataclass(frozen=True, slots=True)
 class LengthLimit:
-    """How many graphemes a field may have. Above ``recommended`` it is hidden or cut, above ``rejects`` it is refused."""
+    """How many graphemes a field may have. Above ``recommended`` it is folded or cut, above ``rejects`` it is refused."""
 
     field: str
     recommended: int
     rejects: int
     source: str
     checked_on: date
+    folds: bool = False
+    """Is what is longer than recommended still shown, behind a link?"""
+
+    def is_over(self, length: int) -> bool:
+        """Is a text of that length cut off or refused?"""
+        return length > (self.rejects if self.folds else self.recommended)
 
 
 @cache
@@ -39,3 +47,9 @@ def graphemes(text: str) -> int:
     import regex  # type: ignore[import-untyped]  # 15 ms that importing the package does not need
 
     return len(regex.findall(r"\X", text))
+
+
+def fold_stands_alone(text: str, shown: int) -> bool:
+    """Does a sentence or a line end within the first characters that are shown?"""
+    before = text[:shown]
+    return "\n" in before.strip() or len(sentences_in(before + " X")) > 1

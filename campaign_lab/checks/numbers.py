@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from decimal import Decimal, InvalidOperation
 from functools import cache
+from typing import NamedTuple
 
 from campaign_lab.checks.folding import fold
 from campaign_lab.checks.words import words
+
+
+class Quantity(NamedTuple):
+    """A number, what it measures ("" when no unit follows), and where it stands in the folded text."""
+
+    number: str
+    unit: str
+    start: int
+    end: int
+
 
 _SIGNS = {"percent": "%", "per cent": "%"}
 
@@ -18,23 +28,31 @@ def numbers_in(text: str) -> frozenset[str]:
 
     Words from "two" upwards count, "half", "dozen" and plurals such as "millions" too.
     """
-    return frozenset(number for number, _ in _quantities(text))
+    return frozenset(quantity.number for quantity in quantities_in(text))
 
 
 def measures_in(text: str) -> frozenset[tuple[str, str]]:
     """The numbers that measure something, each with its unit: "within 2 hrs" has ("2", "hour")."""
-    return frozenset((number, unit) for number, unit in _quantities(text) if unit)
+    return frozenset((quantity.number, quantity.unit) for quantity in quantities_in(text) if quantity.unit)
 
 
-def _quantities(text: str) -> Iterator[tuple[str, str]]:
-    """Each number and its unit; the unit is "" when none follows."""
+def measures_held(text: str) -> frozenset[tuple[str, str]]:
+    """The measures of a quote, and its bare numbers with each unit that it names elsewhere: "Monthly fee: $29" is $29 a month."""
+    quantities = quantities_in(text)
+    spelled = {words().units.get(word) for word in re.findall(r"[^\W\d_]+", fold(text).lower())} - {None}
+    named = {(each.number, unit) for each in quantities if not each.unit for unit in spelled if unit}
+    return frozenset((each.number, each.unit) for each in quantities if each.unit) | named
+
+
+def quantities_in(text: str) -> list[Quantity]:
+    """Each number in a text with its unit, in reading order. Places are those in the folded text."""
+    found = []
     for match in _pattern().finditer(fold(text)):
-        if match["plural"]:
-            yield match["plural"].lower(), ""
-        elif match["digits"]:
-            yield _of_digits(match), _unit(match)
-        elif (value := _of_words(match)) is not None:
-            yield value, _unit(match)
+        value = match["plural"] and match["plural"].lower()
+        value = value or (_of_digits(match) if match["digits"] else _of_words(match))
+        if value is not None:
+            found.append(Quantity(value, "" if match["plural"] else _unit(match), match.start(), match.end()))
+    return found
 
 
 def _of_digits(match: re.Match[str]) -> str:

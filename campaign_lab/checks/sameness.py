@@ -10,6 +10,9 @@ from functools import lru_cache
 THRESHOLD = 85.0
 """Similarity (token_set_ratio, 0 to 100) from which two short texts are near duplicates."""
 
+ALIKE = 70.0
+"""Likeness from which a record is taken for the mended form of another one of its kind."""
+
 _CLOSING = "\"')\u201d\u2019\u00bb"
 _OPENING = "\"'(\u201c\u2018\u201e\u00ab"
 _NO_END = (

@@ -24,6 +24,8 @@ class WordingRule:
     checked_on: date
     not_in: frozenset[str] = frozenset()
     """Languages that the rule does not hold for, as two letters."""
+    unless: tuple[re.Pattern[str], ...] = ()
+    """A text that has all of these as well breaks no rule."""
 
 
 @cache
@@ -36,6 +38,7 @@ def wording_rules() -> tuple[WordingRule, ...]:
                 **row,
                 "patterns": re.compile("|".join(row["patterns"]), re.IGNORECASE),
                 "not_in": frozenset(row.get("not_in", ())),
+                "unless": tuple(re.compile(pattern, re.IGNORECASE) for pattern in row.get("unless", ())),
             }
         )
         for row in data["rule"]
@@ -46,7 +49,11 @@ def breaches(text: str, language: str = "") -> list[tuple[WordingRule, str]]:
     """The rules that a text breaks, each with the passage that breaks it. ``language`` is a BCP 47 tag, if known."""
     rules = (rule for rule in wording_rules() if language[:2].lower() not in rule.not_in)
     found = ((rule, rule.patterns.search(text)) for rule in rules)
-    return [(rule, match.group()) for rule, match in found if match]
+    return [(rule, match.group()) for rule, match in found if match and not _excused(rule, text)]
+
+
+def _excused(rule: WordingRule, text: str) -> bool:
+    return bool(rule.unless) and all(pattern.search(text) for pattern in rule.unless)
 
 
 def gives_orders(text: str) -> bool:

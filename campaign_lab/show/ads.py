@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from campaign_lab.findings import faults
 from campaign_lab.records import COPY_FIELDS
 from campaign_lab.show.evidence import findings_in
 from campaign_lab.show.frame import bullets, warning
@@ -60,18 +61,19 @@ def first_graphemes(value: str, most: int) -> tuple[str, str]:
 
 
 def _variant(record: Mapping[str, Any], brand: str, home: str) -> str:
-    from campaign_lab.checks.limits import graphemes, limit_of
+    from campaign_lab.checks import counts_of, graphemes, limits
 
+    found = findings_in(record)
     ad = {name: record.get(name, "") for name in (*COPY_FIELDS, "call_to_action")}
-    lengths = [(field, graphemes(str(record.get(field, ""))), limit_of(field)) for field in COPY_FIELDS]
+    lengths = [(limits()[field], graphemes(str(record.get(field, "")))) for field in COPY_FIELDS]
     shown = {"ad": ad_html(ad, brand=brand, address=home), "lengths": lengths, "flags": flags_html(record)}
-    return render("variant", made=record.get("claims") or [], **shown)
+    return render("variant", made=record.get("claims") or [], counts=counts_of(record, found), **shown)
 
 
 def flags_html(record: Mapping[str, Any]) -> str:
     """What the checks found and nobody mended, one line each. A text that stands in the card by itself is not repeated."""
     lines = dict.fromkeys(
         f"{words(each.field)}: {each.message}" if isinstance(record.get(each.field), str) else each.sentence
-        for each in findings_in(record)
+        for each in faults(findings_in(record))
     )
     return f"<p>{warning('Flagged')}</p>{bullets([bidi_isolate(line) for line in lines])}" if lines else ""

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cache
-from importlib import import_module
 from operator import itemgetter
-from types import ModuleType, UnionType
+from types import UnionType
 from typing import TYPE_CHECKING, Any, Union, get_args, get_origin
 
 from campaign_lab.records import COPY_FIELDS, Record
+from campaign_lab.tables.claim_counts import checks
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -38,22 +37,17 @@ def named(dtype: str, *names: str) -> tuple[Column, ...]:
     return tuple(Column(name, dtype, itemgetter(name)) for name in names)
 
 
-@cache
-def _checks() -> ModuleType:
-    """The package of checks, imported with the first table: importing ``campaign_lab`` needs none."""
-    return import_module("campaign_lab.checks")
-
-
 def _length(name: str) -> Column:
     def value(row: Row) -> int:
-        return int(_checks().graphemes(row[name]))
+        return int(checks().graphemes(row[name]))
 
     return Column(f"{name}_length", "int64", value)
 
 
 def _over_limit(row: Row) -> str:
-    checks = _checks()
-    return ", ".join(name for name in COPY_FIELDS if checks.graphemes(row[name]) > checks.limit_of(name))
+    limits, graphemes = checks().limits(), checks().graphemes
+    lengths = ((limits[name], graphemes(row[name])) for name in COPY_FIELDS)
+    return ", ".join(limit.field for limit, length in lengths if limit.is_over(length))
 
 
 COPY_COLUMNS: tuple[Column, ...] = (
@@ -62,6 +56,7 @@ COPY_COLUMNS: tuple[Column, ...] = (
     *map(_length, COPY_FIELDS),
     Column("over_limit", "str", _over_limit),
     *named("int64", "claims", "claims_supported", "quotes", "quotes_supported"),
+    *named("int64", "sentences_carried", "sentences_plain", "sentences_to_check"),
     *named("str", "near_duplicate"),
     *named("float64", "cost_own_usd", "cost_avoided_usd"),
     *named("str", "cache", "pick"),
@@ -75,8 +70,11 @@ COPY_COLUMNS: tuple[Column, ...] = (
 - ``campaign``, ``session`` and its ``purpose``; ``lineage`` is the way to it from its root session: ``main > Emotional angle``.
 - ``angle`` with its ``motivation`` and ``awareness_stage``; "" when the session has no angle of that name.
 - the copy itself; ``language`` is a BCP 47 tag. Lengths are in graphemes, what a reader sees as characters.
-  ``over_limit`` names the fields that are longer than recommended.
+  ``over_limit`` names the fields that are longer than recommended; primary text may be, because it folds.
 - ``claims`` and ``quotes``, and how many of each are supported: a quote stands on its page, a claim says no more than its quotes.
+  A sentence that no claim carries counts as a claim that is not supported.
+- ``sentences_carried`` by its claims, ``sentences_plain`` (a question, an invitation, a marked opinion: nothing that could be
+  false), and ``sentences_to_check``, which state what no claim carries.
 - ``near_duplicate``: headline of the variant of the same turn that says nearly the same, "" when there is none.
 - ``cost_own_usd``: what the session's own turns and its failed tries cost, ``cost_avoided_usd``: what the turns of others that
   it stands on once cost. Both are of the session and the same in each of its rows, as far as they are known (NaN: nothing is);

@@ -40,7 +40,7 @@ def variant(claim: dict[str, Any]) -> dict[str, Any]:
         "angle": "Proof first",
         "headline": "Seven minutes, then you know",
         "primary_text": "The form takes seven minutes.",
-        "description": "See every rate first",
+        "description": "See the rates first",
         "call_to_action": "GET_QUOTE",
         "language": "en-CA",
         "claims": [claim],

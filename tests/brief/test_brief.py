@@ -15,6 +15,7 @@ from campaign_lab import Brief
 from campaign_lab.agents.phases import builtin_phases
 from campaign_lab.brief import AdvertiserRole, Objective, SpecialAdCategory, origin_of
 from campaign_lab.errors import BriefError
+from campaign_lab.markets import market_names
 
 WEB = "https://shop.example.org"
 
@@ -443,3 +444,12 @@ def test_a_stored_brief_loads_with_the_codes_of_its_time() -> None:
     brief = Brief.from_json(stored)
     assert (brief.market, brief.language) == ("UK", "jp")
     assert Brief.from_json(brief.to_json()) == brief
+
+
+@pytest.mark.parametrize(
+    ("code", "names"),
+    [("CA-ON", ("Canada", "Ontario")), ("GB", ("United Kingdom", "UK")), ("FR", ("France",))],
+)
+def test_a_market_is_known_by_its_names(code: str, names: tuple[str, ...]) -> None:
+    """Copy for Ontario may say Ontario without a quote."""
+    assert market_names(code) == names

@@ -9,6 +9,7 @@ import pytest
 from campaign_lab.checks import breaches, check_record, gives_orders, graphemes, near_duplicates, repeated_sentences
 from campaign_lab.checks.limits import LengthLimit, limits
 from campaign_lab.checks.wording import WordingRule, wording_rules
+from campaign_lab.findings import faults
 from campaign_lab.records import Claim, CompetitorProfile, CopyVariant, Evidence
 
 URL = "https://kettle.example/"
@@ -27,18 +28,19 @@ def variant(**fields: Any) -> CopyVariant:
 
 def test_a_faultless_text_has_no_problem() -> None:
     """The checks are silent on a text that breaks no rule."""
-    assert check_record(variant(), {URL: PAGE}) == []
+    assert faults(check_record(variant(), {URL: PAGE})) == ()
 
 
 @pytest.mark.parametrize(
     ("fields", "rule", "severity"),
     [
         ({"headline": "h" * 41}, "limits.headline", "warn"),
-        ({"primary_text": "p" * 126}, "limits.primary_text", "warn"),
+        ({"primary_text": "p" * 126}, "limits.fold", "warn"),
+        ({"primary_text": f"{PAGE} {PAGE} {PAGE}"}, "limits.fold", "info"),
         ({"description": "d" * 31}, "limits.description", "warn"),
         ({"headline": "h" * 256}, "limits.headline", "block"),
-        ({"headline": "74 bikes a week"}, "evidence.figure_unquoted", "block"),
-        ({"primary_text": "Nine bikes a day."}, "evidence.figure_unquoted", "block"),
+        ({"headline": "74 bikes a week"}, "sentence.number", "block"),
+        ({"primary_text": "Nine bikes a day."}, "sentence.number", "block"),
         ({"headline": "{brand} fixes bikes"}, "wording.placeholder", "block"),
         ({"description": "Price: TBD"}, "wording.placeholder", "block"),
         ({"primary_text": "Bad credit? We can help you."}, "wording.personal_attribute", "block"),
@@ -54,7 +56,7 @@ def test_each_rule_finds_its_fault(fields: dict[str, Any], rule: str, severity: 
     """A text with one fault is reported with the rule, how bad it is, and where."""
     found = check_record(variant(**fields), {URL: PAGE})
     assert (rule, severity) in {(finding.rule, finding.severity) for finding in found}
-    assert all(finding.message and finding.field and finding.value for finding in found)
+    assert all(finding.message and finding.field and finding.value for finding in faults(found))
 
 
 def test_a_quoted_rate_asks_for_the_apr() -> None:
@@ -62,7 +64,23 @@ def test_a_quoted_rate_asks_for_the_apr() -> None:
     rate = "Five-year fixed at 4.19% from the best lender."
     found = check_record(variant(primary_text=rate, claims=(CLAIM, Claim(text=rate, evidence=(Evidence(quote=rate, url=URL),)))),
                      {URL: f"{PAGE}\n{rate}"})  # fmt: skip
-    assert [finding.rule for finding in found] == ["wording.quoted_rate"]
+    assert [finding.rule for finding in faults(found)] == ["wording.quoted_rate"]
+
+
+@pytest.mark.parametrize(
+    ("text", "language", "fires"),
+    [
+        ("Fixed at 4.19% (APR 4.24%) for a 5-year term.", "en-CA", False),
+        ("Five-year fixed rate of 4.19%, APR 4.24%", "en-CA", False),
+        ("Fixed at 4.19% for a 5-year term.", "en-CA", True),
+        ("A fixed rate of 4.19%, APR 4.24%", "en-CA", True),
+        ("Taux fixe de 4,19 % (TAP 4,24 %) sur 5 ans", "fr-CA", False),
+        ("Taux fixe de 4,19 % sur 5 ans", "fr-CA", True),
+    ],
+)
+def test_a_rate_with_apr_and_term_beside_it_is_as_it_should_be(text: str, language: str, fires: bool) -> None:
+    """The rule asks for both, so it is silent when both are there."""
+    assert ("quoted_rate" in {rule.id for rule, _ in breaches(text, language)}) is fires
 
 
 def test_a_gap_states_no_figure() -> None:

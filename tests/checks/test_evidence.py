@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from campaign_lab.checks import numbers_in, quote_stands, support, unsupported_claims
+from campaign_lab.checks import check_record, numbers_in, quote_stands, support, unsupported_claims
 from campaign_lab.records import BrandProfile, Claim, Evidence, Record, Voice
 
 URL = "https://kettle.example/"
@@ -18,7 +18,7 @@ PAGE = (
 
 def unsupported(record: Record, texts: dict[str, str], names: tuple[str, ...] = ()) -> list[str]:
     """The texts of the claims that are not carried."""
-    return [claim.text for claim in unsupported_claims(record, texts, names).values()]
+    return [each.claim.text for each in unsupported_claims(record, texts, names).values()]
 
 
 def profile(text: str, *quotes: str, url: str = URL) -> BrandProfile:
@@ -186,3 +186,42 @@ def test_a_claim_that_is_its_quote_is_carried(text: str) -> None:
 def test_a_number_without_its_minus_or_thousands_is_cut(quote: str, line: str, stands: bool) -> None:
     """Groups of thousands and signs belong to the number; another line or a dash behind a word does not."""
     assert quote_stands(quote, line) is stands
+
+
+@pytest.mark.parametrize(
+    ("text", "quote"),
+    [
+        ("It costs $29 a month.", "Monthly fee, all included: $29"),
+        ("Straight advice from the bench.", "The bench gives advice that is honest."),
+        ("Conseils honnêtes de l'atelier.", "Un atelier qui vous dit la vérité."),
+        ("Spoke's bench is open.", "The bench of Spoke is open."),
+        ("The APR is 4.5%.", "A yearly cost of 4.5% in all."),
+    ],
+)
+def test_openers_possessives_units_and_abbreviations_are_no_unknown_names(text: str, quote: str) -> None:
+    """What a dictionary has, what everybody abbreviates, and a unit that the quote names elsewhere."""
+    assert unsupported(profile(text, quote), {URL: quote}) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "quote", "missing"),
+    [
+        ("Deloitte audits all 34 rates.", "We audit every rate twice.", ("34", "Deloitte")),
+        ("You hear within 2 hours.", "You hear within 2 weeks.", ("2 hour",)),
+        ("It costs $29 a month.", "It costs $29 a year. Pay monthly if you like.", ("29$ month",)),
+    ],
+)
+def test_what_the_quotes_lack_is_named_with_the_quote_that_was_looked_at(
+    text: str, quote: str, missing: tuple[str, ...]
+) -> None:
+    """Numbers, their units and names, so that nobody must guess which word was meant."""
+    (found,) = unsupported_claims(profile(text, quote), {URL: quote}).values()
+    assert (found.missing, found.quote) == (missing, quote)
+
+
+def test_a_quote_that_is_too_short_is_told_apart_from_one_that_stands_nowhere() -> None:
+    """It stands on the page, and the answer says what would be long enough."""
+    found = check_record(profile("In a shed.", "in a shed"), {URL: PAGE})
+    short = next(each for each in found if each.rule == "evidence.quote_short")
+    assert "at least four words, or the number with its unit" in short.message
+    assert "evidence.quote_missing" in {each.rule for each in check_record(profile("Ho.", "in a hut"), {URL: PAGE})}

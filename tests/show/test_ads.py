@@ -64,10 +64,22 @@ def test_a_row_of_the_comparison_says_what_it_counts() -> None:
 
 
 def test_lengths_beside_the_mock_up_warn_of_the_cut() -> None:
-    """How many characters are too many, and what happens to them."""
-    long = variant(primary_text="x" * (LIMIT + 7))
+    """How many characters are too many, and what happens to them; primary text that folds is no fault."""
+    long = variant(primary_text="x" * (LIMIT + 7), headline="x" * 47)
     text = Reader(records_html("copy", [long], [], False)).text
-    assert f"Primary text: {LIMIT + 7} characters of at most {LIMIT} ⚠ 7 too many: hidden behind See more" in text
+    assert f"Primary text: {LIMIT + 7} characters, those after the first {LIMIT} behind See more" in text
+    assert "Headline: 47 characters of at most 40 ⚠ 7 too many: may be cut off" in text
+
+
+def test_the_card_counts_the_sentences() -> None:
+    """Carried by the claims, plain, and to check: the badge of a text that says more than its quotes is not clean."""
+    plain = variant(headline="Ask AcmeBank", description="Shall we?", language="en-CA")
+    text = Reader(records_html("copy", [plain], [], False)).text
+    assert "3 sentences: 2 carried by claims, 1 plain" in text
+    assert "to check" not in text
+    boast = variant(headline="Ontario's best bank", description="Shall we?", language="en-CA")
+    text = Reader(records_html("copy", [boast], [], False)).text
+    assert "3 sentences: 1 carried by claims, 1 plain, ⚠ 1 to check" in text
 
 
 BROKEN = """() => [...document.querySelectorAll('.cl-foot b bdi')].flatMap(bold => {

@@ -9,12 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from campaign_lab.checks import check_record, near_duplicates, repeated_sentences
+from campaign_lab.findings import faults
 from campaign_lab.records import Angle, CopyVariant
 from campaign_lab.rehearsal.analyst import profiles
 from campaign_lab.rehearsal.writer import angles_and_variants
 from campaign_lab.rehearsal.writer.angle_plans import usable_claims
 from support.web.odd_sites import read
 
+TOLD = ("wording.quoted_rate", "sentence.unsupported")
 Campaign = dict[str, Any]
 
 
@@ -63,11 +65,14 @@ def same_motivation(found: Campaign) -> bool:
 
 
 def faulty(found: Campaign) -> bool:
-    """Anything that the checks say about angles and texts, but for a quoted rate, which a person is told about."""
+    """Anything that the checks say about angles and texts, but for what a person is told about.
+
+    That is a quoted rate, and a phrase between two claims of which the check cannot tell that it states nothing.
+    """
     made = [Angle.model_validate_json(json.dumps(data)) for data in found["angles"]]
     texts = [CopyVariant.model_validate_json(json.dumps(data)) for data in found["variants"]]
     findings = [item for record in (*made, *texts) for item in check_record(record, found["texts"], [found["brand"]])]
-    return any(finding.rule != "wording.quoted_rate" for finding in findings)
+    return any(finding.rule not in TOLD for finding in faults(findings))
 
 
 def alike(found: Campaign) -> bool:

@@ -27,8 +27,8 @@ def claim(text: str, *quotes: dict[str, Any]) -> dict[str, Any]:
 def variant(headline: str, *, angle: str = "Calm", **fields: Any) -> RecordRow:
     """A copy variant of an angle. Its id is the headline in small letters."""
     body = {
-        "angle": angle, "headline": headline, "primary_text": "One text.", "description": "Short.", "call_to_action": "SHOP_NOW",
-        "language": "en-CA", "claims": [], **fields,
+        "angle": angle, "headline": headline, "primary_text": "One question.", "description": "Short.", "claims": [],
+        "call_to_action": "SHOP_NOW", "language": "en-CA", **fields,
     }  # fmt: skip
     return _record("copy_variant", headline, body)
 

@@ -16,7 +16,7 @@ from campaign_lab import Lab
 from campaign_lab.agents.phases import Phase, builtin_phases
 from campaign_lab.agents.tools.record_intake import MENDS, RecordIntake
 from campaign_lab.errors import NotFoundError
-from campaign_lab.findings import dump_findings
+from campaign_lab.findings import SentenceCounts, dump_findings
 from campaign_lab.records import CopyVariant
 from campaign_lab.sessions.history.path_loader import HandlePosition
 from campaign_lab.store import queries
@@ -61,7 +61,7 @@ def test_a_row_tells_of_its_session_its_angle_and_its_text(make_lab: MakeLab) ->
     (row,) = compared(lab, "Bolder").to_dict("records")
     assert (row["session"], row["lineage"], row["purpose"]) == ("Bolder", "main > Bolder", "Bolder")
     assert (row["angle"], row["motivation"], row["awareness_stage"]) == ("Calm", "pain", "solution")
-    assert (row["headline"], row["primary_text"], row["call_to_action"]) == ("Sleep well", "One text.", "SHOP_NOW")
+    assert (row["headline"], row["primary_text"], row["call_to_action"]) == ("Sleep well", "One question.", "SHOP_NOW")
     assert (row["language"], row["over_limit"], row["endpoint"]) == ("fr-CA", "description", "rehearsal-1")
     assert (row["near_duplicate"], row["pick"], row["note"], row["rated_by"]) == ("", "", "", "")
     assert pd.isna(row["rating"])
@@ -154,6 +154,32 @@ def test_a_claim_that_says_more_than_its_quotes_is_not_supported(make_lab: MakeL
     one_session(lab, replace(variant("Tested"), body=kept.body, problems=dump_findings(kept.findings)))
     (row,) = compared(lab).to_dict("records")
     assert (row["claims"], row["claims_supported"], row["quotes_supported"]) == (1, 0, 1)
+
+
+def test_a_text_that_says_more_than_its_claims_is_never_fully_supported(make_lab: MakeLab) -> None:
+    """A sentence without a claim counts as a claim that nothing supports, with or without others beside it."""
+    lab = make_lab()
+    promise = claim("We compare 31 lenders.", quote("We compare 31 lenders before you renew."))
+    one_session(
+        lab,
+        variant("Compare 31 lenders", claims=[promise]),
+        variant("Most lenders expect you to ask.", claims=[promise]),
+        variant("Ontario's best mortgage broker"),
+    )
+    rows = compared(lab).to_dict("records")
+    assert [(row["claims"], row["claims_supported"]) for row in rows] == [(1, 1), (2, 1), (1, 0)]
+    sentences = ("sentences_carried", "sentences_plain", "sentences_to_check")
+    assert [tuple(row[name] for name in sentences) for row in rows] == [(1, 2, 0), (0, 2, 1), (0, 2, 1)]
+
+
+def test_counts_that_were_stored_are_not_made_again(make_lab: MakeLab, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A thousand forks are read without a look at their words; only what an older version stored is counted when shown."""
+    lab = make_lab()
+    counted = replace(variant("Ontario's best broker"), problems=dump_findings([SentenceCounts(1, 2, 3).finding()]))
+    one_session(lab, counted)
+    monkeypatch.setattr("campaign_lab.checks.counts_of", lambda *_: pytest.fail("counted again"))
+    (row,) = compared(lab).to_dict("records")
+    assert (row["sentences_carried"], row["sentences_plain"], row["sentences_to_check"]) == (1, 2, 3)
 
 
 # -- money and cache

@@ -15,10 +15,11 @@ from pydantic import ValidationError
 from campaign_lab import checks
 from campaign_lab.agents.kept_record import KeptRecord
 from campaign_lab.agents.phases import Phase
-from campaign_lab.findings import Finding
+from campaign_lab.findings import Finding, parts_below
 from campaign_lab.records import BrandProfile, Claim, CompetitorProfile, CopyVariant, Record, slug, with_support
 from campaign_lab.references import resolved
 
+_NAMED_FOR_A_COMPANY = (BrandProfile.kind, CompetitorProfile.kind)
 MENDS = 2
 """How often a model may mend what it handed in; then it is kept as it is, marked."""
 
@@ -26,7 +27,7 @@ MENDS = 2
 class RecordIntake:
     """Collects the records of one turn. ``texts`` gives the stored pages' text by url at the time of the call.
 
-    ``brand`` are names that claims may use without a quote; ``angles`` the names that a copy variant may belong to;
+    ``brand`` are names that need no quote, the market's among them; ``angles`` the names that a copy variant may belong to;
     ``references`` the claims of the conversation by their references.
     """
 
@@ -47,7 +48,7 @@ class RecordIntake:
         self._entered = frozenset(_unmarked(claim) for claim in self._references.values())
         self._tries: Counter[tuple[str, str]] = Counter()
         self._kept: dict[tuple[str, str], KeptRecord] = {}
-        self._to_mend: dict[tuple[str, str], list[KeptRecord]] = {}
+        self._to_mend: list[KeptRecord] = []
         self._missing: dict[str, int] = {}
 
     def hand_in(self, kind: str, records: Sequence[Any], missing: Sequence[str] = ()) -> dict[str, Any]:
@@ -61,14 +62,13 @@ class RecordIntake:
         place = [record.kind for record in self._phase.makes].index(kind)
         self._missing |= {line: place for line in map(str, missing) if line not in self._missing}
         examined = [self._examine(kind, parsed(raw)) for raw in records]
-        self._tries.update({_group(kept) for kept in examined if kept.findings})
-        for group, handed in Counter(map(_group, examined)).items():
-            self._to_mend[group] = self._to_mend.get(group, [])[handed:]
+        self._tries.update({_group(kept) for kept in examined if kept.problems})
+        self._replace(examined)
         saved: list[str] = []
         problems: list[dict[str, Any]] = []
         for index, kept in enumerate(examined):
-            if kept.findings and self._tries[_group(kept)] <= MENDS:
-                self._to_mend[_group(kept)].append(kept)
+            if kept.problems and self._tries[_group(kept)] <= MENDS:
+                self._to_mend.append(kept)
                 problems += [{"record": index, "label": kept.label, "problem": line} for line in kept.problems]
             else:
                 self._kept[_name(kept)] = kept
@@ -86,7 +86,7 @@ class RecordIntake:
         def place(kept: KeptRecord) -> tuple[int, int]:
             return kinds.index(kept.kind), order.get(kept.angle, len(order))
 
-        left = {_name(kept): kept for waiting in self._to_mend.values() for kept in waiting}
+        left = {_name(kept): kept for kept in self._to_mend}
         return _numbered(sorted((left | self._kept).values(), key=place))
 
     def stands(self, kind: str) -> bool:
@@ -102,6 +102,21 @@ class RecordIntake:
         """
         return sorted(self._missing, key=lambda line: (self._missing[line], line if self._angles else ""))
 
+    def _replace(self, examined: Sequence[KeptRecord]) -> None:
+        """Records that wait to be mended make room for those handed in again: by name, else the most alike of kind and angle.
+
+        One that was mended under another name leaves no ghost, and one that was not handed in again stays.
+        """
+        names = {_name(kept) for kept in examined}
+        again = names & {_name(kept) for kept in self._to_mend}
+        self._to_mend = [kept for kept in self._to_mend if _name(kept) not in names]
+        for kept in examined:
+            if kept.kind not in _NAMED_FOR_A_COMPANY and _name(kept) not in again | self._kept.keys():
+                same = [each for each in self._to_mend if (each.kind, each.angle) == (kept.kind, kept.angle)]
+                likeness = [checks.likeness(_words(each), _words(kept)) for each in same]
+                if max(likeness, default=0) >= checks.ALIKE:
+                    self._to_mend.remove(same[likeness.index(max(likeness))])
+
     def _examine(self, kind: str, raw: Any) -> KeptRecord:
         model = self._phase.record_type(kind)
         assert model is not None
@@ -109,8 +124,12 @@ class RecordIntake:
         try:
             record = model.model_validate_json(json.dumps(raw))
         except ValidationError as error:
-            found = tuple(_invalid(item, unknown) for item in error.errors()[:12])
-            label = _text(raw, "headline") or _text(raw, "name") or "record"
+            label = _text(raw, "headline") or _text(raw, "name") or kind
+            own = (_text(raw, "name"),) if kind in _NAMED_FOR_A_COMPANY else ()
+            found = (
+                *(_invalid(item, unknown) for item in error.errors()[:12]),
+                *checks.check_invalid(raw, self.texts(), (*self._brand, *own)),
+            )
             return KeptRecord("", kind, label, None, _json(raw), found, angle=_text(raw, "angle"))
         texts = self.texts()
         record = with_support(record, checks.support(record, texts))
@@ -118,7 +137,7 @@ class RecordIntake:
         found = tuple(
             each
             for each in checks.check_record(record, texts, self._names(record))
-            if each.severity != "info" and not any(f"{each.field}.".startswith(path) for path in entered)
+            if not any(f"{each.field}.".startswith(path) for path in entered)
         )
         if isinstance(record, CopyVariant) and self._angles and record.angle not in self._angles:
             message = f"{record.angle!r} is not an angle of this campaign; it has {', '.join(self._angles)}"
@@ -181,8 +200,23 @@ def parsed(raw: Any) -> Any:
 
 
 def _name(kept: KeptRecord) -> tuple[str, str]:
-    """A record handed in again under this name replaces the earlier one."""
+    """A record handed in again under this name replaces the earlier one. A campaign has one brand, and a rival one site."""
+    if kept.kind in _NAMED_FOR_A_COMPANY:
+        return kept.kind, _site(kept) if kept.kind == CompetitorProfile.kind else ""
     return kept.kind, f"{kept.angle} {kept.label}".strip()
+
+
+def _site(kept: KeptRecord) -> str:
+    """The host of the rival's home page; its name where no address tells."""
+    url = _text(json.loads(kept.body), "url")
+    host = re.match(r"\w+://(?:www\.)?([^/:?#]+)", url)
+    return host[1].casefold() if host else kept.label
+
+
+def _words(kept: KeptRecord) -> str:
+    """What the record says, without the names of its fields."""
+    parts = [part for _, part in parts_below({"": json.loads(kept.body)})]
+    return " ".join(each for part in parts for each in part.values() if isinstance(each, str))
 
 
 def _group(kept: KeptRecord) -> tuple[str, str]:

@@ -19,6 +19,7 @@ from campaign_lab.agents.ledger import Request, cost_of
 from campaign_lab.agents.process.sdk_loop import in_daemon_thread
 from campaign_lab.errors import StoreError, TurnFailed
 from campaign_lab.findings import dump_findings
+from campaign_lab.markets import market_names
 from campaign_lab.records import COPY_FIELDS, BrandProfile, CopyVariant
 from campaign_lab.references import references_of
 from campaign_lab.sessions.context import Context
@@ -175,8 +176,9 @@ def _prepare(context: Context, spec: TurnSpec, attempt_id: str, *, on_event: eve
     reader = PageReader(context.engine, spec.brief, owner=spec.pages_owner, fresh=spec.fresh_pages)
     stored = context.engine.call(lambda con: known_records(con, spec.line, context.phases.values()))
     known = [record for record in stored if spec.phase.record_type(record.kind) is None]
+    names = (*spec.brand_names, *market_names(spec.brief.market))
     intake = RecordIntake(
-        spec.phase, reader.texts, brand=spec.brand_names, angles=spec.known_angles, references=references_of(known)
+        spec.phase, reader.texts, brand=names, angles=spec.known_angles, references=references_of(known)
     )
     briefing = Briefing(spec.phase, intake, spec.task, known=known, angles=spec.wanted_angles)
     return Attempt(attempt_id, spec, context.endpoint.env(), reader, intake, briefing, on_event)

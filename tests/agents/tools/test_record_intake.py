@@ -79,7 +79,7 @@ def test_what_is_valid_but_faulty_is_mended_twice_and_then_kept_with_its_problem
     intake: RecordIntake, variant: dict[str, Any]
 ) -> None:
     """The answer names record, label, field and value; what stays wrong stays visible."""
-    faulty = variant | {"description": "A description that is longer than it may be"}
+    faulty = variant | {"description": "See the rates first, then see the others too"}
     for _ in range(MENDS):
         answer = intake.hand_in("copy_variant", [variant | {"headline": "A good one"}, faulty])
         assert [(each["record"], each["label"]) for each in answer["problems"]] == [(1, variant["headline"])]
@@ -108,13 +108,13 @@ def test_agents_in_parallel_have_tries_of_their_own(intake: RecordIntake, varian
 
 def test_a_record_that_is_never_handed_in_again_is_not_lost(intake: RecordIntake, variant: dict[str, Any]) -> None:
     """The model stops after being told: the record is kept with its problems; one that it mends replaces only itself."""
-    too_long = variant | {"description": "A description that is longer than it may be"}
-    other = too_long | {"headline": "Another headline"}
+    too_long = variant | {"description": "See the rates first, then see the others too"}
+    other = too_long | {"headline": "Another question"}
     assert len(intake.hand_in("copy_variant", [too_long, other])["problems"]) == 2
     assert [bool(kept.problems) for kept in intake.results()] == [True, True]
     assert intake.hand_in("copy_variant", [variant])["problems"] == []
     kept = {each.label: bool(each.problems) for each in intake.results()}
-    assert kept == {variant["headline"]: False, "Another headline": True}
+    assert kept == {variant["headline"]: False, "Another question": True}
 
 
 def test_a_kind_of_another_phase_is_refused_with_the_ones_it_takes(intake: RecordIntake, brand: dict[str, Any]) -> None:
@@ -185,7 +185,7 @@ def test_results_do_not_depend_on_which_agent_was_first(order: Sequence[int]) ->
     """Kind, then the angles' own order: parallel agents give the same records and ids every time."""
     parts = [
         {
-            "angle": angle, "headline": f"{angle} {kind}", "primary_text": "See them all.", "description": "Free to use",
+            "angle": angle, "headline": f"{angle} {kind}?", "primary_text": "See them all.", "description": "See how",
             "call_to_action": "GET_QUOTE", "language": "en-CA",
         }
         for angle in ANGLES
@@ -196,12 +196,12 @@ def test_results_do_not_depend_on_which_agent_was_first(order: Sequence[int]) ->
     for place in order:
         assert intake.hand_in("copy_variant", [parts[place]])["problems"] == []
     assert [(kept.id, kept.label) for kept in intake.results()] == [
-        ("proof-first-v1", "Proof first early"),
-        ("proof-first-v2", "Proof first late"),
-        ("calm-voice-v1", "Calm voice early"),
-        ("calm-voice-v2", "Calm voice late"),
-        ("plain-words-v1", "Plain words early"),
-        ("plain-words-v2", "Plain words late"),
+        ("proof-first-v1", "Proof first early?"),
+        ("proof-first-v2", "Proof first late?"),
+        ("calm-voice-v1", "Calm voice early?"),
+        ("calm-voice-v2", "Calm voice late?"),
+        ("plain-words-v1", "Plain words early?"),
+        ("plain-words-v2", "Plain words late?"),
     ]
 
 
@@ -286,3 +286,87 @@ def test_an_angles_own_name_exempts_nothing(texts: dict[str, str], variant: dict
     angle = Angle.model_construct(name="50% off, backed by Deloitte")
     assert intake._names(angle) == ("Termwick",)
     assert intake._names(BrandProfile.model_construct(name="Brackendeer")) == ("Termwick", "Brackendeer")
+
+
+def test_a_mended_record_leaves_no_ghost_under_its_first_name(
+    texts: dict[str, str], claim: dict[str, Any], variant: dict[str, Any], intake: RecordIntake
+) -> None:
+    """An insight that could not be read has no other name than its kind; a headline that was mended replaces the first one."""
+    research = RecordIntake(RESEARCH, lambda: texts)
+    insight = {"segments": ["renewers"], "awareness_stage": "problem", "pains": [claim]}
+    research.hand_in("customer_insight", [insight | {"awareness_stage": "asleep"}])
+    assert research.hand_in("customer_insight", [insight])["problems"] == []
+    assert [kept.degraded for kept in research.results()] == [False]
+    intake.hand_in(
+        "copy_variant", [variant | {"headline": "In 9 minutes you know", "primary_text": "See it.\nSee the rates."}]
+    )
+    intake.hand_in(
+        "copy_variant", [variant | {"headline": "In 7 minutes you know", "primary_text": "See it.\nSee the rates."}]
+    )
+    assert [kept.label for kept in intake.results()] == ["In 7 minutes you know"]
+
+
+def test_a_rival_is_one_profile_whatever_it_is_called(texts: dict[str, str], claim: dict[str, Any]) -> None:
+    """Its home page tells, with www or without: the last word holds."""
+    rival = {
+        "name": "Pendle",
+        "url": "https://www.rival.example/",
+        "positioning": claim,
+        "gap": "It says nothing of time",
+    }
+    intake = RecordIntake(RESEARCH, lambda: texts)
+    intake.hand_in("competitor_profile", [rival])
+    intake.hand_in(
+        "competitor_profile", [rival | {"name": "Pendlewarth Mortgages", "url": "https://rival.example/about"}]
+    )
+    assert [kept.label for kept in intake.results()] == ["Pendlewarth Mortgages"]
+
+
+def test_an_error_of_form_hides_no_other_problem(intake: RecordIntake, variant: dict[str, Any]) -> None:
+    """All kinds at once: a field that cannot be read, a quote that stands nowhere, a name and a number that nobody said."""
+    invented = {
+        "text": "Deloitte says so",
+        "evidence": [{"quote": "Deloitte audits us daily", "url": "https://termwick.example/"}],
+    }
+    answer = intake.hand_in(
+        "copy_variant",
+        [variant | {"call_to_action": "CLICK", "headline": "Save 40% now", "claims": [invented]}],
+    )
+    told = " ".join(each["problem"] for each in answer["problems"])
+    for part in (
+        "call_to_action: ",
+        "does not stand on https://termwick.example/",
+        "none of its quotes",
+        "the number '40%'",
+    ):
+        assert part in told
+
+
+def test_the_answer_names_the_missing_word_and_the_quote_beside_it(
+    intake: RecordIntake, variant: dict[str, Any]
+) -> None:
+    """Who mends must not guess which word was meant."""
+    quote = {"quote": "The form takes seven minutes", "url": "https://termwick.example/"}
+    claims = [{"text": "The form by Deloitte takes seven minutes", "evidence": [quote]}]
+    (problem, *_) = intake.hand_in("copy_variant", [variant | {"claims": claims}])["problems"]
+    assert "no supported quote holds 'Deloitte'; looked at 'The form takes seven minutes'" in problem["problem"]
+
+
+def test_what_only_tells_is_kept_and_not_handed_back(intake: RecordIntake, variant: dict[str, Any]) -> None:
+    """A text that folds, and the counts of its sentences, are no problems."""
+    long = variant | {"primary_text": " ".join(["The form takes seven minutes."] * 6)}
+    assert intake.hand_in("copy_variant", [long])["problems"] == []
+    (kept,) = intake.results()
+    assert {finding.rule for finding in kept.findings} == {"limits.fold", "sentence.counts"}
+    assert kept.problems == ()
+
+
+def test_a_rival_that_waits_to_be_mended_is_not_replaced_by_another_rival(
+    texts: dict[str, str], claim: dict[str, Any]
+) -> None:
+    """Two researchers at once: what the one hands in leaves the other's record alone, however alike the two are."""
+    rival = {"name": "Pendle", "url": "https://one.example/", "positioning": claim, "gap": "It says nothing of time"}
+    intake = RecordIntake(RESEARCH, lambda: texts)
+    assert intake.hand_in("competitor_profile", [rival | {"gap": "They miss 73 bikes"}])["problems"]
+    intake.hand_in("competitor_profile", [rival | {"name": "Brack", "url": "https://two.example/"}])
+    assert sorted(kept.label for kept in intake.results()) == ["Brack", "Pendle"]
