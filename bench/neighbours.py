@@ -96,7 +96,7 @@ class _Ours:
         self._file.close()
 
     def _messages(self, turn: str) -> int:
-        line = [row.id for row in self._file.call(lambda con: queries.line_of(con, turn))]
+        line = self._file.call(lambda con: queries.ancestry(con, turn))[::-1]
         return len(self._resume(str(uuid.uuid4()), line)[1])
 
     def _resume(self, attempt: str, line: list[str]) -> tuple[TurnTranscripts, list[Any]]:
@@ -107,7 +107,7 @@ class _Ours:
     def _run(self, session: SessionRow, parent: str | None, texts: tuple[str, str]) -> str:
         """One turn, with all that the workbench writes for it."""
         now, turn = datetime.now(UTC), str(uuid.uuid4())
-        line = [row.id for row in self._file.call(lambda con: queries.line_of(con, parent))]
+        line = [turn.id for turn in self._file.call(lambda con: queries.short_line_of(con, parent))]
         attempt = AttemptRow(
             turn, session.id, parent, turn, PHASE.name, "ana", "running", None, None, now, None, None, "{}"
         )

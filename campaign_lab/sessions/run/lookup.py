@@ -37,8 +37,12 @@ def look(con: Con, session: SessionRow, parent: str | None, key: str) -> LookupR
 
 def turns_behind(con: Con, session: SessionRow, parent: str | None) -> tuple[TurnRow, ...]:
     """The finished turns right after a checkpoint, in the session's own line and in the forks that runs made of it."""
-    own = queries.ancestry(con, session.tip_turn)
-    found = queries.turns_after(con, parent, queries.family_of(con, session), line=own)
+    after = queries.turns_after(con, parent)
+    if not after:  # so it is where a line ends, which is where most turns are made
+        return ()
+    own = queries.ancestry(con, session.tip_turn) if session.tip_turn != parent else []
+    family = queries.family_of(con, session)
+    found = queries.turns_of(con, [turn for turn, made_in in after.items() if made_in in family or turn in own])
     return tuple(sorted(found, key=lambda turn: turn.id not in own))  # its own line's first
 
 

@@ -20,7 +20,11 @@ from campaign_lab.sessions.upkeep.access import named_session, root_owner
 from campaign_lab.show.text import one_line
 from campaign_lab.store import queries
 from campaign_lab.store.connection import Con
+from campaign_lab.store.queries import LineTurn
 from campaign_lab.store.rows import RecordRow, SessionRow, TurnRow
+
+Line = Sequence[LineTurn] | Sequence[TurnRow]
+"""The turns up to a checkpoint, root first."""
 
 MOST_MISSING = 4
 """How many lines of what is missing an error names."""
@@ -56,12 +60,12 @@ def turn_spec_for(con: Con, session: SessionRow, position: str | None, request: 
     Raises PhaseOrderError, NotFoundError, TypeError.
     """
     session, position = _past_anchor(con, session, position)
-    line = queries.line_of(con, position)
+    line = queries.short_line_of(con, position)
     spec = _spec_behind(con, session, line, request)
     return spec if takes_of(con, spec) else _asked_before(con, session, line, request) or spec
 
 
-def _asked_before(con: Con, session: SessionRow, line: Sequence[TurnRow], request: RunRequest) -> TurnSpec | None:
+def _asked_before(con: Con, session: SessionRow, line: Sequence[LineTurn], request: RunRequest) -> TurnSpec | None:
     """The newest turn of the line that this request made, specified as it was then; None when it made none.
 
     A question counts as asked before only when no turn follows it. An anchor never does.
@@ -80,7 +84,7 @@ def _asked_before(con: Con, session: SessionRow, line: Sequence[TurnRow], reques
     return None
 
 
-def _spec_behind(con: Con, session: SessionRow, line: Sequence[TurnRow], request: RunRequest) -> TurnSpec:
+def _spec_behind(con: Con, session: SessionRow, line: Sequence[LineTurn], request: RunRequest) -> TurnSpec:
     """The turn that a request asks for right after the turns of a line."""
     phase, arguments = request.phase, dict(request.arguments)
     check_needs(phase, line)
@@ -96,13 +100,13 @@ def _spec_behind(con: Con, session: SessionRow, line: Sequence[TurnRow], request
         phase=phase, message=message, model=session.model, ancestors=tuple(turn.id for turn in line),
         budget_usd=request.budget_usd, wanted_angles=tuple(arguments.get("angles", ())),
         optional_kinds={} if brief.competitors else {CompetitorProfile.kind: NO_RIVAL},
-        session=session, line=tuple(line), brief=brief, parent_key=parent, take=request.take, steer=steer,
+        session=session, brief=brief, parent_key=parent, take=request.take, steer=steer,
         fresh_pages=request.fresh_pages, brand_names=(*brands, urlsplit(brief.url).hostname or ""),
         known_angles=tuple(angles), pages_owner=root_owner(con, session), cell=request.cell,
     )  # fmt: skip
 
 
-def labels(con: Con, line: Sequence[TurnRow], kind: str) -> list[str]:
+def labels(con: Con, line: Sequence[LineTurn], kind: str) -> list[str]:
     """Names of the records of a kind, from the newest turn of the line that has any."""
     for turn in reversed(line):
         rows = queries.select(con, RecordRow, "WHERE turn_id = ? AND kind = ? ORDER BY n", [turn.id, kind])
@@ -122,16 +126,20 @@ def _past_anchor(con: Con, session: SessionRow, position: str | None) -> tuple[S
         queries.select(con, SessionRow, "WHERE id = ?", [session.renews or ""]) if session.tip_turn == position else []
     )
     tip = older[0].tip_turn if older else session.tip_turn
-    line = queries.turns_after(con, position, (), line=queries.ancestry(con, tip))
-    if not line or line[0].phase != ANCHOR:
+    if tip == position:
         return session, position
+    line = queries.ancestry(con, tip)
+    found = queries.turns_of(con, [each for each in queries.turns_after(con, position) if each in line])
+    if not found or found[0].phase != ANCHOR:
+        return session, position
+    (turn,) = found
     if older:
-        queries.set_session(con, session.id, "tip_turn", line[0].id)
-        session = replace(session, tip_turn=line[0].id)
-    return session, line[0].id
+        queries.set_session(con, session.id, "tip_turn", turn.id)
+        session = replace(session, tip_turn=turn.id)
+    return session, turn.id
 
 
-def check_needs(phase: Phase, line: Sequence[TurnRow]) -> None:
+def check_needs(phase: Phase, line: Line) -> None:
     """Raises PhaseOrderError when the turns of the line have not made the kinds of records that the phase needs."""
     made = {kind for turn in line for kind in json.loads(turn.fingerprint)["records"]}
     if lacking := tuple(kind.replace("_", " ") for kind in phase.needs if kind not in made):
@@ -148,10 +156,11 @@ def line_for(
     They are the newest line of the session, of forks that runs made of it, or of an expired session that it renews, which
     has what the phase needs and was made for the session's brief.
     """
-    if _can_start(phase, queries.line_of(con, position)):
+    if _can_start(phase, queries.short_line_of(con, position)):
         return ()
     brief = json.loads(session.brief)
-    rows = {row.id: row for row in (session, *queries.family_of(con, session))}.values()
+    family = sorted(queries.family_of(con, session) - {session.id})
+    rows = [session, *queries.select(con, SessionRow, f"WHERE id {queries.IN_LIST} ORDER BY made_at, id", [family])]
     lines = [line for row in rows if (line := queries.line_of(con, row.tip_turn))]
     fitting = [
         line for line in lines if _can_start(phase, line) and all(_made_for(brief, turn, phases) for turn in line)
@@ -159,7 +168,7 @@ def line_for(
     return max(fitting, key=lambda line: line[-1].finished_at, default=())
 
 
-def _can_start(phase: Phase, line: Sequence[TurnRow]) -> bool:
+def _can_start(phase: Phase, line: Line) -> bool:
     try:
         check_needs(phase, line)
     except PhaseOrderError:
@@ -174,7 +183,7 @@ def _made_for(brief: Mapping[str, object], turn: TurnRow, phases: Mapping[str, P
     return all(before.get(name) == brief.get(name) for name in shown)
 
 
-def _steer(named: SessionRow, line: Sequence[TurnRow], request: RunRequest) -> str:
+def _steer(named: SessionRow, line: Sequence[LineTurn], request: RunRequest) -> str:
     """The steer that was given, else the purpose for the first turn of a fork that the user made, else empty.
 
     ``named`` is that fork, also where the handle has moved into a fork that a run made of it.
@@ -186,7 +195,7 @@ def _steer(named: SessionRow, line: Sequence[TurnRow], request: RunRequest) -> s
     return named.purpose if named.parent_session is not None and at_start and not request.phase.follows else ""
 
 
-def _chosen(wanted: Sequence[str] | None, known: Sequence[str], phase: Phase, line: Sequence[TurnRow]) -> list[str]:
+def _chosen(wanted: Sequence[str] | None, known: Sequence[str], phase: Phase, line: Sequence[LineTurn]) -> list[str]:
     """The names of the angles to write for, which may be given by id; all of them when none is given. Raises NotFoundError."""
     if not known:
         missing = tuple(one_line(text)[:LINE_CHARACTERS] for turn in line for text in json.loads(turn.missing))
