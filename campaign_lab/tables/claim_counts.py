@@ -31,9 +31,9 @@ def counts(record: StoredRecord) -> dict[str, int]:
     claims, quotes = claims_and_quotes(parts_below(record.fields))
     return {
         "claims": len(claims),
-        "claims_supported": sum(each.supported for each in claim_support(claims, record.findings)),
+        "claims_supported": sum([each.supported for each in claim_support(claims, record.findings)]),
         "quotes": len(quotes),
-        "quotes_supported": sum(quote.get("supported") is True for quote in quotes),
+        "quotes_supported": sum([quote.get("supported") is True for quote in quotes]),
     }
 
 

@@ -53,7 +53,8 @@ def _length(name: str) -> Column:
 
 def _over_limit(row: Row) -> str:
     checks = _checks()
-    return ", ".join(name for name in COPY_FIELDS if checks.graphemes(row[name]) > checks.limit_of(name))
+    long = [name for name in COPY_FIELDS if len(row[name]) > checks.limit_of(name)]  # no text has more graphemes
+    return ", ".join(name for name in long if checks.graphemes(row[name]) > checks.limit_of(name))
 
 
 COPY_COLUMNS: tuple[Column, ...] = (
@@ -204,5 +205,5 @@ def frame(rows: Sequence[Row], columns: Sequence[Column]) -> pd.DataFrame:
 
     from campaign_lab.tables.readable_frame import ReadableFrame
 
-    data = {column.name: pd.Series([column.value(row) for row in rows], dtype=column.dtype) for column in columns}
+    data = {column.name: pd.Series(list(map(column.value, rows)), dtype=column.dtype) for column in columns}
     return ReadableFrame(data)

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from campaign_lab.agents.phases import Phase
 from campaign_lab.brief import Brief
 from campaign_lab.errors import NotFoundError, PhaseOrderError
-from campaign_lab.records import CompetitorProfile, slug
+from campaign_lab.records import Angle, BrandProfile, CompetitorProfile, slug
 from campaign_lab.sessions.keys import root_key
 from campaign_lab.sessions.position import NOWHERE, CellRef
 from campaign_lab.sessions.run.lookup import takes_of
@@ -21,7 +21,7 @@ from campaign_lab.show.text import one_line
 from campaign_lab.store import queries
 from campaign_lab.store.connection import Con
 from campaign_lab.store.queries import LineTurn
-from campaign_lab.store.rows import RecordRow, SessionRow, TurnRow
+from campaign_lab.store.rows import SessionRow, TurnRow
 
 Line = Sequence[LineTurn] | Sequence[TurnRow]
 """The turns up to a checkpoint, root first."""
@@ -88,7 +88,7 @@ def _spec_behind(con: Con, session: SessionRow, line: Sequence[LineTurn], reques
     """The turn that a request asks for right after the turns of a line."""
     phase, arguments = request.phase, dict(request.arguments)
     check_needs(phase, line)
-    brands, angles = labels(con, line, "brand_profile"), labels(con, line, "angle")
+    brands, angles = labels(con, line, BrandProfile.kind, Angle.kind)
     steer = _steer(named_session(con, session), line, request)
     if "angles" in phase.arguments:
         only = [steer] if "angles" not in arguments and steer in angles else arguments.get("angles")
@@ -106,13 +106,23 @@ def _spec_behind(con: Con, session: SessionRow, line: Sequence[LineTurn], reques
     )  # fmt: skip
 
 
-def labels(con: Con, line: Sequence[LineTurn], kind: str) -> list[str]:
-    """Names of the records of a kind, from the newest turn of the line that has any."""
-    for turn in reversed(line):
-        rows = queries.select(con, RecordRow, "WHERE turn_id = ? AND kind = ? ORDER BY n", [turn.id, kind])
-        if rows:
-            return [row.label for row in rows if not row.degraded]
-    return []
+def labels(con: Con, line: Sequence[LineTurn], *kinds: str) -> list[list[str]]:
+    """For each kind, the names of its records, from the newest turn of the line that has any."""
+    sql = (
+        "SELECT turn_id, kind, label, degraded FROM records "
+        f"WHERE turn_id {queries.IN_LIST} AND kind {queries.IN_LIST} ORDER BY n"
+    )
+    rows = con.execute(sql, [[turn.id for turn in line], list(kinds)]).fetchall() if line else []
+    place = {turn.id: n for n, turn in enumerate(line)}
+    newest = {kind: max((place[turn] for turn, other, *_ in rows if other == kind), default=-1) for kind in kinds}
+    return [
+        [
+            label
+            for turn, other, label, degraded in rows
+            if (other, place[turn]) == (kind, newest[kind]) and not degraded
+        ]
+        for kind in kinds
+    ]
 
 
 def _past_anchor(con: Con, session: SessionRow, position: str | None) -> tuple[SessionRow, str | None]:

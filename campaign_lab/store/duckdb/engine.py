@@ -202,11 +202,11 @@ class DuckFile:
             works = [job.work for job in batch if job.work is not None]
             if not works:
                 return [self._compact()]
-            con = self._connection(deadline)
+            con = ParsedCon(self._connection(deadline), self._parsed)
             try:
                 self._identity.check()
                 con.execute("BEGIN")
-                results = [work(ParsedCon(con, self._parsed)) for work in works]
+                results = [work(con) for work in works]
                 con.execute("COMMIT")
                 self._identity.check()  # what went into a file that nobody finds was not stored
                 if rollback_journal.pending(self.path) > JOURNAL:
