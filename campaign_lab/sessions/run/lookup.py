@@ -18,6 +18,9 @@ from campaign_lab.store import queries
 from campaign_lab.store.connection import Con
 from campaign_lab.store.rows import ClaimRow, RecordRow, SessionRow, TurnRow
 
+Siblings = tuple[TurnRow, ...]
+"""The finished turns right after one checkpoint."""
+
 
 @dataclass(frozen=True)
 class LookupResult:
@@ -25,17 +28,26 @@ class LookupResult:
 
     turn: TurnRow | None = None
     busy: ClaimRow | None = None
-    siblings: tuple[TurnRow, ...] = ()
+    siblings: Siblings = ()
 
 
 def look(con: Con, session: SessionRow, parent: str | None, key: str) -> LookupResult:
     """The finished turn with the key, from the session's own line and from the forks that runs made of it."""
-    siblings = turns_behind(con, session, parent)
+    return _found(con, session, turns_behind(con, session, parent), key)
+
+
+def look_for(con: Con, spec: TurnSpec) -> LookupResult:
+    """As ``look``, for the take that is asked for."""
+    behind = turns_behind(con, spec.session, spec.parent)
+    return _found(con, spec.session, behind, _with_take(con, spec, behind).key)
+
+
+def _found(con: Con, session: SessionRow, siblings: Siblings, key: str) -> LookupResult:
     turn = next((turn for turn in siblings if turn.key == key and not read_nothing(con, session, turn)), None)
     return LookupResult(turn=turn, siblings=siblings)
 
 
-def turns_behind(con: Con, session: SessionRow, parent: str | None) -> tuple[TurnRow, ...]:
+def turns_behind(con: Con, session: SessionRow, parent: str | None) -> Siblings:
     """The finished turns right after a checkpoint, in the session's own line and in the forks that runs made of it."""
     after = queries.turns_after(con, parent)
     if not after:  # so it is where a line ends, which is where most turns are made
@@ -48,23 +60,30 @@ def turns_behind(con: Con, session: SessionRow, parent: str | None) -> tuple[Tur
 
 def takes_of(con: Con, spec: TurnSpec) -> list[TurnRow]:
     """The finished turns that answer the same message at the same checkpoint, oldest first."""
-    answers = [turn for turn in _same_message(con, spec) if not read_nothing(con, spec.session, turn)]
-    return sorted(answers, key=lambda turn: (turn.started_at, turn.take))
-
-
-def _same_message(con: Con, spec: TurnSpec) -> list[TurnRow]:
-    behind = turns_behind(con, spec.session, spec.parent)
-    return [turn for turn in behind if turn.phase == spec.phase.name and turn.key == spec.with_take(turn.take).key]
+    return _takes(con, spec, turns_behind(con, spec.session, spec.parent))
 
 
 def with_settled_take(con: Con, spec: TurnSpec) -> TurnSpec:
     """The turn with its take: the one that was named, one more than the highest, or the newest that is stored."""
+    return spec if spec.take is not None else _with_take(con, spec, turns_behind(con, spec.session, spec.parent))
+
+
+def _with_take(con: Con, spec: TurnSpec, siblings: Siblings) -> TurnSpec:
     if spec.take is not None:
         return spec
     if spec.asks_for_a_new_take:
-        return spec.with_take(max((turn.take for turn in _same_message(con, spec)), default=0) + 1)
-    known = takes_of(con, spec)
+        return spec.with_take(max((turn.take for turn in _same_message(spec, siblings)), default=0) + 1)
+    known = _takes(con, spec, siblings)
     return spec.with_take(known[-1].take if known else 1)
+
+
+def _takes(con: Con, spec: TurnSpec, siblings: Siblings) -> list[TurnRow]:
+    answers = [turn for turn in _same_message(spec, siblings) if not read_nothing(con, spec.session, turn)]
+    return sorted(answers, key=lambda turn: (turn.started_at, turn.take))
+
+
+def _same_message(spec: TurnSpec, siblings: Siblings) -> list[TurnRow]:
+    return [turn for turn in siblings if turn.phase == spec.phase.name and turn.key == spec.with_take(turn.take).key]
 
 
 def read_nothing(con: Con, session: SessionRow, turn: TurnRow) -> bool:

@@ -10,12 +10,12 @@ from typing import Any
 from campaign_lab.agents.phases import builtin_phases
 from campaign_lab.brief import Brief
 from campaign_lab.sessions.run.claims import look_or_claim
-from campaign_lab.sessions.run.lookup import look, with_settled_take
+from campaign_lab.sessions.run.lookup import look_for
 from campaign_lab.sessions.run.request import RunRequest, turn_spec_for
 from campaign_lab.store import queries
 from campaign_lab.store.connection import Con
 from campaign_lab.store.duckdb.engine import open_file
-from campaign_lab.store.rows import AttemptRow, SessionRow
+from campaign_lab.store.rows import AttemptRow, SessionRow, TurnRow
 from campaign_lab.store.transcripts import PROJECT, TurnTranscripts
 from support.counting import statements_of
 from support.lab_rows import NOW, add, fork, grow, session
@@ -23,7 +23,7 @@ from support.lab_rows import NOW, add, fork, grow, session
 BRIEF = Brief(url="https://a.example/", market="CA", campaign="Spring").to_json()
 ASK = RunRequest(builtin_phases()["ask"], arguments={"question": "Why?"})
 KEY: Any = {"project_key": PROJECT, "session_id": "new"}
-MOST = {"fork": [5], "look": [11], "claim": [5], "load": [1], "append": [3], "write": [4]}
+MOST = {"fork": [5], "look": [9], "claim": [5], "load": [1], "append": [3], "write": [4]}
 """The most statements in each transaction of a fork, and of a turn at its start."""
 
 
@@ -41,6 +41,8 @@ def counted(path: str, *, turns: int, forks: int) -> dict[str, list[int]]:
     line = store.call(lambda con: queries.ancestry(con, row.tip_turn))[::-1]
     new = fork(row, "New")
     attempt = AttemptRow("new", new.id, row.tip_turn, "k", "ask", "ana", "running", None, None, NOW, None, None, "{}")
+    (before,) = store.call(lambda con: queries.turns_of(con, line[-1:]))
+    turn = replace(before, id=attempt.id, session_id=new.id, parent_turn=before.id, key=attempt.key)
     transcripts = TurnTranscripts(store, "new", line)  # type: ignore[abstract]
     parts = {
         "fork": lambda: store.call(lambda con: queries.get_or_create_fork(con, new, lambda _: False)),
@@ -48,7 +50,7 @@ def counted(path: str, *, turns: int, forks: int) -> dict[str, list[int]]:
         "claim": lambda: store.call(lambda con: look_or_claim(con, new, attempt)),
         "load": lambda: asyncio.run(transcripts.load(KEY)),
         "append": lambda: asyncio.run(transcripts.append(KEY, [{"type": "user", "uuid": "u"}])),
-        "write": lambda: store.call(lambda con: write(con, attempt)),
+        "write": lambda: store.call(lambda con: write(con, turn, attempt)),
     }
     counts: dict[str, list[int]] = {}
     for part, work in parts.items():
@@ -71,13 +73,11 @@ def grown(con: Con, turns: int, forks: int) -> SessionRow:
 def look_up(con: Con, row: SessionRow) -> None:
     """What ``run`` asks first; nothing is found."""
     spec = turn_spec_for(con, row, row.tip_turn, ASK)
-    assert look(con, row, spec.parent, with_settled_take(con, spec).key).turn is None
+    assert look_for(con, spec).turn is None
 
 
-def write(con: Con, attempt: AttemptRow) -> None:
+def write(con: Con, turn: TurnRow, attempt: AttemptRow) -> None:
     """What is stored of a turn that has ended, without its records and requests."""
-    (before,) = queries.turns_of(con, [attempt.parent_turn or ""])
-    turn = replace(before, id=attempt.id, session_id=attempt.session_id, parent_turn=before.id, key=attempt.key)
     queries.insert(con, [turn])
     queries.end_attempt(con, replace(attempt, state="finished", ended_at=NOW))
     assert queries.move_tip(con, turn).tip_turn == turn.id
