@@ -98,7 +98,7 @@ def _on_line(con: Con, turn_id: str | None, columns: Sequence[str]) -> list[Sequ
     line = ancestry(con, turn_id)
     sql = f"SELECT {', '.join(columns)} FROM turns WHERE id {IN_LIST}"
     rows = {row[0]: row for row in con.execute(sql, [line]).fetchall()} if line else {}
-    return [rows[each] for each in reversed(line)]
+    return [rows[each] for each in reversed(line) if each in rows]
 
 
 def ancestry(con: Con, turn_id: str | None) -> list[str]:
@@ -192,10 +192,14 @@ def session_for(con: Con, session: SessionRow, turn: TurnRow, *, take_over: bool
     return row
 
 
-def turns_after(con: Con, parent: str | None) -> dict[str, str]:
-    """The finished turns directly after a checkpoint, of all sessions: the session that each was made in, by the turn's id."""
-    where, values = ("= ?", [parent]) if parent is not None else ("IS NULL", [])
-    return dict(con.execute(f"SELECT id, session_id FROM turns WHERE parent_turn {where}", values).fetchall())
+def turns_after(con: Con, parent: str | None, key: str | None = None) -> dict[str, str]:
+    """The finished turns directly after a checkpoint, of all sessions: the session that each was made in, by the turn's id.
+
+    With a key, only those that have it.
+    """
+    where = f"parent_turn {'IS NULL' if parent is None else '= ?'}{'' if key is None else ' AND key = ?'}"
+    values = [value for value in (parent, key) if value is not None]
+    return dict(con.execute(f"SELECT id, session_id FROM turns WHERE {where}", values).fetchall())
 
 
 def turns_of(con: Con, ids: Collection[str]) -> list[TurnRow]:

@@ -46,7 +46,7 @@ def look_or_claim(con: Con, session: SessionRow, attempt: AttemptRow) -> LookupR
         now = store_time(con)
         for claim in others:
             if alive(claim, now):
-                return LookupResult(busy=claim, siblings=found.siblings)
+                return LookupResult(busy=claim)
             con.execute("DELETE FROM claims WHERE attempt_id = ?", [claim.attempt_id])
     queries.insert(con, [attempt])  # first: a server takes a claim only for an attempt of one's own that is there
     pid = os.getpid()

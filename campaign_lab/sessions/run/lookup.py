@@ -32,24 +32,27 @@ class LookupResult:
 
 
 def look(con: Con, session: SessionRow, parent: str | None, key: str) -> LookupResult:
-    """The finished turn with the key, from the session's own line and from the forks that runs made of it."""
-    return _found(con, session, turns_behind(con, session, parent), key)
+    """The finished turn with the key, from the session's own line and from the forks that runs made of it, and nothing else."""
+    return LookupResult(_answer(con, session, turns_behind(con, session, parent, key), key))
 
 
 def look_for(con: Con, spec: TurnSpec) -> LookupResult:
-    """As ``look``, for the take that is asked for."""
+    """As ``look``, for the take that is asked for, with its siblings."""
     behind = turns_behind(con, spec.session, spec.parent)
-    return _found(con, spec.session, behind, _with_take(con, spec, behind).key)
+    key = _with_take(con, spec, behind).key
+    return LookupResult(_answer(con, spec.session, behind, key), siblings=behind)
 
 
-def _found(con: Con, session: SessionRow, siblings: Siblings, key: str) -> LookupResult:
-    turn = next((turn for turn in siblings if turn.key == key and not read_nothing(con, session, turn)), None)
-    return LookupResult(turn=turn, siblings=siblings)
+def _answer(con: Con, session: SessionRow, siblings: Siblings, key: str) -> TurnRow | None:
+    return next((turn for turn in siblings if turn.key == key and not read_nothing(con, session, turn)), None)
 
 
-def turns_behind(con: Con, session: SessionRow, parent: str | None) -> Siblings:
-    """The finished turns right after a checkpoint, in the session's own line and in the forks that runs made of it."""
-    after = queries.turns_after(con, parent)
+def turns_behind(con: Con, session: SessionRow, parent: str | None, key: str | None = None) -> Siblings:
+    """The finished turns right after a checkpoint, in the session's own line and in the forks that runs made of it.
+
+    With a key, only those that have it.
+    """
+    after = queries.turns_after(con, parent, key)
     if not after:  # so it is where a line ends, which is where most turns are made
         return ()
     own = queries.ancestry(con, session.tip_turn) if session.tip_turn != parent else []

@@ -23,7 +23,7 @@ from support.lab_rows import NOW, add, fork, grow, session
 BRIEF = Brief(url="https://a.example/", market="CA", campaign="Spring").to_json()
 ASK = RunRequest(builtin_phases()["ask"], arguments={"question": "Why?"})
 KEY: Any = {"project_key": PROJECT, "session_id": "new"}
-MOST = {"fork": [5], "look": [9], "claim": [5], "load": [1], "append": [3], "write": [4]}
+MOST = {"fork": [5], "look": [9], "claim": [4], "load": [1], "append": [3], "write": [4]}
 """The most statements in each transaction of a fork, and of a turn at its start."""
 
 
