@@ -106,13 +106,13 @@ class TurnTranscripts(Transcripts):
         line = [*self._ancestors, self._attempt]
         try:
             rows = await self._engine.run(lambda con: _line(con, line))
-            self._require_ancestors({session for session, _, _ in rows})
+            self._require_ancestors({row[0] for row in rows})
         except Exception as error:
             self.not_loaded = error
             raise
         return [
             _carried(_loads(entry), self._attempt)
-            for session, kind, entry in rows
+            for session, _, kind, entry in rows
             if session == self._attempt or kind not in NOT_CARRIED
         ] or None
 
@@ -152,10 +152,12 @@ def dumps(value: object) -> str:
 
 def _loads(text: str) -> SessionStoreEntry:
     """What ``dumps`` wrote. Only the slower parser takes half an emoji and very deep nesting."""
+    entry: SessionStoreEntry
     try:
-        return cast("SessionStoreEntry", from_json(text))
+        entry = from_json(text)
     except ValueError:
-        return cast("SessionStoreEntry", json.loads(text))
+        entry = json.loads(text)
+    return entry
 
 
 def _cleaned(entry: SessionStoreEntry, clean: Callable[[str], str]) -> SessionStoreEntry:
@@ -181,7 +183,7 @@ def _key(key: SessionKey | SessionListSubkeysKey) -> Key:
 
 def _carried(entry: SessionStoreEntry, attempt: str) -> SessionStoreEntry:
     if "sessionId" in entry:
-        cast("dict[str, Any]", entry)["sessionId"] = attempt
+        entry["sessionId"] = attempt  # type: ignore[typeddict-unknown-key]
     return entry
 
 
@@ -225,8 +227,8 @@ def _entries(con: Con, key: Key) -> list[str]:
     return [entry for (entry,) in rows]
 
 
-def _line(con: Con, line: list[str]) -> list[tuple[str, str | None, str]]:
-    """session, type and JSON of the main entries of several sessions, in the order of ``line``."""
+def _line(con: Con, line: list[str]) -> list[tuple[str, int, str | None, str]]:
+    """session, place, type and JSON of the main entries of several sessions, in the order of ``line``."""
     rows = con.execute(
         "SELECT e.session_id, e.seq, e.kind, e.entry FROM (SELECT unnest(?::VARCHAR[]) AS id) AS line"
         " JOIN entries AS e ON e.session_id = line.id WHERE e.project_key = ? AND e.subpath = ''",
@@ -234,7 +236,7 @@ def _line(con: Con, line: list[str]) -> list[tuple[str, str | None, str]]:
     ).fetchall()
     place = {session: n for n, session in enumerate(line)}
     rows.sort(key=lambda row: (place[row[0]], row[1]))  # faster than in the database
-    return [(session, kind, entry) for session, _, kind, entry in rows]
+    return rows
 
 
 def _subpaths(con: Con, project: str, session: str) -> list[str]:
