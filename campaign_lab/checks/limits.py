@@ -31,6 +31,7 @@ def limits() -> dict[str, LengthLimit]:
     return {row["field"]: LengthLimit(**row) for row in data["limit"]}
 
 
+@cache
 def limit_of(field: str) -> int:
     """The recommended length of a field, in graphemes. KeyError for a field without a limit."""
     return limits()[field].recommended
