@@ -20,7 +20,7 @@ import pandas as pd
 from campaign_lab import Brief, Lab
 from campaign_lab.sessions.session import Session
 
-BARS = {50: 0.060, 1_000: 1.0}
+BARS = {50: 0.050, 1_000: 0.4}
 """Seconds for so many forks with ten variants each."""
 VARIANTS = 10
 REPEATS = 7

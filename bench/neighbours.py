@@ -25,10 +25,13 @@ import time
 import uuid
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
 from itertools import chain
 from operator import methodcaller
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Annotated, Any, TypedDict
+from unittest.mock import patch
 
 from campaign_lab.agents.phases import builtin_phases
 from campaign_lab.brief import Brief
@@ -38,11 +41,11 @@ from campaign_lab.store.duckdb.engine import open_file
 from campaign_lab.store.rows import AttemptRow, SessionRow, TurnRow
 from campaign_lab.store.transcripts import PROJECT, TurnTranscripts
 
-TURNS, FORKS, FORK_AT, LOADS = 200, 50, 100, 7
+TURNS, FORKS, FORK_AT, LOADS = 200, 50, 100, 30
 MESSAGE_CHARACTERS = 2_000
 COLUMNS = ("conversation", "turn", "load", "fork", "disk")
-BARRED = ("conversation", "disk")
-"""Where being behind SqliteSaver fails the bench. A fork with a turn is 25 statements, about a millisecond each in DuckDB."""
+BARS = {"conversation": 1.0, "turn": 1.2, "load": 1.2, "fork": 1.5, "disk": 1.0}
+"""How many times SqliteSaver's figure ours may be. A statement takes DuckDB half a millisecond, most of it for the plan."""
 WORDS = ("angle", "rate", "renewal", "owner", "proof", "claim", "worry", "saving", "lender", "month", "quiet", "plain", "reader",
          "switch", "letter", "promise", "kettle", "repair", "winter", "price", "garden", "shelf", "answer", "ticket")  # fmt: skip
 PHASE = builtin_phases()["ask"]
@@ -95,8 +98,30 @@ class _Ours:
     def close(self) -> None:
         self._file.close()
 
+    def statements_of(self, work: Callable[[], Any]) -> list[int]:
+        """The statements in each transaction of a piece of work."""
+        counts: list[int] = []
+        submit = self._file.submit
+
+        def counted(f: Callable[[Any], Any], *, scope: str = "") -> Any:
+            def count(con: Any) -> Any:
+                place = len(counts)
+                counts.append(0)
+
+                def execute(*given: Any) -> Any:
+                    counts[place] += 1
+                    return con.execute(*given)
+
+                return f(SimpleNamespace(execute=execute))
+
+            return submit(count, scope=scope)
+
+        with patch.object(self._file, "submit", counted):
+            work()
+        return counts
+
     def _messages(self, turn: str) -> int:
-        line = [row.id for row in self._file.call(lambda con: queries.line_of(con, turn))]
+        line = self._file.call(lambda con: queries.ancestry(con, turn))[::-1]
         return len(self._resume(str(uuid.uuid4()), line)[1])
 
     def _resume(self, attempt: str, line: list[str]) -> tuple[TurnTranscripts, list[Any]]:
@@ -107,12 +132,16 @@ class _Ours:
     def _run(self, session: SessionRow, parent: str | None, texts: tuple[str, str]) -> str:
         """One turn, with all that the workbench writes for it."""
         now, turn = datetime.now(UTC), str(uuid.uuid4())
-        line = [row.id for row in self._file.call(lambda con: queries.line_of(con, parent))]
         attempt = AttemptRow(
             turn, session.id, parent, turn, PHASE.name, "ana", "running", None, None, now, None, None, "{}"
         )
-        self._file.call(lambda con: look_or_claim(con, session, attempt))
-        store, _ = self._resume(turn, line)
+
+        def begin(con: Any) -> list[str]:
+            line = [before.id for before in queries.short_line_of(con, parent)]
+            assert look_or_claim(con, session, attempt).turn is None
+            return line
+
+        store, _ = self._resume(turn, self._file.call(begin))
         entries: list[Any] = [_entry(turn, role, text) for role, text in zip(("user", "assistant"), texts, strict=True)]
         with self.writing:
             self._wait(store.append({"project_key": PROJECT, "session_id": turn}, entries))
@@ -250,7 +279,7 @@ class _Jsonl:
 
 
 def main() -> int:
-    """Prints the table and the ratios; 1 when SqliteSaver is ahead in writing a conversation or in disk."""
+    """Prints the table and the ratios; 1 when one is over its bar."""
     if not all(importlib.util.find_spec(name) for name in ("langgraph", "langgraph.checkpoint.sqlite")):
         print("neighbours: not measured, langgraph is not installed (pip install -e '.[bench]')")
         return 0
@@ -278,6 +307,11 @@ def _measure(stores: dict[str, Any]) -> dict[str, dict[str, float]]:
     assert set(loaded) == {2 * TURNS}, loaded
     forked = _repeat(stores, figures, "fork", [methodcaller("fork", n, *_texts(chance)) for n in range(FORKS)])
     assert set(forked) == {2 * FORK_AT + 2}, forked
+    ours, texts = stores["ours"], _texts(chance)
+    works = {"turn": partial(ours.turn, *texts), "load": ours.load, "fork": partial(ours.fork, FORKS, *texts)}
+    for what, work in works.items():
+        each = ours.statements_of(work)
+        print(f"ours, {what}: {sum(each)} statements in {len(each)} transactions ({', '.join(map(str, each))})")
     for name, store in stores.items():
         figures[name]["disk"] = _closed(store) / 1e6
     return figures
@@ -321,11 +355,10 @@ def _print_table(figures: dict[str, dict[str, float]]) -> None:
 
 def _ahead(figures: dict[str, dict[str, float]]) -> int:
     over = False
-    for what in ("conversation", "fork", "disk"):
+    for what, bar in BARS.items():
         ratio = figures["ours"][what] / figures["SqliteSaver"][what]
-        bar = "bar 1.00" if what in BARRED else "aim 1.00, no bar"
-        print(f"neighbours, {what}: {ratio:.2f} x LangGraph's SqliteSaver ({bar})")
-        over |= what in BARRED and ratio > 1
+        print(f"neighbours, {what}: {ratio:.2f} x LangGraph's SqliteSaver (bar {bar:.2f})")
+        over |= ratio > bar
     return int(over)
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 from typing import Any, Literal, NamedTuple
@@ -126,21 +126,29 @@ class ClaimSupport(NamedTuple):
         return not self.overstated and any(quote.get("supported") is True for quote in self.claim.get("evidence") or ())
 
 
-def claim_support(parts: Iterable[tuple[str, Part]], findings: Iterable[Finding]) -> list[ClaimSupport]:
-    """The claims among the parts of a record's JSON, with whether each is supported."""
+def claim_support(claims: Iterable[tuple[str, Part]], findings: Iterable[Finding]) -> list[ClaimSupport]:
+    """For claims of a record's JSON, each with its path, whether it is supported."""
     overstated = {finding.field for finding in findings if finding.rule == OVERSTATED}
-    return [ClaimSupport(part, f"{path}.text" in overstated) for path, part in parts if is_claim(part)]
+    return [ClaimSupport(claim, f"{path}.text" in overstated) for path, claim in claims]
 
 
-def parts_below(value: Any, path: str = "") -> Iterator[tuple[str, Part]]:
+def parts_below(value: Any) -> list[tuple[str, Part]]:
     """All objects below a JSON value, in reading order, each with its path."""
+    found: list[tuple[str, Part]] = []
+    _collect(value, "", found)
+    return found
+
+
+def _collect(value: Any, path: str, found: list[tuple[str, Part]]) -> None:
     for name, each in value.items() if isinstance(value, dict) else enumerate(value):
-        # JSON has no other mapping than dict, and asking for the abstract one takes ten times as long
-        if isinstance(each, (dict, list)):
+        kind = type(
+            each
+        )  # JSON has no other kinds of containers, and asking for the abstract ones takes ten times as long
+        if kind is dict or kind is list:
             place = f"{path}.{name}" if path else str(name)
-            if isinstance(each, dict):
-                yield place, each
-            yield from parts_below(each, place)
+            if kind is dict:
+                found.append((place, each))
+            _collect(each, place, found)
 
 
 def is_claim(value: Any) -> bool:

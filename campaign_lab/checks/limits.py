@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from dataclasses import dataclass
 from datetime import date
@@ -9,6 +10,9 @@ from functools import cache
 from importlib.resources import files
 
 from campaign_lab.checks.sameness import sentences_in
+
+_APART = re.compile("[\x00-\u02ff\u2010-\u2027\u2030-\u205e\u20a0-\u20bf]*")
+"""Letters, marks and signs of European languages that are characters of their own, whatever stands beside them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +39,7 @@ def limits() -> dict[str, LengthLimit]:
     return {row["field"]: LengthLimit(**row) for row in data["limit"]}
 
 
+@cache
 def limit_of(field: str) -> int:
     """The recommended length of a field, in graphemes. KeyError for a field without a limit."""
     return limits()[field].recommended
@@ -42,7 +47,7 @@ def limit_of(field: str) -> int:
 
 def graphemes(text: str) -> int:
     """The number of characters that a reader counts (Unicode extended grapheme clusters)."""
-    if text.isascii():
+    if text.isascii() or _APART.fullmatch(text):
         return len(text) - text.count("\r\n")
     import regex  # type: ignore[import-untyped]  # 15 ms that importing the package does not need
 

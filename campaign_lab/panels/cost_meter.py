@@ -82,7 +82,7 @@ class CostMeter(Panel):
         """Each budget of the lab, by the name that is shown."""
         context, row = self._lab._context, self._session._row
         family, (by_user, by_day) = context.engine.call(
-            lambda con: ({each.id for each in family_of(con, row, renewed=False)}, user_limits(con, context))
+            lambda con: (family_of(con, row, renewed=False), user_limits(con, context))
         )
         session = sum((cost(row) for row in rows if row["id"] in family), NOTHING)
         return [

@@ -19,7 +19,7 @@ from campaign_lab.sessions.keys import root_key
 from campaign_lab.sessions.not_awaited import awaited
 from campaign_lab.sessions.position import Position, current_cell
 from campaign_lab.sessions.run.attempt import find_or_make
-from campaign_lab.sessions.run.lookup import LookupResult, look, with_settled_take
+from campaign_lab.sessions.run.lookup import LookupResult, look_for
 from campaign_lab.sessions.run.preflight import preflight
 from campaign_lab.sessions.run.request import RunRequest, line_for, turn_spec_for
 from campaign_lab.sessions.run.run_journal import journalled
@@ -204,7 +204,7 @@ class Session(Handle):
         """The turn that is asked for, and what is stored of it."""
         row = self._with_brief(con)
         spec = turn_spec_for(con, row, start, request)
-        return spec, look(con, row, spec.parent, with_settled_take(con, spec).key)
+        return spec, look_for(con, spec)
 
     def _with_brief(self, con: Con) -> SessionRow:
         """The session as it is stored now, with the brief of the session that the handle was made for.

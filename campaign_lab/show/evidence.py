@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from campaign_lab.findings import ClaimSupport, Finding, claim_support, parts_below
+from campaign_lab.findings import ClaimSupport, Finding, claim_support, is_claim, parts_below
 
 SUPPORT = "claim_support"
 """The key of a claim's ``ClaimSupport`` in a copy that ``with_claim_support`` made."""
@@ -28,7 +28,8 @@ def findings_in(record: Mapping[str, Any]) -> list[Finding]:
 
 def with_claim_support(record: Mapping[str, Any]) -> dict[str, Any]:
     """A copy of the record in which every claim has its ``ClaimSupport``."""
-    known = {id(each.claim): each for each in claim_support(parts_below(record), findings_in(record))}
+    claims = [(path, part) for path, part in parts_below(record) if is_claim(part)]
+    known = {id(each.claim): each for each in claim_support(claims, findings_in(record))}
 
     def marked(value: Any) -> Any:
         if isinstance(value, Mapping):

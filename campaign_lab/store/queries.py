@@ -6,8 +6,9 @@ import re
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import fields, replace
 from datetime import datetime
+from functools import cache
 from itertools import groupby
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from campaign_lab.store.connection import Con
 from campaign_lab.store.rows import TABLES, AttemptRow, PageRow, SessionRow, TurnRow
@@ -42,8 +43,9 @@ def insert(con: Con, rows: Iterable[DataclassInstance]) -> None:
             con.execute(sql, [_whole(getattr(row, name)) for row in chunk for name in names])
 
 
-def _columns(table: type[DataclassInstance]) -> list[str]:
-    return [field.name for field in fields(table)]
+@cache
+def _columns(table: type[DataclassInstance]) -> tuple[str, ...]:
+    return tuple(field.name for field in fields(table))
 
 
 def _whole(value: Any) -> Any:
@@ -69,12 +71,34 @@ def ids_in(con: Con, table: str, column: str, ids: Collection[str]) -> set[str]:
     return {str(found) for (found,) in con.execute(sql, [list(ids)]).fetchall()}
 
 
+class LineTurn(NamedTuple):
+    """What a later turn has to know of a finished one, without its texts."""
+
+    id: str
+    key: str
+    take: int
+    phase: str
+    fingerprint: str
+    missing: str
+    cell_id: str | None
+
+
 def line_of(con: Con, turn_id: str | None) -> list[TurnRow]:
     """The turn and all its ancestors, root first. Empty for the root checkpoint."""
+    return [TurnRow(*row) for row in _on_line(con, turn_id, _columns(TurnRow))]
+
+
+def short_line_of(con: Con, turn_id: str | None) -> list[LineTurn]:
+    """As ``line_of``, in half of the time."""
+    return [LineTurn(*row) for row in _on_line(con, turn_id, LineTurn._fields)]
+
+
+def _on_line(con: Con, turn_id: str | None, columns: Sequence[str]) -> list[Sequence[Any]]:
+    """Columns of the turn and its ancestors, root first; the first column is the id."""
     line = ancestry(con, turn_id)
-    rows = select(con, TurnRow, f"WHERE id {IN_LIST}", [line]) if line else []
-    place = {each: n for n, each in enumerate(line)}
-    return sorted(rows, key=lambda row: -place[row.id])
+    sql = f"SELECT {', '.join(columns)} FROM turns WHERE id {IN_LIST}"
+    rows = {row[0]: row for row in con.execute(sql, [line]).fetchall()} if line else {}
+    return [rows[each] for each in reversed(line) if each in rows]
 
 
 def ancestry(con: Con, turn_id: str | None) -> list[str]:
@@ -133,23 +157,25 @@ def get_or_create_fork(con: Con, row: SessionRow, is_expired: Callable[[SessionR
     return named
 
 
-def family_of(con: Con, session: SessionRow, *, renewed: bool = True) -> list[SessionRow]:
-    """The named session that this one belongs to, and the automatic forks that runs made of it.
+def family_of(con: Con, session: SessionRow, *, renewed: bool = True) -> set[str]:
+    """The ids of the named session that this one belongs to, and of the automatic forks that runs made of it.
 
     With ``renewed`` also the families of the expired sessions that it renews: it replays their turns.
     """
-    rest = "WHERE owner = ? AND campaign = ? ORDER BY made_at, id"
-    rows = {row.id: row for row in select(con, SessionRow, rest, [session.owner, session.campaign])}
+    columns = "id, CASE WHEN automatic THEN parent_session END, renews"
+    sql = f"SELECT {columns} FROM sessions WHERE owner = ? AND campaign = ?"
+    rows = {row[0]: row for row in con.execute(sql, [session.owner, session.campaign]).fetchall()}
 
-    def named(row: SessionRow) -> str:
-        while row.automatic and row.parent_session in rows:
-            row = rows[row.parent_session]
-        return row.id
+    def named(name: str) -> str:
+        while (parent := rows[name][1]) in rows:
+            name = parent
+        return name
 
-    heads = [named(session)]
-    while renewed and (older := rows[heads[-1]].renews if heads[-1] in rows else None):
-        heads.append(older)
-    return [row for row in rows.values() if named(row) in heads]
+    parent = session.parent_session if session.automatic else None
+    heads = [named(parent) if parent and parent in rows else session.id]
+    while renewed and (before := rows[heads[-1]][2] if heads[-1] in rows else None):
+        heads.append(before)
+    return {each for each in rows if named(each) in heads}
 
 
 def session_for(con: Con, session: SessionRow, turn: TurnRow, *, take_over: bool) -> SessionRow:
@@ -157,24 +183,28 @@ def session_for(con: Con, session: SessionRow, turn: TurnRow, *, take_over: bool
 
     With ``take_over`` (for a user who may run on it) a session that renews another one moves on to that one's turn.
     """
-    own = {row.id: row for row in family_of(con, session, renewed=False)}
-    if turn.id in ancestry(con, session.tip_turn):
-        return own.get(session.id, session)
-    if turn.session_id in own:
-        return own[turn.session_id]
-    if take_over and own.get(session.id, session).tip_turn == turn.parent_turn:
-        set_session(con, session.id, "tip_turn", turn.id)
-    return select(con, SessionRow, "WHERE id = ?", [session.id])[0]
+    on_line = turn.id in ancestry(con, session.tip_turn)
+    in_family = not on_line and turn.session_id in family_of(con, session, renewed=False)
+    row = next(iter(select(con, SessionRow, "WHERE id = ?", [turn.session_id if in_family else session.id])), session)
+    if not on_line and not in_family and take_over and row.tip_turn == turn.parent_turn:
+        set_session(con, row.id, "tip_turn", turn.id)
+        return replace(row, tip_turn=turn.id)
+    return row
 
 
-def turns_after(
-    con: Con, parent: str | None, sessions: Sequence[SessionRow], *, line: Collection[str] = ()
-) -> list[TurnRow]:
-    """The finished turns directly after a checkpoint, in any of the sessions or on a line of turn ids, oldest first."""
-    rest = (
-        f"WHERE parent_turn IS NOT DISTINCT FROM ? AND (session_id {IN_LIST} OR id {IN_LIST}) ORDER BY finished_at, id"
-    )
-    return select(con, TurnRow, rest, [parent, [session.id for session in sessions], list(line)])
+def turns_after(con: Con, parent: str | None, key: str | None = None) -> dict[str, str]:
+    """The finished turns directly after a checkpoint, of all sessions: the session that each was made in, by the turn's id.
+
+    With a key, only those that have it.
+    """
+    where = f"parent_turn {'IS NULL' if parent is None else '= ?'}{'' if key is None else ' AND key = ?'}"
+    values = [value for value in (parent, key) if value is not None]
+    return dict(con.execute(f"SELECT id, session_id FROM turns WHERE {where}", values).fetchall())
+
+
+def turns_of(con: Con, ids: Collection[str]) -> list[TurnRow]:
+    """The turns of these ids, oldest first."""
+    return select(con, TurnRow, f"WHERE id {IN_LIST} ORDER BY finished_at, id", [list(ids)]) if ids else []
 
 
 def move_tip(con: Con, turn: TurnRow) -> SessionRow:

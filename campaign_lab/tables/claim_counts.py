@@ -37,9 +37,9 @@ def counts(record: StoredRecord) -> dict[str, int]:
     sentences = sentence_counts(record)
     return {
         "claims": len(claims) + sentences.to_check,
-        "claims_supported": sum(each.supported for each in claim_support(claims, record.findings)),
+        "claims_supported": sum([each.supported for each in claim_support(claims, record.findings)]),
         "quotes": len(quotes),
-        "quotes_supported": sum(quote.get("supported") is True for quote in quotes),
+        "quotes_supported": sum([quote.get("supported") is True for quote in quotes]),
         "sentences_carried": sentences.carried,
         "sentences_plain": sentences.plain,
         "sentences_to_check": sentences.to_check,

@@ -45,9 +45,10 @@ def _length(name: str) -> Column:
 
 
 def _over_limit(row: Row) -> str:
-    limits, graphemes = checks().limits(), checks().graphemes
-    lengths = ((limits[name], graphemes(row[name])) for name in COPY_FIELDS)
-    return ", ".join(limit.field for limit, length in lengths if limit.is_over(length))
+    known = checks()
+    limits = known.limits()
+    long = [name for name in COPY_FIELDS if limits[name].is_over(len(row[name]))]  # no text has more graphemes
+    return ", ".join(name for name in long if limits[name].is_over(known.graphemes(row[name])))
 
 
 COPY_COLUMNS: tuple[Column, ...] = (
@@ -202,5 +203,5 @@ def frame(rows: Sequence[Row], columns: Sequence[Column]) -> pd.DataFrame:
 
     from campaign_lab.tables.readable_frame import ReadableFrame
 
-    data = {column.name: pd.Series([column.value(row) for row in rows], dtype=column.dtype) for column in columns}
+    data = {column.name: pd.Series(list(map(column.value, rows)), dtype=column.dtype) for column in columns}
     return ReadableFrame(data)

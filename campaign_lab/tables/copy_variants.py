@@ -52,7 +52,7 @@ def copy_rows(con: Con, user: str, phases: Phases, positions: Sequence[HandlePos
         own = _of_session(position, names) | _costs(position, line, costs)
         known = {name: about for step in turns for name, about in angles.get(step.id, {}).items()}
         for step in turns:
-            rows += [row | own | known.get(row["angle"], NO_ANGLE) for row in variants.get(step.id, ())]
+            rows += [{**row, **own, **known.get(row["angle"], NO_ANGLE)} for row in variants.get(step.id, ())]
     return rows
 
 

@@ -5,6 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+import regex  # type: ignore[import-untyped]
+from hypothesis import given
+from hypothesis import strategies as st
 
 from campaign_lab.checks import breaches, check_record, gives_orders, graphemes, near_duplicates, repeated_sentences
 from campaign_lab.checks.limits import LengthLimit, limits
@@ -95,6 +98,12 @@ def test_a_gap_states_no_figure() -> None:
 def test_lengths_are_what_a_reader_counts(text: str, count: int) -> None:
     """A family emoji, a flag and an accented letter are one character each."""
     assert graphemes(text) == count
+
+
+@given(st.text(st.characters(max_codepoint=0x2100) | st.sampled_from("\r\n\u0301\u200d👩🏽🇨각")))
+def test_texts_without_joined_characters_are_counted_alike(text: str) -> None:
+    """The short way, for texts of European languages, counts what the whole rule counts."""
+    assert graphemes(text) == len(regex.findall(r"\X", text))
 
 
 def test_near_duplicates_are_found_in_any_case_and_order() -> None:

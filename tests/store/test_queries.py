@@ -274,13 +274,13 @@ def test_automatic_forks_are_family_and_named_ones_are_not(file: Store) -> None:
     second = move(file, turn("t4", "t1", session=first.id))
     named = get_fork(file, FORK)
     families = {
-        row.id: {each.id for each in file.call(lambda con, of=row: queries.family_of(con, of))}  # type: ignore[misc]
+        row.id: file.call(lambda con, of=row: queries.family_of(con, of))  # type: ignore[misc]
         for row in sessions(file)
     }
     kin = {"s1", first.id, second.id}
     assert families == {**dict.fromkeys(kin, kin), named.id: {named.id}}
-    after = file.call(lambda con: queries.turns_after(con, "t1", queries.family_of(con, SESSION)))
-    assert {row.id for row in after} == {"t2", "t3", "t4"}
+    after = file.call(lambda con: queries.turns_after(con, "t1"))
+    assert after == {"t2": "s1", "t3": first.id, "t4": second.id}
 
 
 @given(st.builds(dict, name=st.text(), purpose=st.text(), brief=st.text(), campaign=st.text()))

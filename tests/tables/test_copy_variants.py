@@ -25,6 +25,7 @@ from campaign_lab.tables.copy_variants import copy_rows
 from campaign_lab.tables.coverage import coverage_rows
 from campaign_lab.tables.sessions import session_rows
 from support.copy_rows import HOME, angle, claim, quote, turn, variant
+from support.counting import Counting
 from support.lab_rows import NOW, add, fork, grow, session, share, try_in_vain
 from support.labs import MakeLab
 from support.stores import by_hand
@@ -332,19 +333,6 @@ def test_a_session_of_another_lab_file_is_refused(make_lab: MakeLab) -> None:
 
 
 # -- many at once
-
-
-class Counting:
-    """A connection that counts the statements that go through it."""
-
-    def __init__(self, con: queries.Con) -> None:
-        self._con = con
-        self.statements = 0
-
-    def execute(self, *given: Any) -> Any:
-        """As the connection, and counted."""
-        self.statements += 1
-        return self._con.execute(*given)
 
 
 @pytest.mark.both_stores

@@ -42,22 +42,19 @@ def look_or_claim(con: Con, session: SessionRow, attempt: AttemptRow) -> LookupR
     if found.turn:
         return found
     scope = claim_scope(session, attempt)
-    now = store_time(con)
-    for claim in queries.select(con, ClaimRow, "WHERE key = ?", [scope]):
-        if alive(claim, now):
-            return LookupResult(busy=claim, siblings=found.siblings)
-        con.execute("DELETE FROM claims WHERE attempt_id = ?", [claim.attempt_id])
-    pid = os.getpid()
+    if others := queries.select(con, ClaimRow, "WHERE key = ?", [scope]):
+        now = store_time(con)
+        for claim in others:
+            if alive(claim, now):
+                return LookupResult(busy=claim)
+            con.execute("DELETE FROM claims WHERE attempt_id = ?", [claim.attempt_id])
     queries.insert(con, [attempt])  # first: a server takes a claim only for an attempt of one's own that is there
-    queries.insert(
-        con,
-        [
-            ClaimRow(
-                key=scope, attempt_id=attempt.id, user_name=attempt.user_name, host=machine(), pid=pid,
-                process_start=str(_started(pid)), claimed_at=datetime.now(UTC), seen_at=now,
-            )
-        ],
-    )  # fmt: skip
+    pid = os.getpid()
+    con.execute(
+        "INSERT INTO claims (key, attempt_id, user_name, host, pid, process_start, claimed_at, seen_at)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, now())",
+        [scope, attempt.id, attempt.user_name, machine(), pid, str(_started(pid)), datetime.now(UTC)],
+    )
     return found
 
 

@@ -18,6 +18,9 @@ from campaign_lab.store import queries
 from campaign_lab.store.connection import Con
 from campaign_lab.store.rows import ClaimRow, RecordRow, SessionRow, TurnRow
 
+Siblings = tuple[TurnRow, ...]
+"""The finished turns right after one checkpoint."""
+
 
 @dataclass(frozen=True)
 class LookupResult:
@@ -25,42 +28,61 @@ class LookupResult:
 
     turn: TurnRow | None = None
     busy: ClaimRow | None = None
-    siblings: tuple[TurnRow, ...] = ()
+    siblings: Siblings = ()
 
 
 def look(con: Con, session: SessionRow, parent: str | None, key: str) -> LookupResult:
-    """The finished turn with the key, from the session's own line and from the forks that runs made of it."""
-    siblings = turns_behind(con, session, parent)
-    turn = next((turn for turn in siblings if turn.key == key and not read_nothing(con, session, turn)), None)
-    return LookupResult(turn=turn, siblings=siblings)
+    """The finished turn with the key, from the session's own line and from the forks that runs made of it, and nothing else."""
+    return LookupResult(_answer(con, session, turns_behind(con, session, parent, key), key))
 
 
-def turns_behind(con: Con, session: SessionRow, parent: str | None) -> tuple[TurnRow, ...]:
-    """The finished turns right after a checkpoint, in the session's own line and in the forks that runs made of it."""
-    own = queries.ancestry(con, session.tip_turn)
-    found = queries.turns_after(con, parent, queries.family_of(con, session), line=own)
-    return tuple(sorted(found, key=lambda turn: turn.id not in own))  # its own line's first
-
-
-def takes_of(con: Con, spec: TurnSpec) -> list[TurnRow]:
-    """The finished turns that answer the same message at the same checkpoint, oldest first."""
-    answers = [turn for turn in _same_message(con, spec) if not read_nothing(con, spec.session, turn)]
-    return sorted(answers, key=lambda turn: (turn.started_at, turn.take))
-
-
-def _same_message(con: Con, spec: TurnSpec) -> list[TurnRow]:
+def look_for(con: Con, spec: TurnSpec) -> LookupResult:
+    """As ``look``, for the take that is asked for, with its siblings."""
     behind = turns_behind(con, spec.session, spec.parent)
-    return [turn for turn in behind if turn.phase == spec.phase.name and turn.key == spec.with_take(turn.take).key]
+    key = _with_take(con, spec, behind).key
+    return LookupResult(_answer(con, spec.session, behind, key), siblings=behind)
+
+
+def _answer(con: Con, session: SessionRow, siblings: Siblings, key: str) -> TurnRow | None:
+    return next((turn for turn in siblings if turn.key == key and not read_nothing(con, session, turn)), None)
+
+
+def turns_behind(con: Con, session: SessionRow, parent: str | None, key: str | None = None) -> Siblings:
+    """The finished turns right after a checkpoint, in the session's own line and in the forks that runs made of it.
+
+    With a key, only those that have it.
+    """
+    after = queries.turns_after(con, parent, key)
+    if not after:  # so it is where a line ends, which is where most turns are made
+        return ()
+    own = queries.ancestry(con, session.tip_turn) if session.tip_turn != parent else []
+    family = queries.family_of(con, session)
+    found = queries.turns_of(con, [turn for turn, made_in in after.items() if made_in in family or turn in own])
+    return tuple(sorted(found, key=lambda turn: turn.id not in own))  # its own line's first
 
 
 def with_settled_take(con: Con, spec: TurnSpec) -> TurnSpec:
     """The turn with its take: the one that was named, one more than the highest, or the newest that is stored."""
+    return spec if spec.take is not None else _with_take(con, spec, turns_behind(con, spec.session, spec.parent))
+
+
+def _with_take(con: Con, spec: TurnSpec, siblings: Siblings) -> TurnSpec:
     if spec.take is not None:
         return spec
     if spec.asks_for_a_new_take:
-        return spec.with_take(max((turn.take for turn in _same_message(con, spec)), default=0) + 1)
-    known = takes_of(con, spec)
+        return spec.with_take(max((turn.take for turn in _same_message(spec, siblings)), default=0) + 1)
+    known = takes_among(con, spec, siblings)
     return spec.with_take(known[-1].take if known else 1)
+
+
+def takes_among(con: Con, spec: TurnSpec, siblings: Siblings) -> list[TurnRow]:
+    """The finished turns that answer the same message, of those at its checkpoint, oldest first."""
+    answers = [turn for turn in _same_message(spec, siblings) if not read_nothing(con, spec.session, turn)]
+    return sorted(answers, key=lambda turn: (turn.started_at, turn.take))
+
+
+def _same_message(spec: TurnSpec, siblings: Siblings) -> list[TurnRow]:
+    return [turn for turn in siblings if turn.phase == spec.phase.name and turn.key == spec.with_take(turn.take).key]
 
 
 def read_nothing(con: Con, session: SessionRow, turn: TurnRow) -> bool:

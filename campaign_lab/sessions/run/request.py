@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -11,17 +12,21 @@ from urllib.parse import urlsplit
 from campaign_lab.agents.phases import Phase
 from campaign_lab.brief import Brief
 from campaign_lab.errors import NotFoundError, PhaseOrderError
-from campaign_lab.records import CompetitorProfile, Record, slug
+from campaign_lab.records import Angle, BrandProfile, CompetitorProfile, Record, slug
 from campaign_lab.sessions.keys import root_key
 from campaign_lab.sessions.position import NOWHERE, CellRef
-from campaign_lab.sessions.run.lookup import read_nothing, takes_of, turns_behind
+from campaign_lab.sessions.run.lookup import read_nothing, takes_among, turns_behind
 from campaign_lab.sessions.run.older_revision import is_older_revision
 from campaign_lab.sessions.run.turn_spec import ANCHOR, TurnSpec
 from campaign_lab.sessions.upkeep.access import named_session, root_owner
 from campaign_lab.show.text import one_line
 from campaign_lab.store import queries
 from campaign_lab.store.connection import Con
+from campaign_lab.store.queries import LineTurn
 from campaign_lab.store.rows import RecordRow, SessionRow, TurnRow
+
+Line = Sequence[LineTurn] | Sequence[TurnRow]
+"""The turns up to a checkpoint, root first."""
 
 MOST_MISSING = 4
 """How many lines of what is missing an error names."""
@@ -57,7 +62,7 @@ def turn_spec_for(con: Con, session: SessionRow, position: str | None, request: 
     Raises PhaseOrderError, NotFoundError, TypeError.
     """
     session, position = _past_anchor(con, session, position)
-    line = queries.line_of(con, position)
+    line = queries.short_line_of(con, position)
     spec = _spec_behind(con, session, line, request)
     if stored := _stored(con, spec):
         return stored
@@ -65,42 +70,41 @@ def turn_spec_for(con: Con, session: SessionRow, position: str | None, request: 
     return (_stored(con, before) or before) if before else spec
 
 
-def _asked_before(con: Con, session: SessionRow, line: Sequence[TurnRow], request: RunRequest) -> TurnSpec | None:
+def _asked_before(con: Con, session: SessionRow, line: Sequence[LineTurn], request: RunRequest) -> TurnSpec | None:
     """The newest turn of the line that this request made, specified as it was then; None when it made none.
 
     A question counts as asked before only when no turn follows it. An anchor never does.
     """
     places = range(len(line)) if request.phase.name != ANCHOR else range(0)
+    asked: list[tuple[TurnSpec, LineTurn]] = []
     for place in reversed(places[-1:] if request.phase.follows else places):
         turn = line[place]
-        if turn.phase != request.phase.name:
-            continue
-        try:
-            spec = _spec_behind(con, session, line[:place], request)
-        except (PhaseOrderError, NotFoundError):  # the line had other angles there
-            continue
-        if spec.with_take(turn.take).key == turn.key or is_older_revision(spec, turn):
+        if turn.phase == request.phase.name:
+            with contextlib.suppress(PhaseOrderError, NotFoundError):  # the line had other angles there
+                asked.append((_spec_behind(con, session, line[:place], request), turn))
+    for spec, turn in asked:
+        if spec.with_take(turn.take).key == turn.key:
             return spec
-    return None
+    rows = {turn.id: turn for turn in queries.turns_of(con, [turn.id for _, turn in asked])} if asked else {}
+    return next((spec for spec, turn in asked if is_older_revision(spec, rows[turn.id])), None)
 
 
 def _stored(con: Con, spec: TurnSpec) -> TurnSpec | None:
     """The turn if answers are stored, else the newest stored one of an older revision with the take asked for, else None."""
-    if takes_of(con, spec):
+    behind = turns_behind(con, spec.session, spec.parent)
+    if takes_among(con, spec, behind):
         return spec
-    if spec.asks_for_a_new_take:
-        return None
-    behind = [turn for turn in turns_behind(con, spec.session, spec.parent) if spec.take in (None, turn.take)]
-    stored = [turn for turn in behind if is_older_revision(spec, turn) and not read_nothing(con, spec.session, turn)]
+    wanted = [turn for turn in behind if spec.take in (None, turn.take) and not spec.asks_for_a_new_take]
+    stored = [turn for turn in wanted if is_older_revision(spec, turn) and not read_nothing(con, spec.session, turn)]
     newest = max(stored, key=lambda turn: (turn.started_at, turn.take), default=None)
     return replace(spec, older_key=newest.key, take=newest.take) if newest else None
 
 
-def _spec_behind(con: Con, session: SessionRow, line: Sequence[TurnRow], request: RunRequest) -> TurnSpec:
+def _spec_behind(con: Con, session: SessionRow, line: Sequence[LineTurn], request: RunRequest) -> TurnSpec:
     """The turn that a request asks for right after the turns of a line."""
     phase, arguments = request.phase, dict(request.arguments)
     check_needs(phase, line)
-    brands, angles = labels(con, line, "brand_profile"), labels(con, line, "angle")
+    brands, angles = labels(con, line, BrandProfile.kind, Angle.kind)
     named = named_session(con, session)
     steer = _steer(named, line, request)
     if "angles" in phase.arguments:
@@ -115,33 +119,43 @@ def _spec_behind(con: Con, session: SessionRow, line: Sequence[TurnRow], request
         phase=phase, message=message, model=session.model, ancestors=tuple(turn.id for turn in line),
         budget_usd=request.budget_usd, wanted_angles=tuple(arguments.get("angles", ())), task=task,
         optional_kinds={} if brief.competitors else {CompetitorProfile.kind: NO_RIVAL},
-        session=session, line=tuple(line), brief=brief, parent_key=parent, take=request.take, steer=steer,
+        session=session, brief=brief, parent_key=parent, take=request.take, steer=steer,
         fresh_pages=request.fresh_pages, brand_names=(*brands, urlsplit(brief.url).hostname or ""),
         known_angles=tuple(angles), pages_owner=root_owner(con, session), cell=request.cell,
     )  # fmt: skip
 
 
-def labels(con: Con, line: Sequence[TurnRow], kind: str) -> list[str]:
-    """Names of the records of a kind, from the newest turn of the line that has any."""
-    for turn in reversed(line):
-        if rows := _of_kind(con, turn, kind):
-            return [row.label for row in rows if not row.degraded]
-    return []
+def labels(con: Con, line: Sequence[LineTurn], *kinds: str) -> list[list[str]]:
+    """For each kind, the names of its records, from the newest turn of the line that has any."""
+    sql = (
+        "SELECT turn_id, kind, label, degraded FROM records "
+        f"WHERE turn_id {queries.IN_LIST} AND kind {queries.IN_LIST} ORDER BY n"
+    )
+    rows = con.execute(sql, [[turn.id for turn in line], list(kinds)]).fetchall() if line else []
+    place = {turn.id: n for n, turn in enumerate(line)}
+    newest = {kind: max((place[turn] for turn, other, *_ in rows if other == kind), default=-1) for kind in kinds}
+    return [
+        [
+            label
+            for turn, other, label, degraded in rows
+            if (other, place[turn]) == (kind, newest[kind]) and not degraded
+        ]
+        for kind in kinds
+    ]
 
 
-def known_records(con: Con, line: Sequence[TurnRow], phases: Iterable[Phase]) -> list[Record]:
-    """The valid records of the line in the order in which they are stored; of each kind those of the newest turn that has any."""
+def known_records(con: Con, line: Sequence[str], phases: Iterable[Phase]) -> list[Record]:
+    """The valid records of a line of turns, by id, in the order in which they are stored; each kind's from the newest turn."""
     types = {record.kind: record for phase in phases for record in phase.makes}
-    found: list[Record] = []
-    for kind, model in types.items():
-        rows = next((rows for turn in reversed(line) if (rows := _of_kind(con, turn, kind))), [])
-        usable = (row for row in rows if not row.degraded and row.revision == model.revision)
-        found += [model.model_validate_json(row.body) for row in usable]
-    return found
-
-
-def _of_kind(con: Con, turn: TurnRow, kind: str) -> list[RecordRow]:
-    return queries.select(con, RecordRow, "WHERE turn_id = ? AND kind = ? ORDER BY n", [turn.id, kind])
+    rows = queries.select(con, RecordRow, f"WHERE turn_id {queries.IN_LIST} ORDER BY n", [list(line)]) if line else []
+    place = {turn: n for n, turn in enumerate(line)}
+    newest = {row.kind: row.turn_id for row in sorted(rows, key=lambda row: place[row.turn_id])}
+    return [
+        types[row.kind].model_validate_json(row.body)
+        for row in sorted(rows, key=lambda row: (list(types).index(row.kind) if row.kind in types else -1, row.n))
+        if row.turn_id == newest[row.kind] and row.kind in types and not row.degraded
+        and row.revision == types[row.kind].revision
+    ]  # fmt: skip
 
 
 def _past_anchor(con: Con, session: SessionRow, position: str | None) -> tuple[SessionRow, str | None]:
@@ -155,16 +169,20 @@ def _past_anchor(con: Con, session: SessionRow, position: str | None) -> tuple[S
         queries.select(con, SessionRow, "WHERE id = ?", [session.renews or ""]) if session.tip_turn == position else []
     )
     tip = older[0].tip_turn if older else session.tip_turn
-    line = queries.turns_after(con, position, (), line=queries.ancestry(con, tip))
-    if not line or line[0].phase != ANCHOR:
+    if tip == position:
         return session, position
+    line = queries.ancestry(con, tip)
+    found = queries.turns_of(con, [each for each in queries.turns_after(con, position) if each in line])
+    if not found or found[0].phase != ANCHOR:
+        return session, position
+    (turn,) = found
     if older:
-        queries.set_session(con, session.id, "tip_turn", line[0].id)
-        session = replace(session, tip_turn=line[0].id)
-    return session, line[0].id
+        queries.set_session(con, session.id, "tip_turn", turn.id)
+        session = replace(session, tip_turn=turn.id)
+    return session, turn.id
 
 
-def check_needs(phase: Phase, line: Sequence[TurnRow]) -> None:
+def check_needs(phase: Phase, line: Line) -> None:
     """Raises PhaseOrderError when the turns of the line have not made the kinds of records that the phase needs."""
     made = {kind for turn in line for kind in json.loads(turn.fingerprint)["records"]}
     if lacking := tuple(kind.replace("_", " ") for kind in phase.needs if kind not in made):
@@ -181,10 +199,11 @@ def line_for(
     They are the newest line of the session, of forks that runs made of it, or of an expired session that it renews, which
     has what the phase needs and was made for the session's brief.
     """
-    if _can_start(phase, queries.line_of(con, position)):
+    if _can_start(phase, queries.short_line_of(con, position)):
         return ()
     brief = json.loads(session.brief)
-    rows = {row.id: row for row in (session, *queries.family_of(con, session))}.values()
+    family = sorted(queries.family_of(con, session) - {session.id})
+    rows = [session, *queries.select(con, SessionRow, f"WHERE id {queries.IN_LIST} ORDER BY made_at, id", [family])]
     lines = [line for row in rows if (line := queries.line_of(con, row.tip_turn))]
     fitting = [
         line for line in lines if _can_start(phase, line) and all(_made_for(brief, turn, phases) for turn in line)
@@ -192,7 +211,7 @@ def line_for(
     return max(fitting, key=lambda line: line[-1].finished_at, default=())
 
 
-def _can_start(phase: Phase, line: Sequence[TurnRow]) -> bool:
+def _can_start(phase: Phase, line: Line) -> bool:
     try:
         check_needs(phase, line)
     except PhaseOrderError:
@@ -207,7 +226,7 @@ def _made_for(brief: Mapping[str, object], turn: TurnRow, phases: Mapping[str, P
     return all(before.get(name) == brief.get(name) for name in shown)
 
 
-def _steer(named: SessionRow, line: Sequence[TurnRow], request: RunRequest) -> str:
+def _steer(named: SessionRow, line: Sequence[LineTurn], request: RunRequest) -> str:
     """The steer that was given, else the purpose for the first turn of a fork that the user made, else empty.
 
     ``named`` is that fork, also where the handle has moved into a fork that a run made of it.
@@ -219,7 +238,7 @@ def _steer(named: SessionRow, line: Sequence[TurnRow], request: RunRequest) -> s
     return named.purpose if named.parent_session is not None and at_start and not request.phase.follows else ""
 
 
-def _chosen(wanted: Sequence[str] | None, known: Sequence[str], phase: Phase, line: Sequence[TurnRow]) -> list[str]:
+def _chosen(wanted: Sequence[str] | None, known: Sequence[str], phase: Phase, line: Sequence[LineTurn]) -> list[str]:
     """The names of the angles to write for, which may be given by id; all of them when none is given. Raises NotFoundError."""
     if not known:
         missing = tuple(one_line(text)[:LINE_CHARACTERS] for turn in line for text in json.loads(turn.missing))

@@ -8,7 +8,7 @@ from campaign_lab.agents.attempt_spec import AttemptSpec
 from campaign_lab.brief import Brief
 from campaign_lab.sessions.keys import turn_key
 from campaign_lab.sessions.position import NOWHERE, CellRef
-from campaign_lab.store.rows import SessionRow, TurnRow
+from campaign_lab.store.rows import SessionRow
 
 ANCHOR = "anchor"
 """Name of the short common turn that a fan-out puts before its forks when the prompt cache has gone cold."""
@@ -18,12 +18,10 @@ ANCHOR = "anchor"
 class TurnSpec(AttemptSpec):
     """A turn that is to be made: what is sent, after which turns, and the names that its records may use.
 
-    ``take`` is as it was asked for. None means the newest stored take, or with ``fresh_pages`` one more; takes.py decides.
+    ``take`` is as it was asked for. None means the newest stored take, or with ``fresh_pages`` one more; lookup.py decides.
     """
 
     session: SessionRow
-    line: tuple[TurnRow, ...]
-    """The turns before it, root first."""
     brief: Brief
     parent_key: str
     take: int | None = None
@@ -39,7 +37,7 @@ class TurnSpec(AttemptSpec):
     @property
     def parent(self) -> str | None:
         """The id of the turn that it follows; None for the root."""
-        return self.line[-1].id if self.line else None
+        return self.ancestors[-1] if self.ancestors else None
 
     @property
     def asks_for_a_new_take(self) -> bool:

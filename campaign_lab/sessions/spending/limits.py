@@ -58,5 +58,5 @@ def user_limits(con: Con, context: Context) -> list[Limit]:
 
 def _spent_on_family(con: Con, spec: TurnSpec) -> Sum:
     """What was spent on the session and on the forks that its runs made by themselves."""
-    ids = [row.id for row in queries.family_of(con, spec.session, renewed=False)] or [spec.session.id]
-    return cost_where(con, f"{SESSION} {queries.IN_LIST}", [ids])
+    ids = queries.family_of(con, spec.session, renewed=False) or {spec.session.id}
+    return cost_where(con, f"{SESSION} {queries.IN_LIST}", [sorted(ids)])

@@ -61,6 +61,7 @@ def _copy(path: str, draft: str, deadline: float) -> None:
         assert row is not None
         con.execute(f"ATTACH {literal(draft)} AS fresh (STORAGE_VERSION {literal(opening.STORAGE)})")
         name = '"' + str(row[0]).replace('"', '""') + '"'
+        con.execute("SET threads = 2")  # here there is work for a second one
         con.execute(f"COPY FROM DATABASE {name} TO fresh")
         con.execute("CHECKPOINT fresh")
         con.execute("DETACH fresh")

@@ -26,6 +26,7 @@ from campaign_lab.store.connection import Con
 from campaign_lab.store.duckdb import compacting, opening, rollback_journal
 from campaign_lab.store.duckdb.file_identity import Identity
 from campaign_lab.store.duckdb.gate import Gate, GateTimeout
+from campaign_lab.store.duckdb.statements import Parsed, ParsedCon
 
 if TYPE_CHECKING:
     import duckdb
@@ -81,6 +82,7 @@ class DuckFile:
         opening.check_path(self.path)
         self._gate = Gate(self.path)
         self._identity = Identity(self.path, self._gate)
+        self._parsed: Parsed = {}
         self._closed: StoreError | None = None
         self._reset()
         with _files_lock:
@@ -200,7 +202,7 @@ class DuckFile:
             works = [job.work for job in batch if job.work is not None]
             if not works:
                 return [self._compact()]
-            con = self._connection(deadline)
+            con = ParsedCon(self._connection(deadline), self._parsed)
             try:
                 self._identity.check()
                 con.execute("BEGIN")

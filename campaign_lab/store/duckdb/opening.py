@@ -22,7 +22,7 @@ STORAGE = "v1.5.0"
 
 CONFIG: dict[str, str | bool | int | float | list[str]] = {
     "memory_limit": "1GB",
-    "threads": 2,
+    "threads": 1,  # a second one would be woken by each statement, and has work in the largest labs only
     "autoinstall_known_extensions": False,  # a store downloads nothing
     "checkpoint_threshold": "1TB",  # only close() writes to the file, and it keeps what it writes over
     "python_enable_replacements": False,  # a table name in a query never means a variable of the caller
