@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Annotated, Any, ClassVar, Literal, TypeVar, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, WithJsonSchema
 from pydantic.json_schema import SkipJsonSchema
 
 LONGEST_TEXT = 2_000
@@ -176,6 +176,12 @@ class CompetitorProfile(Record):
     """Its main offer; absent when its pages state none."""
     proof: Claim | None = None
     """Its strongest reason to believe; absent when its pages state none."""
+    price: Claim | None = None
+    """What it charges, with what that is for; absent when its pages state none."""
+    claims: Annotated[tuple[Claim, ...], Field(max_length=6)] = ()
+    """What else it says for itself, strongest first."""
+    against_us: Claim | None = None
+    """What it says against providers such as our brand; absent when it says nothing."""
     gap: Text
     """What it leaves open that our brand can use. An interpretation, so it states no figures."""
 
@@ -206,7 +212,7 @@ class Angle(Record):
     name: Label
     """A short name, two to five words, unique among the angles."""
     motivation: Motivation
-    """What moves the reader. Five angles differ in this, not in wording."""
+    """What moves the reader. Angles differ in this, not in wording."""
     core_angle: Text
     """The idea in one human sentence."""
     persona: Text
@@ -259,13 +265,21 @@ class CopyVariant(Record):
     headline: Text
     """At most 40 characters."""
     primary_text: Text
-    """At most 125 characters, so that nothing hides behind See more."""
+    """A short one has at most 125 characters, a long one at most 600, whose first 125 stand alone."""
     description: Text
     """At most 30 characters."""
-    call_to_action: CallToAction
-    """The button."""
+    call_to_action: Annotated[CallToAction, WithJsonSchema({"type": "string"})]
+    """The button: the angle's."""
     language: Annotated[str, StringConstraints(pattern=r"^[a-z]{2,3}(-[A-Za-z0-9]{2,8})*$")]
     """Language of the text as a BCP 47 tag, such as en-CA. Quotes stay in the page's own language."""
+    length: Literal["short", "long"] = "short"
+    """Of the primary text."""
+    hook: Text | None = None
+    """The opening line of the primary text, as it stands there."""
+    picture_line: Label | None = None
+    """A short line to set on the picture."""
+    picture: Text | None = None
+    """What the picture shows, in one sentence."""
     claims: Annotated[tuple[KnownClaim, ...], Field(max_length=6)] = ()
     """The references of all its claims; a claim without one is handed in whole: {text, evidence: [{quote, url}]}."""
 
@@ -274,6 +288,8 @@ class CopyVariant(Record):
         return self.headline
 
 
+LONG_TEXT = 600
+"""A long primary text is at most so many characters long."""
 COPY_FIELDS = ("headline", "primary_text", "description")
 """The texts of a copy variant."""
 

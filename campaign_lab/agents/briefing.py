@@ -14,13 +14,13 @@ from string import Template
 from typing import Any
 
 from campaign_lab.agents.completeness import named_angles
-from campaign_lab.agents.phases import Agent, Phase
+from campaign_lab.agents.phases import Agent, Phase, task_json
 from campaign_lab.agents.tools.record_intake import RecordIntake
 from campaign_lab.checks.evidence import fold
 from campaign_lab.records import Angle, BrandProfile, Claim, CompetitorProfile, CopyVariant, CustomerInsight, Record
 from campaign_lab.references import names_of, references_of, shown_with_references
 
-MOST_WORDS = 6
+MOST_WORDS = 4
 """How many of the customers' own phrases a copy-creator reads."""
 
 
@@ -79,10 +79,7 @@ class Briefing:
         writes = CopyVariant.kind in agent.makes
         angles = self._wanted(asked) if writes else ()
         order = self._copy_order(angles) if writes else self._facts()
-        lines = ",\n".join(
-            f" {json.dumps(name)}: {json.dumps(each, ensure_ascii=False)}" for name, each in order.items()
-        )
-        text = Template(agent.brief).safe_substitute(order=f"{{\n{lines}\n}}")
+        text = Template(agent.brief).safe_substitute(order=task_json(order))
         self.orders[call] = Order(agent, angles, text)
         return text
 
@@ -145,7 +142,7 @@ class Briefing:
     def _copy_order(self, angles: Sequence[str]) -> dict[str, Any]:
         """All that a copy-creator needs to know: angles with their claims, the voice, the customers, the rivals, the task."""
         brand = next(iter(self._records(BrandProfile)), None)
-        own = ("agents", "records", "angles", "writers", "placements")  # each angle has its own placements
+        own = ("agents", "records", "angles", "writers")
         order = {
             "angles": [self._angle(angle) for angle in self._records(Angle) if angle.name in angles],
             "brand": brand.name if brand else "",
@@ -155,8 +152,7 @@ class Briefing:
                 :MOST_WORDS
             ],
             "rivals_say": {
-                rival.name: [claim.text for claim in (rival.positioning, rival.offer) if claim]
-                for rival in self._records(CompetitorProfile)
+                rival.name: [claim.text for claim in rival.claims_in()] for rival in self._records(CompetitorProfile)
             },
             **{name: value for name, value in self._task.items() if name not in own},
         }

@@ -35,7 +35,7 @@ STEER = "All that you hand in serves this wish of the strategist; what you hand 
 """What the model reads above a steer."""
 
 PAGES_AN_AGENT = 6
-"""How many pages one agent may read."""
+"""How many pages one agent may read; of rivals, of each of them."""
 
 
 REGULATION = ("special_ad_categories", "advertiser_role")
@@ -96,7 +96,7 @@ class Phase:
         """The user message as sent. Raises TypeError for an argument that the phase does not have."""
         task = self.task(brief, arguments=arguments)
         words = {name: str(task[name]) for name in self.arguments}
-        words |= {"task": json.dumps(task, ensure_ascii=False, indent=1), "schema": _schemas(self.makes)}
+        words |= {"task": task_json(task), "schema": schema_text(self.makes)}
         text = Template(str(self.prompt)).safe_substitute(words)
         return f"{text}\n## Steer\n\n{STEER}\n\n{steer}\n" if steer else text
 
@@ -130,6 +130,12 @@ class Phase:
         return next((record for record in self.makes if record.kind == kind), None)
 
 
+def task_json(task: Mapping[str, Any]) -> str:
+    """The task as a model reads it: JSON with a field per line."""
+    lines = (f" {json.dumps(name)}: {json.dumps(value, ensure_ascii=False)}" for name, value in task.items())
+    return "{\n" + ",\n".join(lines) + "\n}"
+
+
 def task_in(message: str) -> dict[str, Any] | None:
     """The task that a message of ``Phase.message`` states; None for one that states none."""
     found = re.findall(r"```json\n(.*?)\n```", message.partition("\n## Steer\n")[0], re.DOTALL)
@@ -142,7 +148,7 @@ def system_prompt() -> str:
 
 
 def _specialist(name: str, description: str, makes: type[Record], *, reads: bool = True) -> Agent:
-    prompt = Template(_prompt(name)).safe_substitute(pages=PAGES_AN_AGENT, schema=_schemas((makes,)))
+    prompt = Template(_prompt(name)).safe_substitute(pages=PAGES_AN_AGENT, schema=schema_text((makes,)))
     tools = (FETCH_PAGE, SAVE_RECORDS) if reads else (SAVE_RECORDS,)
     return Agent(name, description, prompt, tools, makes=(makes.kind,), brief=_prompt("order"))
 
@@ -176,8 +182,8 @@ def builtin_phases() -> dict[str, Phase]:
         makes=(CopyVariant,),
         agents=(_specialist("copy-creator", "Writes the texts for one angle", CopyVariant, reads=False),),
         needs=("angle",),
-        shows=("campaign", "objective", "market", "language", "audience", "placements", *REGULATION),
-        arguments={"angles": [], "variants": 2, "writers": "one"},
+        shows=("campaign", "objective", "market", "language", "audience", *REGULATION),
+        arguments={"angles": [], "variants": 2, "lengths": ["short", "long"], "writers": "one"},
     )
     ask = Phase(name="ask", prompt="$question", arguments={"question": ""}, follows=True)
     return {phase.name: phase for phase in (research, strategy, copy, ask)}
@@ -193,7 +199,7 @@ def _prompt(name: str) -> str:
     return resources.files("campaign_lab.agents").joinpath("prompts", f"{name}.md").read_text(encoding="utf-8")
 
 
-def _schemas(makes: Sequence[type[Record]]) -> str:
+def schema_text(makes: Sequence[type[Record]]) -> str:
     """The records as the model reads them: a list of their fields, and of those of their parts, with type, limits, meaning."""
     parts: dict[str, str] = {}
     for record in makes:

@@ -13,7 +13,7 @@ from campaign_lab.checks.sentences.sentence_check import check_sentences
 from campaign_lab.checks.sentences.sentence_counts import count_sentences
 from campaign_lab.checks.wording import breaches
 from campaign_lab.findings import MOST_SHOWN, OVERSTATED, Finding, Severity, is_claim, is_quote, parts_below
-from campaign_lab.records import COPY_FIELDS, Angle, Claim, CompetitorProfile, CopyVariant, Evidence, Record
+from campaign_lab.records import COPY_FIELDS, LONG_TEXT, Angle, Claim, CompetitorProfile, CopyVariant, Evidence, Record
 
 _FIGURED = {Angle: ("core_angle", "promise", "offer"), CompetitorProfile: ("gap",)}
 _COPY_RULES = {"personal_attribute", "unrealistic_promise", "false_urgency", "quoted_rate", "punctuation"}
@@ -162,6 +162,9 @@ def _lengths(record: Record) -> Iterator[Finding]:
             yield _found(f"limits.{limit.field}", "warn", limit.field, value, message)
         elif length > limit.recommended:
             yield _fold(value, length, limit.recommended)
+    if isinstance(record, CopyVariant) and (length := graphemes(record.primary_text)) > LONG_TEXT:
+        message = f"{length} characters, a long text has at most {LONG_TEXT}"
+        yield _found("limits.long", "warn", "primary_text", record.primary_text, message)
 
 
 def _fold(value: str, length: int, shown: int) -> Finding:

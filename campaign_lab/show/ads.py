@@ -67,6 +67,7 @@ def _variant(record: Mapping[str, Any], brand: str, home: str) -> str:
     ad = {name: record.get(name, "") for name in (*COPY_FIELDS, "call_to_action")}
     lengths = [(limits()[field], graphemes(str(record.get(field, "")))) for field in COPY_FIELDS]
     shown = {"ad": ad_html(ad, brand=brand, address=home), "lengths": lengths, "flags": flags_html(record)}
+    shown |= {name: record.get(name) or "" for name in ("picture_line", "picture")}
     return render("variant", made=record.get("claims") or [], counts=counts_of(record, found), **shown)
 
 

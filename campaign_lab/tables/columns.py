@@ -53,7 +53,7 @@ def _over_limit(row: Row) -> str:
 
 COPY_COLUMNS: tuple[Column, ...] = (
     *named("str", "campaign", "session", "lineage", "purpose", "angle", "motivation", "awareness_stage"),
-    *named("str", *COPY_FIELDS, "call_to_action", "language"),
+    *named("str", *COPY_FIELDS, "call_to_action", "language", "length", "hook", "picture_line", "picture"),
     *map(_length, COPY_FIELDS),
     Column("over_limit", "str", _over_limit),
     *named("int64", "claims", "claims_supported", "quotes", "quotes_supported"),
@@ -70,8 +70,10 @@ COPY_COLUMNS: tuple[Column, ...] = (
 
 - ``campaign``, ``session`` and its ``purpose``; ``lineage`` is the way to it from its root session: ``main > Emotional angle``.
 - ``angle`` with its ``motivation`` and ``awareness_stage``; "" when the session has no angle of that name.
-- the copy itself; ``language`` is a BCP 47 tag. Lengths are in graphemes, what a reader sees as characters.
-  ``over_limit`` names the fields that are longer than recommended; primary text may be, because it folds.
+- the copy itself; ``language`` is a BCP 47 tag, ``length`` is short or long, ``hook`` the opening line, ``picture_line`` a line
+  to set on the picture, ``picture`` what it shows; "" where an older variant has none.
+- lengths in graphemes, what a reader sees as characters. ``over_limit`` names the fields that are longer than recommended;
+  primary text may be, because it folds.
 - ``claims`` and ``quotes``, and how many of each are supported: a quote stands on its page, a claim says no more than its quotes.
   A sentence that no claim carries counts as a claim that is not supported.
 - ``sentences_carried`` by its claims, ``sentences_plain`` (a question, an invitation, a marked opinion: nothing that could be

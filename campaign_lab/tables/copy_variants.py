@@ -36,7 +36,9 @@ FIRST_TURN = "first turn"
 """The cache of a turn that had no prompt before it."""
 NO_ANGLE = {"motivation": "", "awareness_stage": ""}
 """What is shown of an angle, when there is none of that name."""
-TEXTS = ("angle", "headline", "primary_text", "description", "call_to_action", "language")
+TEXTS = (
+    "angle", "headline", "primary_text", "description", "call_to_action", "language", "length", "hook", "picture_line", "picture",
+)  # fmt: skip
 
 
 def copy_rows(con: Con, user: str, phases: Phases, positions: Sequence[HandlePosition]) -> list[Row]:
@@ -103,7 +105,7 @@ def _read(
 def _of_variant(record: StoredRecord, judged: JudgementRow | None) -> Row:
     fields = record.fields
     return {
-        **{name: fields.get(name, "") for name in TEXTS},
+        **{name: fields.get(name) or "" for name in TEXTS},
         **counts(record),
         "near_duplicate": record.near_duplicate,
         "pick": judged.pick if judged else "",

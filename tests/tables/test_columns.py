@@ -28,7 +28,7 @@ from campaign_lab.tables.columns import (
 )
 
 TEXTS = ("campaign", "session", "lineage", "purpose", "angle", "motivation", "awareness_stage", "headline", "primary_text",
-         "description", "call_to_action", "language")  # fmt: skip
+         "description", "call_to_action", "language", "length", "hook", "picture_line", "picture")  # fmt: skip
 LENGTHS = ("headline_length", "primary_text_length", "description_length")
 COUNTS = ("claims", "claims_supported", "quotes", "quotes_supported", "sentences_carried", "sentences_plain",
           "sentences_to_check")  # fmt: skip

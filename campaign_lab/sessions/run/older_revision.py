@@ -6,9 +6,10 @@ Such a turn has another key than the same request has today. It is shown, for no
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
-from campaign_lab.agents.phases import Phase, builtin_phases, task_in
+from campaign_lab.agents.phases import Phase, builtin_phases, schema_text, task_in
 from campaign_lab.sessions.run.turn_spec import TurnSpec
 from campaign_lab.store.rows import TurnRow
 
@@ -22,7 +23,8 @@ def is_older_revision(spec: TurnSpec, turn: TurnRow) -> bool:
         return False
     if _is_builtin(spec.phase):
         return (before, turn.message) != (now, spec.message) and _same_task(spec, turn)
-    return before != now and turn.message == spec.message and _same_agents(before["agents"], now["agents"])
+    same = _same_agents(before["agents"], now["agents"]) and _prose(turn.message) == _prose(spec.message, spec.phase)
+    return (before, turn.message) != (now, spec.message) and same and _same_task(spec, turn)
 
 
 def _is_builtin(phase: Phase) -> bool:
@@ -39,6 +41,16 @@ def _same_task(spec: TurnSpec, turn: TurnRow) -> bool:
     now = {**{name: asked.get(name) for name in spec.phase.shows}, **json.loads(json.dumps(dict(spec.task)))}
     names = (facts.keys() | now.keys()) - {*_WHO_WORKS, "wish"}
     return all(facts.get(name) == now.get(name) for name in names)
+
+
+def _prose(message: str, phase: Phase | None = None) -> str:
+    """What the message says in words: without its task, its steer, and the fields of its records, which we write."""
+    text = message.partition("\n## Steer\n")[0]
+    if phase and (fields := schema_text(phase.makes)):
+        text = text.replace(fields, "")
+    text = re.sub(r"```json\n.*?\n```", "", text, flags=re.DOTALL)
+    lines = (line for line in text.splitlines() if not (line.startswith('{"') and '"properties"' in line))
+    return "\n".join(lines).strip()
 
 
 def _same_agents(before: list[dict[str, Any]], now: list[dict[str, Any]]) -> bool:
