@@ -107,15 +107,19 @@ def claim_with_reference(claim: Claim, name: str) -> dict[str, Any]:
 def resolved(model: type[RecordPart], raw: Any, references: Mapping[str, Claim]) -> tuple[Any, dict[str, str]]:
     """What a model handed in, with each claim whole; and, by path, what is wrong with a reference.
 
-    A claim may be a reference, or an object whose ``text`` is left out where it is the first quote itself.
+    A claim may be a reference, an object with one in ``ref``, or an object whose ``text`` is left out where it is the first
+    quote itself.
     """
     wrong: dict[str, str] = {}
 
     def claim(value: Any, path: str) -> Any:
+        if isinstance(value, dict) and "ref" in value:  # as it is shown
+            name = _name(value["ref"])
+            value = name if name in references else {key: each for key, each in value.items() if key != "ref"}
         if isinstance(value, str):
-            if (name := value.strip()) in references:
+            if (name := _name(value)) in references:
                 return references[name].model_dump(mode="json", exclude={"evidence": {"__all__": {"supported"}}})
-            wrong[path] = _unknown(name, references)
+            wrong[path] = _unknown(value.strip(), references)
         elif isinstance(value, dict) and "text" not in value and isinstance(value.get("evidence"), list):
             quotes = [each.get("quote") for each in value["evidence"] if isinstance(each, dict)]
             return {**value, "text": quotes[0]} if quotes else value
@@ -144,6 +148,11 @@ def _walked(annotation: Any, value: Any, path: str, claim: Callable[[Any, str], 
         else:
             value = _walked(inner, value, path, claim) if value is not None else None
     return value
+
+
+def _name(value: Any) -> str:
+    """A reference as it was made, where a model wrote it in capitals or in brackets."""
+    return str(value).strip(" \t\n\"'[](){}").lower()
 
 
 def _unknown(name: str, references: Mapping[str, Claim]) -> str:

@@ -123,3 +123,13 @@ def test_an_angle_adds_names_only_for_what_it_brings_in() -> None:
         "b1",
         {"ref": "a1.1", "text": "Open on Sundays", "url": HOME},
     ]
+
+
+@pytest.mark.parametrize(
+    "written", ["B1", " b1 ", '"b1"', "[b1]", {"ref": "b1"}, {"ref": "b1", "text": FAST.text, "url": HOME}]
+)
+def test_a_reference_is_taken_as_it_may_be_written(written: object) -> None:
+    """In capitals, in brackets, or in the object in which it is shown."""
+    whole, wrong = resolved(CopyVariant, variant(written), references_of([BRAND]))
+    assert wrong == {}
+    assert whole["claims"][0]["text"] == FAST.text

@@ -86,7 +86,7 @@ class Briefing:
     def report_of(self, call: str) -> str | None:
         """What the turn has kept of an agent that has ended, as JSON; None for one that code did not brief."""
         order = self.orders.get(call)
-        if order is None:
+        if order is None or not order.agent.makes:
             return None
         lines = [json.dumps(self._report(kind, order), ensure_ascii=False) for kind in order.agent.makes]
         order.report = "\n".join(lines)
@@ -118,7 +118,7 @@ class Briefing:
         lost = [
             o.agent.name
             for call, o in self.orders.items()
-            if o.report is None or o.report not in self._came_back.get(call, "")
+            if o.agent.makes and (o.report is None or o.report not in self._came_back.get(call, ""))
         ]
         return [
             *(f"the order of {name} did not reach it" for name in dict.fromkeys(unsent)),
@@ -126,18 +126,20 @@ class Briefing:
         ]
 
     def _wanted(self, asked: str) -> tuple[str, ...]:
-        """The angles that a call names. Raises BriefRefused when it names none, or one that another call has."""
+        """The angles that a call names. Raises BriefRefused when it names none, or one that another call writes for."""
         named = named_angles(asked, self._angles)
+        kept = {each.angle for each in self._intake.results()}
         if not named:
             raise BriefRefused(f"name the angle to write for in the prompt, one of: {', '.join(self._angles)}")
-        taken = named & {angle for order in self.orders.values() for angle in order.angles}
+        orders = self.orders.values()
+        taken = named & {angle for order in orders for angle in order.angles if order.report is None or angle in kept}
         if taken:
             raise BriefRefused(f"another copy-creator writes for {', '.join(sorted(taken))} already")
         return tuple(angle for angle in self._angles if angle in named)
 
     def _facts(self) -> dict[str, Any]:
-        """The task of the turn without what is said of who works on it."""
-        return {name: value for name, value in self._task.items() if name not in ("agents", "records") and value}
+        """The task of the turn without who works on it."""
+        return {name: value for name, value in self._task.items() if name != "agents" and value}
 
     def _copy_order(self, angles: Sequence[str]) -> dict[str, Any]:
         """All that a copy-creator needs to know: angles with their claims, the voice, the customers, the rivals, the task."""

@@ -58,10 +58,20 @@ def _belongs(report: HandIn, angle: str, angles: Sequence[str]) -> bool:
 
 
 def named_angles(text: str, angles: Collection[str]) -> set[str]:
-    """The angles that the text names, plain or escaped as in JSON; only the longer where one name contains another."""
+    """The angles that stand on lines of their own, else those that the text names, plain or escaped as in JSON.
+
+    Of the latter only the longer where one name contains another.
+    """
+    if whole := {line.strip() for line in text.splitlines()} & set(angles):
+        return whole
     folded = text.casefold()
     found = {angle for angle in angles if any(name.casefold() in folded for name in _spellings(angle))}
-    within = {angle for angle in found for other in found - {angle} if angle.casefold() in other.casefold()}
+    within = {
+        angle
+        for angle in found
+        for other in found - {angle}
+        if len(angle) < len(other) and angle.casefold() in other.casefold()
+    }
     return found - within
 
 

@@ -71,9 +71,10 @@ class Phase:
     """A step of a campaign: a prompt with ``$task`` (and ``$schema``) in it, agents, and the records it must hand in.
 
     ``shows`` are the brief's fields that the prompt shows, ``needs`` the record kinds that must exist before it,
-    ``arguments`` its own arguments with their defaults: all of them are part of the message. ``follows`` asks for any turn
-    before it. ``rehearse`` answers for it in rehearsal: it gets the records of the conversation by kind and the task (with
-    the ``kind`` that is wanted), and returns records as dicts, and what is missing.
+    ``arguments`` its own arguments with their defaults: all of them are part of the message. ``choices`` are the values that
+    an argument may have, where not every one will do. ``follows`` asks for any turn before it. ``rehearse`` answers for it in
+    rehearsal: it gets the records of the conversation by kind and the task (with the ``kind`` that is wanted), and returns
+    records as dicts, and what is missing.
 
     The prompt may be a path: then it is read from that file.
     """
@@ -86,6 +87,7 @@ class Phase:
     shows: tuple[str, ...] = ()
     arguments: Mapping[str, Any] = field(default_factory=dict)
     follows: bool = False
+    choices: Mapping[str, Sequence[Any]] = field(default_factory=dict)
     rehearse: Rehearse | None = None
 
     def __post_init__(self) -> None:
@@ -93,7 +95,7 @@ class Phase:
             object.__setattr__(self, "prompt", self.prompt.read_text(encoding="utf-8"))
 
     def message(self, brief: Brief, *, steer: str = "", arguments: Mapping[str, Any] | None = None) -> str:
-        """The user message as sent. Raises TypeError for an argument that the phase does not have."""
+        """The user message as sent. Raises as ``task`` does."""
         task = self.task(brief, arguments=arguments)
         words = {name: str(task[name]) for name in self.arguments}
         words |= {"task": task_json(task), "schema": schema_text(self.makes)}
@@ -103,13 +105,16 @@ class Phase:
     def task(self, brief: Brief, *, arguments: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """What the message says of the turn: fields of the brief, who works on it, its records, its arguments. JSON-ready.
 
-        Raises TypeError for an argument that the phase does not have.
+        Raises TypeError for an argument that the phase does not have, ValueError for a value that is not among its choices.
         """
         given = dict(arguments or {})
         unknown = sorted(set(given) - set(self.arguments))
         if unknown:
             known = ", ".join(self.arguments) or "none"
             raise TypeError(f"The phase {self.name!r} has no argument {unknown[0]!r}. Its arguments: {known}.")
+        for name, choices in self.choices.items():
+            if given.get(name, self.arguments[name]) not in choices:
+                raise ValueError(f"{name}: {given[name]!r} is not allowed; expected {' or '.join(map(str, choices))}")
         fields = brief.model_dump(mode="json")
         task = {name: fields[name] for name in self.shows}
         task |= {"agents": [agent.name for agent in self.agents], "records": [record.kind for record in self.makes]}
@@ -139,7 +144,11 @@ def task_json(task: Mapping[str, Any]) -> str:
 def task_in(message: str) -> dict[str, Any] | None:
     """The task that a message of ``Phase.message`` states; None for one that states none."""
     found = re.findall(r"```json\n(.*?)\n```", message.partition("\n## Steer\n")[0], re.DOTALL)
-    return dict(json.loads(found[-1])) if found else None
+    try:
+        task = json.loads(found[-1]) if found else None
+    except ValueError:
+        return None
+    return task if isinstance(task, dict) else None
 
 
 def system_prompt() -> str:
@@ -184,6 +193,7 @@ def builtin_phases() -> dict[str, Phase]:
         needs=("angle",),
         shows=("campaign", "objective", "market", "language", "audience", *REGULATION),
         arguments={"angles": [], "variants": 2, "lengths": ["short", "long"], "writers": "one"},
+        choices={"writers": ("one", "each")},
     )
     ask = Phase(name="ask", prompt="$question", arguments={"question": ""}, follows=True)
     return {phase.name: phase for phase in (research, strategy, copy, ask)}

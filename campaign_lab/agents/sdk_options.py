@@ -23,10 +23,9 @@ def agent_hooks(briefing: Briefing) -> dict[Any, list[sdk.HookMatcher]]:
     async def order(hook_input: Any, call: str | None, _context: Any) -> Any:
         """The call without the fields that the model may not set, such as another model for the agent, and with its order."""
         asked = {name: value for name, value in hook_input["tool_input"].items() if name in AGENT_FIELDS}
-        words = f"{asked.get('description', '')}\n{asked.get('prompt', '')}"
         output = {"hookEventName": hook_input["hook_event_name"]}
         try:
-            prompt = briefing.prompt_for(call or "", str(asked.get("subagent_type", "")), words)
+            prompt = briefing.prompt_for(call or "", str(asked.get("subagent_type", "")), str(asked.get("prompt", "")))
         except BriefRefused as refused:
             return {
                 "hookSpecificOutput": {**output, "permissionDecision": "deny", "permissionDecisionReason": str(refused)}

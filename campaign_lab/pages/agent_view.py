@@ -15,14 +15,18 @@ SHOWN_TO_AGENTS = (
     "calls_to_action", "structured_data", "open_graph", "links", "legal_lines", "colours", "notes",
 )  # fmt: skip
 """What an agent may read, in this order; what a page does not have is left out. ``text`` is its main text, ``figures`` the
-captions of numbers that stand in a block of their own, ``links`` text and url, ``legal_lines`` lines outside of the main text."""
+sentences with a number that stand outside of it, ``links`` text and url, ``legal_lines`` lines outside of the main text."""
 MOST_LEGAL_LINES = 8
 MOST_LINKS = 60
 _ABBREVIATION = re.compile(r"\b(?:n[or\u00ba\u00b0]|nos|lic|reg|inc|ltd|co|corp|st|art|tel)\.$", re.IGNORECASE)
 _LEGAL = re.compile(
-    r"\u00a9|\b(?:copyright|licen[cs]ed?|licence|permis|regist\w+|nmls|fsra|regulated|r\u00e9gi\w*|r\u00e9glement\w*|autoris\w+"
-    r"|inc|ltd|limited|llc|llp|gmbh|sarl|s\.a\.s?|corp|vat|tva|abn|apr|taeg|subject to|sous r\u00e9serve|disclos\w+)\b",
+    r"\u00a9|\b(?:copyright|licen[cs]ed?|licence|permis|registered (?:in|office|company|charity|with)|company no"
+    r"|registration n\w*|enregistr\u00e9e?|nmls|fsra|regulated by|r\u00e9gie par|autoris\u00e9e? par|vat|tva|abn|apr|taeg"
+    r"|subject to|sous r\u00e9serve|disclosures?)\b",
     re.IGNORECASE,
+)
+_COMPANY = re.compile(
+    r"[A-Z\u00c0-\u00de][\w&'\u2019.-]* (?:Inc|Ltd|Limited|LLC|LLP|GmbH|SARL|S\.A\.S?|Corp|Lt\u00e9e|Pty)\b"
 )
 
 
@@ -30,11 +34,12 @@ def page_for_agent(page: Page) -> str:
     """The JSON that an agent sees. Same page, same text, whenever it was fetched."""
     data = page.model_dump(mode="json")
     lines = set(page.main_text.splitlines())
+    legal = legal_lines(page)
     data |= {
         "text": page.main_text,
-        "figures": _figures(page, lines),
+        "figures": _figures(page, lines, legal),
         "links": _links(page),
-        "legal_lines": legal_lines(page),
+        "legal_lines": legal,
     }
     shown = (f' "{name}": {json.dumps(data[name], ensure_ascii=False)}' for name in SHOWN_TO_AGENTS if data[name])
     return "{\n" + ",\n".join(shown) + "\n}"
@@ -44,7 +49,7 @@ def legal_lines(page: Page) -> list[str]:
     """Legal name, licences and disclosures: sentences that stand outside of the page's main text, such as in its footer."""
     own = {page.title, page.description, *page.main_text.splitlines()}
     said = (each for line in page.text.splitlines() if line not in own for each in _whole_sentences(line))
-    return list(dict.fromkeys(each for each in said if _LEGAL.search(each)))[:MOST_LEGAL_LINES]
+    return list(dict.fromkeys(each for each in said if _LEGAL.search(each) or _COMPANY.search(each)))[:MOST_LEGAL_LINES]
 
 
 def _whole_sentences(line: str) -> list[str]:
@@ -58,19 +63,19 @@ def _whole_sentences(line: str) -> list[str]:
     return found
 
 
-def _figures(page: Page, lines: set[str]) -> list[str]:
-    """The contexts of numbers that are no line of the text, nor a part of one: a bare figure, and what its card says of it."""
-    own = (number.context for number in page.numbers if all(word in page.main_text for word in number.context.split()))
-    return [context for context in dict.fromkeys(own) if context not in lines and context not in page.main_text]
+def _figures(page: Page, lines: set[str], legal: list[str]) -> list[str]:
+    """The contexts of numbers that are no line of the main text, nor a part of one: cards, and what stands above or below it."""
+    contexts = dict.fromkeys(number.context for number in page.numbers)
+    return [each for each in contexts if each not in lines and each not in page.main_text and each not in legal]
 
 
 def _links(page: Page) -> list[list[Any]]:
-    """Links to other pages, each once; of the same site only those without a query, which are rarely pages to read."""
-    site = urlsplit(page.url).netloc
+    """Links to other pages, each once; those with a query last, because they are rarely pages to read."""
     found: dict[str, str] = {}
     for link in page.links:
         parts = urlsplit(link.url)
-        leads = parts.scheme in ("http", "https") and link.url != page.url and (parts.netloc != site or not parts.query)
+        leads = parts.scheme in ("http", "https") and link.url != page.url
         if leads and not found.get(link.url):
             found[link.url] = link.text
-    return [[text, url] for url, text in list(found.items())[:MOST_LINKS]]
+    ranked = sorted(found.items(), key=lambda link: bool(urlsplit(link[0]).query))
+    return [[text, url] for url, text in ranked[:MOST_LINKS]]

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from campaign_lab.agents.completeness import HandIn, lacking
+from campaign_lab.agents.completeness import HandIn, lacking, named_angles
 from campaign_lab.agents.kept_record import KeptRecord
 from campaign_lab.agents.phases import Agent, Phase, builtin_phases
 from campaign_lab.records import Angle, BrandProfile
@@ -84,3 +84,17 @@ def test_an_angles_name_is_known_as_json_writes_it() -> None:
     name = 'L\u2019"été" calme'
     said = HandIn("copy_variant", ("rien",), "copy-creator", r'{"name": "L\u2019\"\u00e9t\u00e9\" calme"}')
     assert angles([], said, wanted=[name, "Price"]) == ["Price"]
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        ("Price\nPrice first\nPrice first now", {"Price", "Price first", "Price first now"}),
+        ("price first\n Price first ", {"price first", "Price first"}),
+        ("Write for Price first now, please.", {"Price first now"}),
+        ("Nothing of it", set()),
+    ],
+)
+def test_angles_on_lines_of_their_own_are_named_whatever_else_they_are_part_of(text: str, named: set[str]) -> None:
+    """In a sentence only the longest of the names that contain each other is meant."""
+    assert named_angles(text, ["Price", "Price first", "Price first now", "price first"]) == named

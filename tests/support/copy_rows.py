@@ -28,7 +28,8 @@ def variant(headline: str, *, angle: str = "Calm", **fields: Any) -> RecordRow:
     """A copy variant of an angle. Its id is the headline in small letters."""
     body = {
         "angle": angle, "headline": headline, "primary_text": "One question.", "description": "Short.", "claims": [],
-        "call_to_action": "SHOP_NOW", "language": "en-CA", "length": "short", "hook": "", "picture_line": "", "picture": "", **fields,
+        "call_to_action": "SHOP_NOW", "language": "en-CA", "length": "short", "hook": None, "picture_line": None,
+        "picture": None, **fields,
     }  # fmt: skip
     return _record("copy_variant", headline, body)
 

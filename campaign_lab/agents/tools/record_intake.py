@@ -87,7 +87,7 @@ class RecordIntake:
             return kinds.index(kept.kind), order.get(kept.angle, len(order))
 
         left = {_name(kept): kept for kept in self._to_mend}
-        return _numbered(sorted((left | self._kept).values(), key=place))
+        return _numbered(sorted((self._kept | left).values(), key=place))  # what stands keeps its place
 
     def stands(self, kind: str) -> bool:
         """Whether a record of the kind has a quote that stands on its page."""

@@ -121,7 +121,7 @@ def _whole(context: Context, template: Template, rows: Mapping[str, Row], model:
 
 def _typical(context: Context, phase: str, model: str) -> float | None:
     known = context.phases.get(phase)
-    return typical_usd(model, CONVERSATION_TOKENS, agents=len(known.agents) if known else 0)
+    return typical_usd(model, CONVERSATION_TOKENS, known.agents if known else ())
 
 
 def _missing(

@@ -98,7 +98,7 @@ def _ask(body: Mapping[str, Any], headers: Mapping[str, str]) -> Ask:
 
 def task_of(prompt: str) -> dict[str, Any]:
     """The task in a prompt: its last fenced JSON block, empty when there is none."""
-    for text in reversed(re.findall(r"```json\s*\n(.*?)\n```", prompt, re.DOTALL)):
+    for text in reversed(re.findall(r"```json\s*\n(.*?)\n```", prompt.partition("\n## Steer\n")[0], re.DOTALL)):
         try:
             task = json.loads(text)
         except json.JSONDecodeError:

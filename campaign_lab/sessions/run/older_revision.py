@@ -33,7 +33,7 @@ def _is_builtin(phase: Phase) -> bool:
 
 def _same_task(spec: TurnSpec, turn: TurnRow) -> bool:
     """True when brief and arguments are the same. Arguments that the older revision did not know must be the default."""
-    before = task_in(turn.message)
+    before = task_in(turn.message) if "$task" in str(spec.phase.prompt) else None
     if before is None:
         return turn.message == spec.message
     stored, asked = json.loads(turn.brief), json.loads(spec.brief.to_json())

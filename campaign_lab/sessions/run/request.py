@@ -92,7 +92,7 @@ def _asked_before(con: Con, session: SessionRow, line: Sequence[LineTurn], reque
 def _stored(con: Con, spec: TurnSpec) -> TurnSpec | None:
     """The turn if answers are stored, else the newest stored one of an older revision with the take asked for, else None."""
     behind = turns_behind(con, spec.session, spec.parent)
-    if takes_among(con, spec, behind):
+    if any(spec.take in (None, turn.take) for turn in takes_among(con, spec, behind)):
         return spec
     wanted = [turn for turn in behind if spec.take in (None, turn.take) and not spec.asks_for_a_new_take]
     stored = [turn for turn in wanted if is_older_revision(spec, turn) and not read_nothing(con, spec.session, turn)]
@@ -105,13 +105,13 @@ def _spec_behind(con: Con, session: SessionRow, line: Sequence[LineTurn], reques
     phase, arguments = request.phase, dict(request.arguments)
     check_needs(phase, line)
     brands, angles = labels(con, line, BrandProfile.kind, Angle.kind)
-    named = named_session(con, session)
+    named, by_id = named_session(con, session), {slug(name): name for name in angles}
     steer = _steer(named, line, request)
     if "angles" in phase.arguments:
-        own = next(([name] for name in (steer, named.purpose) if name in angles), None)
+        own = next(([by_id[slug(each)]] for each in (steer, named.purpose) if slug(each) in by_id), None)
         arguments["angles"] = _chosen(arguments.get("angles", own), angles, phase, line)
     brief = Brief.from_json(session.brief)
-    wish = "" if steer in angles and "angles" in phase.arguments else steer  # an angle's name is no wish
+    wish = "" if slug(steer) in by_id and "angles" in phase.arguments else steer  # an angle's name is no wish
     message = phase.message(brief, steer=wish, arguments=arguments)
     task = {**phase.task(brief, arguments=arguments), **({"wish": wish} if wish else {})}
     parent = line[-1].key if line else root_key(session.endpoint, session.model)
@@ -232,7 +232,7 @@ def _steer(named: SessionRow, line: Sequence[LineTurn], request: RunRequest) -> 
     ``named`` is that fork, also where the handle has moved into a fork that a run made of it.
     """
     if request.steer is not None:
-        return request.steer
+        return request.steer.strip()
     own = [turn for turn in line if turn.phase != ANCHOR]
     at_start = (own[-1].id if own else None) == named.start_turn
     return named.purpose if named.parent_session is not None and at_start and not request.phase.follows else ""

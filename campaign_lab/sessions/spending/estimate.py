@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from campaign_lab.agents.phases import FETCH_PAGE, Agent
 from campaign_lab.agents.prices import TokenUsage, price_usd
 from campaign_lab.money import Sum
 from campaign_lab.sessions.run.turn_spec import TurnSpec
@@ -13,9 +14,10 @@ from campaign_lab.store import queries
 from campaign_lab.store.connection import Con
 
 CHARACTERS_PER_TOKEN = 4
-TOKENS_READ_PER_AGENT = 30_000
-TOKENS_WRITTEN = 2_500
-"""Typical sizes, for an estimate before anything like it was run: a page is about 4,000 tokens, an agent reads up to six."""
+TOKENS_READ_PER_AGENT = 18_000
+TOKENS_OF_AN_ORDER = 6_000
+TOKENS_WRITTEN = 1_500
+"""Typical sizes, for an estimate before anything like it was run: a page is about 2,500 tokens, an agent reads up to six."""
 
 
 @dataclass(frozen=True)
@@ -40,13 +42,14 @@ def estimate(con: Con, spec: TurnSpec, message_tokens: int | None = None) -> Est
         return Estimate(recorded, "recorded")
     message = len(spec.message) // CHARACTERS_PER_TOKEN if message_tokens is None else message_tokens
     main = _conversation_tokens(con, spec.ancestors) + message
-    usd = typical_usd(spec.model, main, agents=len(spec.phase.agents))
+    usd = typical_usd(spec.model, main, spec.phase.agents)
     return Estimate(usd, "sizes" if message_tokens is None else "counted")
 
 
-def typical_usd(model: str, main_tokens: int, *, agents: int) -> float | None:
-    """The US dollars of a turn whose main agent is sent ``main_tokens`` and starts so many agents; None without a known price."""
-    read, written = agents * TOKENS_READ_PER_AGENT, agents * TOKENS_WRITTEN
+def typical_usd(model: str, main_tokens: int, agents: Sequence[Agent]) -> float | None:
+    """The US dollars of a turn whose main agent is sent ``main_tokens`` and starts these agents; None without a known price."""
+    read = sum(TOKENS_READ_PER_AGENT if FETCH_PAGE in agent.tools else TOKENS_OF_AN_ORDER for agent in agents)
+    written = len(agents) * TOKENS_WRITTEN
     uses = (
         TokenUsage(input_tokens=main_tokens, output_tokens=TOKENS_WRITTEN),
         TokenUsage(input_tokens=read, output_tokens=written),

@@ -244,7 +244,7 @@ def test_what_was_paid_counts_off_only_where_it_replays(lab: Lab, tmp_path: Path
 def test_what_forks_carry_is_estimated_once(lab: Lab, tmp_path: Path) -> None:
     """Three directions of a brief pay its research once, another brief its own; what is read before it makes each pay."""
     (alone,) = lab.plan_batch([ONE], out=tmp_path / "out").jobs
-    research = typical_usd(lab._context.model, CONVERSATION_TOKENS, agents=3)
+    research = typical_usd(lab._context.model, CONVERSATION_TOKENS, lab._context.phase("research").agents)
     assert alone.estimate_usd is not None
     assert research is not None
     whole, carried = pytest.approx(alone.estimate_usd), pytest.approx(alone.estimate_usd - research)

@@ -30,11 +30,31 @@ def test_legal_lines_stand_apart(page_of: Any) -> None:
     assert shown["legal_lines"] == ["Kettle Ltd, licence no. 4711."]
 
 
-@pytest.mark.parametrize("link", ["#top", "mailto:a@b.example", "tel:+123", "?page=2", "javascript:void(0)"])
+@pytest.mark.parametrize("link", ["#top", "mailto:a@b.example", "tel:+123", "javascript:void(0)"])
 def test_links_that_lead_to_no_other_page_are_left_out(page_of: Any, link: str) -> None:
     """What remains is a text and an address, as it must be asked for."""
     shown = seen(page_of, f"<p>We fix bikes in a shed.</p><a href='{link}'>No</a><a href='/prices'>Prices</a>")
     assert [text for text, _ in shown["links"]] == ["Prices"]
+
+
+def test_links_with_a_query_come_last(page_of: Any) -> None:
+    """On some sites they are the only ones."""
+    shown = seen(page_of, "<p>We fix bikes in a shed.</p><a href='/?p=12'>Twelve</a><a href='/prices'>Prices</a>")
+    assert [text for text, _ in shown["links"]] == ["Prices", "Twelve"]
+
+
+def test_figures_outside_of_the_main_text_are_read(page_of: Any) -> None:
+    """A guarantee above it, a rating below it; a newsletter is no legal line."""
+    hero = "<header><p>We fix boilers within 4 hours, or you pay nothing.</p></header>"
+    foot = "<footer><p>Rated 4.8 out of 5 by 2,310 customers.</p><p>Register now. Limited offer: 20% off until May.</p></footer>"
+    shown = seen(
+        page_of,
+        f"{hero}<main><h1>Boilers</h1><p>We fix boilers in your town, and we have done so for long.</p></main>{foot}",
+    )
+    said = f"{shown['text']} {shown.get('figures')}"
+    assert "within 4 hours" in said
+    assert "2,310 customers" in said
+    assert "legal_lines" not in shown
 
 
 def test_a_page_of_links_is_cut(page_of: Any) -> None:
