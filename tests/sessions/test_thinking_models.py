@@ -30,6 +30,8 @@ PRICES = {
 }
 """List prices: input, output, read, written for 5 minutes and for an hour; written down here, not taken from the code."""
 
+TOKENS = ("input_tokens", "output_tokens", "cache_read_tokens", "cache_write_5m_tokens", "cache_write_1h_tokens")
+
 
 @dataclass
 class Campaign:
@@ -145,7 +147,6 @@ def test_a_fork_and_the_next_phase_carry_the_same_bytes(thinking: Campaign) -> N
 
 def test_every_request_is_booked_at_list_price(thinking: Campaign) -> None:
     """One row per request that was served, to the token, thoughts included; and each turn's receipt is their sum."""
-    names = ("input_tokens", "output_tokens", "cache_read_tokens", "cache_write_5m_tokens", "cache_write_1h_tokens")
     rows, book = thinking.stored(RequestRow), thinking.server.book
     prices = PRICES[rows[0].model]
 
@@ -156,7 +157,7 @@ def test_every_request_is_booked_at_list_price(thinking: Campaign) -> None:
             written["ephemeral_5m_input_tokens"], written["ephemeral_1h_input_tokens"],
         )  # fmt: skip
 
-    booked = {row.message_id: tuple(getattr(row, name) for name in names) for row in rows}
+    booked = {row.message_id: tuple(getattr(row, name) for name in TOKENS) for row in rows}
     assert booked == {each.message_id: charged(each.usage) for each in book}
     assert len(rows) == len(book)
     for row in rows:
@@ -170,3 +171,14 @@ def test_it_is_estimated_by_what_it_cost(thinking: Campaign) -> None:
     """Another take of the copy is expected to cost what the first one did."""
     expected = thinking.session.estimate("copy", take=2)
     assert (expected.basis, expected.usd) == ("recorded", pytest.approx(thinking.turns[2].receipt.cost_usd))
+
+
+def test_what_it_costs_with_another_model_is_estimated_by_its_tokens(thinking: Campaign) -> None:
+    """The research's tokens at the other's price, whatever model they were recorded with."""
+    research = thinking.session.checkpoints()[1].turn_id
+    rows = thinking.stored(RequestRow, f"WHERE attempt_id = '{research}'")
+    prices = PRICES["claude-sonnet-5-5"]
+    usd = sum(price * getattr(row, name) for row in rows for price, name in zip(prices, TOKENS, strict=True)) / 1e6
+    expected = thinking.session.estimate_by_model(["research"])
+    assert expected["claude-sonnet-5-5"] == pytest.approx(usd)
+    assert expected[PLAIN] > usd
