@@ -60,7 +60,8 @@ class Lab(LabTables):
     ``path``: the lab file, or the url of a team's server, such as postgresql://ada@db.example/lab (else CAMPAIGN_LAB_STORE,
     else data/lab.duckdb in a checkout, else the user's data folder). ``user``: the role that you connect as, on a server that
     knows its roles; else JUPYTERHUB_USER, CAMPAIGN_LAB_USER, the login. ``endpoint``: ``rehearsal``, ``anthropic``, or a
-    url (else CAMPAIGN_LAB_ENDPOINT). ``model``: a full model id. ``on_miss``: ``run`` or ``refuse`` (else CAMPAIGN_LAB_ON_MISS).
+    url (else CAMPAIGN_LAB_ENDPOINT). ``model``: a full model id; without one, ``session`` takes the existing session whatever
+    its model, and new ones get the default. ``on_miss``: ``run`` or ``refuse`` (else CAMPAIGN_LAB_ON_MISS).
     ``session_ttl``: how long a session lives after its last paid turn or fork, such as "8h". ``budgets``: what may be spent
     (else CAMPAIGN_LAB_TURN_USD and CAMPAIGN_LAB_SESSION_USD).
     ``phases``: your own, beside research, strategy, copy and ask. ``on_event``: hears the progress of every turn.
@@ -73,7 +74,7 @@ class Lab(LabTables):
         *,
         user: str | None = None,
         endpoint: str | Endpoint | None = None,
-        model: str = DEFAULT_MODEL,
+        model: str | None = None,
         on_miss: str | None = None,
         on_event: Callable[[Event], None] | None = None,
         phases: Sequence[Phase] = (),
@@ -94,7 +95,8 @@ class Lab(LabTables):
             engine=engine,
             user=_user(user, engine.role),
             endpoint=_endpoint(endpoint or os.environ.get("CAMPAIGN_LAB_ENDPOINT") or "rehearsal", now or utc_now),
-            model=model,
+            model=model or DEFAULT_MODEL,
+            any_model=not model,
             loop=AgentLoop(),
             phases=builtin_phases(),
             on_miss=on_miss,
@@ -129,8 +131,9 @@ class Lab(LabTables):
     def session(self, brief: Brief | str, name: str = "main", **metadata: Any) -> Session:
         """The session for a brief, made when there is none yet, standing at its root. A url or folder will do for a brief.
 
-        Get-or-create by (owner, campaign, url, name, endpoint, model); a changed brief keeps the session. When the session
-        has expired, a fresh one is made that replays its turns (``session.notice`` says so). ``metadata`` is kept with it.
+        Get-or-create by (owner, campaign, url, name, endpoint, model), in a lab that was given no model also by a session of
+        another model; a changed brief keeps the session. When the session has expired, a fresh one is made that replays its
+        turns. ``session.notice`` says either. ``metadata`` is kept with it.
         """
         brief = Brief(url=brief) if isinstance(brief, str) else brief
         context, cell = self._context, current_cell()
@@ -141,8 +144,9 @@ class Lab(LabTables):
             notebook=cell.notebook, cell_id=cell.cell_id, source_sha=cell.source_sha, metadata=json.dumps(metadata),
         )  # fmt: skip
 
-        _check_folder(context.engine.call(lambda con: queries.session_by_identity(con, row)), brief, context)
-        row = context.engine.call(lambda con: queries.get_or_create_session(con, row, context.is_expired))
+        call, any_model = context.engine.call, context.any_model
+        _check_folder(call(lambda con: queries.session_by_identity(con, row, any_model=any_model)), brief, context)
+        row = call(lambda con: queries.get_or_create_session(con, row, context.is_expired, any_model=any_model))
         return Session(context, row, None)
 
     def open(self, name: str | os.PathLike[str], *, from_start: bool = False) -> Session:

@@ -142,8 +142,7 @@ class Attempt:
                 same = bool(self._last_message) and message.message_id == self._last_message
                 text = cleaned(block.text, self.endpoint_env)
                 self.answer = f"{self.answer}\n{text}".strip() if same else text
-        if not call:
-            self._last_message = message.message_id or ""
+                self._last_message = message.message_id or ""  # a thought before the text comes with the same id
 
     def _handed_in(self, call: str, arguments: Mapping[str, Any]) -> None:
         kind = str(arguments.get("kind", ""))

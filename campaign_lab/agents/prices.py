@@ -30,6 +30,9 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 VARIABLE = "CAMPAIGN_LAB_PRICES"
 
+BALANCED = ("claude-sonnet-5-5", "claude-sonnet-4-6")
+"""The ids between the strongest and the cheapest models with which the whole job is tested, newest first."""
+
 Dollars = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 

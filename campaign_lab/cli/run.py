@@ -15,8 +15,8 @@ from campaign_lab.cli.exit_codes import FAILED, REFUSED
 from campaign_lab.cli.terminal.printing import note, print_json, say
 from campaign_lab.cli.terminal.questions import market, refusal
 from campaign_lab.errors import MarketUnknown, PhaseOrderError
-from campaign_lab.lab import DEFAULT_MODEL, Lab
-from campaign_lab.money import NOTHING, price_words
+from campaign_lab.lab import Lab
+from campaign_lab.money import NOTHING, price_words, usd
 from campaign_lab.records import RECORD_TYPES
 from campaign_lab.sessions.history.turns import Turn
 from campaign_lab.sessions.session import Session
@@ -37,7 +37,7 @@ def run(args: argparse.Namespace) -> int:
     names = [name.strip() for name in phases.split(",") if name.strip()]
     if not names:
         raise ValueError(f"--phases: '' names no phase; expected a list such as {DEFAULT_PHASES}")
-    with Lab(args.lab, user=args.user, endpoint=args.endpoint, model=args.model or DEFAULT_MODEL) as lab:
+    with Lab(args.lab, user=args.user, endpoint=args.endpoint, model=args.model) as lab:
         lab.known_phases(names)
         if args.session is None:
             session = lab.session(_brief(args))
@@ -146,4 +146,5 @@ def _refusal(session: Session, names: Sequence[str], args: argparse.Namespace) -
     if expected.basis == "replay":
         return ""
     price = price_words(expected.usd, unpaid=session.endpoint.startswith("rehearsal"))
-    return refusal(f"Run {', '.join(names)} anew, {price}?", json=args.json)
+    by_model = ", ".join(f"{usd(cost)} with {model}" for model, cost in session.estimate_by_model(names).items())
+    return refusal(f"Run {', '.join(names)} anew, {price}? (The same work costs about {by_model}.)", json=args.json)

@@ -61,7 +61,10 @@ def batch_tag(environ: Mapping[str, str] | None = None) -> BatchTag | None:
 
 @dataclass
 class Context:
-    """Shared by all handles of one lab. ``on_miss`` is ``run`` or ``refuse``."""
+    """Shared by all handles of one lab. ``on_miss`` is ``run`` or ``refuse``.
+
+    ``model`` is that of new sessions; ``any_model``: nobody asked for one, so a session goes on with the model that it has.
+    """
 
     engine: Store
     user: str
@@ -69,6 +72,7 @@ class Context:
     model: str
     loop: AgentLoop
     phases: dict[str, Phase]
+    any_model: bool = False
     on_miss: str = "run"
     budgets: Budgets = field(default_factory=Budgets)
     now: Callable[[], datetime] = utc_now

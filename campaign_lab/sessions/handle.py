@@ -105,10 +105,15 @@ class Handle:
 
     @property
     def notice(self) -> str:
-        """What a person should know: that the market was guessed, that it renews an expired session; else empty."""
+        """What a person should know: that the market was guessed, that it renews an expired session, that its model is not the
+        lab's; else empty.
+        """
         guess = f"{self.brief.notice[:1].upper()}{self.brief.notice[1:]}." if self.brief.notice else ""
         renewed = f"The earlier session {self.name!r} had expired. This one replays its turns for nothing and goes on from there."
-        return " ".join(filter(None, (guess, renewed if self._row.renews is not None else "")))
+        model, new = self._row.model, self._context.model
+        other = f"This session goes on with its own model, {model}; {new} must be asked for by name, and begins another session."
+        said = (guess, renewed if self._row.renews is not None else "", other if model != new else "")
+        return " ".join(filter(None, said))
 
     def __repr__(self) -> str:
         return one_line(f"Session({self.name}, {self._row.campaign})")

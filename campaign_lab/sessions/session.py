@@ -9,6 +9,7 @@ from typing import Any
 
 from campaign_lab.agents.events import Event, OnEvent
 from campaign_lab.agents.phases import Phase
+from campaign_lab.agents.prices import BALANCED
 from campaign_lab.errors import PhaseOrderError
 from campaign_lab.money import Sum, price_words
 from campaign_lab.progress.hook import safe_listener, watched_run
@@ -24,7 +25,7 @@ from campaign_lab.sessions.run.preflight import preflight
 from campaign_lab.sessions.run.request import RunRequest, line_for, turn_spec_for
 from campaign_lab.sessions.run.run_journal import journalled
 from campaign_lab.sessions.run.turn_spec import TurnSpec
-from campaign_lab.sessions.spending.estimate import Estimate, estimate, mean_cost
+from campaign_lab.sessions.spending.estimate import Estimate, estimate, mean_cost, phases_usd
 from campaign_lab.sessions.upkeep import access
 from campaign_lab.store import queries
 from campaign_lab.store.connection import Con
@@ -178,11 +179,17 @@ class Session(Handle):
                 return self._with_later(expected, phases[number + 1 :])
         return expected
 
+    def estimate_by_model(self, phases: Sequence[str]) -> dict[str, float | None]:
+        """About what a new turn of each phase costs in all, in US dollars, by balanced model; None without a known price."""
+        self._context.require(self._row, "cost")
+        asked = [self._context.phase(name) for name in phases]
+        return self._context.engine.call(lambda con: {model: phases_usd(con, asked, model) for model in BALANCED})
+
     def _with_later(self, first: Estimate, later: Sequence[str]) -> Estimate:
         """The estimate of a phase with those of the phases that follow it."""
         if first.usd is None:
             return first
-        model = self._context.model
+        model = self._row.model
         means = self._context.engine.call(lambda con: [mean_cost(con, phase, model) for phase in later])
         costs = [first.usd, *(first.usd if usd is None else usd for usd in means)]
         return Estimate(Sum.of(costs).whole, first.basis)

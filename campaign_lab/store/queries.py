@@ -111,24 +111,30 @@ def ancestry(con: Con, turn_id: str | None) -> list[str]:
     return list(line)
 
 
-def session_by_identity(con: Con, row: SessionRow) -> SessionRow | None:
-    """The newest session with the same owner, campaign, url, name, endpoint and model."""
+def session_by_identity(con: Con, row: SessionRow, *, any_model: bool = False) -> SessionRow | None:
+    """The newest session with the same owner, campaign, url, name, endpoint and model.
+
+    With ``any_model``, where none has that model, the newest of another one.
+    """
     rest = (
-        "WHERE owner = ? AND campaign = ? AND url = ? AND name = ? AND endpoint = ? AND model = ? AND swept_at IS NULL "
+        "WHERE owner = ? AND campaign = ? AND url = ? AND name = ? AND endpoint = ? AND swept_at IS NULL "
         "AND parent_session IS NULL ORDER BY made_at DESC, id"
     )
-    found = select(con, SessionRow, rest, [row.owner, row.campaign, row.url, row.name, row.endpoint, row.model])
-    return found[0] if found else None
+    found = select(con, SessionRow, rest, [row.owner, row.campaign, row.url, row.name, row.endpoint])
+    same = [each for each in found if each.model == row.model]
+    return next(iter(same or (found if any_model else ())), None)
 
 
-def get_or_create_session(con: Con, row: SessionRow, is_expired: Callable[[SessionRow], bool]) -> SessionRow:
+def get_or_create_session(
+    con: Con, row: SessionRow, is_expired: Callable[[SessionRow], bool], *, any_model: bool = False
+) -> SessionRow:
     """The stored session of that identity, with the row's brief; the row itself, now stored, when there is none yet.
 
-    When the stored one has expired, the row is a new session that renews it.
+    When the stored one has expired, the row is a new session that renews it. ``any_model`` as in ``session_by_identity``.
     """
-    found = session_by_identity(con, row)
+    found = session_by_identity(con, row, any_model=any_model)
     if found is None or is_expired(found):
-        fresh = replace(row, renews=found.id if found else None)
+        fresh = replace(row, renews=found.id, model=found.model) if found else row
         insert(con, [fresh])
         return fresh
     if found.brief != row.brief:

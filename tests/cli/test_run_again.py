@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -73,6 +74,9 @@ def test_afresh_asks_for_the_price_first(lab: Path) -> None:
     code, seen = on_a_terminal(command(lab, "--fresh"), "")
     assert code == 3
     assert "Run research, strategy, copy anew, about $" in seen
+    assert re.search(
+        r"The same work costs about \$0\.\d+ with claude-sonnet-5-5, \$0\.\d+ with claude-sonnet-4-6\.", seen
+    )
     for more in ((), ("--json",)):
         done = run(lab, "--fresh", *more)
         assert done.returncode == 3

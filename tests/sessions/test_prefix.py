@@ -10,7 +10,7 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -27,6 +27,7 @@ from campaign_lab.rehearsal.server.app import Fault, RehearsalServer
 from campaign_lab.sessions.session import Session
 from support.paths import BRIEFS, ROOT
 from support.stores import Stores, stores_of
+from support.web.wire import assert_carries, blocks, text_of
 
 pytestmark = pytest.mark.usefixtures("slow")
 BRIEF = BRIEFS / "termwick-renewals.toml"
@@ -125,28 +126,6 @@ def open_copy(recorded: Campaign, stores: Stores, clock: Any) -> Iterator[Callab
     for lab, server in made:
         lab._context.engine.close()
         server.stop()
-
-
-def assert_carries(later: Any, earlier: Any) -> None:
-    """The later request has the same tools and system prompt, and begins with all messages of the earlier one."""
-    assert text_of(later["tools"]) == text_of(earlier["tools"])
-    assert text_of(later["system"]) == text_of(earlier["system"])
-    carried = [text_of(message) for message in earlier["messages"]]
-    assert [text_of(message) for message in later["messages"][: len(carried)]] == carried
-    assert later["messages"][len(carried)]["role"] == "assistant"  # the answer that ended the earlier turn
-    assert len(later["messages"]) > len(carried) + 1
-
-
-def text_of(value: Any) -> str:
-    """The bytes that count for the cache: all but the breakpoints, and the CLI's way to write the one block that has none."""
-    return json.dumps(plain(value), ensure_ascii=False)
-
-
-def plain(value: Any) -> Any:
-    if isinstance(value, dict):
-        kept = {name: plain(each) for name, each in value.items() if name != "cache_control"}
-        return kept | {"content": plain(blocks(value))} if "role" in value else kept
-    return [plain(each) for each in value] if isinstance(value, list) else value
 
 
 def test_from_a_plain_checkpoint(open_copy: Callable[..., Bench]) -> None:
@@ -270,8 +249,3 @@ def test_ten_forks_at_once_share_the_past_and_nothing_else(open_copy: Callable[.
 
 def own_wishes(value: Any) -> set[str]:
     return {f"Wish number {n:02}" for n in range(10) if f"Wish number {n:02}" in text_of(value)}
-
-
-def blocks(message: Any) -> Sequence[Any]:
-    content = message["content"]
-    return [{"type": "text", "text": content}] if isinstance(content, str) else content

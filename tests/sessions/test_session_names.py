@@ -8,6 +8,7 @@ import pytest
 
 from campaign_lab import Brief, Lab
 from campaign_lab.errors import AmbiguousName, NotFoundError
+from campaign_lab.lab import DEFAULT_MODEL
 from campaign_lab.sessions.session import Session
 from support.labs import MakeLab
 
@@ -110,3 +111,34 @@ def test_a_strangers_session_is_not_listed(make_lab: MakeLab) -> None:
     own = made(cyd, "three.example")
     assert cyd.open("main").id == own.id
     assert cyd.open("two.example/Spring/main").id == theirs.id
+
+
+OTHER = "claude-opus-5"
+"""A model that is not the default."""
+
+
+@pytest.mark.both_stores
+def test_without_a_model_a_brief_means_the_session_that_there_is_and_says_its_model(make_lab: MakeLab) -> None:
+    """It keeps its model, also when a fresh one renews it; there is no second session of that name."""
+    clock = Clock()
+    one = made(make_lab(model=OTHER, now=clock), "one.example")
+    lab = make_lab(now=clock)
+    again = made(lab, "one.example")
+    assert again.id == one.id
+    assert f"goes on with its own model, {OTHER}" in again.notice
+    clock.now += timedelta(days=2)
+    fresh = made(lab, "one.example")
+    assert fresh.id != one.id
+    assert "replays its turns for nothing" in fresh.notice
+    assert f"goes on with its own model, {OTHER}" in fresh.notice
+    assert fresh.checkpoint().key == one.checkpoint().key  # the root's, in which the model is
+
+
+def test_a_model_that_is_named_has_a_session_of_its_own(make_lab: MakeLab) -> None:
+    """Also the default, named; without a name the default's own session comes first."""
+    other = made(make_lab(model=OTHER), "one.example")
+    own = made(make_lab(model=DEFAULT_MODEL), "one.example")
+    third = made(make_lab(model="claude-haiku-4-5"), "one.example")
+    assert len({other.id, own.id, third.id}) == 3
+    assert [each.notice for each in (other, own, third)] == [""] * 3
+    assert made(make_lab(), "one.example").id == own.id

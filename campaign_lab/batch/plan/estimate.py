@@ -15,14 +15,11 @@ from campaign_lab.brief import FILLED_IN
 from campaign_lab.money import Sum
 from campaign_lab.sessions.context import Context
 from campaign_lab.sessions.spending.batch_budget import RunCost
-from campaign_lab.sessions.spending.estimate import mean_cost, typical_usd
+from campaign_lab.sessions.spending.estimate import CONVERSATION_TOKENS, mean_cost, typical_usd
 from campaign_lab.show.text import pluralize
 
 if TYPE_CHECKING:
     from campaign_lab.store.connection import Con
-
-CONVERSATION_TOKENS = 8_000
-"""The typical number of tokens sent to the main agent of a phase, including the conversation before it."""
 
 Known = frozenset[tuple[str, str]]
 """Brief, as ``_of_brief`` tells them apart, and phase of turns that are stored."""

@@ -9,8 +9,8 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 REMINDER = re.compile(r"<system-reminder>.*?</system-reminder>\s*", re.DOTALL)
@@ -134,13 +134,16 @@ def _tool_blocks(tools: list[Any]) -> list[ContentBlock]:
     return [ContentBlock(json.dumps(tool, sort_keys=True, ensure_ascii=False), _cache_s(tool)) for tool in tools]
 
 
-def _message_blocks(messages: list[tuple[str, list[Any]]]) -> Iterator[ContentBlock]:
-    yield ContentBlock(" " * ENVIRONMENT_CHARACTERS)
+def _message_blocks(messages: list[tuple[str, list[Any]]]) -> list[ContentBlock]:
+    """The conversation. What the CLI reminds of does not count; a breakpoint on it stands on the block before."""
+    made = [ContentBlock(" " * ENVIRONMENT_CHARACTERS)]
     for role, content in messages:
         for block in content:
-            text = "" if role == "system" else _block_text(block)  # newer models get the CLI's reminders in this role
-            if text or block.get("cache_control"):
-                yield ContentBlock(f"{role}: {text}", _cache_s(block))
+            if role == "system":  # newer models get the CLI's reminders in this role
+                made[-1] = replace(made[-1], cache_s=_cache_s(block) or made[-1].cache_s)
+            elif (text := _block_text(block)) or block.get("cache_control"):
+                made.append(ContentBlock(f"{role}: {text}", _cache_s(block)))
+    return made
 
 
 def _block_text(block: Mapping[str, Any]) -> str:

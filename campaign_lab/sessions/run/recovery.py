@@ -79,7 +79,9 @@ async def _found_requests(context: Context, row: AttemptRow) -> list[Request]:
     ledger = Ledger()
     for subpath, entry in (*stored, *_left_entries(row.id, known)):
         ledger.read(subpath, [entry])
-    return [*ledger.requests(), *ledger.cut(context.model, stopped=True)]
+    sessions = await context.engine.run(lambda con: queries.select(con, SessionRow, "WHERE id = ?", [row.session_id]))
+    model = sessions[0].model if sessions else context.model
+    return [*ledger.requests(), *ledger.cut(model, stopped=True)]
 
 
 def _to_settle(con: Con, user: str) -> list[AttemptRow]:

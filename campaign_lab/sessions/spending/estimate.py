@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from campaign_lab.agents.phases import FETCH_PAGE, Agent
+from campaign_lab.agents.phases import FETCH_PAGE, Agent, Phase
 from campaign_lab.agents.prices import TokenUsage, price_usd
 from campaign_lab.money import Sum
 from campaign_lab.sessions.run.turn_spec import TurnSpec
@@ -18,6 +18,9 @@ TOKENS_READ_PER_AGENT = 18_000
 TOKENS_OF_AN_ORDER = 6_000
 TOKENS_WRITTEN = 1_500
 """Typical sizes, for an estimate before anything like it was run: a page is about 2,500 tokens, an agent reads up to six."""
+
+CONVERSATION_TOKENS = 8_000
+"""The typical number of tokens sent to the main agent of a phase, including the conversation before it."""
 
 
 @dataclass(frozen=True)
@@ -70,6 +73,27 @@ def mean_cost(con: Con, phase: str, model: str) -> float | None:
     )
     row = con.execute(sql, [phase, model]).fetchone()
     return None if row is None or row[0] is None else float(row[0])
+
+
+def phases_usd(con: Con, phases: Sequence[Phase], model: str) -> float | None:
+    """The US dollars of one turn of each phase with the model; None without a known price.
+
+    A turn has the mean tokens of the stored turns of its phase, whatever model made them, so that models can be compared; where
+    there are none, typical ones.
+    """
+    return Sum.of(_phase_usd(con, phase, model) for phase in phases).whole
+
+
+def _phase_usd(con: Con, phase: Phase, model: str) -> float | None:
+    sums = ", ".join(f"sum(requests.{name})" for name in vars(TokenUsage()))
+    sql = (
+        f"SELECT count(DISTINCT attempts.id), {sums} FROM requests JOIN attempts ON attempts.id = requests.attempt_id "
+        "JOIN turns ON turns.id = attempts.id WHERE turns.phase = ? AND attempts.cost_usd IS NOT NULL"
+    )
+    turns, *tokens = con.execute(sql, [phase.name]).fetchone() or (0,)
+    if not turns:
+        return typical_usd(model, CONVERSATION_TOKENS, phase.agents)
+    return price_usd(model, TokenUsage(*(int(each or 0) // turns for each in tokens)))
 
 
 def _conversation_tokens(con: Con, line: Sequence[str]) -> int:

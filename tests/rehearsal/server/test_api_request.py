@@ -29,3 +29,22 @@ def test_reminders_cost_the_same_whatever_they_say_and_wherever_they_stand(remin
         assert ask.prompts == plain.prompts
         assert ask.digest() == plain.digest()
         assert count(ask.blocks, (), ask.model) == count(plain.blocks, (), plain.model)
+
+
+def test_what_was_cached_up_to_a_reminder_is_read_by_the_next_request() -> None:
+    """The CLI sets its breakpoint on a newer model's reminder, and moves it on with the next request."""
+    mark = {"cache_control": {"type": "ephemeral"}}
+    first = {"role": "user", "content": "How long? " * 700}
+    left = [{"type": "text", "text": "<total_tokens>9 left</total_tokens>"}]
+    marked = {"role": "system", "content": [left[0] | mark]}
+    later = [
+        {"role": "assistant", "content": "Two weeks."},
+        {"role": "user", "content": [{"type": "text", "text": "And now?"} | mark]},
+    ]
+    asks = [
+        read_request({"model": "claude-haiku-5-5", "messages": messages}, {})
+        for messages in ([first, marked], [first, {"role": "system", "content": left}, *later])
+    ]
+    written = count(asks[0].blocks, (), asks[0].model)
+    read = count(asks[1].blocks, written.written, asks[1].model)
+    assert read.cache_read_tokens == written.cache_write_5m_tokens > 0

@@ -11,6 +11,7 @@ import pytest
 from campaign_lab import Lab
 from campaign_lab.agents.events import AgentEnded, Event, RecordsHandedIn
 from campaign_lab.errors import TurnFailed
+from campaign_lab.lab import DEFAULT_MODEL
 from campaign_lab.store import queries
 from campaign_lab.store.rows import AttemptRow, RequestRow
 from support.lab_rows import MODEL, NOW, said, store, use
@@ -76,6 +77,15 @@ def test_hostile_entries_of_a_dead_attempt_stop_no_run(lab_of: LabOf) -> None:
     assert (attempt.state, attempt.cause, attempt.cost_usd) == ("failed", "process", None)
     assert [row.cost_usd for row in rows if row.complete] == [None] * 5 + [pytest.approx(0.00315)]
     assert [row.complete for row in rows][-1] is False
+
+
+def test_what_was_cut_is_booked_for_the_model_of_its_session(lab_of: LabOf) -> None:
+    """Whatever model the lab has that finds it."""
+    lab = lab_of(model="claude-opus-5")
+    leave_behind(lab, "dead", [json.dumps(LEFT[0])])
+    lab.run_sync(lab.open("main", from_start=True).run("research"))
+    _, rows = booked(lab, "dead")
+    assert [(row.complete, row.model) for row in rows] == [(False, DEFAULT_MODEL)]
 
 
 @pytest.mark.both_stores
