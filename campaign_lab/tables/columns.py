@@ -199,11 +199,13 @@ def _field(name: str, annotation: Any, taken: set[str]) -> Column:
     return Column(f"{name}_text" if name in taken else name, dtype, value)
 
 
-def frame(rows: Sequence[Row], columns: Sequence[Column]) -> pd.DataFrame:
-    """The rows as a frame with fixed columns and dtypes, empty or not."""
+def frame(rows: Sequence[Row], columns: Sequence[Column], *, when_empty: str = "") -> pd.DataFrame:
+    """The rows as a frame with fixed columns and dtypes, empty or not. Where it is empty it shows what that means."""
     import pandas as pd  # most of a second, which importing the package does not need
 
-    from campaign_lab.tables.readable_frame import ReadableFrame
+    from campaign_lab.tables.readable_frame import WHEN_EMPTY, ReadableFrame
 
     data = {column.name: pd.Series(list(map(column.value, rows)), dtype=column.dtype) for column in columns}
-    return ReadableFrame(data)
+    made = ReadableFrame(data)
+    made.attrs |= {WHEN_EMPTY: when_empty} if when_empty and not rows else {}
+    return made

@@ -89,7 +89,7 @@ class LabTables:
         context = self._context
         one, other = positions = _positions(context, [a, b])
         rows = _read(context, positions, lambda con: difference_rows(con, context.phases, one, other))
-        return frame(rows, DIFF_COLUMNS)
+        return frame(rows, DIFF_COLUMNS, when_empty="The same: no record of theirs differs.")
 
     def coverage(self, session: Sessions) -> pd.DataFrame:
         """Each pain and desire at each stage of awareness, with the angles there: zeros are gaps.

@@ -7,7 +7,11 @@ from typing import Any
 import pandas as pd
 
 from campaign_lab.show import frame_html
+from campaign_lab.show.frame import framed
+from campaign_lab.show.text import escape_html
 
+WHEN_EMPTY = "campaign_lab: when empty"
+"""The attribute of a frame that says what it means when there is nothing in it."""
 MOST_ROWS = 200
 """Rows that a frame shows of itself."""
 
@@ -19,7 +23,16 @@ class ReadableFrame(pd.DataFrame):
     def _constructor(self) -> type[pd.DataFrame]:
         return ReadableFrame
 
+    def __repr__(self) -> str:
+        return self._said() or super().__repr__()
+
+    def _said(self) -> str:
+        """What it means that there is nothing in it; empty where there is, or where it only is so."""
+        return str(self.attrs.get(WHEN_EMPTY, "")) if not len(self) else ""
+
     def _repr_html_(self) -> str:
+        if said := self._said():
+            return framed(f"<p>{escape_html(said)}</p>")
         shown = self.head(MOST_ROWS)
         index = shown.index
         labels = [index.get_level_values(level) for level in range(index.nlevels)] if is_telling(index) else []

@@ -43,6 +43,16 @@ def test_turns_that_both_carry_are_not_compared(make_lab: MakeLab) -> None:
     assert told(make_lab("same.duckdb"), left, left, common=common) == []
 
 
+def test_forks_that_are_equal_are_said_to_be(make_lab: MakeLab) -> None:
+    """In words, on the page and in the terminal, and not as a table without rows; it is an empty frame all the same."""
+    lab = make_lab()
+    assert told(lab, [], []) == []
+    same = lab.diff(lab.open("a"), lab.open("b"))
+    assert (len(same), repr(same)) == (0, "The same: no record of theirs differs.")
+    assert "The same: no record" in same._repr_html_()
+    assert "The same" not in repr(lab.sessions().head(0))
+
+
 def test_angles_are_paired_by_name_then_by_motivation(make_lab: MakeLab) -> None:
     """Of those that go by another name the one with the same motive is meant; others stand alone."""
     left = [("strategy", [angle("Calm", "pain"), angle("Old name", "urgency"), angle("Only here", "identity")])]
