@@ -189,7 +189,7 @@ def builtin_phases() -> dict[str, Phase]:
         name="copy",
         prompt=_prompt("copy"),
         makes=(CopyVariant,),
-        agents=(_specialist("copy-creator", "Writes the texts for one angle", CopyVariant, reads=False),),
+        agents=(_specialist("copy-creator", "Writes the texts for the angles", CopyVariant, reads=False),),
         needs=("angle",),
         shows=("campaign", "objective", "market", "language", "audience", *REGULATION),
         arguments={"angles": [], "variants": 2, "lengths": ["short", "long"], "writers": "one"},

@@ -66,7 +66,11 @@ def _whole_sentences(line: str) -> list[str]:
 def _figures(page: Page, lines: set[str], legal: list[str]) -> list[str]:
     """The contexts of numbers that are no line of the main text, nor a part of one: cards, and what stands above or below it."""
     contexts = dict.fromkeys(number.context for number in page.numbers)
-    return [each for each in contexts if each not in lines and each not in page.main_text and each not in legal]
+    return [
+        each
+        for each in contexts
+        if each not in lines and each not in page.main_text and not any(line in each for line in legal)
+    ]
 
 
 def _links(page: Page) -> list[list[Any]]:

@@ -15,11 +15,13 @@ from pydantic import ValidationError
 from campaign_lab import checks
 from campaign_lab.agents.kept_record import KeptRecord
 from campaign_lab.agents.phases import Phase
-from campaign_lab.findings import Finding, parts_below
+from campaign_lab.findings import Finding, faults, parts_below
 from campaign_lab.records import BrandProfile, Claim, CompetitorProfile, CopyVariant, Record, slug, with_support
 from campaign_lab.references import resolved
 
 _NAMED_FOR_A_COMPANY = (BrandProfile.kind, CompetitorProfile.kind)
+FOR_A_PERSON = frozenset(f"sentence.{rule}" for rule in ("unsupported", "hedge", "negation", "absolute"))
+"""Rules on plain sentences of copy. What breaks them is saved and marked, because a good line often says what no page does."""
 MENDS = 2
 """How often a model may mend what it handed in; then it is kept as it is, marked."""
 
@@ -54,7 +56,8 @@ class RecordIntake:
     def hand_in(self, kind: str, records: Sequence[Any], missing: Sequence[str] = ()) -> dict[str, Any]:
         """Keeps what is good, and answers the model with what is wrong. ``missing`` is what it looked for in vain.
 
-        The answer is JSON-ready: ``saved`` labels, ``problems`` (index, label, what is wrong) and what to do ``next``.
+        The answer is JSON-ready: ``saved`` labels, ``problems`` (index, label, what is wrong), what a person is asked
+        ``to_check`` of what was saved, and what to do ``next``.
         """
         if self._phase.record_type(kind) is None:
             kinds = ", ".join(record.kind for record in self._phase.makes)
@@ -62,18 +65,21 @@ class RecordIntake:
         place = [record.kind for record in self._phase.makes].index(kind)
         self._missing |= {line: place for line in map(str, missing) if line not in self._missing}
         examined = [self._examine(kind, parsed(raw)) for raw in records]
-        self._tries.update({_group(kept) for kept in examined if kept.problems})
+        self._tries.update({_group(kept) for kept in examined if _must_be_mended(kept)})
         self._replace(examined)
         saved: list[str] = []
         problems: list[dict[str, Any]] = []
+        to_check: list[dict[str, Any]] = []
         for index, kept in enumerate(examined):
-            if kept.problems and self._tries[_group(kept)] <= MENDS:
+            lines = [{"record": index, "label": kept.label, "problem": line} for line in kept.problems]
+            if _must_be_mended(kept) and self._tries[_group(kept)] <= MENDS:
                 self._to_mend.append(kept)
-                problems += [{"record": index, "label": kept.label, "problem": line} for line in kept.problems]
+                problems += lines
             else:
                 self._kept[_name(kept)] = kept
                 saved.append(kept.label)
-        return _answer(saved, problems)
+                to_check += [] if _must_be_mended(kept) else lines
+        return _answer(saved, problems, to_check)
 
     def results(self) -> tuple[KeptRecord, ...]:
         """What was kept, in an order that does not depend on which agent was first: kind, angle, then as handed in.
@@ -184,8 +190,17 @@ def _numbered(kept: Sequence[KeptRecord]) -> tuple[KeptRecord, ...]:
     return tuple(result)
 
 
-def _answer(saved: list[str], problems: list[dict[str, Any]]) -> dict[str, Any]:
+def _must_be_mended(kept: KeptRecord) -> bool:
+    """Has it a fault that is more than a plain sentence of copy which no claim carries?"""
+    return any(each.rule not in FOR_A_PERSON for each in faults(kept.findings))
+
+
+def _answer(
+    saved: list[str], problems: list[dict[str, Any]], to_check: Sequence[dict[str, Any]] = ()
+) -> dict[str, Any]:
     answer: dict[str, Any] = {"saved": saved, "problems": problems}
+    if to_check:
+        answer["to_check"] = list(to_check)
     if problems:
         answer["next"] = "Mend the records with problems and hand in only them again."
     return answer

@@ -92,6 +92,17 @@ def test_what_is_valid_but_faulty_is_mended_twice_and_then_kept_with_its_problem
     assert kept["A good one"].problems == ()
 
 
+def test_a_plain_sentence_that_no_claim_carries_is_saved_and_marked(
+    intake: RecordIntake, variant: dict[str, Any]
+) -> None:
+    """A person is asked to check it; the model is told, and need not hand the text in again."""
+    answer = intake.hand_in("copy_variant", [variant | {"headline": "Your bank opened the bidding"}])
+    assert (answer["saved"], answer["problems"]) == (["Your bank opened the bidding"], [])
+    assert "no claim holds the words" in answer["to_check"][0]["problem"]
+    (kept,) = intake.results()
+    assert kept.problems
+
+
 def test_a_mended_record_is_kept_without_problems(intake: RecordIntake, variant: dict[str, Any]) -> None:
     """What was wrong at first leaves no trace."""
     intake.hand_in("copy_variant", [variant | {"language": "English please"}])

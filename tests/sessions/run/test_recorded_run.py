@@ -23,7 +23,15 @@ from support.paths import ROOT
 
 pytestmark = pytest.mark.usefixtures("slow")
 RECORDED = json.loads((ROOT / "tests" / "data" / "recorded" / "termwick.json").read_text(encoding="utf-8"))
-MAIN = ""
+TO_CHECK = {
+    "Your bank opened the bidding": 1,
+    "The deadline is not the deadline": 1,
+    "34 lenders, one table": 1,
+    "Look first, talk later": 1,
+    "\u201cThey told me to stay\u201d": 1,
+    "Nobody calls at dinner": 2,
+}
+"""Sentences that say what no page does, by headline: figures of speech, an "always" of our own. A person decides on them."""
 
 
 class Recorded:
@@ -64,7 +72,7 @@ def played(lab_with: Callable[[Recorded], Lab], termwick: Brief) -> tuple[Record
 
 
 def test_a_campaign_written_by_hand_is_taken_as_it_was_meant(played: tuple[Recorded, Session]) -> None:
-    """Every save is accepted by the second try, all profiles are in the conversation, each sentence is carried or plain."""
+    """Every save is accepted by the second try, all profiles are in the conversation, each sentence is judged."""
     recorded, session = played
     tries = Counter(kind for kind, _ in recorded.saves())
     assert tries == {"brand_profile": 1, "customer_insight": 1, "competitor_profile": 1, "angle": 1, "copy_variant": 2}
@@ -75,13 +83,16 @@ def test_a_campaign_written_by_hand_is_taken_as_it_was_meant(played: tuple[Recor
     }  # fmt: skip
     variants = session.kept("copy_variant")
     assert Counter(kept.record.length for kept in variants) == {"short": 5, "long": 5}  # type: ignore[union-attr]
-    assert [counts_of(kept.to_json(), kept.findings).to_check for kept in variants] == [0] * 10
+    to_check = {kept.label: counts_of(kept.to_json(), kept.findings).to_check for kept in variants}
+    assert {label: count for label, count in to_check.items() if count} == TO_CHECK
     assert all(evidence.supported for record in session.records() for evidence in record.evidence_in())
 
 
 def test_what_was_made_up_is_told_and_honest_texts_are_saved_at_once(played: tuple[Recorded, Session]) -> None:
-    """A superlative that no page holds stands among the problems; three texts that say what claims say are saved."""
+    """A superlative that no page holds is a problem for that text; nine are saved, and the model is told what to check."""
     recorded, _ = played
     first = next(answer for kind, answer in recorded.saves() if kind == "copy_variant")
     assert any("most honest broker" in problem["problem"] for problem in first["problems"])
-    assert {"Answer the letter", "Ten days? Take 120", "Seven minutes at lunch"} <= set(first["saved"])
+    assert {problem["label"] for problem in first["problems"]} == {"Advice without a quota"}
+    assert len(first["saved"]) == 9
+    assert {each["label"] for each in first["to_check"]} == set(TO_CHECK)
