@@ -22,8 +22,6 @@ from campaign_lab.references import names_of, references_of, shown_with_referenc
 
 MOST_WORDS = 4
 """How many of the customers' own phrases a copy-creator reads."""
-
-
 _NOT_FOR_WRITERS = {"proofs", "success_criterion", "novelty", "landing_url"}
 
 
@@ -63,7 +61,6 @@ class Briefing:
         self._task = dict(task)
         self._known = tuple(known)
         self._angles = tuple(angles)
-        self.references = references_of(known)
         self.orders: dict[str, Order] = {}
         self._told: dict[str, str] = {}
         self._came_back: dict[str, str] = {}
@@ -162,7 +159,7 @@ class Briefing:
 
     def _angle(self, angle: Angle) -> dict[str, Any]:
         """An angle as a writer needs it: its claims with their references and quotes, without their pages."""
-        names = names_of(self.references)
+        names = names_of(self._intake.references)
         told = {name: value for name, value in angle.model_dump(mode="json", exclude=_NOT_FOR_WRITERS).items() if value}
         return {**told, "claims": [_told(proof.claim, names[proof.claim]) for proof in angle.proofs]}
 
@@ -175,7 +172,7 @@ class Briefing:
             for each in self._intake.results()
             if each.kind == kind and (not order.angles or each.angle in order.angles)
         ]
-        references = {**references_of([each.record for each in kept if each.record]), **self.references}
+        references = {**references_of([each.record for each in kept if each.record]), **self._intake.references}
         shown = [
             shown_with_references(each.record, references)
             if each.record

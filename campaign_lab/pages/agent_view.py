@@ -33,11 +33,10 @@ _COMPANY = re.compile(
 def page_for_agent(page: Page) -> str:
     """The JSON that an agent sees. Same page, same text, whenever it was fetched."""
     data = page.model_dump(mode="json")
-    lines = set(page.main_text.splitlines())
     legal = legal_lines(page)
     data |= {
         "text": page.main_text,
-        "figures": _figures(page, lines, legal),
+        "figures": _figures(page, legal),
         "links": _links(page),
         "legal_lines": legal,
     }
@@ -63,14 +62,10 @@ def _whole_sentences(line: str) -> list[str]:
     return found
 
 
-def _figures(page: Page, lines: set[str], legal: list[str]) -> list[str]:
+def _figures(page: Page, legal: list[str]) -> list[str]:
     """The contexts of numbers that are no line of the main text, nor a part of one: cards, and what stands above or below it."""
     contexts = dict.fromkeys(number.context for number in page.numbers)
-    return [
-        each
-        for each in contexts
-        if each not in lines and each not in page.main_text and not any(line in each for line in legal)
-    ]
+    return [each for each in contexts if each not in page.main_text and not any(line in each for line in legal)]
 
 
 def _links(page: Page) -> list[list[Any]]:

@@ -46,8 +46,8 @@ class RecordIntake:
         self.texts = texts
         self._brand = tuple(brand)
         self._angles = tuple(angles)
-        self._references = dict(references or {})
-        self._entered = frozenset(_unmarked(claim) for claim in self._references.values())
+        self.references = dict(references or {})
+        self._entered = frozenset(_unmarked(claim) for claim in self.references.values())
         self._tries: Counter[tuple[str, str]] = Counter()
         self._kept: dict[tuple[str, str], KeptRecord] = {}
         self._to_mend: list[KeptRecord] = []
@@ -126,7 +126,7 @@ class RecordIntake:
     def _examine(self, kind: str, raw: Any) -> KeptRecord:
         model = self._phase.record_type(kind)
         assert model is not None
-        raw, unknown = resolved(model, raw, self._references)
+        raw, unknown = resolved(model, raw, self.references)
         try:
             record = model.model_validate_json(json.dumps(raw))
         except ValidationError as error:
