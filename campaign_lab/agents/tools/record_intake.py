@@ -49,6 +49,7 @@ class RecordIntake:
         self.references = dict(references or {})
         self._entered = frozenset(_unmarked(claim) for claim in self.references.values())
         self._tries: Counter[tuple[str, str]] = Counter()
+        self._places: dict[tuple[str, str], int] = {}
         self._kept: dict[tuple[str, str], KeptRecord] = {}
         self._to_mend: list[KeptRecord] = []
         self._missing: dict[str, int] = {}
@@ -82,15 +83,15 @@ class RecordIntake:
         return _answer(saved, problems, to_check)
 
     def results(self) -> tuple[KeptRecord, ...]:
-        """What was kept, in an order that does not depend on which agent was first: kind, angle, then as handed in.
+        """What was kept, in an order that does not depend on which agent was first: kind, angle, then as first handed in.
 
         A record with problems that was never handed in again is kept too, with its problems: nothing is lost.
         """
         kinds = [record.kind for record in self._phase.makes]
         order = {name: place for place, name in enumerate(self._angles)}
 
-        def place(kept: KeptRecord) -> tuple[int, int]:
-            return kinds.index(kept.kind), order.get(kept.angle, len(order))
+        def place(kept: KeptRecord) -> tuple[int, int, int]:
+            return kinds.index(kept.kind), order.get(kept.angle, len(order)), self._places[_name(kept)]
 
         left = {_name(kept): kept for kept in self._to_mend}
         return _numbered(sorted((self._kept | left).values(), key=place))  # what stands keeps its place
@@ -121,7 +122,10 @@ class RecordIntake:
                 same = [each for each in self._to_mend if (each.kind, each.angle) == (kept.kind, kept.angle)]
                 likeness = [checks.likeness(_words(each), _words(kept)) for each in same]
                 if max(likeness, default=0) >= checks.ALIKE:
-                    self._to_mend.remove(same[likeness.index(max(likeness))])
+                    mended = same[likeness.index(max(likeness))]
+                    self._to_mend.remove(mended)
+                    self._places[_name(kept)] = self._places[_name(mended)]
+            self._places.setdefault(_name(kept), len(self._places))
 
     def _examine(self, kind: str, raw: Any) -> KeptRecord:
         model = self._phase.record_type(kind)

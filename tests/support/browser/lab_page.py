@@ -75,6 +75,12 @@ SETTLED = """area => new Promise(settled => {
     new MutationObserver(() => { clearTimeout(timer); timer = setTimeout(settled, 300) })
         .observe(area, {subtree: true, childList: true, characterData: true}) })"""
 
+DRAWN = """cell => {
+    const found = document.querySelector(cell), area = found?.querySelector('.jp-Cell-outputArea');
+    found?.scrollIntoView({block: 'nearest'});
+    return area && (area.innerText.trim() !== '' || area.querySelector('svg, img')) }"""
+"""JupyterLab may put another element in the place of a cell's at any time, so the cell is looked up anew each time."""
+
 names = itertools.count(1)
 
 
@@ -288,11 +294,9 @@ class LabPage:
 
     def text(self, cell: str) -> str:
         """What is seen of a cell's outputs, as soon as something is: JupyterLab draws when a cell comes into view."""
-        area = self.shown(cell)
-        self.page.wait_for_function(
-            "area => area.innerText.trim() !== '' || area.querySelector('svg, img')", arg=area.element_handle()
-        )
-        return area.inner_text()
+        self.cell(cell)
+        self.page.wait_for_function(DRAWN, arg=f'{NOTEBOOK} .jp-Cell[data-id="{cell}"]')
+        return self.shown(cell).inner_text()
 
     def wait_for(self, cell: str, text: str, seconds: float = LOOK_S) -> None:
         """Waits until a text is seen in a cell's output."""
