@@ -1,7 +1,8 @@
 """What a fork costs, as a share of a fixed sum: warm, cold, several at once, behind an anchor, and replayed.
 
 Three agents read three pages of about 6,200 tokens each, and two rivals' short ones. Real SDK and CLI, rehearsal endpoint,
-list prices of the default model. Time is a clock that the bench moves, so that nothing waits for a cache to age.
+list prices of the model with which the bars were set. Time is a clock that the bench moves, so that nothing waits for a cache to
+age.
 
 The barred turn hands in two angles, about 1,200 tokens, which is the length of answer that the bars were measured with. The
 whole strategy of five angles has a bar of its own: most of its cost is its own words, which are as dear without a fork.
@@ -29,8 +30,10 @@ from campaign_lab.store import queries
 from campaign_lab.store.rows import PageRow, RequestRow
 
 FORKS = 5
+MODEL = "claude-sonnet-4-6"
+"""The model with which the bars were set."""
 OUTPUT_USD = 15 / 1e6
-"""A token of the default model's answer, at list price."""
+"""A token of its answer, at list price."""
 RESEARCH_USD = 0.5875
 """What the research of this bench cost at 4516828, the version with which the bars were set. It is cheaper today, and a share of
 what it costs today would say less of a fork the more is saved on research."""
@@ -161,7 +164,7 @@ def _all(bench: Bench, forks: list[Session]) -> FanOut:
 @contextmanager
 def _researched(path: Path, brief: Brief, endpoint: type[RehearsalEndpoint]) -> Iterator[Bench]:
     clock = Clock()
-    with Lab(path, user="bench", endpoint=endpoint(now=clock), now=clock, phases=[TWO_ANGLES]) as lab:
+    with Lab(path, user="bench", model=MODEL, endpoint=endpoint(now=clock), now=clock, phases=[TWO_ANGLES]) as lab:
         base = lab.session(brief)
         turn = lab.run_sync(base.run("research"))
         assert turn.receipt.cost_usd is not None

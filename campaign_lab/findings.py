@@ -108,10 +108,14 @@ class SentenceCounts(NamedTuple):
     @classmethod
     def among(cls, findings: Iterable[Finding]) -> SentenceCounts | None:
         """The counts that were stored with a record; None where an older version stored it."""
-        for finding in findings:
-            if finding.rule == SENTENCES and re.fullmatch(r"\d{1,6}/\d{1,6}/\d{1,6}", finding.value, re.ASCII):
-                return cls(*map(int, finding.value.split("/")))
-        return None
+        values = (finding.value for finding in findings if finding.rule == SENTENCES)
+        return next(filter(None, map(_counts_in, values)), None)
+
+
+@lru_cache(maxsize=4_096)
+def _counts_in(value: str) -> SentenceCounts | None:
+    whole = re.fullmatch(r"(\d{1,6})/(\d{1,6})/(\d{1,6})", value, re.ASCII)
+    return SentenceCounts(*map(int, whole.groups())) if whole else None
 
 
 class ClaimSupport(NamedTuple):
@@ -141,9 +145,7 @@ def parts_below(value: Any) -> list[tuple[str, Part]]:
 
 def _collect(value: Any, path: str, found: list[tuple[str, Part]]) -> None:
     for name, each in value.items() if isinstance(value, dict) else enumerate(value):
-        kind = type(
-            each
-        )  # JSON has no other kinds of containers, and asking for the abstract ones takes ten times as long
+        kind = type(each)  # JSON has no other containers, and asking for the abstract ones takes ten times as long
         if kind is dict or kind is list:
             place = f"{path}.{name}" if path else str(name)
             if kind is dict:

@@ -50,7 +50,7 @@ T = TypeVar("T")
 AT_ONCE = 4
 """How many turns run in parallel: starting the CLI is what limits two cores (measured)."""
 
-DEFAULT_MODEL = "claude-sonnet-4-6"
+DEFAULT_MODEL = "claude-sonnet-5-5"
 ALIASES = ("sonnet", "opus", "haiku", "fable", "inherit", "default")
 
 

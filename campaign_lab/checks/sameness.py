@@ -33,9 +33,22 @@ def likeness(left: str, right: str) -> float:
     return float(max(plain, fuzz.token_set_ratio(left, right)))
 
 
-def near_duplicates(texts: Sequence[str], threshold: float = THRESHOLD) -> list[tuple[int, int, float]]:
-    """Pairs of positions whose texts are alike, with their likeness. Quadratic: for the texts of one campaign."""
-    pairs = ((left, right) for left in range(len(texts)) for right in range(left + 1, len(texts)))
+def near_duplicates(
+    texts: Sequence[str], threshold: float = THRESHOLD, *, shared: float = 0.0
+) -> list[tuple[int, int, float]]:
+    """Pairs of positions whose texts are alike, with their likeness. Quadratic: for the texts of one campaign.
+
+    Of a pair, the text with fewer words must have at least the part ``shared`` of them in common with the other one.
+    """
+    places: dict[str, int] = {}
+    words = [sum(1 << places.setdefault(word, len(places)) for word in set(_key(text).split())) for text in texts]
+    least = [shared * each.bit_count() for each in words]
+    pairs = (
+        (left, right)
+        for left in range(len(texts))
+        for right in range(left + 1, len(texts))
+        if (words[left] & words[right]).bit_count() >= min(least[left], least[right])
+    )
     rated = ((left, right, likeness(texts[left], texts[right])) for left, right in pairs)
     return [(left, right, round(ratio, 1)) for left, right, ratio in rated if ratio >= threshold]
 

@@ -230,9 +230,9 @@ def _entries(con: Con, key: Key) -> list[str]:
 def _line(con: Con, line: list[str]) -> list[tuple[str, int, str | None, str]]:
     """session, place, type and JSON of the main entries of several sessions, in the order of ``line``."""
     rows = con.execute(
-        "SELECT e.session_id, e.seq, e.kind, e.entry FROM (SELECT unnest(?::VARCHAR[]) AS id) AS line"
-        " JOIN entries AS e ON e.session_id = line.id WHERE e.project_key = ? AND e.subpath = ''",
-        [line, PROJECT],
+        "SELECT session_id, seq, kind, entry FROM entries "  # with a join in the place of IN it takes twice as long
+        f"WHERE project_key = ? AND subpath = '' AND session_id {IN_LIST}",
+        [PROJECT, line],
     ).fetchall()
     place = {session: n for n, session in enumerate(line)}
     rows.sort(key=lambda row: (place[row[0]], row[1]))  # faster than in the database

@@ -78,7 +78,8 @@ COPY_COLUMNS: tuple[Column, ...] = (
   A sentence that no claim carries counts as a claim that is not supported.
 - ``sentences_carried`` by its claims, ``sentences_plain`` (a question, an invitation, a marked opinion: nothing that could be
   false), and ``sentences_to_check``, which state what no claim carries.
-- ``near_duplicate``: headline of the variant of the same turn that says nearly the same, "" when there is none.
+- ``near_duplicate``: headline of the variant that says nearly the same, "" when there is none: of the same turn, else of another
+  turn of the campaign in this table, with the session that made it: ``Sleep well again (main)``.
 - ``cost_own_usd``: what the session's own turns and its failed tries cost, ``cost_avoided_usd``: what the turns of others that
   it stands on once cost. Both are of the session and the same in each of its rows, as far as they are known (NaN: nothing is);
   ``own_unpriced_requests`` and ``avoided_unpriced_requests`` count the requests in them that have no price.

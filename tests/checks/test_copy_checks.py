@@ -150,3 +150,17 @@ def test_ordinary_sentences_are_no_orders(text: str) -> None:
     """A page may speak of rules and of ignoring things."""
     assert not gives_orders(text)
     assert not breaches(text)
+
+
+WORDS = ["rate", "hold", "bank", "letter", "week", "sleep", "well", "again", "soon"]
+
+
+@given(st.lists(st.lists(st.sampled_from(WORDS), min_size=1), max_size=8))
+def test_what_shares_few_words_is_left_out_and_nothing_else(texts: list[list[str]]) -> None:
+    """Of texts of whole words, each pair with most of its words in common is found as without the shortcut."""
+    written = [" ".join(words) for words in texts]
+    every, quick = near_duplicates(written), near_duplicates(written, shared=0.6)
+    assert set(quick) <= set(every)
+    for left, right, likeness in set(every) - set(quick):
+        one, other = set(texts[left]), set(texts[right])
+        assert len(one & other) < 0.6 * min(len(one), len(other)), likeness

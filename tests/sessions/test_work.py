@@ -13,6 +13,7 @@ import pytest
 from campaign_lab import Brief, Lab
 from campaign_lab.agents.phases import Agent, Phase, builtin_phases
 from campaign_lab.errors import BudgetExceeded, EndpointError, NotFoundError, PhaseOrderError, ReplayMiss
+from campaign_lab.lab import DEFAULT_MODEL
 from campaign_lab.records import Claim, Record, Text
 from campaign_lab.rehearsal.server.app import RehearsalServer
 from campaign_lab.sessions.budgets import Budgets
@@ -166,7 +167,7 @@ def test_a_miss_of_copy_names_what_its_writers_are_told(options: dict[str, Any],
 def test_a_miss_names_another_model_and_another_endpoint(lab_of: LabOf, termwick: Brief) -> None:
     """The turns of another model are another conversation: the miss says for which model they are stored."""
     lab = lab_of(model="claude-opus-5")
-    with pytest.raises(ReplayMiss, match=r"stored for rehearsal-\d+ with claude-sonnet-4-6, not for .* claude-opus-5"):
+    with pytest.raises(ReplayMiss, match=rf"stored for rehearsal-\d+ with {DEFAULT_MODEL}, not for .* claude-opus-5"):
         lab.run_sync(lab.session(termwick).run("research", on_miss="refuse"))
 
 
@@ -177,7 +178,7 @@ def test_a_session_keeps_its_model_and_its_endpoint_whoever_opens_it(
     """Opened in a lab with another model it runs on with its own; with another endpoint it only replays."""
     turn = lab_of().run_sync(lab_of(model="claude-opus-5").open("main").run("copy"))
     assert turn.records
-    assert {booked.model for booked in server.book[-5:]} == {"claude-sonnet-4-6"}
+    assert {booked.model for booked in server.book[-5:]} == {DEFAULT_MODEL}
     monkeypatch.setenv("CAMPAIGN_LAB_API_KEY", server.token)
     with Lab(stores.place(user="ana"), user="ana", endpoint=f"http://127.0.0.1:{server.port}") as other:
         session = other.open("main", from_start=True)

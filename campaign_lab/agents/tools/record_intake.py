@@ -15,6 +15,7 @@ from pydantic import ValidationError
 from campaign_lab import checks
 from campaign_lab.agents.kept_record import KeptRecord
 from campaign_lab.agents.phases import Phase
+from campaign_lab.agents.tools.mending import HOW, MEND, MendRefused, changed, record_to_mend
 from campaign_lab.findings import Finding, faults, parts_below
 from campaign_lab.records import BrandProfile, Claim, CompetitorProfile, CopyVariant, Record, slug, with_support
 from campaign_lab.references import resolved
@@ -57,29 +58,35 @@ class RecordIntake:
     def hand_in(self, kind: str, records: Sequence[Any], missing: Sequence[str] = ()) -> dict[str, Any]:
         """Keeps what is good, and answers the model with what is wrong. ``missing`` is what it looked for in vain.
 
-        The answer is JSON-ready: ``saved`` labels, ``problems`` (index, label, what is wrong), what a person is asked
-        ``to_check`` of what was saved, and what to do ``next``.
+        A record is whole, or what changes of an earlier one (``mending``). The answer is JSON-ready: ``saved`` labels,
+        ``problems`` (index, label, field, what is wrong), what a person is asked ``to_check`` of what was saved, and what to
+        do ``next``.
         """
         if self._phase.record_type(kind) is None:
             kinds = ", ".join(record.kind for record in self._phase.makes)
             return _answer([], [{"problem": f"kind {kind!r} is not asked for in this phase; it takes {kinds}"}])
         place = [record.kind for record in self._phase.makes].index(kind)
         self._missing |= {line: place for line in map(str, missing) if line not in self._missing}
-        examined = [self._examine(kind, parsed(raw)) for raw in records]
-        self._tries.update({_group(kept) for kept in examined if _must_be_mended(kept)})
-        self._replace(examined)
-        saved: list[str] = []
         problems: list[dict[str, Any]] = []
+        examined: dict[int, KeptRecord] = {}
+        for index, raw in enumerate(map(parsed, records)):
+            try:
+                examined[index] = self._mended(kind, raw) if _only_changes(raw) else self._examine(kind, raw)
+            except MendRefused as refused:
+                problems.append({"record": index, "problem": str(refused)})
+        self._tries.update({_group(kept) for kept in examined.values() if _must_be_mended(kept)})
+        self._replace([*examined.values()])
+        saved: list[str] = []
         to_check: list[dict[str, Any]] = []
-        for index, kept in enumerate(examined):
-            lines = [{"record": index, "label": kept.label, "problem": line} for line in kept.problems]
+        for index, kept in examined.items():
+            lines = _lines(index, kept)
             if _must_be_mended(kept) and self._tries[_group(kept)] <= MENDS:
                 self._to_mend.append(kept)
                 problems += lines
             else:
                 self._kept[_name(kept)] = kept
                 saved.append(kept.label)
-                to_check += [] if _must_be_mended(kept) else lines
+                to_check += lines
         return _answer(saved, problems, to_check)
 
     def results(self) -> tuple[KeptRecord, ...]:
@@ -126,6 +133,18 @@ class RecordIntake:
                     self._to_mend.remove(mended)
                     self._places[_name(kept)] = self._places[_name(mended)]
             self._places.setdefault(_name(kept), len(self._places))
+
+    def _mended(self, kind: str, raw: Mapping[str, Any]) -> KeptRecord:
+        """The whole record of which only what changes was handed in, in the earlier one's place. Raises MendRefused."""
+        known = {_name(each): each for each in (*self._kept.values(), *self._to_mend) if each.kind == kind}
+        earlier = record_to_mend(raw, [*known.values()])
+        changes = {path: value for path, value in raw.items() if path not in (MEND, "angle")}
+        kept = self._examine(kind, changed(json.loads(earlier.body), changes))
+        if _name(kept) != _name(earlier):
+            self._places.setdefault(_name(kept), self._places[_name(earlier)])
+            self._kept.pop(_name(earlier), None)
+            self._to_mend = [each for each in self._to_mend if _name(each) != _name(earlier)]
+        return kept
 
     def _examine(self, kind: str, raw: Any) -> KeptRecord:
         model = self._phase.record_type(kind)
@@ -199,6 +218,18 @@ def _must_be_mended(kept: KeptRecord) -> bool:
     return any(each.rule not in FOR_A_PERSON for each in faults(kept.findings))
 
 
+def _only_changes(raw: Any) -> bool:
+    return isinstance(raw, dict) and MEND in raw
+
+
+def _lines(index: int, kept: KeptRecord) -> list[dict[str, Any]]:
+    """What is wrong with a record, for the model; equal lines of several fields are one."""
+    found: dict[str, str] = {}
+    for each in faults(kept.findings):
+        found.setdefault(each.sentence, each.field)
+    return [{"record": index, "label": kept.label, "field": field, "problem": line} for line, field in found.items()]
+
+
 def _answer(
     saved: list[str], problems: list[dict[str, Any]], to_check: Sequence[dict[str, Any]] = ()
 ) -> dict[str, Any]:
@@ -206,7 +237,7 @@ def _answer(
     if to_check:
         answer["to_check"] = list(to_check)
     if problems:
-        answer["next"] = "Mend the records with problems and hand in only them again."
+        answer["next"] = HOW
     return answer
 
 

@@ -51,9 +51,9 @@ def read_briefs(source: Briefs) -> list[BriefSource]:
     A list holds files, web addresses and Brief objects. Folders of saved pages are relative to the file that names them.
     Raises BriefError when the source as a whole cannot be read.
     """
-    pandas = sys.modules.get("pandas")  # a frame exists only where pandas is imported
-    if pandas is not None and isinstance(source, pandas.DataFrame):
-        return _of_frame(source)
+    frame = getattr(sys.modules.get("pandas"), "DataFrame", None)  # another thread may be about to import it
+    if frame is not None and isinstance(source, frame):
+        return _of_frame(cast("pd.DataFrame", source))
     if isinstance(source, Brief) or (isinstance(source, str) and "://" in source):
         return [_of_one(source)]
     if isinstance(source, str | os.PathLike):

@@ -10,8 +10,10 @@ from rich.table import Table
 
 from campaign_lab.cli.terminal.printing import console as results_console
 from campaign_lab.cli.terminal.printing import plain
+from campaign_lab.findings import SentenceCounts
 from campaign_lab.money import Sum
 from campaign_lab.sessions.history.turns import Turn
+from campaign_lab.show.evidence import findings_in
 from campaign_lab.show.tables import RECEIPT_COLUMNS, receipt_rows
 
 
@@ -78,13 +80,23 @@ def _angles(angles: Sequence[Mapping[str, Any]]) -> Table:
 def _copy(variants: Sequence[Mapping[str, Any]]) -> Table:
     rows = []
     for variant in variants:
-        evidence = variant["evidence"]
-        stands = f"{sum(bool(each['supported']) for each in evidence)} of {len(evidence)} stand" if evidence else "-"
         button = variant.get("call_to_action", "").replace("_", " ").capitalize()
         texts = [variant.get(name, "?") for name in ("angle", "headline", "primary_text", "description")]
-        rows.append((*texts, button, stands))
-    names = ("angle", "headline", "primary text", "description", "button", "quotes")
+        rows.append((*texts, button, _checked(variant)))
+    names = ("angle", "headline", "primary text", "description", "button", "checks")
     return _table(f"{len(variants)} copy variants", names, rows)
+
+
+def _checked(variant: Mapping[str, Any]) -> str:
+    """How many quotes stand on their pages, and how many sentences are carried by claims, plain, or to be checked."""
+    evidence = variant["evidence"]
+    quotes = (
+        [f"{sum(bool(each['supported']) for each in evidence)} of {len(evidence)} quotes stand"] if evidence else []
+    )
+    counts = SentenceCounts.among(findings_in(variant))
+    names = ("carried", "plain", "to check")
+    sentences = [f"{count} {name}" for count, name in zip(counts or (0, 0, 0), names, strict=True) if count]
+    return "\n".join([*quotes, *([f"sentences: {', '.join(sentences)}"] if sentences else [])]) or "-"
 
 
 def _problems(out: Console, records: Mapping[str, Sequence[Mapping[str, Any]]]) -> None:

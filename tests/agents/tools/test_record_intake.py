@@ -14,11 +14,12 @@ from hypothesis import strategies as st
 from campaign_lab.agents.kept_record import KeptRecord
 from campaign_lab.agents.phases import builtin_phases
 from campaign_lab.agents.tools.record_intake import MENDS, RecordIntake
-from campaign_lab.records import Angle, BrandProfile, CopyVariant
+from campaign_lab.records import Angle, BrandProfile, Claim, CopyVariant
 
 RESEARCH, STRATEGY, COPY = (builtin_phases()[name] for name in ("research", "strategy", "copy"))
 ANGLES = ("Proof first", "Calm voice", "Plain words")
 MakeIntake = Callable[..., RecordIntake]
+URL = "https://termwick.example/"
 
 
 @pytest.fixture
@@ -85,7 +86,8 @@ def test_what_is_valid_but_faulty_is_mended_twice_and_then_kept_with_its_problem
         assert [(each["record"], each["label"]) for each in answer["problems"]] == [(1, variant["headline"])]
         assert answer["problems"][0]["problem"].startswith("description: ")
         assert faulty["description"] in answer["problems"][0]["problem"]
-    assert intake.hand_in("copy_variant", [faulty])["problems"] == []
+    last = intake.hand_in("copy_variant", [faulty])
+    assert (last["problems"], len(last["to_check"])) == ([], 1)
     kept = {each.label: each for each in intake.results()}
     assert not kept[variant["headline"]].degraded
     assert len(kept[variant["headline"]].problems) == 1
@@ -108,6 +110,51 @@ def test_a_mended_record_is_kept_without_problems(intake: RecordIntake, variant:
     intake.hand_in("copy_variant", [variant | {"language": "English please"}])
     assert intake.hand_in("copy_variant", [variant])["problems"] == []
     assert [kept.problems for kept in intake.results()] == [()]
+
+
+def test_one_claim_is_mended_by_its_path_and_a_reference(texts: dict[str, str], variant: dict[str, Any]) -> None:
+    """The rest of the record stays, its place too; the answer names the field, and an item that is null is gone."""
+    b1 = Claim.model_validate_json(json.dumps(variant["claims"][0]))
+    copy = RecordIntake(COPY, lambda: texts, brand=("Termwick",), angles=ANGLES, references={"b1": b1})
+    made_up = {"text": "Rated best by everyone", "evidence": [{"quote": "Rated best by everyone", "url": URL}]}
+    answer = copy.hand_in("copy_variant", [variant | {"claims": [made_up, "b1"]}, variant | {"headline": "Your rate"}])
+    assert {each["field"].partition(".text")[0].partition(".evidence")[0] for each in answer["problems"]} == {
+        "claims.0"
+    }
+    answer = copy.hand_in("copy_variant", [{"mend": variant["headline"], "claims.0": None, "description": "Ask us"}])
+    assert (answer["saved"], answer["problems"]) == ([variant["headline"]], [])
+    first, second = copy.results()
+    assert (first.label, [claim.text for claim in first.record.claims_in()], first.problems) == (
+        variant["headline"],
+        [b1.text],
+        (),
+    )
+    assert first.record.description == "Ask us"
+    assert second.label == "Your rate"
+    copy.hand_in("copy_variant", [{"mend": "Your rate", "headline": "Your next rate"}])
+    assert [kept.label for kept in copy.results()] == [variant["headline"], "Your next rate"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [
+        ({"mend": "No such"}, "no record has the label 'No such'; handed in were: 'A', 'A'"),
+        ({"mend": "A", "headline": "B"}, "several records have the label 'A'; name the angle, too"),
+        ({"mend": "A", "angle": ANGLES[0], "claims.7": "b1"}, "claims.7: the list has 1 items, the first is 0"),
+        ({"mend": "A", "angle": ANGLES[0], "claims.0.none.text": "x"}, "claims.0.none.text: there is no such field"),
+        ({"mend": ["A"], "headline.text": 1}, "no record has the label ['A']"),
+    ],
+)
+def test_changes_that_belong_nowhere_change_nothing(
+    intake: RecordIntake, variant: dict[str, Any], changes: dict[str, Any], named: str
+) -> None:
+    """The answer says what there is; what was handed in before stays as it was."""
+    intake.hand_in("copy_variant", [variant | {"headline": "A", "angle": angle} for angle in ANGLES[:2]])
+    before = intake.results()
+    answer = intake.hand_in("copy_variant", [changes])
+    assert answer["saved"] == []
+    assert named in answer["problems"][0]["problem"]
+    assert intake.results() == before
 
 
 def test_agents_in_parallel_have_tries_of_their_own(intake: RecordIntake, variant: dict[str, Any]) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import random
+import sys
 from pathlib import Path
+from types import ModuleType
 
 import pandas as pd
 import pytest
@@ -101,6 +103,12 @@ def test_a_frame_is_a_table() -> None:
     assert second.brief == Brief(url="https://b.example", market="CA")
     assert (third.brief, third.name) == (None, "row 3")
     assert "row 3: url: missing" in third.problem
+
+
+def test_briefs_are_read_while_another_thread_imports_pandas(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The module is there before its classes are: no source can be a frame yet."""
+    monkeypatch.setitem(sys.modules, "pandas", ModuleType("pandas"))
+    assert len(read_briefs(BRIEFS)) == 4
 
 
 def test_a_bad_brief_stops_no_other(tmp_path: Path) -> None:

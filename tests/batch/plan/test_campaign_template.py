@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 import json
 
-from campaign_lab.lab import DEFAULT_MODEL
 from support.paths import ROOT
 
 TEMPLATE = ROOT / "notebooks" / "templates" / "campaign.ipynb"
@@ -23,5 +22,5 @@ def test_a_batch_may_set_brief_session_model_and_angle() -> None:
     }
     assert list(given) == ["brief_path", "session_name", "model", "angle"]
     assert len(given) == len(lines)
-    assert (given["model"], given["angle"]) == (DEFAULT_MODEL, "")
+    assert (given["model"], given["angle"]) == ("", "")
     assert (TEMPLATE.parent / given["brief_path"]).is_file()

@@ -20,6 +20,7 @@ from campaign_lab.batch.plan.jobs import BatchPlan, PlannedRun
 from campaign_lab.batch.plan.template import default_template, read_before
 from campaign_lab.batch.rows import Row
 from campaign_lab.errors import BudgetExceeded, NotFoundError
+from campaign_lab.lab import DEFAULT_MODEL
 from campaign_lab.money import Sum
 from campaign_lab.sessions.budgets import Budgets
 from campaign_lab.sessions.spending.batch_budget import RunCost
@@ -273,7 +274,7 @@ def test_what_is_read_before_a_phase_is_what_its_cell_may_know() -> None:
 
 def test_a_run_is_estimated_for_the_model_that_it_names(lab: Lab, tmp_path: Path) -> None:
     """The parameter of that name, else the template's default; an unknown model has no price, and is no free one."""
-    models = ["claude-sonnet-4-6", "claude-opus-4-6", "mine"]
+    models = [DEFAULT_MODEL, "claude-opus-4-6", "mine"]
     sonnet, opus, mine = lab.plan_batch([ONE], out=tmp_path / "out", matrix={"model": models}).jobs
     assert sonnet.estimate_usd == lab.plan_batch([ONE], out=tmp_path / "out").jobs[0].estimate_usd
     assert sonnet.estimate_usd is not None

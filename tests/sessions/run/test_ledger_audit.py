@@ -24,8 +24,8 @@ from campaign_lab.rehearsal.server.app import Fault
 from campaign_lab.store.rows import AttemptRow, RequestRow
 
 pytestmark = pytest.mark.usefixtures("slow")
-DOLLARS_A_MILLION = {"fresh": 3.0, "out": 15.0, "read": 0.30, "written_5m": 3.75, "written_1h": 6.0}
-"""List prices of claude-sonnet-4-5, written down here and not taken from the code under test."""
+DOLLARS_A_MILLION = {"fresh": 2.0, "out": 10.0, "read": 0.10, "written_5m": 2.5, "written_1h": 4.0}
+"""List prices of claude-sonnet-5-5, written down here and not taken from the code under test."""
 
 Line = dict[str, int]
 

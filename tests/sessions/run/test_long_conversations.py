@@ -74,7 +74,7 @@ def test_a_message_longer_than_the_window_is_not_even_sent(
 ) -> None:
     """What cannot fit is refused before a request is made, for nothing."""
     watched = watch()
-    lab = make_lab(own_server=watched.server)
+    lab = make_lab(own_server=watched.server, model="claude-sonnet-4-6")  # its window is the smaller one
     session = lab.session(termwick)
     lab.run_sync(session.run("research"))
     before = len(watched.asks)

@@ -66,6 +66,29 @@ def test_alike_variants_name_each_other(headlines: list[str], expected: list[str
     ) == (len([each for each in expected if each]),)
 
 
+def test_forks_that_are_compared_name_each_others_variants(lab_of: MakeLab) -> None:
+    """With the session that made it; a variant of the same turn comes first, and a turn that both carry is no duplicate."""
+    phase = Phase(
+        name="twins", prompt="Write.\n\n```json\n$task\n```\n", makes=(CopyVariant,), arguments={"angle": "", "texts": []},
+        rehearse=lambda research, task: _written(task["texts"])(research, task),
+    )  # fmt: skip
+    lab = lab_of(phases=[phase])
+    main = lab.open("main")
+    texts = ["Sleep well again", "Look before you sign"]
+    options = {"angle": main.records("angle")[0].label(), "texts": texts}
+    lab.run_sync(main.run("twins", **options))
+    other, same = main.fork("Same words", at="strategy"), main.fork("Same turn")
+    lab.run_sync(other.run("twins", **{**options, "texts": [*texts, "Sleep well again soon"]}))
+    assert lab.compare([main, same])["near_duplicate"].tolist() == [""] * 4
+    seen = lab.compare([main, other])
+    assert seen["near_duplicate"].tolist() == [
+        "Sleep well again (Same words)", "Look before you sign (Same words)",
+        "Sleep well again soon", "Look before you sign (main)", "Sleep well again",
+    ]  # fmt: skip
+    again = lab.compare([other, main])
+    assert sorted(seen["near_duplicate"]) == sorted(again["near_duplicate"])
+
+
 def test_a_check_that_fails_loses_no_paid_turn(
     lab_of: MakeLab, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -74,10 +97,11 @@ def test_a_check_that_fails_loses_no_paid_turn(
     def fail(_texts: list[str]) -> None:
         raise ArithmeticError("no texts today")
 
-    monkeypatch.setattr("campaign_lab.checks.near_duplicates", fail)
     lab = lab_of()
     main = lab.open("main")
-    lab.run_sync(main.run("copy", angles=[main.records("angle")[0].label()]))
+    with monkeypatch.context() as patched:
+        patched.setattr("campaign_lab.checks.near_duplicates", fail)
+        lab.run_sync(main.run("copy", angles=[main.records("angle")[0].label()]))
     table = lab.compare(main)
     assert len(table) > 1
     assert table["near_duplicate"].eq("").all()

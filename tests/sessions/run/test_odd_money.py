@@ -24,7 +24,7 @@ from support.web.odd_api import Change, OddServer, with_usage
 
 pytestmark = pytest.mark.usefixtures("process", "slow")
 BRAND = "brand-intelligence-analyst"
-PRICES = {"input": 3.0, "output": 15.0, "read": 0.3, "short": 3.75, "long": 6.0}
+PRICES = {"input": 2.0, "output": 10.0, "read": 0.1, "short": 2.5, "long": 4.0}
 """US dollars a million tokens, written down here and not taken from the code under test."""
 OddLab = Callable[..., Lab]
 
