@@ -306,7 +306,7 @@ def _check_folder(stored: SessionRow | None, brief: Brief, context: Context) -> 
     if folder is None or known in (None, folder):
         return
     home = folder / "index.html" if folder.is_dir() else folder
-    pages = context.engine.call(lambda con: queries.pages_of(con, context.user, brief.campaign))
+    pages = context.engine.call(lambda con: queries.pages_of(con, [context.user], brief.campaign))
     read = next((page.sha256 for page in pages if page.url == brief.url), None)
     if read and home.is_file() and hashlib.sha256(home.read_bytes()).hexdigest() != read:
         problem = (

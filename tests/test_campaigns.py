@@ -96,7 +96,7 @@ def _campaign(lab: Lab, brief: Brief) -> Campaign:
     if session.records("angle"):
         turns.append(lab.run_sync(session.run("copy")))
     assert not [kept for turn in turns for kept in turn.kept if kept.degraded]
-    rows = lab._context.engine.call(lambda con: queries.pages_of(con, lab.user, brief.campaign))
+    rows = lab._context.engine.call(lambda con: queries.pages_of(con, [lab.user], brief.campaign))
     pages = [Page.from_json(row.page or "") for row in rows]
     return Campaign(
         tuple(record for turn in turns for record in turn.records),

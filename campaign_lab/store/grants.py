@@ -16,3 +16,6 @@ GRANTS: dict[str, frozenset[str]] = {
     "run": frozenset({"read", "cost", "run"}),
 }
 """What each permission lets another user do. Sharing, changing and deleting stay with the owner."""
+
+TAKEN_IN = "taken in"
+"""The cause of an attempt that a role took in from a file under another's name: it counts for nobody's ledger."""

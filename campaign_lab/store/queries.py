@@ -258,22 +258,22 @@ def leaf_of(con: Con, attempt_id: str) -> str | None:
     return str(row[0]) if row else None
 
 
-def pages_of(con: Con, owner: str, campaign: str) -> list[PageRow]:
-    """The newest stored version of each page of a campaign, without bytes and without refused pages."""
-    return list({row.requested_url: row for row in pages_met(con, owner, campaign) if row.error is None}.values())
+def pages_of(con: Con, owners: Sequence[str], campaign: str) -> list[PageRow]:
+    """The newest stored version of each page of the owners' campaign, without bytes and without refused pages."""
+    return list({row.requested_url: row for row in pages_met(con, owners, campaign) if row.error is None}.values())
 
 
-def pages_met(con: Con, owner: str, campaign: str) -> list[PageRow]:
-    """One row per time that a page of a campaign was read or refused, oldest first, without bytes."""
+def pages_met(con: Con, owners: Sequence[str], campaign: str) -> list[PageRow]:
+    """One row per time that a page of the owners' campaign was read or refused, oldest first, without bytes."""
     names = ", ".join("NULL" if field.name == "body" else field.name for field in fields(PageRow))
-    sql = f"SELECT {names} FROM pages WHERE owner = ? AND campaign = ? ORDER BY fetched_at"
-    return [PageRow(*row) for row in con.execute(sql, [owner, campaign]).fetchall()]
+    sql = f"SELECT {names} FROM pages WHERE owner {IN_LIST} AND campaign = ? ORDER BY fetched_at"
+    return [PageRow(*row) for row in con.execute(sql, [list(owners), campaign]).fetchall()]
 
 
-def oldest_page(con: Con, owner: str, campaign: str) -> datetime | None:
-    """The time at which the oldest page of a campaign was fetched; None when it has none."""
-    sql = "SELECT min(fetched_at) FROM pages WHERE owner = ? AND campaign = ? AND error IS NULL"
-    row = con.execute(sql, [owner, campaign]).fetchone()
+def oldest_page(con: Con, owners: Sequence[str], campaign: str) -> datetime | None:
+    """The time at which the oldest page of the owners' campaign was fetched; None when it has none."""
+    sql = f"SELECT min(fetched_at) FROM pages WHERE owner {IN_LIST} AND campaign = ? AND error IS NULL"
+    row = con.execute(sql, [list(owners), campaign]).fetchone()
     return row[0] if row else None
 
 

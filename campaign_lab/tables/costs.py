@@ -7,10 +7,12 @@ from campaign_lab.sessions.spending.costs import BOOKED, COST
 from campaign_lab.sessions.spending.receipts import MAIN_AGENT
 from campaign_lab.sessions.upkeep.access import visible
 from campaign_lab.store.connection import Con
+from campaign_lab.store.grants import TAKEN_IN
+from campaign_lab.store.queries import literal
 from campaign_lab.tables.columns import Row
 
 COST_KEYS = {
-    "user": "attempts.user_name",
+    "user": f"attempts.user_name || CASE WHEN attempts.cause = {literal(TAKEN_IN)} THEN ' (taken in)' ELSE '' END",
     "campaign": "coalesce(sessions.campaign, '')",
     "session": "coalesce(sessions.name, '')",
     "phase": "attempts.phase",

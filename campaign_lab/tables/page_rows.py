@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import urldefrag, urlsplit
 
 from campaign_lab.sessions.history.path_loader import HandlePosition, all_steps, line_to
-from campaign_lab.sessions.upkeep.access import root_owner
+from campaign_lab.sessions.upkeep.access import page_owners
 from campaign_lab.store import queries
 from campaign_lab.store.connection import Con
 from campaign_lab.store.queries import IN_LIST
@@ -23,13 +23,13 @@ def page_rows(con: Con, user: str, position: HandlePosition) -> list[Row]:
     """One row per address that the line asked for, as last met: the brand's own site first, then the others, each by address.
 
     Agents read in parallel, so the order of reading means nothing. What a turn asked for is not known any more when its
-    conversations were swept: the owner of the pages is then shown all of the campaign, others what is left.
+    conversations were swept: who owns all of the pages is then shown all of the campaign, others what is left.
     """
-    owner = root_owner(con, position.session)
+    owners = page_owners(con, position.session)
     turns = [step.id for step in line_to(all_steps(con), position.turn)]
-    met = queries.pages_met(con, owner, position.session.campaign)
+    met = queries.pages_met(con, owners, position.session.campaign)
     swept = not queries.ids_in(con, "transcripts", "session_id", turns).issuperset(turns)
-    asked = {row.requested_url for row in met} if swept and user == owner else _asked(con, turns)
+    asked = {row.requested_url for row in met} if swept and {user} == {*owners} else _asked(con, turns)
     home = urlsplit(position.session.url).netloc
     rows = [_read(row) if row.error is None else _refused(row) for row in _newest(met, asked)]
     return sorted(rows, key=lambda row: (urlsplit(row["url"]).netloc != home, row["url"]))

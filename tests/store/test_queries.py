@@ -310,6 +310,6 @@ def test_the_newest_version_of_a_page_is_the_one_that_counts(file: Store) -> Non
         page, requested_url="https://a.example/x", error="it is not there", fetched_at=NOW - timedelta(hours=1)
     )
     insert(file, newer, page, refused, replace(page, campaign="Autumn", fetched_at=NOW - timedelta(hours=2)))
-    assert file.call(lambda con: queries.pages_of(con, "ana", "Spring")) == [replace(newer, body=None)]
-    assert file.call(lambda con: queries.oldest_page(con, "ana", "Spring")) == NOW
-    assert file.call(lambda con: queries.oldest_page(con, "ben", "Spring")) is None
+    assert file.call(lambda con: queries.pages_of(con, ["ana"], "Spring")) == [replace(newer, body=None)]
+    assert file.call(lambda con: queries.oldest_page(con, ["ana"], "Spring")) == NOW
+    assert file.call(lambda con: queries.oldest_page(con, ["ben"], "Spring")) is None

@@ -114,7 +114,7 @@ def test_a_real_campaign_shows_each_page_that_it_read(lab_of: MakeLab) -> None:
     lab = lab_of()
     main = lab.open("main")
     table = lab.pages(main)
-    pages = by_hand(lab, lambda con: queries.pages_of(con, "ana", main.brief.campaign))
+    pages = by_hand(lab, lambda con: queries.pages_of(con, ["ana"], main.brief.campaign))
     assert set(table[table["state"] == "read"]["url"]) == {page.url for page in pages}
     assert table["url"][0] == main.brief.url
     assert lab.pages(main.fork("again", at="research")).equals(table)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from urllib.parse import urldefrag
 
 from campaign_lab.agents.tools.empty_pages import leads_nowhere, why_hollow
@@ -32,13 +32,14 @@ class PageReader:
     An agent may read pages of the brief's own sites, and pages that a stored page links to, letter by letter: so text on
     a page cannot make an agent carry data out in a url of its own making.
 
+    Pages of the campaign that are stored under one of the ``owners`` are known; what it reads is kept under the last one.
     ``trouble`` is what the store said when a page could not be kept; ``on_trouble`` is called then, once a page.
     """
 
-    def __init__(self, engine: Store, brief: Brief, *, owner: str, fresh: bool = False) -> None:
+    def __init__(self, engine: Store, brief: Brief, *, owners: Sequence[str], fresh: bool = False) -> None:
         self._engine = engine
         self._brief = brief
-        self._scope = (owner, brief.campaign)
+        self._owners, self._scope = owners, (owners[-1], brief.campaign)
         self._fresh = fresh
         self._reading: dict[str, asyncio.Task[Page | PageError]] = {}
         self._known: dict[str, Page] = {}
@@ -54,7 +55,7 @@ class PageReader:
 
         Where none of the brand's own pages says anything they are read anew: its site may have been down, or not yet there.
         """
-        rows = await self._engine.run(lambda con: queries.pages_of(con, *self._scope))
+        rows = await self._engine.run(lambda con: queries.pages_of(con, self._owners, self._brief.campaign))
         for row in rows:
             page = Page.from_json(row.page or "")
             self._known |= {row.requested_url: page, page.url: page}

@@ -15,7 +15,7 @@ from campaign_lab.records import Record
 from campaign_lab.sessions.spending.costs import cost_where
 from campaign_lab.sessions.spending.prompt_cache import verdict
 from campaign_lab.sessions.spending.receipts import Receipt, receipt_of
-from campaign_lab.sessions.upkeep.access import root_owner
+from campaign_lab.sessions.upkeep.access import page_owners
 from campaign_lab.show import records_html
 from campaign_lab.show.text import and_take, pluralize
 from campaign_lab.store import queries
@@ -89,7 +89,7 @@ def load_turn(con: Con, row: TurnRow, phase: Phase | None, session: SessionRow) 
         ),
         rehearsal=rehearsal,
         made_at=row.finished_at,
-        pages_read_at=queries.oldest_page(con, root_owner(con, session), session.campaign),
+        pages_read_at=queries.oldest_page(con, page_owners(con, session), session.campaign),
     )
 
 

@@ -173,7 +173,7 @@ def _prepare(context: Context, spec: TurnSpec, attempt_id: str, *, on_event: eve
     before = f"WHERE attempt_id {queries.IN_LIST}"
     cached = context.engine.call(lambda con: queries.select(con, CacheRow, before, [list(spec.ancestors)]))
     context.endpoint.begin(attempt_id, cached)
-    reader = PageReader(context.engine, spec.brief, owner=spec.pages_owner, fresh=spec.fresh_pages)
+    reader = PageReader(context.engine, spec.brief, owners=spec.page_owners, fresh=spec.fresh_pages)
     stored = context.engine.call(lambda con: known_records(con, spec.ancestors, context.phases.values()))
     known = [record for record in stored if spec.phase.record_type(record.kind) is None]
     names = (*spec.brand_names, *market_names(spec.brief.market))

@@ -13,7 +13,7 @@ from typing import Any
 from campaign_lab.brief import origin_of
 from campaign_lab.records import BrandProfile
 from campaign_lab.sessions.run.turn_spec import TurnSpec
-from campaign_lab.sessions.upkeep.access import root_owner
+from campaign_lab.sessions.upkeep.access import page_owners
 from campaign_lab.store import queries
 from campaign_lab.store.connection import Con
 from campaign_lab.store.rows import ClaimRow, RecordRow, SessionRow, TurnRow
@@ -112,6 +112,6 @@ def _site_read(con: Con, session: SessionRow, turn: TurnRow) -> bool:
     from campaign_lab.pages import Page
 
     site = origin_of(session.url)
-    met = queries.pages_met(con, root_owner(con, session), session.campaign)
+    met = queries.pages_met(con, page_owners(con, session), session.campaign)
     own = [row for row in met if row.fetched_at <= turn.finished_at and origin_of(row.requested_url) == site]
     return any(not why_hollow(Page.from_json(row.page)) for row in own if row.error is None and row.page)

@@ -18,7 +18,7 @@ from campaign_lab.sessions.position import NOWHERE, CellRef
 from campaign_lab.sessions.run.lookup import read_nothing, takes_among, turns_behind
 from campaign_lab.sessions.run.older_revision import is_older_revision
 from campaign_lab.sessions.run.turn_spec import ANCHOR, TurnSpec
-from campaign_lab.sessions.upkeep.access import named_session, root_owner
+from campaign_lab.sessions.upkeep.access import named_session, page_owners
 from campaign_lab.show.text import one_line
 from campaign_lab.store import queries
 from campaign_lab.store.connection import Con
@@ -121,7 +121,7 @@ def _spec_behind(con: Con, session: SessionRow, line: Sequence[LineTurn], reques
         optional_kinds={} if brief.competitors else {CompetitorProfile.kind: NO_RIVAL},
         session=session, brief=brief, parent_key=parent, take=request.take, steer=steer,
         fresh_pages=request.fresh_pages, brand_names=(*brands, urlsplit(brief.url).hostname or ""),
-        known_angles=tuple(angles), pages_owner=root_owner(con, session), cell=request.cell,
+        known_angles=tuple(angles), page_owners=page_owners(con, session), cell=request.cell,
     )  # fmt: skip
 
 

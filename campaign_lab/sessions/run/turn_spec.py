@@ -29,7 +29,7 @@ class TurnSpec(AttemptSpec):
     fresh_pages: bool = False
     brand_names: tuple[str, ...] = ()
     known_angles: tuple[str, ...] = ()
-    pages_owner: str = ""
+    page_owners: tuple[str, ...] = ()
     cell: CellRef = NOWHERE
     older_key: str = ""
     """The key of a stored turn that answers the same request in an older revision of the phase."""

@@ -8,6 +8,7 @@ from typing import Any
 
 from campaign_lab.money import DIGITS, NOTHING, Sum
 from campaign_lab.store.connection import Con
+from campaign_lab.store.grants import TAKEN_IN
 
 _KNOWN = "requests.cost_usd BETWEEN 0 AND 1000000"
 """Any other cost is none: not of a request, and not a number that can be added."""
@@ -50,10 +51,11 @@ def turn_costs(con: Con) -> dict[str, Sum]:
 
 
 def spent_by(con: Con, user: str, since: datetime | None = None) -> Sum:
-    """What a user has paid, in all or since a moment."""
+    """What a user has paid, in all or since a moment. What somebody else took in under the user's name is no part of it."""
+    own = "attempts.user_name = ? AND attempts.cause IS DISTINCT FROM ?"
     if since is None:
-        return cost_where(con, "attempts.user_name = ?", [user])
-    return cost_where(con, "attempts.user_name = ? AND attempts.started_at >= ?", [user, since])
+        return cost_where(con, own, [user, TAKEN_IN])
+    return cost_where(con, f"{own} AND attempts.started_at >= ?", [user, TAKEN_IN, since])
 
 
 def midnight_of(now: datetime) -> datetime:

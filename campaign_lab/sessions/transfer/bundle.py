@@ -84,7 +84,7 @@ def session_bundle(con: Con, session: SessionRow, user: str | None = None) -> Bu
         sessions=(session, *_came_through(con, session, line)),
         turns=tuple(line),
         judgements=tuple(judgements),
-        pages=tuple(stored_pages(con, access.root_owner(con, session), session.campaign)),
+        pages=tuple(stored_pages(con, access.page_owners(con, session), session.campaign)),
     )
 
 
@@ -105,9 +105,10 @@ def attempts_bundle(con: Con, ids: Sequence[str]) -> Bundle:
     )
 
 
-def stored_pages(con: Con, owner: str, campaign: str) -> list[PageRow]:
-    """All pages of an owner's campaign with their bytes, oldest first."""
-    return queries.select(con, PageRow, "WHERE owner = ? AND campaign = ? ORDER BY fetched_at", [owner, campaign])
+def stored_pages(con: Con, owners: Sequence[str], campaign: str) -> list[PageRow]:
+    """All pages of the owners' campaign with their bytes, oldest first."""
+    rest = f"WHERE owner {IN_LIST} AND campaign = ? ORDER BY fetched_at"
+    return queries.select(con, PageRow, rest, [list(owners), campaign])
 
 
 def add_bundle(con: Con, bundle: Bundle) -> dict[str, int]:

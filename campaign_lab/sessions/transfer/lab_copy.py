@@ -114,7 +114,7 @@ class _Copy:
         yield Bundle(judgements=self._all(JudgementRow), shares=self._all(ShareRow), audit=self._all(AuditRow))
         sql = "SELECT DISTINCT owner, campaign FROM pages ORDER BY 1, 2"
         for owner, campaign in self._source.call(lambda con: con.execute(sql).fetchall()):
-            yield Bundle(pages=tuple(self._source.call(partial(stored_pages, owner=owner, campaign=campaign))))
+            yield Bundle(pages=tuple(self._source.call(partial(stored_pages, owners=[owner], campaign=campaign))))
 
     def _all(self, table: Any) -> tuple[Any, ...]:
         return tuple(self._source.call(partial(queries.select, table=table)))

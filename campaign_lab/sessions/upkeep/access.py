@@ -86,19 +86,25 @@ def visible(con: Con, user: str) -> list[SessionRow]:
 
 def named_session(con: Con, session: SessionRow) -> SessionRow:
     """The session itself, or the named one that an automatic fork belongs to."""
-    return _climbed(con, session, lambda row: row.automatic)
+    return _climbed(con, session, lambda row: row.automatic)[-1]
 
 
-def root_owner(con: Con, session: SessionRow) -> str:
-    """Who owns the session that the first research was made in: the pages of a line are kept under that name."""
-    return _climbed(con, session, lambda _: True).owner
+def page_owners(con: Con, session: SessionRow) -> tuple[str, ...]:
+    """Under whose names the pages of a session's line are kept: the owners of its forks and, first, of its root.
+
+    The last one owns the session itself. What its turns read is kept under that name only: who forks a session adds nothing
+    to the campaign of whom it was forked from.
+    """
+    line = _climbed(con, session, lambda _: True)
+    return tuple(dict.fromkeys([*(row.owner for row in reversed(line)), session.owner][::-1]))[::-1]
 
 
-def _climbed(con: Con, session: SessionRow, goes_on: Callable[[SessionRow], bool]) -> SessionRow:
-    """The session reached by going from fork to parent, as long as the fork says so and the parent is there."""
-    while goes_on(session) and session.parent_session:
+def _climbed(con: Con, session: SessionRow, goes_on: Callable[[SessionRow], bool]) -> list[SessionRow]:
+    """The sessions on the way from fork to parent, as long as the fork says so and the parent is there, each once."""
+    line = {session.id: session}
+    while goes_on(session) and session.parent_session and session.parent_session not in line:
         found = queries.select(con, SessionRow, "WHERE id = ?", [session.parent_session])
         if not found:
             break
-        session = found[0]
-    return session
+        session = line[found[0].id] = found[0]
+    return list(line.values())

@@ -11,8 +11,8 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, fields
 from importlib.resources import files
 
-from campaign_lab.store.grants import GRANTS
-from campaign_lab.store.postgres.rls_functions import OWN, TAKEN_IN, functions
+from campaign_lab.store.grants import GRANTS, TAKEN_IN
+from campaign_lab.store.postgres.rls_functions import OWN, functions
 from campaign_lab.store.queries import literal
 from campaign_lab.store.rows import SessionRow
 
@@ -36,6 +36,15 @@ TIMES = {
     "audit": ("happened_at",),
 }
 """Columns with times. Python reads no infinite one, so one such row would stop all who look at the table."""
+AMOUNTS = {
+    "attempts": ("cost_usd",),
+    "requests": (
+        "cost_usd", "input_tokens", "output_tokens", "cache_read_tokens", "cache_write_5m_tokens", "cache_write_1h_tokens",
+    ),
+    "pages": ("size",),
+}  # fmt: skip
+"""Columns that are added up: one that is no number, or below zero, would spoil the sums of all who see the row."""
+COUNTABLE = "({0} IS NULL OR {0} BETWEEN 0 AND 1e12)"
 READABLE = "({0} IS NULL OR {0} BETWEEN '0001-01-02 UTC' AND '9999-12-30 UTC')"
 
 
@@ -137,7 +146,10 @@ RULES: dict[str, Rule] = {
     ),
     "pages": Rule(
         select="(owner, campaign) IN (SELECT s.owner, s.campaign FROM @.lab_scopes('read') AS s)",
-        insert="(owner, campaign) IN (SELECT s.owner, s.campaign FROM @.lab_scopes('run') AS s)",
+        # not those of the sessions above: who forked one reads their pages, and keeps what its turns read as its own
+        insert=(
+            f"(owner, campaign) IN (SELECT s.owner, s.campaign FROM @.sessions AS s WHERE {_in('s.id', _verb('run'))})"
+        ),
     ),
     "shares": Rule(
         select=f"user_name = {ME} OR {_in('session_id', _verb('share'))}",
@@ -192,11 +204,15 @@ def _triggers(schema: str) -> str:
 def _table(table: str, rule: Rule) -> list[str]:
     """The policies of a table, and the rights to use them."""
     statements = [f"ALTER TABLE @.{table} ENABLE ROW LEVEL SECURITY", f"REVOKE ALL ON @.{table} FROM PUBLIC"]
-    times = "".join(f" AND {READABLE.format(column)}" for column in TIMES.get(table, ()))
+    sound = [
+        *(READABLE.format(column) for column in TIMES.get(table, ())),
+        *(COUNTABLE.format(column) for column in AMOUNTS.get(table, ())),
+    ]
+    checked = "".join(f" AND {each}" for each in sound)
     for command, clause in (
         ("SELECT", f"USING ({rule.select})"),
-        ("INSERT", f"WITH CHECK (({rule.insert}){times})" if rule.insert else ""),
-        ("UPDATE", f"USING ({rule.update}) WITH CHECK (({rule.into}){times})" if rule.update else ""),
+        ("INSERT", f"WITH CHECK (({rule.insert}){checked})" if rule.insert else ""),
+        ("UPDATE", f"USING ({rule.update}) WITH CHECK (({rule.into}){checked})" if rule.update else ""),
         ("DELETE", f"USING ({rule.delete})" if rule.delete else ""),
     ):
         if clause:

@@ -9,12 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 
+from campaign_lab.store.grants import TAKEN_IN
 from campaign_lab.store.queries import literal
 
 OWN = "own"
 """A verb that no permission grants: what is left are the role's own sessions."""
-TAKEN_IN = "taken in"
-"""The cause of an attempt that a role took in from a file under another's name: it counts for nobody's ledger."""
 
 
 def _closure(start: str, step: str) -> str:

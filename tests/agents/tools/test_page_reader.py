@@ -35,7 +35,7 @@ def read(file: DuckFile, termwick: Brief) -> Read:
         *urls: str, brief: Brief = termwick, owner: str = "ana", at_once: bool = False, fresh: bool = False
     ) -> list[Any]:
         async def work() -> list[str]:
-            reader = PageReader(file, brief, owner=owner, fresh=fresh)
+            reader = PageReader(file, brief, owners=(owner,), fresh=fresh)
             await reader.open()
             if at_once:
                 return await asyncio.gather(*map(reader.read, urls))
@@ -188,7 +188,7 @@ def test_quotes_are_checked_against_the_campaigns_pages(file: DuckFile, termwick
     read(HOME, f"{HOME}no-such-page.html")
 
     async def work() -> dict[str, str]:
-        reader = PageReader(file, termwick, owner="ana")
+        reader = PageReader(file, termwick, owners=("ana",))
         await reader.open()
         await reader.read(f"{HOME}faq.html")
         return dict(reader.texts())
@@ -205,7 +205,7 @@ def unread(file: DuckFile, brief: Brief, *more: str, fresh: bool = False) -> tup
     """Whether the site is refused before anybody reads it, and why it is unread when these pages were asked for, too."""
 
     async def work() -> tuple[bool, str]:
-        reader = PageReader(file, brief, owner="ana", fresh=fresh)
+        reader = PageReader(file, brief, owners=("ana",), fresh=fresh)
         await reader.open()
         refused = await reader.site_is_refused()
         for url in more:
@@ -296,7 +296,7 @@ def test_the_stores_trouble_is_told_to_no_agent(file: DuckFile, termwick: Brief)
     """What went wrong stays with the turn, whatever was being read: no path, no process, no table reaches the model."""
 
     async def work() -> tuple[list[str], list[Exception | None]]:
-        reader = PageReader(file, termwick, owner="ana")
+        reader = PageReader(file, termwick, owners=("ana",))
         await reader.open()
         told: list[Exception | None] = []
         reader.on_trouble = lambda: told.append(reader.trouble)
@@ -321,7 +321,7 @@ def test_a_page_that_could_not_be_kept_is_stored_when_the_store_is_back(file: Du
     with subprocess.Popen(command, stdin=piped, stdout=piped, text=True) as holder:
         assert holder.stdout is not None
         assert holder.stdout.readline() == "held\n"
-        reader = PageReader(file, termwick, owner="ana")
+        reader = PageReader(file, termwick, owners=("ana",))
         file._patience = 2.0
         assert asyncio.run(reader.read(HOME)) == ENDED
         file._patience = 30.0

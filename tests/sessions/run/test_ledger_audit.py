@@ -145,7 +145,7 @@ def test_the_ledger_agrees_with_what_the_cli_reports(make_lab, termwick, watch):
     endpoint = RehearsalEndpoint(server)
     endpoint.begin(attempt_id, [])
     spec = AttemptSpec(phase=phase, message=phase.message(termwick), model=DEFAULT_MODEL)
-    reader = PageReader(lab._context.engine, termwick, owner="ana")
+    reader = PageReader(lab._context.engine, termwick, owners=("ana",))
     intake = RecordIntake(phase, reader.texts)
     briefing = Briefing(phase, intake, phase.task(termwick))
     attempt = Reported(attempt_id, spec, endpoint.env(), reader, intake, briefing, lambda _: None)

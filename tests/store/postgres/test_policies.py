@@ -14,24 +14,28 @@ from psycopg.errors import InsufficientPrivilege, UniqueViolation
 from psycopg.sql import SQL, Identifier
 
 from campaign_lab.sessions.run.claims import beat, claim_scope
+from campaign_lab.sessions.spending.costs import spent_by
 from campaign_lab.sessions.transfer.session_file import load, save
+from campaign_lab.sessions.upkeep.access import page_owners
 from campaign_lab.store import queries
 from campaign_lab.store.duckdb.engine import open_file
 from campaign_lab.store.grants import GRANTS
 from campaign_lab.store.location import open_store
 from campaign_lab.store.postgres.dialect import ServerCon
-from campaign_lab.store.postgres.policies import RULES, TIMES, policies
+from campaign_lab.store.postgres.policies import AMOUNTS, RULES, TIMES, policies
 from campaign_lab.store.postgres.rls_functions import SETS
 from campaign_lab.store.rows import (
     AttemptRow,
     AuditRow,
     ClaimRow,
     JudgementRow,
+    PageRow,
     RecordRow,
     SessionRow,
     ShareRow,
     TurnRow,
 )
+from campaign_lab.tables.costs import cost_rows
 from support.lab_rows import NOW, PAGE, add, add_page, dump, fork, grow, session, share, try_in_vain
 from support.postgres import ADMIN, OWNER, PostgresServer
 from support.stores import Databases
@@ -499,6 +503,67 @@ def test_no_time_is_written_that_nobody_can_read(team: Team, time: str) -> None:
     assert not done(ana, lambda: ana.execute(template, [time]))
     assert not done(ana, lambda: ana.execute("UPDATE sessions SET last_paid_at = ?::TIMESTAMPTZ", [time]))
     assert done(ana, lambda: ana.execute(template, [str(NOW)]))
+
+
+def test_every_column_with_money_is_guarded(team: Team) -> None:
+    """Whoever adds one adds it there."""
+    sql = (
+        "SELECT table_name, column_name FROM information_schema.columns WHERE table_schema = current_schema()"
+        " AND data_type = 'double precision'"
+    )
+    found = {(str(table), str(column)) for table, column in team.of(OWNER).execute(sql).fetchall()}
+    assert found == {(table, column) for table in AMOUNTS for column in AMOUNTS[table] if column.endswith("_usd")}
+
+
+@pytest.mark.parametrize("cost", ["NaN", "Infinity", "-Infinity", "-0.01", "1e13"])
+def test_no_cost_is_written_that_cannot_be_added_up(team: Team, cost: str) -> None:
+    """Neither with an attempt of one's own, nor with its requests, nor later."""
+    ben = given(team, "run")
+    insert = "INSERT INTO {0} SELECT (jsonb_populate_record(a, jsonb_build_object({1}, 'cost_usd', ?::text))).* FROM {0} AS a"
+    booked = "INSERT INTO requests (attempt_id, cost_usd, complete) VALUES ('b9', ?::double precision, true)"
+    row = attempt("b9", "ben")
+    queries.insert(ben, [row])
+    own = f"{insert.format('attempts', repr('id') + ', ' + repr('b8'))} WHERE id = 'b9'"
+    changed = "UPDATE attempts SET cost_usd = ?::double precision WHERE id = 'b9'"
+    for sql in (booked, own, changed):
+        assert not done(ben, lambda sql=sql: ben.execute(sql, [cost]))
+        assert done(ben, lambda sql=sql: ben.execute(sql, ["0.01"]))
+
+
+@pytest.mark.parametrize("revoked", [False, True])
+def test_who_forks_adds_no_page_to_the_campaign_that_he_forked(team: Team, revoked: bool) -> None:
+    """His fork reads her pages and keeps its own, which no turn of hers reads."""
+    ben, page = given(team, "fork"), PageRow("ana", "Spring", "https://false.example/", "https://false.example/", "sha")
+    queries.get_or_create_fork(ben, forked("ben"), lambda _: False)
+    if revoked:
+        team.of("ana").execute("DELETE FROM shares WHERE user_name = 'ben'")
+    assert not done(ben, lambda: queries.insert(ben, [page]))
+    assert done(ben, lambda: queries.insert(ben, [replace(page, owner="ben")]))
+    row = queries.select(ben, SessionRow, "WHERE owner = 'ben'")[0]
+    assert page_owners(ben, row) == ("ana", "ben")
+    (main,) = queries.select(team.of("ana"), SessionRow, "WHERE id = 'main'")
+    seen = queries.pages_met(team.of("ana"), page_owners(team.of("ana"), main), "Spring")
+    assert {each.url for each in seen} == {PAGE}
+
+
+def test_who_runs_keeps_pages_for_the_session(team: Team) -> None:
+    """Under its owner's name, as long as it is shared."""
+    ben, page = given(team, "run"), PageRow("ana", "Spring", "https://a.example/x", "https://a.example/x", "sha")
+    assert done(ben, lambda: queries.insert(ben, [page]))
+    team.of("ana").execute("DELETE FROM shares WHERE user_name = 'ben'")
+    assert not done(ben, lambda: queries.insert(ben, [page]))
+
+
+def test_what_somebody_books_in_anothers_name_is_not_paid_by_her(team: Team) -> None:
+    """He took it in under her name and shared it with her: her budget does not count it, and her costs say whose it is not."""
+    ben, ana = team.of("ben"), team.of("ana")
+    before = spent_by(ana, "ana")
+    add(ben, session("his", owner="ben"))
+    queries.insert(ben, [attempt("b9", "ana", session_id="his", state="finished", cost=900.0)])
+    ben.execute("INSERT INTO requests (attempt_id, agent, cost_usd, complete) VALUES ('b9', '', 900, true)")
+    queries.insert(ben, [ShareRow("his", "ana", "read", "ben", NOW)])
+    assert spent_by(ana, "ana") == before
+    assert {row["user"]: row["cost_usd"] for row in cost_rows(ana, "ana", "user")}["ana (taken in)"] == 900.0
 
 
 @pytest.mark.parametrize("change", ["state = 'failed'", "cost_usd = 0", "reason = 'x'", "ended_at = now()"])
