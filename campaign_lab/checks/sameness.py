@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from functools import lru_cache
+from itertools import combinations
 
 THRESHOLD = 85.0
 """Similarity (token_set_ratio, 0 to 100) from which two short texts are near duplicates."""
@@ -38,19 +39,31 @@ def near_duplicates(
 ) -> list[tuple[int, int, float]]:
     """Pairs of positions whose texts are alike, with their likeness. Quadratic: for the texts of one campaign.
 
-    Of a pair, the text with fewer words must have at least the part ``shared`` of them in common with the other one.
+    Of a pair, the shorter text must have at least the part ``shared`` of its sequences of three characters in common with the
+    other one: a quick look that spares most pairs the comparison.
     """
+    from rapidfuzz import fuzz, utils
+
+    plain = [utils.default_process(text) for text in texts]
     places: dict[str, int] = {}
-    words = [sum(1 << places.setdefault(word, len(places)) for word in set(_key(text).split())) for text in texts]
-    least = [shared * each.bit_count() for each in words]
-    pairs = (
-        (left, right)
-        for left in range(len(texts))
-        for right in range(left + 1, len(texts))
-        if (words[left] & words[right]).bit_count() >= min(least[left], least[right])
-    )
-    rated = ((left, right, likeness(texts[left], texts[right])) for left, right in pairs)
-    return [(left, right, round(ratio, 1)) for left, right, ratio in rated if ratio >= threshold]
+    grams = [_bits(text, places) for text in plain] if shared else [0] * len(texts)
+    least = [shared * each.bit_count() for each in grams]
+    found = []
+    for left, right in combinations(range(len(texts)), 2):
+        if (grams[left] & grams[right]).bit_count() < min(least[left], least[right]):
+            continue
+        ratio = max(
+            fuzz.token_set_ratio(plain[left], plain[right], score_cutoff=threshold),
+            fuzz.token_set_ratio(texts[left], texts[right], score_cutoff=threshold),
+        )
+        if ratio >= threshold:
+            found.append((left, right, round(ratio, 1)))
+    return found
+
+
+def _bits(text: str, places: dict[str, int]) -> int:
+    """The text's sequences of three characters as bits of a number; ``places`` numbers those that were met so far."""
+    return sum(1 << places.setdefault(gram, len(places)) for gram in {text[n : n + 3] for n in range(len(text))})
 
 
 def sentences_in(text: str) -> list[str]:

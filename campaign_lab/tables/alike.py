@@ -12,10 +12,10 @@ from campaign_lab.tables.columns import Row
 
 _fields = itemgetter(*COPY_FIELDS)
 
-MOST_TEXTS = 1_000
-"""Different texts of a campaign that are compared with each other; all pairs of as many take a fifth of a second."""
-SHARED = 0.6
-"""Texts that share less of their words are not compared: they cannot be near duplicates unless each word is written otherwise."""
+MOST_TEXTS = 200
+"""Different texts of a campaign that are compared with each other: their number of pairs grows with its square."""
+SHARED = 0.5
+"""Part of the shorter text's sequences of three characters that near duplicates have in common at least."""
 
 
 def name_alike(variants: Mapping[str, Sequence[Row]], turns: Mapping[str, str]) -> None:

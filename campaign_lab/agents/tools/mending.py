@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from campaign_lab.agents.kept_record import KeptRecord
@@ -14,24 +14,32 @@ HOW = (
     'Mend the records with problems and hand in only them again: whole, or as {"mend": "<label>", "<field>": <new value>}'
     " with the fields that change. null takes an item out of its list."
 )
+MOST_LABELS = 12
+"""Labels that an answer lists at most."""
 
 
 class MendRefused(ValueError):
     """The changes belong to no record, or to no field of it. The message says why, for the model."""
 
 
-def record_to_mend(raw: Mapping[str, Any], known: Sequence[KeptRecord]) -> KeptRecord:
-    """The one of the ``known`` records that has the label, and the angle where one is named. Raises MendRefused."""
+def record_to_mend(raw: Mapping[str, Any], known: Sequence[KeptRecord], angles: Collection[str]) -> KeptRecord:
+    """The one of the ``known`` records that has the label. Raises MendRefused.
+
+    Where records belong to ``angles``, ``angle`` says which one of several is meant; for a record of none of them it is a change.
+    """
     label, angle = raw[MEND], raw.get("angle")
-    found = [each for each in known if each.label == label and angle in (None, each.angle)]
+    found = [each for each in known if each.label == label]
+    if angles and angle is not None:
+        found = [each for each in found if each.angle == angle] or [each for each in found if each.angle not in angles]
     if len(found) == 1:
         return found[0]
-    labels = ", ".join(repr(each.label) for each in known) or "none"
-    raise MendRefused(
-        f"mend: several records have the label {label!r}; name the angle, too"
-        if found
-        else f"mend: no record has the label {label!r}; handed in were: {labels}"
-    )
+    shown = repr(label)[:80]
+    if found:
+        advice = "name the angle, too" if angles and angle is None else "hand it in whole"
+        raise MendRefused(f"mend: several records have the label {shown}; {advice}")
+    labels = ", ".join(repr(each.label) for each in known[:MOST_LABELS]) or "none"
+    where = f" in the angle {str(angle)[:80]!r}" if angles and angle is not None else ""
+    raise MendRefused(f"mend: no record has the label {shown}{where}; handed in were: {labels}")
 
 
 def changed(body: Any, changes: Mapping[str, Any]) -> Any:
@@ -48,17 +56,19 @@ def changed(body: Any, changes: Mapping[str, Any]) -> Any:
         for step in way:
             holder = _part(holder, step, path)
         if isinstance(holder, list):
-            place = _place(holder, last, path, most=len(holder))
+            place = _place(holder, last, path, most=len(holder) - (value is None))
             if value is None:
                 removed.append((holder, place))
             else:
                 holder[place : place + 1] = [value]
-        elif isinstance(holder, dict):
-            holder[last] = value
-        else:
+        elif not isinstance(holder, dict):
             raise MendRefused(f"{path}: there is no such field")
+        elif value is None:
+            holder.pop(last, None)
+        else:
+            holder[last] = value
     for holder, place in sorted(removed, key=lambda each: -each[1]):
-        del holder[place : place + 1]
+        del holder[place]
     return whole
 
 
@@ -66,11 +76,11 @@ def _part(holder: Any, step: str, path: str) -> Any:
     if isinstance(holder, list):
         return holder[_place(holder, step, path, most=len(holder) - 1)]
     if not isinstance(holder, dict) or step not in holder:
-        raise MendRefused(f"{path}: there is no such field")
+        raise MendRefused(f"{path[:80]}: there is no such field")
     return holder[step]
 
 
 def _place(holder: Sequence[Any], step: str, path: str, *, most: int) -> int:
-    if not (step.isascii() and step.isdecimal() and len(step) < 4 and int(step) <= most):
-        raise MendRefused(f"{path}: the list has {len(holder)} items, the first is 0")
+    if step not in map(str, range(most + 1)):
+        raise MendRefused(f"{path[:80]}: the list has {len(holder)} items, the first is 0")
     return int(step)

@@ -69,13 +69,18 @@ class RecordIntake:
         self._missing |= {line: place for line in map(str, missing) if line not in self._missing}
         problems: list[dict[str, Any]] = []
         examined: dict[int, KeptRecord] = {}
+        mended: set[tuple[str, str]] = set()
         for index, raw in enumerate(map(parsed, records)):
             try:
-                examined[index] = self._mended(kind, raw) if _only_changes(raw) else self._examine(kind, raw)
+                if self._only_changes(kind, raw):
+                    examined[index] = self._mended(kind, raw, {_name(each) for each in examined.values()})
+                    mended.add(_name(examined[index]))
+                else:
+                    examined[index] = self._examine(kind, raw)
             except MendRefused as refused:
                 problems.append({"record": index, "problem": str(refused)})
         self._tries.update({_group(kept) for kept in examined.values() if _must_be_mended(kept)})
-        self._replace([*examined.values()])
+        self._replace([*examined.values()], mended)
         saved: list[str] = []
         to_check: list[dict[str, Any]] = []
         for index, kept in examined.items():
@@ -116,34 +121,55 @@ class RecordIntake:
         """
         return sorted(self._missing, key=lambda line: (self._missing[line], line if self._angles else ""))
 
-    def _replace(self, examined: Sequence[KeptRecord]) -> None:
+    def _replace(self, examined: Sequence[KeptRecord], mended: Collection[tuple[str, str]]) -> None:
         """Records that wait to be mended make room for those handed in again: by name, else the most alike of kind and angle.
 
-        One that was mended under another name leaves no ghost, and one that was not handed in again stays.
+        One that was mended under another name leaves no ghost, and one that was not handed in again stays. Those whose names are
+        among ``mended`` have their places already.
         """
         names = {_name(kept) for kept in examined}
         again = names & {_name(kept) for kept in self._to_mend}
         self._to_mend = [kept for kept in self._to_mend if _name(kept) not in names]
         for kept in examined:
-            if kept.kind not in _NAMED_FOR_A_COMPANY and _name(kept) not in again | self._kept.keys():
+            if kept.kind not in _NAMED_FOR_A_COMPANY and _name(kept) not in {*again, *mended, *self._kept}:
                 same = [each for each in self._to_mend if (each.kind, each.angle) == (kept.kind, kept.angle)]
                 likeness = [checks.likeness(_words(each), _words(kept)) for each in same]
                 if max(likeness, default=0) >= checks.ALIKE:
-                    mended = same[likeness.index(max(likeness))]
-                    self._to_mend.remove(mended)
-                    self._places[_name(kept)] = self._places[_name(mended)]
+                    earlier = same[likeness.index(max(likeness))]
+                    self._to_mend.remove(earlier)
+                    self._places[_name(kept)] = self._places[_name(earlier)]
             self._places.setdefault(_name(kept), len(self._places))
 
-    def _mended(self, kind: str, raw: Mapping[str, Any]) -> KeptRecord:
-        """The whole record of which only what changes was handed in, in the earlier one's place. Raises MendRefused."""
+    def _only_changes(self, kind: str, raw: Any) -> bool:
+        """Is it a record of which only what changes was handed in? A record of one's own may have a field of that name."""
+        model = self._phase.record_type(kind)
+        return isinstance(raw, dict) and MEND in raw and model is not None and MEND not in model.model_fields
+
+    def _mended(self, kind: str, raw: Mapping[str, Any], taken: Collection[tuple[str, str]]) -> KeptRecord:
+        """The whole record of which only what changes was handed in, in the earlier one's place.
+
+        ``taken`` are the names of records in the same call. Raises MendRefused; then nothing has changed.
+        """
         known = {_name(each): each for each in (*self._kept.values(), *self._to_mend) if each.kind == kind}
-        earlier = record_to_mend(raw, [*known.values()])
-        changes = {path: value for path, value in raw.items() if path not in (MEND, "angle")}
-        kept = self._examine(kind, changed(json.loads(earlier.body), changes))
-        if _name(kept) != _name(earlier):
-            self._places.setdefault(_name(kept), self._places[_name(earlier)])
-            self._kept.pop(_name(earlier), None)
-            self._to_mend = [each for each in self._to_mend if _name(each) != _name(earlier)]
+        earlier = record_to_mend(raw, [*known.values()], self._angles)
+        own = {MEND, "angle"} if earlier.angle in self._angles else {MEND}
+        changes = {path: value for path, value in raw.items() if path not in own}
+        try:
+            body = changed(json.loads(earlier.body), changes)
+        except RecursionError:
+            raise MendRefused(f"mend: {earlier.label!r} is nested too deeply; hand it in whole") from None
+        kept = self._examine(kind, body)
+        name, before = _name(kept), _name(earlier)
+        if kept.degraded and not earlier.degraded:
+            raise MendRefused("; ".join(kept.problems))
+        if {name, before} & {*taken}:
+            raise MendRefused(f"mend: {earlier.label!r} is in this call twice; hand in all that changes of it at once")
+        if name != before and name in known:
+            raise MendRefused(f"mend: another record is named {kept.label!r}; choose another name")
+        if name != before:
+            self._places[name] = self._places[before]
+            self._kept.pop(before, None)
+            self._to_mend = [each for each in self._to_mend if _name(each) != before]
         return kept
 
     def _examine(self, kind: str, raw: Any) -> KeptRecord:
@@ -218,10 +244,6 @@ def _must_be_mended(kept: KeptRecord) -> bool:
     return any(each.rule not in FOR_A_PERSON for each in faults(kept.findings))
 
 
-def _only_changes(raw: Any) -> bool:
-    return isinstance(raw, dict) and MEND in raw
-
-
 def _lines(index: int, kept: KeptRecord) -> list[dict[str, Any]]:
     """What is wrong with a record, for the model; equal lines of several fields are one."""
     found: dict[str, str] = {}
@@ -253,7 +275,7 @@ def _name(kept: KeptRecord) -> tuple[str, str]:
     """A record handed in again under this name replaces the earlier one. A campaign has one brand, and a rival one site."""
     if kept.kind in _NAMED_FOR_A_COMPANY:
         return kept.kind, _site(kept) if kept.kind == CompetitorProfile.kind else ""
-    return kept.kind, f"{kept.angle} {kept.label}".strip()
+    return kept.kind, f"{kept.angle}\n{kept.label}"
 
 
 def _site(kept: KeptRecord) -> str:

@@ -138,23 +138,78 @@ def test_one_claim_is_mended_by_its_path_and_a_reference(texts: dict[str, str], 
 @pytest.mark.parametrize(
     ("changes", "named"),
     [
-        ({"mend": "No such"}, "no record has the label 'No such'; handed in were: 'A', 'A'"),
-        ({"mend": "A", "headline": "B"}, "several records have the label 'A'; name the angle, too"),
-        ({"mend": "A", "angle": ANGLES[0], "claims.7": "b1"}, "claims.7: the list has 1 items, the first is 0"),
-        ({"mend": "A", "angle": ANGLES[0], "claims.0.none.text": "x"}, "claims.0.none.text: there is no such field"),
-        ({"mend": ["A"], "headline.text": 1}, "no record has the label ['A']"),
+        ([{"mend": "No such"}], "no record has the label 'No such'; handed in were: 'One', 'One', 'Two'"),
+        ([{"mend": "One", "headline": "C"}], "several records have the label 'One'; name the angle, too"),
+        ([{"mend": "One", "angle": ANGLES[0], "claims.7": "b1"}], "claims.7: the list has 1 items, the first is 0"),
+        ([{"mend": "One", "angle": ANGLES[0], "claims.1": None}], "claims.1: the list has 1 items, the first is 0"),
+        ([{"mend": "One", "angle": ANGLES[0], "claims.00": None}], "claims.00: the list has 1 items, the first is 0"),
+        (
+            [{"mend": "One", "angle": ANGLES[0], "claims.0.none.text": "x"}],
+            "claims.0.none.text: there is no such field",
+        ),
+        (
+            [{"mend": "One", "angle": ANGLES[0], "headline": "Two"}],
+            "another record is named 'Two'; choose another name",
+        ),
+        ([{"mend": "One", "angle": ANGLES[0], "headline": None}], "headline: Field required"),
+        (
+            [{"mend": "Two", "angle": ANGLES[1], "headline": "C"}],
+            "no record has the label 'Two' in the angle 'Calm voice'",
+        ),
+        ([{"mend": ["One"], "headline.text": 1}], "no record has the label ['One']"),
     ],
 )
 def test_changes_that_belong_nowhere_change_nothing(
-    intake: RecordIntake, variant: dict[str, Any], changes: dict[str, Any], named: str
+    intake: RecordIntake, variant: dict[str, Any], changes: list[dict[str, Any]], named: str
 ) -> None:
     """The answer says what there is; what was handed in before stays as it was."""
-    intake.hand_in("copy_variant", [variant | {"headline": "A", "angle": angle} for angle in ANGLES[:2]])
+    places = [("One", ANGLES[0]), ("One", ANGLES[1]), ("Two", ANGLES[0])]
+    intake.hand_in("copy_variant", [variant | {"headline": label, "angle": angle} for label, angle in places])
     before = intake.results()
-    answer = intake.hand_in("copy_variant", [changes])
+    answer = intake.hand_in("copy_variant", changes)
     assert answer["saved"] == []
     assert named in answer["problems"][0]["problem"]
     assert intake.results() == before
+
+
+def test_a_record_is_mended_once_in_a_call(intake: RecordIntake, variant: dict[str, Any]) -> None:
+    """The first change is kept, and the second is asked for again: nothing is lost in silence, nothing doubled."""
+    label = variant["headline"]
+    intake.hand_in("copy_variant", [variant])
+    changes = [{"mend": label, "description": "Ask us"}, {"mend": label, "headline": "Your rate"}]
+    answer = intake.hand_in("copy_variant", changes)
+    assert answer["saved"] == [label]
+    assert (
+        answer["problems"][0]["problem"]
+        == f"mend: {label!r} is in this call twice; hand in all that changes of it at once"
+    )
+    (kept,) = intake.results()
+    assert kept.record is not None
+    assert (kept.label, json.loads(kept.body)["description"]) == (label, "Ask us")
+
+
+def test_a_mended_name_takes_no_other_record_away(intake: RecordIntake, variant: dict[str, Any]) -> None:
+    """Also when another one of the angle waits to be mended and reads nearly the same."""
+    too_long = variant | {"description": "See the rates first, then see the others too"}
+    intake.hand_in("copy_variant", [too_long | {"headline": name} for name in ("See the rates", "See the rates first")])
+    intake.hand_in(
+        "copy_variant", [{"mend": "See the rates", "headline": "See our rates first", "description": "See it"}]
+    )
+    assert [kept.label for kept in intake.results()] == ["See our rates first", "See the rates first"]
+
+
+def test_an_angle_that_nobody_knows_is_mended(intake: RecordIntake, variant: dict[str, Any]) -> None:
+    """There the angle is what changes, and does not say which record is meant."""
+    answer = intake.hand_in("copy_variant", [variant | {"angle": "Prof first"}])
+    assert answer["problems"][0]["field"] == "angle"
+    assert intake.hand_in("copy_variant", [{"mend": variant["headline"], "angle": ANGLES[0]}])["problems"] == []
+    assert [kept.angle for kept in intake.results()] == [ANGLES[0]]
+
+
+def test_a_field_that_does_not_exist_is_taken_out(intake: RecordIntake, variant: dict[str, Any]) -> None:
+    """Null removes it from the record."""
+    assert intake.hand_in("copy_variant", [variant | {"slogan": "x"}])["problems"][0]["field"] == "slogan"
+    assert intake.hand_in("copy_variant", [{"mend": variant["headline"], "slogan": None}])["problems"] == []
 
 
 def test_agents_in_parallel_have_tries_of_their_own(intake: RecordIntake, variant: dict[str, Any]) -> None:
