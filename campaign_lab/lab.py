@@ -51,6 +51,8 @@ AT_ONCE = 4
 """How many turns run in parallel: starting the CLI is what limits two cores (measured)."""
 
 DEFAULT_MODEL = "claude-sonnet-5-5"
+FORMER_DEFAULTS = ("claude-sonnet-4-6",)
+"""Earlier defaults, newest first: sessions were made with them by whoever asked for no model."""
 ALIASES = ("sonnet", "opus", "haiku", "fable", "inherit", "default")
 
 
@@ -96,7 +98,7 @@ class Lab(LabTables):
             user=_user(user, engine.role),
             endpoint=_endpoint(endpoint or os.environ.get("CAMPAIGN_LAB_ENDPOINT") or "rehearsal", now or utc_now),
             model=model or DEFAULT_MODEL,
-            any_model=not model,
+            former_models=None if model else FORMER_DEFAULTS,
             loop=AgentLoop(),
             phases=builtin_phases(),
             on_miss=on_miss,
@@ -144,9 +146,9 @@ class Lab(LabTables):
             notebook=cell.notebook, cell_id=cell.cell_id, source_sha=cell.source_sha, metadata=json.dumps(metadata),
         )  # fmt: skip
 
-        call, any_model = context.engine.call, context.any_model
-        _check_folder(call(lambda con: queries.session_by_identity(con, row, any_model=any_model)), brief, context)
-        row = call(lambda con: queries.get_or_create_session(con, row, context.is_expired, any_model=any_model))
+        call, former = context.engine.call, context.former_models
+        _check_folder(call(lambda con: queries.session_by_identity(con, row, former)), brief, context)
+        row = call(lambda con: queries.get_or_create_session(con, row, context.is_expired, former=former))
         return Session(context, row, None)
 
     def open(self, name: str | os.PathLike[str], *, from_start: bool = False) -> Session:

@@ -63,7 +63,8 @@ def batch_tag(environ: Mapping[str, str] | None = None) -> BatchTag | None:
 class Context:
     """Shared by all handles of one lab. ``on_miss`` is ``run`` or ``refuse``.
 
-    ``model`` is that of new sessions; ``any_model``: nobody asked for one, so a session goes on with the model that it has.
+    ``model`` is that of new sessions. ``former_models``: nobody asked for one, so a session goes on with the model that it has;
+    where there are several of one name, these come after ``model``. None: somebody asked for this model.
     """
 
     engine: Store
@@ -72,7 +73,7 @@ class Context:
     model: str
     loop: AgentLoop
     phases: dict[str, Phase]
-    any_model: bool = False
+    former_models: tuple[str, ...] | None = None
     on_miss: str = "run"
     budgets: Budgets = field(default_factory=Budgets)
     now: Callable[[], datetime] = utc_now

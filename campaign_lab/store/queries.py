@@ -111,28 +111,35 @@ def ancestry(con: Con, turn_id: str | None) -> list[str]:
     return list(line)
 
 
-def session_by_identity(con: Con, row: SessionRow, *, any_model: bool = False) -> SessionRow | None:
+def session_by_identity(con: Con, row: SessionRow, former: Sequence[str] | None = None) -> SessionRow | None:
     """The newest session with the same owner, campaign, url, name, endpoint and model.
 
-    With ``any_model``, where none has that model, the newest of another one.
+    With ``former`` models, where none has that model, the newest of the first of those that has one, else of any model.
     """
     rest = (
         "WHERE owner = ? AND campaign = ? AND url = ? AND name = ? AND endpoint = ? AND swept_at IS NULL "
         "AND parent_session IS NULL ORDER BY made_at DESC, id"
     )
     found = select(con, SessionRow, rest, [row.owner, row.campaign, row.url, row.name, row.endpoint])
-    same = [each for each in found if each.model == row.model]
-    return next(iter(same or (found if any_model else ())), None)
+    if former is None:
+        return next((each for each in found if each.model == row.model), None)
+    rank = model_rank([row.model, *former])
+    return min(found, key=lambda each: rank(each.model), default=None)
+
+
+def model_rank(order: Sequence[str]) -> Callable[[str], int]:
+    """The place of a model in the order, by its id; one that is not in it comes after all that are."""
+    return lambda model: order.index(model) if model in order else len(order)
 
 
 def get_or_create_session(
-    con: Con, row: SessionRow, is_expired: Callable[[SessionRow], bool], *, any_model: bool = False
+    con: Con, row: SessionRow, is_expired: Callable[[SessionRow], bool], *, former: Sequence[str] | None = None
 ) -> SessionRow:
     """The stored session of that identity, with the row's brief; the row itself, now stored, when there is none yet.
 
-    When the stored one has expired, the row is a new session that renews it. ``any_model`` as in ``session_by_identity``.
+    When the stored one has expired, the row is a new session that renews it. ``former`` as in ``session_by_identity``.
     """
-    found = session_by_identity(con, row, any_model=any_model)
+    found = session_by_identity(con, row, former)
     if found is None or is_expired(found):
         fresh = replace(row, renews=found.id, model=found.model) if found else row
         insert(con, [fresh])

@@ -8,7 +8,7 @@ import pytest
 
 from campaign_lab import Brief, Lab
 from campaign_lab.errors import AmbiguousName, NotFoundError
-from campaign_lab.lab import DEFAULT_MODEL
+from campaign_lab.lab import DEFAULT_MODEL, FORMER_DEFAULTS
 from campaign_lab.sessions.session import Session
 from support.labs import MakeLab
 
@@ -142,3 +142,11 @@ def test_a_model_that_is_named_has_a_session_of_its_own(make_lab: MakeLab) -> No
     assert len({other.id, own.id, third.id}) == 3
     assert [each.notice for each in (other, own, third)] == [""] * 3
     assert made(make_lab(), "one.example").id == own.id
+
+
+def test_of_several_models_the_former_default_comes_first(make_lab: MakeLab) -> None:
+    """What was made without a model before the default changed is found again, whatever was tried by name since."""
+    (former,) = FORMER_DEFAULTS
+    mine = made(make_lab(model=former), "one.example")
+    made(make_lab(model=OTHER), "one.example")
+    assert made(make_lab(), "one.example").id == mine.id

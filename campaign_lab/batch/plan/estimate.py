@@ -17,6 +17,7 @@ from campaign_lab.sessions.context import Context
 from campaign_lab.sessions.spending.batch_budget import RunCost
 from campaign_lab.sessions.spending.estimate import CONVERSATION_TOKENS, mean_cost, typical_usd
 from campaign_lab.show.text import pluralize
+from campaign_lab.store.queries import model_rank
 
 if TYPE_CHECKING:
     from campaign_lab.store.connection import Con
@@ -38,8 +39,8 @@ def estimated(
     something else. A turn that several runs share, because their different parameters are read later, is paid by the first
     of them. A run that was cut off costs only its rest.
     """
-    models = {job.run: _model(context, template, job.parameters) for job in jobs}
-    wholes = {model: _whole(context, template, rows, model) for model in {*models.values()}}
+    models = _models(context, template, jobs)
+    wholes = {model: _whole(context, template, rows, models, model=model) for model in {*models.values()}}
     known = {model: context.engine.call(partial(_stored, context=context, model=model)) for model in wholes}
     paid: set[Asked] = set()
     found = []
@@ -83,9 +84,33 @@ def _replays(job: PlannedRun, template: Template, phase: str, known: Known) -> b
     return (_of_brief(brief.to_json()), phase) in known
 
 
-def _model(context: Context, template: Template, parameters: Mapping[str, Any]) -> str:
-    """Returns the model of a run: its parameter ``model``, else the template's, else the lab's."""
-    return str(parameters.get("model") or template.model or context.model)
+def _models(context: Context, template: Template, jobs: Sequence[PlannedRun]) -> dict[str, str]:
+    """Returns the model of each run: its parameter ``model``, else the template's, else that of its session, else the lab's."""
+    sessions = context.engine.call(partial(_models_of_sessions, context=context))
+
+    def model(job: PlannedRun) -> str:
+        if named := job.parameters.get("model") or template.texts.get("model"):
+            return str(named)
+        brief, name = job.source.brief, job.parameters.get("session_name") or template.texts.get("session_name")
+        return sessions.get((brief.campaign, brief.url, str(name or "main")), context.model) if brief else context.model
+
+    return {job.run: model(job) for job in jobs}
+
+
+def _models_of_sessions(con: Con, context: Context) -> dict[tuple[str, str, str], str]:
+    """Returns by campaign, url and name the model of the user's session that a kernel would take, if it was asked for none."""
+    if context.former_models is None:
+        return {}
+    sql = (
+        "SELECT campaign, url, name, model FROM sessions WHERE owner = ? AND endpoint = ? AND swept_at IS NULL "
+        "AND parent_session IS NULL ORDER BY made_at DESC, id"
+    )
+    rank = model_rank([context.model, *context.former_models])
+    found: dict[tuple[str, str, str], str] = {}
+    rows = con.execute(sql, [context.user, context.endpoint.name]).fetchall()
+    for campaign, url, name, model in sorted(rows, key=lambda row: rank(row[3])):
+        found.setdefault((campaign, url, name), model)
+    return found
 
 
 class RunEstimate(NamedTuple):
@@ -95,12 +120,12 @@ class RunEstimate(NamedTuple):
     mean: float | None = None
 
 
-def _whole(context: Context, template: Template, rows: Mapping[str, Row], model: str) -> tuple[RunEstimate, str]:
+def _whole(
+    context: Context, template: Template, rows: Mapping[str, Row], models: Mapping[str, str], *, model: str
+) -> tuple[RunEstimate, str]:
     """Returns what a run with the model costs, and in words where the estimate comes from."""
     sums = [
-        row.paid + row.replayed
-        for row in rows.values()
-        if row.state == "finished" and _model(context, template, row.parameters) == model
+        row.paid + row.replayed for run, row in rows.items() if row.state == "finished" and models.get(run) == model
     ]
     past = [each.whole for each in sums if each.whole is not None]
     recorded = {phase: context.engine.call(partial(mean_cost, phase=phase, model=model)) for phase in template.reads}

@@ -92,9 +92,21 @@ def _jobs(
         for combination in itertools.product(*parts) if source.brief else [()]:
             varied = {name: value for name, value, _ in combination}
             run = capped("--".join([brief, *(f"{file_slug(name)}-{part}" for name, _, part in combination)]))
-            parameters = {**options.parameters, **varied}
+            parameters = _with_model(context, template, {**options.parameters, **varied})
             inputs = inputs_of(context, template, source.brief, parameters) if source.brief else {}
             yield PlannedRun(run, run_name(source.name, varied), source, parameters, inputs)
+
+
+def _with_model(context: Context, template: Template, parameters: dict[str, Any]) -> dict[str, Any]:
+    """Returns the parameters with the lab's model, where it was asked for and neither they nor the template name another.
+
+    A lab that was given none leaves each session its own.
+    """
+    asked = context.former_models is None or "model" in parameters
+    named = parameters.get("model") or template.texts.get("model")
+    return (
+        {**parameters, "model": context.model} if asked and not named and "model" in template.parameters else parameters
+    )
 
 
 def _slugs(values: Sequence[Any]) -> list[str]:

@@ -26,8 +26,8 @@ class Template:
     """A notebook that a batch runs. ``cells`` has each code cell's digest by its id.
 
     ``reads`` has, by each phase that its code names, the names that are read up to where it runs that phase; None where that
-    cannot be told. ``model`` is the default of its parameter of that name, empty where it has none. ``folder`` is where its
-    kernels work: its own, or None for the one that came with the package.
+    cannot be told. ``texts`` are the defaults of its parameters that are texts. ``folder`` is where its kernels
+    work: its own, or None for the one that came with the package.
     """
 
     name: str
@@ -35,7 +35,7 @@ class Template:
     parameters: tuple[str, ...]
     cells: Mapping[str, str]
     folder: Path | None
-    model: str = ""
+    texts: Mapping[str, str] = field(default_factory=dict)
     reads: Mapping[str, frozenset[str] | None] = field(default_factory=dict, repr=False)
 
 
@@ -74,7 +74,8 @@ def read_template(path: Path) -> Template:
     cells = {name: digest(source) for name, source in sources}
     reads = read_before([source for _, source in sources])
     folder = None if whole == IN_WHEEL else whole.parent
-    return Template(whole.name, data, tuple(parameters), cells, folder, _text(parameters.get("model", "")), reads)
+    texts = {name: _text(code) for name, code in parameters.items()}
+    return Template(whole.name, data, tuple(parameters), cells, folder, texts, reads)
 
 
 def _code_cells(data: bytes) -> list[tuple[str, str]]:

@@ -283,6 +283,30 @@ def test_a_run_is_estimated_for_the_model_that_it_names(lab: Lab, tmp_path: Path
     assert mine.estimate_usd is None
 
 
+def test_a_run_without_a_model_gets_the_labs(make_lab: MakeLab, tmp_path: Path) -> None:
+    """Where somebody asked for one, so that it is priced as it runs; a template's own model stays."""
+    lab = make_lab(model="claude-opus-4-6")
+    (run,) = lab.plan_batch([ONE], out=tmp_path / "out").jobs
+    assert run.parameters["model"] == "claude-opus-4-6"
+    empty, named = lab.plan_batch([ONE], out=tmp_path / "out", matrix={"model": ["", DEFAULT_MODEL]}).jobs
+    assert [job.parameters["model"] for job in (empty, named)] == ["claude-opus-4-6", DEFAULT_MODEL]
+    own = write_notebook(tmp_path / "own.ipynb", {"parameters": 'brief_path = ""\nmodel = "mine"'})
+    assert [dict(job.parameters) for job in lab.plan_batch([ONE], own, out=tmp_path / "own").jobs] == [{}]
+
+
+def test_a_run_without_a_model_is_priced_as_its_session(make_lab: MakeLab, tmp_path: Path) -> None:
+    """A lab that was given none leaves a session its model; the session is the one that the template names."""
+    dear, lab = make_lab(model="claude-opus-4-6"), make_lab()
+    (new,) = lab.plan_batch([ONE], out=tmp_path / "out").jobs
+    (opus,) = dear.plan_batch([ONE], out=tmp_path / "out").jobs
+    dear.session(ONE, name="batch")
+    dear.session(TWO, name="another")
+    one, two = lab.plan_batch([ONE, TWO], out=tmp_path / "out").jobs
+    assert opus.estimate_usd != new.estimate_usd
+    assert (one.estimate_usd, two.estimate_usd) == (opus.estimate_usd, new.estimate_usd)
+    assert dict(one.parameters) == {}
+
+
 def test_a_changed_run_that_had_failed_is_a_changed_one(lab: Lab, template: Path, tmp_path: Path) -> None:
     """With both reasons."""
     out = tmp_path / "out"
