@@ -63,7 +63,7 @@ def main() -> int:
     over = [name for name, bar in BARS.items() if found[name] > bar]
     for name, value in found.items():
         bar = f" (bar {BARS[name]:,})" if name in BARS else ""
-        print(f"{name}: {value:,.4f}{bar}".replace(".0000", ""))
+        print(f"{name}: {value:,.5f}{bar}".replace(".00000", ""))
     return 1 if over else 0
 
 
