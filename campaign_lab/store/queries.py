@@ -180,13 +180,14 @@ def family_of(con: Con, session: SessionRow, *, renewed: bool = True) -> set[str
     rows = {row[0]: row for row in con.execute(sql, [session.owner, session.campaign]).fetchall()}
 
     def named(name: str) -> str:
-        while (parent := rows[name][1]) in rows:
-            name = parent
+        seen = {name}
+        while (parent := rows[name][1]) in rows and parent not in seen:
+            seen.add(name := parent)
         return name
 
     parent = session.parent_session if session.automatic else None
     heads = [named(parent) if parent and parent in rows else session.id]
-    while renewed and (before := rows[heads[-1]][2] if heads[-1] in rows else None):
+    while renewed and (before := rows[heads[-1]][2] if heads[-1] in rows else None) and before not in heads:
         heads.append(before)
     return {each for each in rows if named(each) in heads}
 

@@ -17,6 +17,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from campaign_lab.sessions.upkeep.access import page_owners
 from campaign_lab.store import queries
 from campaign_lab.store.connection import Store
 from campaign_lab.store.location import open_store
@@ -313,3 +314,12 @@ def test_the_newest_version_of_a_page_is_the_one_that_counts(file: Store) -> Non
     assert file.call(lambda con: queries.pages_of(con, ["ana"], "Spring")) == [replace(newer, body=None)]
     assert file.call(lambda con: queries.oldest_page(con, ["ana"], "Spring")) == NOW
     assert file.call(lambda con: queries.oldest_page(con, ["ben"], "Spring")) is None
+
+
+@pytest.mark.parametrize("circle", [{"parent_session": "s1", "automatic": True}, {"renews": "s1"}])
+def test_a_family_that_goes_round_in_a_circle_ends(file: Store, circle: dict[str, Any]) -> None:
+    """A session that was forked from itself, or renews itself, has a family all the same."""
+    row = replace(SESSION, **circle)
+    file.call(lambda con: queries.insert(con, [row]))
+    assert file.call(lambda con: queries.family_of(con, row)) == {"s1"}
+    assert file.call(lambda con: page_owners(con, row)) == ("ana",)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import uuid
 from collections.abc import Sequence
@@ -158,7 +159,9 @@ def result(call: str, text: str) -> dict[str, Any]:
 
 def add_page(con: queries.Con, owner: str = "ana", campaign: str = "Spring") -> None:
     """Stores a page of a campaign."""
-    queries.insert(con, [PageRow(owner, campaign, PAGE, PAGE, "sha", size=4, body=b"<p/>", page="{}", fetched_at=NOW)])
+    body = b"<p/>"
+    sha256 = hashlib.sha256(body).hexdigest()
+    queries.insert(con, [PageRow(owner, campaign, PAGE, PAGE, sha256, size=4, body=body, page="{}", fetched_at=NOW)])
 
 
 def share(con: queries.Con, row: SessionRow, user: str) -> None:

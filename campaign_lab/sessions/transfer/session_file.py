@@ -19,7 +19,7 @@ from datetime import UTC, datetime
 from campaign_lab.errors import UNAVAILABLE, LabError, StoreError
 from campaign_lab.sessions.history import ratings
 from campaign_lab.sessions.transfer.bundle import Bundle, add_bundle, owned, portable, session_bundle, stands_on
-from campaign_lab.sessions.upkeep.verify import verify
+from campaign_lab.sessions.upkeep.verify import circles, false_pages, verify
 from campaign_lab.store import queries, schema
 from campaign_lab.store.connection import Con, Store
 from campaign_lab.store.duckdb.engine import open_file
@@ -175,8 +175,12 @@ def _checked(con: Con, path: str, shape: set[tuple[str, str, str, str]]) -> Bund
     if len(marked) != 1:
         raise _unfit(path, "is a lab file, but not a saved session")
     faults = [problem for problem in verify(con, marked[0]) if not problem.info]
+    for row in queries.select(con, SessionRow):
+        faults += circles(con, row)
     if faults:
         raise _unfit(path, f"is damaged: {faults[0].what}")
+    for page in false_pages(con):
+        raise _unfit(path, f"is damaged: the bytes of the page {page.url[:200]!r} are not those that were read")
     unmarked = {name: value for name, value in json.loads(marked[0].metadata).items() if name != MARK}
     return portable(session_bundle(con, replace(marked[0], metadata=json.dumps(unmarked))))
 

@@ -12,7 +12,8 @@ from functools import partial
 from typing import Literal
 
 from campaign_lab.sessions.run import claims
-from campaign_lab.sessions.upkeep.verify import verify
+from campaign_lab.sessions.upkeep.verify import false_pages, verify
+from campaign_lab.show.text import one_line, pluralize
 from campaign_lab.store import queries, schema
 from campaign_lab.store.connection import Con, Store
 from campaign_lab.store.duckdb import compacting, opening
@@ -76,10 +77,20 @@ def examine(engine: Store, *, low_disk_bytes: int = LOW_DISK_BYTES) -> list[Heal
     faults = []
     for session in sessions:  # one function each: others get at the file in between
         faults += engine.call(partial(_session, session=session))
+    faults += engine.call(partial(_pages, advice=RESTORE["server" if served else "file"]))
     whole = HealthFinding(
         "ok", "sessions", f"{len(sessions)} living, each with an unbroken line and a ledger that adds up"
     )
     return [*found, *(faults or [whole])]
+
+
+def _pages(con: Con, advice: str) -> list[HealthFinding]:
+    false = list(false_pages(con))
+    if not false:
+        return []
+    first = f"the first is {one_line(false[0].url[:200])} of {one_line(false[0].campaign[:80])}"
+    words = f"the bytes of {pluralize(len(false), 'stored page')} are not those that were read; {first}"
+    return [HealthFinding("fail", "pages", f"{words}. Quotes of them prove nothing: {advice}, or read them anew")]
 
 
 def _versions() -> Iterator[HealthFinding]:

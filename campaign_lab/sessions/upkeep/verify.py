@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from campaign_lab.agents.ledger import UNLISTED, Ledger
@@ -16,7 +17,7 @@ from campaign_lab.sessions.history import ratings
 from campaign_lab.sessions.keys import root_key, turn_key
 from campaign_lab.store import queries
 from campaign_lab.store.connection import Con
-from campaign_lab.store.rows import AttemptRow, ClaimRow, RecordRow, RequestRow, SessionRow, TurnRow
+from campaign_lab.store.rows import AttemptRow, ClaimRow, PageRow, RecordRow, RequestRow, SessionRow, TurnRow
 
 RESTORE = (
     "Put back a copy of the lab (its file, or a backup of its database), "
@@ -44,8 +45,8 @@ def verify(con: Con, session: SessionRow) -> list[IntegrityProblem]:
     """What is wrong on the session's line, root first; empty when all is well.
 
     The chain reaches the root with one endpoint and model, keys are those of the messages, every call of a tool has its
-    answer, transcripts are complete and end where the turn says, the ledger equals them, records can be read, and what is
-    said of them is of a record.
+    answer, transcripts are complete and end where the turn says, the ledger equals them, records can be read, what is said of
+    them is of a record, and the sessions above it are no circle.
     """
     line, problems = _chain(con, session)
     parent: TurnRow | None = None
@@ -56,7 +57,29 @@ def verify(con: Con, session: SessionRow) -> list[IntegrityProblem]:
         problems += [IntegrityProblem(turn.id, what) for what in ratings.faults(con, turn.id)]
         problems += _of_transcripts(con, turn)
         parent = turn
-    return [*problems, *_of_claims(con, session)]
+    return [*problems, *circles(con, session), *_of_claims(con, session)]
+
+
+def circles(con: Con, session: SessionRow) -> Iterator[IntegrityProblem]:
+    """A problem for each way up from the session, to what it was forked from or renews, that leads back to where it was."""
+    for column, words in (("parent_session", "was forked from"), ("renews", "renews")):
+        above: str | None = session.id
+        seen: set[str] = set()
+        while above is not None and above not in seen:
+            seen.add(above)
+            (above,) = con.execute(f"SELECT {column} FROM sessions WHERE id = ?", [above]).fetchone() or (None,)
+        if above is not None:
+            yield IntegrityProblem(None, f"what the session {session.name!r} {words} goes round in a circle")
+
+
+def false_pages(con: Con) -> Iterator[PageRow]:
+    """The stored pages, without their bytes, whose bytes are not those that were read: hash or size differ."""
+    scopes = con.execute("SELECT DISTINCT owner, campaign FROM pages WHERE error IS NULL ORDER BY 1, 2").fetchall()
+    for scope in scopes:  # one after another: only one campaign's bytes are held at a time
+        for row in queries.select(con, PageRow, "WHERE owner = ? AND campaign = ? AND error IS NULL", scope):
+            body = row.body or b""
+            if (hashlib.sha256(body).hexdigest(), len(body)) != (row.sha256, row.size):
+                yield replace(row, body=None)
 
 
 def _chain(con: Con, session: SessionRow) -> tuple[list[TurnRow], list[IntegrityProblem]]:

@@ -453,6 +453,13 @@ WRONG: dict[str, tuple[Callable[[Path, Path], None], str]] = {
     "a view that reads this machine's files": (
         changed("CREATE TABLE t AS FROM records; DROP TABLE records; CREATE VIEW records AS FROM t"), "other tables",
     ),
+    "a session that was forked from itself": (changed("UPDATE sessions SET parent_session = id"), "round in a circle"),
+    "a session that renews itself": (changed("UPDATE sessions SET renews = id"), "round in a circle"),
+    "another session that renews itself": (
+        changed("INSERT INTO sessions SELECT * REPLACE ('x' AS id, 'x' AS renews, '{}' AS metadata) FROM sessions"),
+        "round in a circle",
+    ),
+    "a page with other bytes": (changed("UPDATE pages SET body = '<p>Best rates</p>'::BLOB"), "not those that were read"),
     "a newer schema": (changed("INSERT INTO schema_version VALUES (999, now())"), "newer campaign_lab"),
 }  # fmt: skip
 
@@ -463,6 +470,7 @@ def saved_by_hand(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("saved")
     file = open_file(folder / "lab.duckdb")
     row = file.call(lambda con: grow(con, grow(con, add(con, session()), "t1"), "t2"))
+    file.call(add_page)
     save(file, row, folder / "saved.duckdb")
     file.close()
     return folder / "saved.duckdb"

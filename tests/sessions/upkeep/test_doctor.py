@@ -20,7 +20,7 @@ from campaign_lab.sessions.upkeep.sweep import sweep
 from campaign_lab.store import queries
 from campaign_lab.store.connection import Con, Store
 from campaign_lab.store.rows import ClaimRow, JudgementRow
-from support.lab_rows import NOW, add, dump, fork, grow, session, share, try_in_vain
+from support.lab_rows import NOW, PAGE, add, add_page, dump, fork, grow, session, share, try_in_vain
 from support.postgres import PostgresServer
 from support.stores import Databases, opened
 
@@ -246,3 +246,16 @@ def test_the_doctor_says_what_matters_on_a_server(postgres_server: PostgresServe
             (bare,) = [each for each in examine(owner) if each.subject == "access"]
             assert (bare.level, bare.text.split(":")[0]) == ("fail", "no row-level security on records")
         stores.drop()
+
+
+@pytest.mark.both_stores
+def test_a_page_that_was_not_read_so_is_a_failure(lab_file: Store) -> None:
+    """One whose bytes do not have the hash that was stored; the others are fine."""
+    lab_file.call(lambda con: (add(con, session()), add_page(con), add_page(con, campaign="Autumn")))
+    assert not [each for each in examine(lab_file) if each.subject == "pages"]
+    lab_file.call(
+        lambda con: con.execute("UPDATE pages SET body = ? WHERE campaign = 'Autumn'", [b"<p>Best rates</p>"])
+    )
+    (found,) = [each for each in examine(lab_file) if each.subject == "pages"]
+    assert found.level == "fail"
+    assert f"1 stored page are not those that were read; the first is {PAGE} of Autumn" in found.text
