@@ -193,8 +193,8 @@ class Handle:
         self._context.engine.call(lambda con: access.grant(con, self._row, user, permission=permission, by=by, now=now))
 
     def unshare(self, user: str) -> None:
-        """Takes back what another user was given. Forks that this user has made stay."""
-        self._context.require(self._row, "share")
+        """Takes back what a user was given; who was given something may decline it. Forks that this user has made stay."""
+        self._context.require(self._row, "read" if user == self._context.user else "share")
         self._context.engine.call(lambda con: access.revoke(con, self._row, user))
 
     def rename(self, name: str) -> None:

@@ -154,7 +154,7 @@ RULES: dict[str, Rule] = {
     "shares": Rule(
         select=f"user_name = {ME} OR {_in('session_id', _verb('share'))}",
         insert=f"shared_by = {ME} AND permission IN ({{permissions}}) AND ({_in('session_id', _verb('share'))})",
-        delete=_in("session_id", _verb("share")),
+        delete=f"user_name = {ME} OR {_in('session_id', _verb('share'))}",
     ),
     "audit": Rule(
         select=f"user_name = {ME} OR {_in('session_id', _verb(OWN))}",

@@ -108,6 +108,21 @@ def test_revoking_keeps_forks_already_made(lab_of: LabOf) -> None:
         ben.open("main")
 
 
+def test_who_was_given_a_session_may_decline_it(lab_of: LabOf) -> None:
+    """It is gone for him, and its costs with it; nobody declines for another."""
+    ana, ben = lab_of("ana"), lab_of("ben")
+    ana.open("main").share("ben", "read")
+    ana.open("main").share("cyd", "read")
+    main = ben.open("main")
+    with pytest.raises(NotFoundError):
+        main.unshare("cyd")
+    main.unshare("ben")
+    with pytest.raises(NotFoundError):
+        ben.open("main")
+    assert len(ben.costs(by="user")) == 0
+    assert lab_of("cyd").open("main").records("brand_profile")
+
+
 def test_a_shared_run_is_paid_by_who_ran_it(lab_of: LabOf) -> None:
     """Ben runs on ana's session: the turn is ana's session's, the money is ben's; both see it in their costs."""
     ana, ben = lab_of("ana"), lab_of("ben")

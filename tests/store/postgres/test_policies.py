@@ -312,7 +312,7 @@ THEFTS = {
     "share with oneself": "INSERT INTO shares VALUES ('main', 'ben', 'run', 'ben', now())",
     "share as the owner": "INSERT INTO shares VALUES ('main', 'ben', 'run', 'ana', now())",
     "make more of a share": "UPDATE shares SET permission = 'run' WHERE user_name = 'ben'",
-    "take back others' shares": "DELETE FROM shares",
+    "take back others' shares": "DELETE FROM shares WHERE user_name <> 'ben'",
     "judge as another": "INSERT INTO judgements VALUES ('t2', 'brand_profile', 0, 'ana', 'reject', 1, '', now())",
     "remove others' judgements": "DELETE FROM judgements",
     "write pages": "INSERT INTO pages (owner, campaign, url) VALUES ('ana', 'Spring', 'https://false.example/')",
@@ -544,6 +544,16 @@ def test_who_forks_adds_no_page_to_the_campaign_that_he_forked(team: Team, revok
     (main,) = queries.select(team.of("ana"), SessionRow, "WHERE id = 'main'")
     seen = queries.pages_met(team.of("ana"), page_owners(team.of("ana"), main), "Spring")
     assert {each.url for each in seen} == {PAGE}
+
+
+def test_who_was_given_a_session_may_decline_it(team: Team) -> None:
+    """His own share and nobody else's."""
+    given(team, "read", "dan")
+    ben = given(team, "run")
+    assert not done(ben, lambda: ben.execute("DELETE FROM shares WHERE user_name = 'dan'"))
+    assert done(ben, lambda: ben.execute("DELETE FROM shares WHERE user_name = 'ben'"))
+    assert count(ben, "turns") == 0
+    assert count(team.of("dan"), "turns") > 0
 
 
 def test_who_runs_keeps_pages_for_the_session(team: Team) -> None:
