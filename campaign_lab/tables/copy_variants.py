@@ -30,7 +30,7 @@ from campaign_lab.sessions.spending.costs import session_costs, turn_costs
 from campaign_lab.store.connection import Con
 from campaign_lab.store.rows import JudgementRow
 from campaign_lab.tables.alike import by_campaign, name_alike
-from campaign_lab.tables.claim_counts import counts
+from campaign_lab.tables.claim_counts import counts, text_of
 from campaign_lab.tables.columns import Row
 
 FIRST_TURN = "first turn"
@@ -103,7 +103,7 @@ def _read(
         if record.degraded:
             continue
         if record.kind == Angle.kind:
-            about = {name: record.fields.get(name, "") for name in NO_ANGLE}
+            about = {name: text_of(record.fields.get(name)) for name in NO_ANGLE}
             angles.setdefault(record.turn, {})[record.label] = about
         else:
             headlines[record.turn, record.id] = record.label
@@ -119,7 +119,7 @@ def _read(
 def _of_variant(record: StoredRecord, judged: JudgementRow | None) -> Row:
     fields = record.fields
     return {
-        **{name: fields.get(name) or "" for name in TEXTS},
+        **{name: value if isinstance(value := fields.get(name), str) else "" for name in TEXTS},
         **counts(record),
         "near_duplicate": record.near_duplicate,
         "pick": judged.pick if judged else "",

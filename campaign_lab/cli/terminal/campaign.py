@@ -91,7 +91,7 @@ def _checked(variant: Mapping[str, Any]) -> str:
     """How many quotes stand on their pages, and how many sentences are carried by claims, plain, or to be checked."""
     evidence = variant["evidence"]
     quotes = (
-        [f"{sum(bool(each['supported']) for each in evidence)} of {len(evidence)} quotes stand"] if evidence else []
+        [f"{sum(bool(each['supported']) for each in evidence)} of {len(evidence)} quotes found"] if evidence else []
     )
     counts = SentenceCounts.among(findings_in(variant))
     names = ("carried", "plain", "to check")

@@ -39,7 +39,8 @@ class PathStep(NamedTuple):
 class StoredRecord(NamedTuple):
     """A record as it is stored. ``fields`` is its JSON, empty for a degraded one; ``raw`` its text.
 
-    A record of a class that is not known here, or that has another revision now, is read as a degraded one.
+    A record of a class that is not known here, that has another revision now, or that cannot be read, is read as a degraded
+    one: somebody else may have written it.
     """
 
     turn: str
@@ -63,6 +64,8 @@ class SessionLabel(NamedTuple):
     endpoint: str
     parent: str | None
 
+
+UNREADABLE = Finding("stored.unreadable", "warn", "", "", "the stored record cannot be read")
 
 Line = Sequence[PathStep]
 Steps = Mapping[str, PathStep]
@@ -111,8 +114,13 @@ def stored(
     for row in con.execute(sql, [list(phase_of), *([list(kinds)] if kinds else ())]).fetchall():
         turn, kind, n, record_id, label, body, problems, near, degraded, revision = row
         lost = degraded or revisions.get((phase_of[turn], kind)) != revision
-        fields = {} if lost else from_json(body)
-        yield StoredRecord(turn, kind, n, record_id, label, fields, body, load_findings(problems), near, lost)
+        try:
+            fields, findings = {} if lost else from_json(body), load_findings(problems)
+        except ValueError:
+            fields, findings = None, (UNREADABLE,)
+        if not isinstance(fields, dict):
+            lost, fields = True, {}
+        yield StoredRecord(turn, kind, n, record_id or "", label or "", fields, body, findings, near, lost)
 
 
 def records_of(
@@ -128,7 +136,8 @@ def records_of(
 def names_of(con: Con, user: str) -> dict[str, SessionLabel]:
     """The sessions that the user may see, by id, swept ones included."""
     seen = readable(con, user)
-    found = con.execute("SELECT id, name, campaign, purpose, endpoint, parent_session FROM sessions").fetchall()
+    texts = ", ".join(f"coalesce({name}, '')" for name in ("name", "campaign", "purpose", "endpoint"))
+    found = con.execute(f"SELECT id, {texts}, parent_session FROM sessions").fetchall()
     return {row[0]: SessionLabel(*row[1:]) for row in found if row[0] in seen}
 
 
