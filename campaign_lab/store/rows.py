@@ -6,7 +6,7 @@ Times are aware and in UTC. Fields that hold JSON are text; the code that reads 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 
 @dataclass(frozen=True)
@@ -63,6 +63,11 @@ class TurnRow:
     notebook: str | None = None
     cell_id: str | None = None
     source_sha: str | None = None
+
+
+LEASE = timedelta(seconds=120)
+"""How long a claim of another machine is believed after its last sign of life: eight times ``Context.beat_s``, enough for a
+server to restart."""
 
 
 @dataclass(frozen=True)

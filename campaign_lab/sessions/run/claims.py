@@ -19,14 +19,10 @@ from pathlib import Path
 from campaign_lab.sessions.run.lookup import LookupResult, look
 from campaign_lab.store import queries
 from campaign_lab.store.connection import Con, Store
-from campaign_lab.store.rows import AttemptRow, ClaimRow, SessionRow
+from campaign_lab.store.rows import LEASE, AttemptRow, ClaimRow, SessionRow
 
 CLOCK_SLACK_S = 2.0
 """How far two readings of one process's start may lie apart, in seconds."""
-LEASE = timedelta(seconds=120)
-"""How long a claim of another machine is believed after its last sign of life: eight times ``Context.beat_s``, enough for a
-server to restart."""
-
 AHEAD = timedelta(days=1)
 """How far a sign of life may lie ahead of us: no clock is set back by more than hours, so no run wrote a later one."""
 

@@ -14,7 +14,7 @@ from importlib.resources import files
 from campaign_lab.store.grants import GRANTS, TAKEN_IN
 from campaign_lab.store.postgres.rls_functions import OWN, functions
 from campaign_lab.store.queries import literal
-from campaign_lab.store.rows import SessionRow
+from campaign_lab.store.rows import LEASE, SessionRow
 
 ME = "session_user"
 FIXED = ("id", "owner", "campaign", "made_at")
@@ -36,6 +36,8 @@ TIMES = {
     "audit": ("happened_at",),
 }
 """Columns with times. Python reads no infinite one, so one such row would stop all who look at the table."""
+SILENT = f"(seen_at IS NULL OR seen_at < now() - interval '{LEASE.total_seconds():.0f} seconds')"
+"""The claim would not be believed any more."""
 AMOUNTS = {
     "attempts": ("cost_usd",),
     "requests": (
@@ -111,7 +113,8 @@ RULES: dict[str, Rule] = {
         update=f"user_name = {ME}",
         into=f"user_name = {ME} AND {SEEN}",
         columns=("seen_at",),
-        delete=f"user_name = {ME} OR {_in('attempt_id', 'lab_claimed()')}",
+        # of another's only when it has long been silent: a run that lives is not paid for twice
+        delete=f"user_name = {ME} OR ({_in('attempt_id', 'lab_claimed()')}) AND {SILENT}",
     ),
     "transcripts": Rule(
         select=_in("session_id", "lab_attempts('read')", "lab_open()"),

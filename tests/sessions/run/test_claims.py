@@ -20,7 +20,6 @@ import psutil
 import pytest
 
 from campaign_lab.sessions.run.claims import (
-    LEASE,
     alive,
     beat,
     dead_attempts,
@@ -33,7 +32,7 @@ from campaign_lab.sessions.run.claims import (
 from campaign_lab.sessions.run.lookup import LookupResult, look
 from campaign_lab.store import queries
 from campaign_lab.store.connection import Store
-from campaign_lab.store.rows import AttemptRow, ClaimRow, SessionRow, TurnRow
+from campaign_lab.store.rows import LEASE, AttemptRow, ClaimRow, SessionRow, TurnRow
 from support.stores import Stores, opened
 
 pytestmark = pytest.mark.both_stores

@@ -460,6 +460,16 @@ def test_a_key_is_claimed_only_for_an_own_attempt_at_it(team: Team) -> None:
     assert done(ben, lambda: queries.insert(ben, [claim(bens)]))
 
 
+def test_a_claim_of_a_run_that_lives_is_not_taken_away(team: Team) -> None:
+    """Not by who may run on the session either, until it has been silent for so long that nobody believes it."""
+    ana, ben, row = team.of("ana"), given(team, "run"), attempt("a9", "ana")
+    queries.insert(ana, [row, replace(claim(row), seen_at=None)])
+    beat(ana, "a9")
+    assert not done(ben, lambda: ben.execute("DELETE FROM claims WHERE attempt_id = 'a9'"))
+    team.of(OWNER).execute("UPDATE claims SET seen_at = now() - interval '3 minutes' WHERE attempt_id = 'a9'")
+    assert done(ben, lambda: ben.execute("DELETE FROM claims WHERE attempt_id = 'a9'"))
+
+
 def test_a_key_is_hashed_as_the_server_hashes_it(team: Team) -> None:
     """Letters of any script, at the root and after a turn: a run's claim is taken."""
     ben = team.of("ben")
