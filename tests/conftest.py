@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from campaign_lab import Brief, Lab
 from campaign_lab.agents.events import Event
@@ -25,6 +26,9 @@ from support.made import made_once
 from support.paths import BRIEFS
 from support.postgres import MISSING, PostgresServer, binaries, running
 from support.stores import KINDS, Stores, opened, stores_of
+
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")  # how long an example takes says more of the machine than of the code
 
 
 @pytest.fixture(autouse=True)
@@ -50,12 +54,6 @@ def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
         *(name for name in os.environ if name.lower().endswith("_proxy")),
     ):
         monkeypatch.delenv(name, raising=False)
-
-
-@pytest.fixture(scope="session", autouse=True)
-def _tables_of_codes() -> None:
-    """The first brief of a process reads tables of codes, which no test's deadline is for."""
-    Brief(url="https://a.example", market="CA-ON")
 
 
 @pytest.fixture(scope="session")

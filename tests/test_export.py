@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from campaign_lab.export import FORMULA_STARTS, save_csv
@@ -23,7 +23,6 @@ def _read(path: Path) -> list[list[str]]:
         return list(csv.reader(file))
 
 
-@settings(deadline=None)
 @given(texts=st.lists(CELLS | CELLS.map(lambda text: f"={text}"), max_size=5))
 def test_texts_come_back_and_none_is_a_formula(texts: list[str], tmp_path_factory: pytest.TempPathFactory) -> None:
     """Every text is read back letter by letter, but for the apostrophe before those that would be formulas."""

@@ -192,7 +192,7 @@ def test_forks_from_the_root_belong_to_their_session(file: Store) -> None:
     assert get_fork(file, replace(FORK, id="f3", start_turn=None)).id == first.id
 
 
-@settings(deadline=None, max_examples=10, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=10, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(purposes=st.lists(st.sampled_from(["main", "Calm", "Calm 2", "Bold"]), min_size=1, max_size=6))
 def test_forks_get_names_that_are_free(stores: Stores, purposes: list[str]) -> None:
     """Each fork can be opened by its name: its purpose, with a number behind it where that is taken."""
@@ -213,7 +213,7 @@ def test_names_are_free_for_each_owner_and_campaign(file: Store) -> None:
     assert get_fork(file, replace(FORK, id="f5", start_turn="t3")).name == "Calm 3"
 
 
-@settings(deadline=None, max_examples=8, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=8, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(parents=st.lists(st.integers(0, 100), min_size=1, max_size=12))
 def test_a_line_leads_from_the_root_to_the_turn(stores: Stores, parents: list[int]) -> None:
     """For each turn of any tree: its ancestors in order, and nothing of the branches beside it."""
@@ -285,7 +285,7 @@ def test_automatic_forks_are_family_and_named_ones_are_not(file: Store) -> None:
 
 
 @given(st.builds(dict, name=st.text(), purpose=st.text(), brief=st.text(), campaign=st.text()))
-@settings(deadline=None, max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_rows_come_back_as_they_were(file: Store, store_kind: str, texts: dict[str, Any]) -> None:
     """Quotes, semicolons and line breaks in a text are text, never part of a statement. A server has no U+0000."""
     file.call(lambda con: con.execute("DELETE FROM sessions"))

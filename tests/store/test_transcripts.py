@@ -70,7 +70,7 @@ names = (texts | st.sampled_from(["type", "timestamp", "sessionId", "customTitle
 batches = st.lists(st.dictionaries(names, values, max_size=5), min_size=1, max_size=5)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(written=batches, with_uuids=st.booleans())
 def test_whatever_the_cli_writes_comes_back_equal(
     shared: Store, written: list[dict[str, Any]], with_uuids: bool

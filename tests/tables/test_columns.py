@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from campaign_lab.checks import limit_of
@@ -98,7 +98,6 @@ ROWS = st.fixed_dictionaries(
 )
 
 
-@settings(deadline=None)
 @given(st.lists(ROWS, max_size=3))
 def test_columns_and_dtypes_never_change(rows: list[dict[str, Any]]) -> None:
     """Code that reads the table works on an empty one too, and texts and ratings come back as they were."""

@@ -161,7 +161,7 @@ def test_a_page_that_is_not_there_is_a_text_and_kept_as_a_refusal(read: Read, fi
     assert len(stored(file)) == 2
 
 
-@settings(deadline=None, max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.text(st.characters()) | st.text("htps:/.#[]@ab%\ud83d\0 ", max_size=20).map(lambda text: f"https://{text}"))
 def test_no_url_is_an_error_of_the_tool(read: Read, url: str) -> None:
     """Whatever a model makes up, the answer is a text that says why it was not read."""

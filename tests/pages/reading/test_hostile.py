@@ -192,7 +192,7 @@ PIECES = [
 ]
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(st.lists(st.sampled_from(PIECES), max_size=60))
 def test_everything_quotable_stands_in_the_text(page_of: Make, pieces: list[str]) -> None:
     """Whatever the markup, each line, heading, context and quote for the agent is found in the visible text again."""
@@ -210,7 +210,7 @@ def test_everything_quotable_stands_in_the_text(page_of: Make, pieces: list[str]
     assert Page.from_json(page.to_json()) == page
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(
     st.binary(max_size=300),
     st.sampled_from(
@@ -230,7 +230,6 @@ def test_any_bytes_make_a_page(page_of: Make, body: bytes, kind: str) -> None:
     assert page.text == "\n".join(clean(line) for line in page.text.splitlines())
 
 
-@settings(deadline=None)
 @given(st.lists(st.sampled_from(PIECES), max_size=60))
 def test_the_tree_s_ends_enclose_their_contents(pieces: list[str]) -> None:
     """Each node ends after its children and within its parent: what the loops over the flat list rely on."""
@@ -243,7 +242,7 @@ def test_the_tree_s_ends_enclose_their_contents(pieces: list[str]) -> None:
         assert node.unseen or node.parent < 0 or not nodes[node.parent].unseen
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.integers(0, 10_000))
 def test_a_page_with_broken_bytes_is_read(page_of: Make, seed: int) -> None:
     """Bytes that are flipped, cut out or doubled on the way never stop the reader."""

@@ -155,7 +155,7 @@ def test_names_a_missing_folder_as_it_was_typed(project: Path) -> None:
     assert str(project) not in notes(form)["url"]
 
 
-@settings(max_examples=25, deadline=None)  # a form is thirty widgets
+@settings(max_examples=25)  # a form is thirty widgets
 @given(FIELDS)
 def test_the_form_gives_back_the_brief(fields: dict[str, Any]) -> None:
     """Any brief that is put into the form comes out of it unchanged."""

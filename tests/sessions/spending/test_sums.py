@@ -113,7 +113,7 @@ def lab_with(stores: Stores, server: RehearsalServer) -> Iterator[Any]:
 
 
 @pytest.mark.both_stores
-@settings(deadline=None, max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(TRIES)
 def test_one_lab_has_one_sum(lab_with: Any, tries: list[Try]) -> None:
     """The same dollars, requests without a price and cut ones, by every key and in every table, meter, budget and batch."""

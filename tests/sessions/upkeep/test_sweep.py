@@ -366,7 +366,7 @@ def undone(file: Store, work: Callable[[Con], None]) -> None:
         file.call(run)
 
 
-@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(seed=st.integers(0, 2**32), keep_records=st.booleans())
 def test_no_sweep_ever_harms_a_living_session(lab_file: Store, seed: int, keep_records: bool) -> None:
     """Any forest of forks, any of them living: each living line is whole, nothing is orphaned, no cost changes."""
