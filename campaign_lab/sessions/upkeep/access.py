@@ -96,7 +96,7 @@ def page_owners(con: Con, session: SessionRow) -> tuple[str, ...]:
     to the campaign of whom it was forked from.
     """
     line = _climbed(con, session, lambda _: True)
-    return tuple(dict.fromkeys([*(row.owner for row in reversed(line)), session.owner][::-1]))[::-1]
+    return tuple(reversed(dict.fromkeys(row.owner for row in line)))
 
 
 def _climbed(con: Con, session: SessionRow, goes_on: Callable[[SessionRow], bool]) -> list[SessionRow]:
