@@ -108,14 +108,10 @@ class SentenceCounts(NamedTuple):
     @classmethod
     def among(cls, findings: Iterable[Finding]) -> SentenceCounts | None:
         """The counts that were stored with a record; None where an older version stored it."""
-        values = (finding.value for finding in findings if finding.rule == SENTENCES)
-        return next(filter(None, map(_counts_in, values)), None)
-
-
-@lru_cache(maxsize=4_096)
-def _counts_in(value: str) -> SentenceCounts | None:
-    whole = re.fullmatch(r"(\d{1,6})/(\d{1,6})/(\d{1,6})", value, re.ASCII)
-    return SentenceCounts(*map(int, whole.groups())) if whole else None
+        for finding in findings:
+            if finding.rule == SENTENCES and re.fullmatch(r"\d{1,6}/\d{1,6}/\d{1,6}", finding.value, re.ASCII):
+                return cls(*map(int, finding.value.split("/")))
+        return None
 
 
 class ClaimSupport(NamedTuple):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import islice
 from operator import itemgetter
 
@@ -48,11 +48,3 @@ def _of_two_turns(found: Iterable[tuple[str, Row]]) -> list[tuple[str, Row]]:
     rows = iter(found)
     first = next(rows)
     return [first, *islice((each for each in rows if each[0] != first[0]), 1)]
-
-
-def by_campaign(homes: Iterable[tuple[Hashable, str, str]]) -> list[dict[str, str]]:
-    """The turns of each campaign with their sessions, from campaign, turn and session; of a turn's several the first counts."""
-    found: dict[Hashable, dict[str, str]] = {}
-    for campaign, turn, session in homes:
-        found.setdefault(campaign, {}).setdefault(turn, session)
-    return list(found.values())

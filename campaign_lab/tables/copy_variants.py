@@ -5,7 +5,7 @@ It may be a thousand forks, so each table is read once, and a variant that sever
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from campaign_lab.money import NOTHING, Sum
@@ -29,7 +29,7 @@ from campaign_lab.sessions.spending import prompt_cache
 from campaign_lab.sessions.spending.costs import session_costs, turn_costs
 from campaign_lab.store.connection import Con
 from campaign_lab.store.rows import JudgementRow
-from campaign_lab.tables.alike import by_campaign, name_alike
+from campaign_lab.tables.alike import name_alike
 from campaign_lab.tables.claim_counts import counts, text_of
 from campaign_lab.tables.columns import Row
 
@@ -50,8 +50,8 @@ def copy_rows(con: Con, user: str, phases: Phases, positions: Sequence[HandlePos
     variants, angles = _read(con, user, phases, list({step for turns in current for step in turns}))
     names = names_of(con, user)
     written = [[step for step in turns if step.id in variants] for turns in current]
-    for turns_of_one in by_campaign(_homes(positions, written, names)):
-        name_alike(variants, turns_of_one)
+    for made_in in _by_campaign(positions, written, names):
+        name_alike(variants, made_in)
     costs = _read_costs(con, steps)
     rows: list[Row] = []
     for position, line, turns in zip(positions, lines, current, strict=True):
@@ -62,14 +62,16 @@ def copy_rows(con: Con, user: str, phases: Phases, positions: Sequence[HandlePos
     return rows
 
 
-def _homes(
+def _by_campaign(
     positions: Sequence[HandlePosition], written: Sequence[Sequence[PathStep]], names: Mapping[str, SessionLabel]
-) -> Iterator[tuple[tuple[str, str], str, str]]:
-    """Campaign, turn, and the session that made it; for a session that the user may not see, the one that carries the turn."""
+) -> Iterable[dict[str, str]]:
+    """The turns of each campaign with the session that made them; where the user may not see it, the first that carries them."""
+    found: dict[tuple[str, str], dict[str, str]] = {}
     for position, turns in zip(positions, written, strict=True):
-        campaign = (position.session.campaign, position.session.url)
+        made_in = found.setdefault((position.session.campaign, position.session.url), {})
         for step in turns:
-            yield campaign, step.id, names.get(step.session, names[position.session.id]).name
+            made_in.setdefault(step.id, names.get(step.session, names[position.session.id]).name)
+    return found.values()
 
 
 class Costs(NamedTuple):

@@ -175,7 +175,7 @@ def _checked(con: Con, path: str, shape: set[tuple[str, str, str, str]]) -> Bund
     if len(marked) != 1:
         raise _unfit(path, "is a lab file, but not a saved session")
     faults = [problem for problem in verify(con, marked[0]) if not problem.info]
-    for row in queries.select(con, SessionRow):
+    for row in queries.select(con, SessionRow, "WHERE id <> ?", [marked[0].id]):
         faults += circles(con, row)
     if faults:
         raise _unfit(path, f"is damaged: {faults[0].what}")
